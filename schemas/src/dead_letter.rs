@@ -1,0 +1,18 @@
+//! Headers of a dead letter: the six of KIP-1034, and ours. Key, value and the record's own headers stay untouched.
+
+/// Class of the error.
+pub const EXCEPTION: &str = "__streams.errors.exception";
+/// Always empty: a place in our code helps nobody who looks at a record.
+pub const STACKTRACE: &str = "__streams.errors.stacktrace";
+/// What is wrong, without any value of the record.
+pub const MESSAGE: &str = "__streams.errors.message";
+/// Source topic.
+pub const TOPIC: &str = "__streams.errors.topic";
+/// Source partition.
+pub const PARTITION: &str = "__streams.errors.partition";
+/// Source offset.
+pub const OFFSET: &str = "__streams.errors.offset";
+/// Our documented code.
+pub const CODE: &str = "cascade.error.code";
+/// Where it was refused: `intake`, `operator`, `channel`.
+pub const STAGE: &str = "cascade.error.stage";

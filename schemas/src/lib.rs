@@ -1,0 +1,39 @@
+//! The contract: every record that crosses a topic, in the order in which a message meets them.
+//!
+//! *What it is.* The Avro schemas (`*.avsc`, built in), the Rust types that are written and read with them, the one codec
+//! (Confluent framing), the catalogue of topics, and the golden bytes of every released version.
+//!
+//! *What it is not.* No Kafka client, no decisions, no clock. A type that does not cross a topic lives with its owner.
+//!
+//! ```text
+//! source ──> input ──> row (changelog) ──> send, revoke ──> attempt ──> feedback ──> input …
+//!                  └─> journal          campaign ──┘
+//! ```
+//!
+//! *Limits.* A record is at most 1 MiB. Times are milliseconds since 1970 UTC, money is in minor units of one currency, both
+//! as `i64`; there are no floats. Keys of topics are plain UTF-8, never Avro: producers in other languages hash them.
+//!
+//! Schemas evolve by adding fields with defaults at the end of a record; an enum grows by symbols before which old readers
+//! fall back on the default symbol. Golden bytes in `golden/` are decoded by tests for as long as this crate lives.
+
+mod id;
+mod source;
+mod feedback;
+mod input;
+mod row;
+mod send;
+mod journal;
+mod campaign;
+pub mod dead_letter;
+
+pub use campaign::{Campaign, CampaignKind};
+pub use feedback::{Actor, Feedback, Status};
+pub use id::Id;
+pub use input::{Fact, Input, Origin, Progress, Release, Unreadable};
+pub use journal::{Journal, Reason};
+pub use row::{Customer, Done, Hold, Instance, Past, Sent, Stage};
+pub use send::{Attempt, AttemptState, Class, Revoke, Send};
+pub use source::{Action, Cart, Consent, Contact, Inactivity, Item, Profile, Registration};
+
+/// Milliseconds since 1970-01-01T00:00:00Z. Always business time, unless a field says otherwise.
+pub type Millis = i64;
