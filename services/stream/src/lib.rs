@@ -1,1 +1,20 @@
-//! stream
+//! The exactly-once engine on Kafka and RocksDB. Knows nothing of messaging.
+//!
+//! *What it is.* Loops that read Kafka, change state and write Kafka, such that each record counts exactly once: [`relay`] for
+//! what has no state (consume, transform, produce), `engine` (feature `state`) for keyed state with deadlines, and the parts
+//! of both ([`kafka`]) for loops that talk to the outside.
+//!
+//! *What it is not.* No tokio on the data path, no schemas, no decisions. It never asks what time it is outside [`clock`].
+//!
+//! *Limits.* One topic of input per engine, at most 1 MiB per record; a shard is a thread with three librdkafka clients and
+//! one RocksDB per partition that it owns. Transactions are Kafka's version 1 (librdkafka speaks no other): an outcome that is
+//! not known is treated as a crash.
+
+pub mod clock;
+pub mod thread;
+mod error;
+mod probe;
+pub mod kafka;
+
+pub use error::{Error, Verdict};
+pub use probe::Probe;

@@ -1,0 +1,129 @@
+//! The two times, and the only place that may ask for either.
+//!
+//! *Business time* decides: deadlines, quiet hours, validity. It is handed down from `main` and recorded in META. *Machine
+//! time* runs the process: commit age, watchdogs, provider limits, latencies. It is monotonic and never scaled.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::Error;
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+pub type Millis = i64;
+
+/// Business time. Cheap to clone; all clones show the same time.
+#[derive(Clone, Debug)]
+pub struct Clock(Source);
+
+#[derive(Clone, Debug)]
+enum Source {
+    System,
+    Manual(Arc<AtomicI64>),
+    Driven(Arc<File>),
+}
+
+impl Clock {
+    /// The system's wall clock.
+    pub fn system() -> Self {
+        Clock(Source::System)
+    }
+
+    /// A clock that stands still until [`Clock::set`] moves it.
+    pub fn manual(now: Millis) -> Self {
+        Clock(Source::Manual(Arc::new(AtomicI64::new(now))))
+    }
+
+    /// A clock that another process drives by writing eight big-endian bytes to `path` (see [`Clock::drive`]). For the demo
+    /// and for system tests, where several processes on one machine live through a year in minutes.
+    ///
+    /// # Errors
+    /// If the file cannot be read or does not hold a time yet.
+    pub fn driven(path: &Path) -> Result<Self, Error> {
+        let file = File::open(path).map_err(|error| {
+            Error::stop("open the driven clock", format!("{}: {error}; start the driver first", path.display()))
+        })?;
+        let clock = Clock(Source::Driven(Arc::new(file)));
+        match clock.now() {
+            0 => Err(Error::stop("read the driven clock", format!("{} holds no time yet", path.display()))),
+            _ => Ok(clock),
+        }
+    }
+
+    /// Now.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
+    pub fn now(&self) -> Millis {
+        match &self.0 {
+            Source::System => SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .map_or(0, |since| Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)),
+            Source::Manual(now) => now.load(Ordering::SeqCst),
+            Source::Driven(file) => {
+                let mut bytes = [0; 8];
+                // A driver writes all eight bytes in one call; a failed read shows no progress rather than a wrong time.
+                file.read_exact_at(&mut bytes, 0).map_or(0, |()| Millis::from_be_bytes(bytes))
+            }
+        }
+    }
+
+    /// Moves a manual clock. Others go by themselves.
+    pub fn set(&self, now: Millis) {
+        if let Source::Manual(clock) = &self.0 {
+            clock.store(now, Ordering::SeqCst);
+        }
+    }
+
+    /// Writes `now` for all [`Clock::driven`] readers of `path`.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn drive(path: &Path, now: Millis) -> std::io::Result<()> {
+        File::options().create(true).write(true).truncate(false).open(path)?.write_all_at(&now.to_be_bytes(), 0)
+    }
+
+    /// How long a loop may wait before it looks at the clock again: a driven clock jumps, a system clock flows.
+    pub fn patience(&self) -> Duration {
+        match self.0 {
+            Source::System => Duration::from_millis(100),
+            Source::Manual(_) | Source::Driven(_) => Duration::from_millis(2),
+        }
+    }
+}
+
+/// Machine time: a point on the monotonic clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tick(Instant);
+
+impl Tick {
+    /// Now.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the monotonic clock")]
+    pub fn now() -> Self {
+        Tick(Instant::now())
+    }
+
+    /// Time since then.
+    pub fn elapsed(self) -> Duration {
+        Tick::now().0 - self.0
+    }
+
+    /// The moment `wait` after this one.
+    pub fn after(self, wait: Duration) -> Self {
+        Tick(self.0 + wait)
+    }
+
+    /// Time until then, zero when it has passed.
+    pub fn remaining(self) -> Duration {
+        self.0.saturating_duration_since(Tick::now().0)
+    }
+}
+
+/// Wall-clock machine time, as Kafka stamps records: for latencies between processes, never for decisions.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
+pub fn machine_now() -> Millis {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX))
+}

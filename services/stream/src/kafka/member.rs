@@ -1,0 +1,168 @@
+//! Membership in a consumer group: which partitions are ours, under which generation.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::native::{Client, Membership, Partitions, Queue, Role, Said};
+use super::settings::{ANSWER, Settings};
+use crate::clock::Tick;
+use crate::{Error, Verdict};
+
+/// A member of a group, which fetches nothing itself.
+#[derive(Debug)]
+pub struct Member {
+    client: Arc<Client>,
+    events: Queue,
+}
+
+/// The group gives or takes partitions. What is taken must be finished or dropped before [`Member::accept`].
+#[derive(Debug)]
+pub enum Change {
+    /// Ours from now on.
+    Assigned(Vec<(String, i32)>),
+    /// To be given up.
+    Revoked {
+        /// Which.
+        partitions: Vec<(String, i32)>,
+        /// They belong to somebody else already: nothing more may be committed for them.
+        lost: bool,
+    },
+}
+
+/// A committed position of the group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Topic.
+    pub topic: String,
+    /// Partition.
+    pub partition: i32,
+    /// Next offset to read; none where the group has none.
+    pub offset: Option<i64>,
+    /// What the owner wrote beside it.
+    pub metadata: String,
+}
+
+/// A live generation: what makes the broker refuse offsets of a member that was replaced.
+#[derive(Debug)]
+pub struct Generation(pub(super) Membership);
+
+impl Generation {
+    /// Never negative.
+    pub fn number(&self) -> i32 {
+        self.0.generation()
+    }
+}
+
+impl Member {
+    /// Joins `group` for `topics`. With an `identity` the membership is static: a restart within the session timeout moves
+    /// no partition.
+    ///
+    /// # Errors
+    /// If the configuration is refused.
+    pub fn join(settings: &Settings, group: &str, identity: Option<&str>, topics: &[&str]) -> Result<Self, Error> {
+        let mut must = vec![
+            ("group.id", group),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            ("isolation.level", "read_committed"),
+            ("partition.assignment.strategy", "cooperative-sticky"),
+        ];
+        must.extend(identity.map(|identity| ("group.instance.id", identity)));
+        let client = settings.client(Role::Consumer, &must)?;
+        let events = client.member_queue();
+        client.subscribe(topics)?;
+        Ok(Member { client, events })
+    }
+
+    /// The next change of what is ours, waiting for it at most so long. To be called often: a member that is silent for
+    /// five minutes is taken for dead.
+    ///
+    /// # Errors
+    /// `Fenced` if somebody else took our identity, `Stop` for other fatal errors.
+    pub fn poll(&mut self, wait: Duration) -> Result<Option<Change>, Error> {
+        let until = Tick::now().after(wait);
+        while let Some(event) = self.events.poll(until.remaining()) {
+            match event.read() {
+                Said::Assign(list) => return Ok(Some(Change::Assigned(pairs(&list)))),
+                Said::Revoke(list) => {
+                    return Ok(Some(Change::Revoked { partitions: pairs(&list), lost: self.client.is_assignment_lost() }));
+                }
+                Said::Trouble { words, fatal: true } => return Err(Error::new(Verdict::Fenced, "stay in the group", words)),
+                Said::Trouble { words, fatal: false } => tracing::warn!("the group member reports: {words}"),
+                Said::Other => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Tells the group that a change was carried out.
+    ///
+    /// # Errors
+    /// If the group has moved on; the next change says how.
+    pub fn accept(&mut self, change: &Change) -> Result<(), Error> {
+        match change {
+            Change::Assigned(partitions) => {
+                let list = list_of(partitions, Partitions::END)?;
+                self.client.assign(&list)?;
+                // This client is told where to start only so that it asks nobody, and then fetches nothing.
+                self.client.pause(&list)
+            }
+            Change::Revoked { partitions, .. } => self.client.unassign(&list_of(partitions, Partitions::END)?),
+        }
+    }
+
+    /// The generation under which offsets may be committed now.
+    ///
+    /// # Errors
+    /// `Fenced` while we are no member.
+    pub fn generation(&self) -> Result<Generation, Error> {
+        let found = self.client.membership().filter(|membership| membership.generation() >= 0);
+        found.map(Generation).ok_or_else(|| Error::new(Verdict::Fenced, "commit offsets", "this process is not in the group now"))
+    }
+
+    /// The group's committed positions. Waits for open transactions that move them.
+    ///
+    /// # Errors
+    /// `Retry` while the coordinator is not to be had or a predecessor's transaction is open.
+    pub fn committed(&self, partitions: &[(String, i32)]) -> Result<Vec<Position>, Error> {
+        let list = list_of(partitions, Partitions::END)?;
+        self.client.committed(&list, ANSWER)?;
+        let position = |e: super::native::Element| Position {
+            topic: e.topic,
+            partition: e.partition,
+            offset: e.offset,
+            metadata: e.metadata,
+        };
+        Ok(list.elements().into_iter().map(position).collect())
+    }
+
+    /// Leaves the group (a static member only stops to heartbeat). The caller has finished its work.
+    pub fn leave(self) {
+        if let Err(error) = self.client.start_close(&self.events) {
+            tracing::warn!("{error}");
+            return;
+        }
+        let until = Tick::now().after(ANSWER);
+        while !self.client.is_closed() && !until.remaining().is_zero() {
+            if let Some(event) = self.events.poll(Duration::from_millis(100))
+                && let Said::Assign(list) | Said::Revoke(list) = event.read()
+                && self.client.unassign(&list).is_err()
+                && let Err(error) = self.client.unassign_all()
+            {
+                tracing::debug!("{error}");
+            }
+        }
+    }
+}
+
+fn pairs(list: &Partitions) -> Vec<(String, i32)> {
+    list.elements().into_iter().map(|element| (element.topic, element.partition)).collect()
+}
+
+fn list_of(partitions: &[(String, i32)], offset: i64) -> Result<Partitions, Error> {
+    let mut list = Partitions::with_capacity(partitions.len());
+    for (topic, partition) in partitions {
+        list.add(topic, *partition, Some(offset), "")?;
+    }
+    Ok(list)
+}

@@ -1,0 +1,17 @@
+//! Kafka, as the loops above need it: who owns what ([`Member`]), what is written there ([`Reader`]), what we write
+//! ([`Producer`]).
+//!
+//! Three clients instead of one, on purpose. A group member that also fetches serves rebalances and records from one queue,
+//! and a batch call on that queue drops the assignment. So the member never fetches: it only tells which partitions are ours.
+//! The reader has no group and reads exactly what it is told, from where it is told.
+
+mod native;
+mod settings;
+mod member;
+mod reader;
+mod producer;
+
+pub use member::{Change, Generation, Member, Position};
+pub use producer::Producer;
+pub use reader::{Fetched, Isolation, Reader, Record};
+pub use settings::Settings;

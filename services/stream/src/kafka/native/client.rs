@@ -1,0 +1,271 @@
+//! A client: configuration, group membership, transactions, questions to the brokers.
+
+use std::ffi::{CString, c_char};
+use std::ptr;
+use std::slice;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::bindings as rd;
+use rdkafka::types::RDKafkaRespErr as Code;
+
+use super::{Membership, Partitions, Queue, Topic, c_string, check, check_error, millis, text};
+use crate::{Error, Verdict};
+
+/// The kind of client to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Consumer,
+    Producer,
+}
+
+/// A librdkafka client with the events that we want instead of callbacks.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(super) pointer: *mut rd::rd_kafka_t,
+}
+
+// SAFETY: librdkafka clients are thread-safe by contract (INTRODUCTION.md, "Threads and callbacks").
+unsafe impl Send for Client {}
+// SAFETY: as above.
+unsafe impl Sync for Client {}
+
+impl Client {
+    /// Makes a client. Unknown or bad properties are refused with librdkafka's own words.
+    pub(crate) fn new<'a>(role: Role, properties: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Arc<Self>, Error> {
+        // SAFETY: `conf` is ours until `rd_kafka_new` succeeds and takes it; on every other way out it is destroyed. The buffer
+        // is as long as we say.
+        unsafe {
+            let conf = rd::rd_kafka_conf_new();
+            let mut buffer = [0; 512];
+            for (name, value) in properties {
+                let set = CString::new(name).ok().zip(CString::new(value).ok()).map(|(name, value)| {
+                    rd::rd_kafka_conf_set(conf, name.as_ptr(), value.as_ptr(), buffer.as_mut_ptr(), buffer.len())
+                });
+                if set != Some(rd::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK) {
+                    rd::rd_kafka_conf_destroy(conf);
+                    return Err(Error::stop("configure the Kafka client", format!("{name}: {}", text(buffer.as_ptr()))));
+                }
+            }
+            let events = rd::RD_KAFKA_EVENT_DR | rd::RD_KAFKA_EVENT_ERROR | rd::RD_KAFKA_EVENT_REBALANCE;
+            rd::rd_kafka_conf_set_events(conf, events);
+            rd::rd_kafka_conf_set_log_cb(conf, Some(log));
+            let kind = match role {
+                Role::Consumer => rd::rd_kafka_type_t::RD_KAFKA_CONSUMER,
+                Role::Producer => rd::rd_kafka_type_t::RD_KAFKA_PRODUCER,
+            };
+            let pointer = rd::rd_kafka_new(kind, conf, buffer.as_mut_ptr(), buffer.len());
+            if pointer.is_null() {
+                rd::rd_kafka_conf_destroy(conf);
+                return Err(Error::stop("make a Kafka client", text(buffer.as_ptr())));
+            }
+            Ok(Arc::new(Client { pointer }))
+        }
+    }
+
+    /// The queue on which the client's own events (errors, failed deliveries) arrive.
+    pub(crate) fn main_queue(self: &Arc<Self>) -> Queue {
+        // SAFETY: the client lives; the queue keeps it alive.
+        Queue { pointer: unsafe { rd::rd_kafka_queue_get_main(self.pointer) }, client: Arc::clone(self) }
+    }
+
+    /// The queue of a group member: rebalances and errors.
+    pub(crate) fn member_queue(self: &Arc<Self>) -> Queue {
+        // SAFETY: as above.
+        Queue { pointer: unsafe { rd::rd_kafka_queue_get_consumer(self.pointer) }, client: Arc::clone(self) }
+    }
+
+    /// An empty queue of our own.
+    pub(crate) fn new_queue(self: &Arc<Self>) -> Queue {
+        // SAFETY: as above.
+        Queue { pointer: unsafe { rd::rd_kafka_queue_new(self.pointer) }, client: Arc::clone(self) }
+    }
+
+    /// The cluster's id, or none within the time.
+    pub(crate) fn cluster_id(&self, wait: Duration) -> Option<String> {
+        // SAFETY: the returned string is ours to free.
+        unsafe {
+            let id = rd::rd_kafka_clusterid(self.pointer, millis(wait));
+            if id.is_null() {
+                return None;
+            }
+            let found = text(id);
+            rd::rd_kafka_mem_free(self.pointer, id.cast());
+            Some(found)
+        }
+    }
+
+    /// Number of partitions of a topic; `None` if it does not exist.
+    pub(crate) fn partitions(self: &Arc<Self>, topic: &str, wait: Duration) -> Result<Option<i32>, Error> {
+        let handle = Topic::new(self, topic, 0)?;
+        let mut metadata: *const rd::rd_kafka_metadata = ptr::null();
+        // SAFETY: `metadata` is set on success only and destroyed once; the arrays are as long as the counts say.
+        unsafe {
+            let code = rd::rd_kafka_metadata(self.pointer, 0, handle.pointer, &raw mut metadata, millis(wait));
+            check("ask the brokers for metadata", code)?;
+            let topics = slice::from_raw_parts((*metadata).topics, usize::try_from((*metadata).topic_cnt).unwrap_or(0));
+            let found = topics.first().filter(|found| found.err == Code::RD_KAFKA_RESP_ERR_NO_ERROR).map(|t| t.partition_cnt);
+            rd::rd_kafka_metadata_destroy(metadata);
+            Ok(found.filter(|count| *count > 0))
+        }
+    }
+
+    /// First and next offset of a partition, by the client's isolation level.
+    pub(crate) fn watermarks(&self, topic: &str, partition: i32, wait: Duration) -> Result<(i64, i64), Error> {
+        let name = c_string(topic)?;
+        let (mut low, mut high) = (0, 0);
+        // SAFETY: both results are plain integers on our stack.
+        let code = unsafe {
+            rd::rd_kafka_query_watermark_offsets(
+                self.pointer,
+                name.as_ptr(),
+                partition,
+                &raw mut low,
+                &raw mut high,
+                millis(wait),
+            )
+        };
+        check("ask for a partition's offsets", code).map(|()| (low, high))
+    }
+
+    // Group membership.
+
+    pub(crate) fn subscribe(&self, topics: &[&str]) -> Result<(), Error> {
+        let mut list = Partitions::with_capacity(topics.len());
+        for topic in topics {
+            list.add(topic, -1, None, "")?;
+        }
+        // SAFETY: the list is read during the call only.
+        check("subscribe", unsafe { rd::rd_kafka_subscribe(self.pointer, list.pointer) })
+    }
+
+    pub(crate) fn assign(&self, added: &Partitions) -> Result<(), Error> {
+        // SAFETY: the list is read during the call only.
+        check_error("take over partitions", unsafe { rd::rd_kafka_incremental_assign(self.pointer, added.pointer) })
+    }
+
+    pub(crate) fn unassign(&self, removed: &Partitions) -> Result<(), Error> {
+        // SAFETY: the list is read during the call only.
+        check_error("give up partitions", unsafe { rd::rd_kafka_incremental_unassign(self.pointer, removed.pointer) })
+    }
+
+    /// Empties the assignment: what a protocol that revokes everything at once expects.
+    pub(crate) fn unassign_all(&self) -> Result<(), Error> {
+        // SAFETY: a null list empties the assignment.
+        check("give up partitions", unsafe { rd::rd_kafka_assign(self.pointer, ptr::null()) })
+    }
+
+    pub(crate) fn pause(&self, partitions: &Partitions) -> Result<(), Error> {
+        // SAFETY: the list is written during the call only (an error per partition).
+        check("pause partitions", unsafe { rd::rd_kafka_pause_partitions(self.pointer, partitions.pointer) })
+    }
+
+    /// The group took the partitions away before it asked: whatever was going on must not be committed.
+    pub(crate) fn is_assignment_lost(&self) -> bool {
+        // SAFETY: no pointers besides the client.
+        unsafe { rd::rd_kafka_assignment_lost(self.pointer) != 0 }
+    }
+
+    /// Fills in the group's committed offsets. With `read_committed` the broker answers only when no transaction that moves
+    /// them is open.
+    pub(crate) fn committed(&self, partitions: &Partitions, wait: Duration) -> Result<(), Error> {
+        // SAFETY: the list is written during the call only.
+        let code = unsafe { rd::rd_kafka_committed(self.pointer, partitions.pointer, millis(wait)) };
+        check("fetch the group's offsets", code)
+    }
+
+    /// Metadata of the group as of now.
+    pub(crate) fn membership(&self) -> Option<Membership> {
+        // SAFETY: null or an object that `Membership` owns.
+        let pointer = unsafe { rd::rd_kafka_consumer_group_metadata(self.pointer) };
+        (!pointer.is_null()).then_some(Membership { pointer })
+    }
+
+    /// Starts to leave; events go on in `queue` until [`Client::is_closed`].
+    pub(crate) fn start_close(&self, queue: &Queue) -> Result<(), Error> {
+        // SAFETY: the queue belongs to this client and outlives the close, which the caller polls to its end.
+        check_error("leave the group", unsafe { rd::rd_kafka_consumer_close_queue(self.pointer, queue.pointer) })
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        // SAFETY: no pointers besides the client.
+        unsafe { rd::rd_kafka_consumer_closed(self.pointer) != 0 }
+    }
+
+    // Transactions. All of these block until the broker has answered or the time is over.
+
+    pub(crate) fn init_transactions(&self, wait: Duration) -> Result<(), Error> {
+        // SAFETY: no pointers besides the client.
+        check_error("init transactions", unsafe { rd::rd_kafka_init_transactions(self.pointer, millis(wait)) })
+    }
+
+    pub(crate) fn begin(&self) -> Result<(), Error> {
+        // SAFETY: as above.
+        check_error("begin a transaction", unsafe { rd::rd_kafka_begin_transaction(self.pointer) })
+    }
+
+    pub(crate) fn send_offsets(&self, offsets: &Partitions, membership: &Membership, wait: Duration) -> Result<(), Error> {
+        // SAFETY: both are read during the call only.
+        check_error("send offsets to the transaction", unsafe {
+            rd::rd_kafka_send_offsets_to_transaction(self.pointer, offsets.pointer, membership.pointer, millis(wait))
+        })
+    }
+
+    pub(crate) fn commit(&self) -> Result<(), Error> {
+        // -1: until the transaction's own timeout, as librdkafka advises.
+        // SAFETY: no pointers besides the client.
+        check_error("commit a transaction", unsafe { rd::rd_kafka_commit_transaction(self.pointer, -1) })
+    }
+
+    pub(crate) fn abort(&self) -> Result<(), Error> {
+        // SAFETY: as above.
+        check_error("abort a transaction", unsafe { rd::rd_kafka_abort_transaction(self.pointer, -1) })
+    }
+
+    /// The next offsets of partitions as the brokers see them, open transactions included (`read_uncommitted`).
+    pub(crate) fn ends(self: &Arc<Self>, partitions: &Partitions, wait: Duration) -> Result<Vec<(String, i32, i64)>, Error> {
+        let queue = self.new_queue();
+        // SAFETY: the options are destroyed once after the call; the result's parts live as long as the event that we hold
+        // to the end; infos are an array of the length that is returned.
+        unsafe {
+            let options = rd::rd_kafka_AdminOptions_new(self.pointer, rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS);
+            rd::rd_kafka_error_destroy(rd::rd_kafka_AdminOptions_set_isolation_level(
+                options,
+                rd::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,
+            ));
+            rd::rd_kafka_ListOffsets(self.pointer, partitions.pointer, options, queue.pointer);
+            rd::rd_kafka_AdminOptions_destroy(options);
+            let Some(event) = queue.poll(wait) else {
+                return Err(Error::new(Verdict::Retry, "ask for the ends of partitions", "no answer in time"));
+            };
+            check("ask for the ends of partitions", rd::rd_kafka_event_error(event.pointer))?;
+            let result = rd::rd_kafka_event_ListOffsets_result(event.pointer);
+            let mut count = 0;
+            let infos = rd::rd_kafka_ListOffsets_result_infos(result, &raw mut count);
+            let mut ends = Vec::with_capacity(count);
+            for index in 0..count {
+                let found = &*rd::rd_kafka_ListOffsetsResultInfo_topic_partition(*infos.add(index));
+                check("ask for the ends of partitions", found.err)?;
+                ends.push((text(found.topic), found.partition, found.offset));
+            }
+            Ok(ends)
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // SAFETY: last owner; queues, topics and messages hold an `Arc` of the client and are gone by now.
+        unsafe { rd::rd_kafka_destroy(self.pointer) }
+    }
+}
+
+/// librdkafka's own log. It names brokers and topics, never a record's content.
+unsafe extern "C" fn log(_: *const rd::rd_kafka_t, level: i32, facility: *const c_char, message: *const c_char) {
+    match level {
+        0..=3 => tracing::error!(target: "librdkafka", facility = text(facility), "{}", text(message)),
+        4 => tracing::warn!(target: "librdkafka", facility = text(facility), "{}", text(message)),
+        5 | 6 => tracing::info!(target: "librdkafka", facility = text(facility), "{}", text(message)),
+        _ => tracing::debug!(target: "librdkafka", facility = text(facility), "{}", text(message)),
+    }
+}

@@ -1,0 +1,100 @@
+//! Lists of partitions, and the group's generation.
+
+use std::ptr;
+use std::slice;
+
+use rdkafka::bindings as rd;
+
+use super::{c_string, slice_of, text};
+use crate::Error;
+
+/// A list of partitions with offsets.
+#[derive(Debug)]
+pub(crate) struct Partitions {
+    pub(super) pointer: *mut rd::rd_kafka_topic_partition_list_t,
+}
+
+// SAFETY: plain data, owned.
+unsafe impl Send for Partitions {}
+
+/// One element of [`Partitions`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Element {
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
+    /// `None` for one of librdkafka's logical offsets ("none stored" above all).
+    pub(crate) offset: Option<i64>,
+    pub(crate) metadata: String,
+}
+
+impl Partitions {
+    /// Stands for "the end" where an offset is expected.
+    pub(crate) const END: i64 = -1;
+
+    pub(crate) fn with_capacity(size: usize) -> Self {
+        // SAFETY: a fresh list, owned.
+        Partitions { pointer: unsafe { rd::rd_kafka_topic_partition_list_new(i32::try_from(size).unwrap_or(0)) } }
+    }
+
+    pub(crate) fn add(&mut self, topic: &str, partition: i32, offset: Option<i64>, metadata: &str) -> Result<(), Error> {
+        let name = c_string(topic)?;
+        // SAFETY: the element points into the list, which we own. librdkafka frees `metadata` with the list, so it is
+        // allocated by the same allocator (`rd_kafka_mem_malloc`).
+        unsafe {
+            let element = rd::rd_kafka_topic_partition_list_add(self.pointer, name.as_ptr(), partition);
+            if let Some(offset) = offset {
+                (*element).offset = offset;
+            }
+            if !metadata.is_empty() {
+                let copy = rd::rd_kafka_mem_malloc(ptr::null_mut(), metadata.len());
+                ptr::copy_nonoverlapping(metadata.as_ptr(), copy.cast(), metadata.len());
+                (*element).metadata = copy;
+                (*element).metadata_size = metadata.len();
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn elements(&self) -> Vec<Element> {
+        // SAFETY: `elems` is an array of `cnt` elements that the list owns.
+        let elements = unsafe {
+            let list = &*self.pointer;
+            if list.cnt == 0 { &[][..] } else { slice::from_raw_parts(list.elems, usize::try_from(list.cnt).unwrap_or(0)) }
+        };
+        let read = |element: &rd::rd_kafka_topic_partition_t| Element {
+            topic: text(element.topic),
+            partition: element.partition,
+            offset: (element.offset >= 0).then_some(element.offset),
+            metadata: String::from_utf8_lossy(slice_of(element.metadata, element.metadata_size).unwrap_or_default()).into_owned(),
+        };
+        elements.iter().map(read).collect()
+    }
+}
+
+impl Drop for Partitions {
+    fn drop(&mut self) {
+        // SAFETY: ours.
+        unsafe { rd::rd_kafka_topic_partition_list_destroy(self.pointer) }
+    }
+}
+
+/// The group's generation and our place in it, at one moment.
+#[derive(Debug)]
+pub(crate) struct Membership {
+    pub(super) pointer: *mut rd::rd_kafka_consumer_group_metadata_t,
+}
+
+impl Membership {
+    /// Negative while we are no member: offsets sent with it would not be fenced.
+    pub(crate) fn generation(&self) -> i32 {
+        // SAFETY: read only.
+        unsafe { rd::rd_kafka_consumer_group_metadata_generation_id(self.pointer) }
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        // SAFETY: ours.
+        unsafe { rd::rd_kafka_consumer_group_metadata_destroy(self.pointer) }
+    }
+}

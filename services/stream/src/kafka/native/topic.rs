@@ -1,0 +1,134 @@
+//! A topic: produce to it, fetch from it.
+
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::Arc;
+
+use rdkafka::bindings as rd;
+use rdkafka::types::RDKafkaRespErr as Code;
+
+use super::{Client, Queue, c_string, check, error_of};
+use crate::Error;
+
+/// A topic of one client. `tag` comes back with each message consumed through it.
+#[derive(Debug)]
+pub(crate) struct Topic {
+    pub(super) pointer: *mut rd::rd_kafka_topic_t,
+    client: Arc<Client>,
+}
+
+// SAFETY: topic handles are reference counted and thread-safe in librdkafka.
+unsafe impl Send for Topic {}
+
+impl Topic {
+    pub(crate) fn new(client: &Arc<Client>, name: &str, tag: usize) -> Result<Self, Error> {
+        let c_name = c_string(name)?;
+        // SAFETY: the conf is taken by `rd_kafka_topic_new`. The opaque is an integer that nobody dereferences.
+        let pointer = unsafe {
+            let conf = rd::rd_kafka_topic_conf_new();
+            rd::rd_kafka_topic_conf_set_opaque(conf, ptr::without_provenance_mut(tag));
+            rd::rd_kafka_topic_new(client.pointer, c_name.as_ptr(), conf)
+        };
+        if pointer.is_null() {
+            return Err(Error::stop("open a topic", name));
+        }
+        Ok(Topic { pointer, client: Arc::clone(client) })
+    }
+
+    /// Hands one record to the client, which copies it. `partition` -1 lets the key decide (murmur2).
+    pub(crate) fn produce(&self, partition: i32, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), Error> {
+        let (key_pointer, key_len) = raw(key);
+        let (value_pointer, value_len) = raw(value);
+        // SAFETY: with MSG_F_COPY both slices are read during the call only.
+        let code = unsafe {
+            if rd::rd_kafka_produce(
+                self.pointer,
+                partition,
+                rd::RD_KAFKA_MSG_F_COPY,
+                value_pointer,
+                value_len,
+                key_pointer,
+                key_len,
+                ptr::null_mut(),
+            ) == 0
+            {
+                Code::RD_KAFKA_RESP_ERR_NO_ERROR
+            } else {
+                rd::rd_kafka_last_error()
+            }
+        };
+        check("produce", code)
+    }
+
+    /// The same with headers: a slower call, for dead letters.
+    pub(crate) fn produce_with(
+        &self,
+        partition: i32,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[(&str, &[u8])],
+    ) -> Result<(), Error> {
+        use rd::rd_kafka_vtype_t as V;
+        let (key, key_len) = raw(key);
+        let (value, value_len) = raw(value);
+        let mem = |ptr, size| rd::rd_kafka_vu_s__bindgen_ty_1 { mem: rd::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 { ptr, size } };
+        // SAFETY: names and values are read during the call; on success the headers belong to the record, on failure they are
+        // ours again and destroyed.
+        unsafe {
+            let list = rd::rd_kafka_headers_new(headers.len());
+            for (name, value) in headers {
+                rd::rd_kafka_header_add(
+                    list,
+                    name.as_ptr().cast(),
+                    isize::try_from(name.len()).unwrap_or(0),
+                    value.as_ptr().cast(),
+                    isize::try_from(value.len()).unwrap_or(0),
+                );
+            }
+            let arguments = [
+                rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_RKT, u: rd::rd_kafka_vu_s__bindgen_ty_1 { rkt: self.pointer } },
+                rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_PARTITION, u: rd::rd_kafka_vu_s__bindgen_ty_1 { i32_: partition } },
+                rd::rd_kafka_vu_t {
+                    vtype: V::RD_KAFKA_VTYPE_MSGFLAGS,
+                    u: rd::rd_kafka_vu_s__bindgen_ty_1 { i: rd::RD_KAFKA_MSG_F_COPY },
+                },
+                rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_KEY, u: mem(key, key_len) },
+                rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_VALUE, u: mem(value, value_len) },
+                rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_HEADERS, u: rd::rd_kafka_vu_s__bindgen_ty_1 { headers: list } },
+            ];
+            let error = rd::rd_kafka_produceva(self.client.pointer, arguments.as_ptr(), arguments.len());
+            if error.is_null() {
+                return Ok(());
+            }
+            rd::rd_kafka_headers_destroy(list);
+            let code = rd::rd_kafka_error_code(error);
+            rd::rd_kafka_error_destroy(error);
+            check("produce", code)
+        }
+    }
+
+    /// Starts to fetch a partition into `queue`.
+    pub(crate) fn start(&self, partition: i32, offset: i64, queue: &Queue) -> Result<(), Error> {
+        // SAFETY: topic and queue belong to the same client, which both keep alive.
+        let failed = unsafe { rd::rd_kafka_consume_start_queue(self.pointer, partition, offset, queue.pointer) } != 0;
+        // SAFETY: reads this thread's last error.
+        if failed { Err(error_of("start to read a partition", unsafe { rd::rd_kafka_last_error() })) } else { Ok(()) }
+    }
+
+    /// Stops to fetch it. Records of it that wait in the queue are dropped by librdkafka.
+    pub(crate) fn stop(&self, partition: i32) {
+        // SAFETY: no other pointers.
+        unsafe { rd::rd_kafka_consume_stop(self.pointer, partition) };
+    }
+}
+
+fn raw(bytes: Option<&[u8]>) -> (*mut c_void, usize) {
+    bytes.map_or((ptr::null_mut(), 0), |bytes| (bytes.as_ptr().cast_mut().cast(), bytes.len()))
+}
+
+impl Drop for Topic {
+    fn drop(&mut self) {
+        // SAFETY: ours, and the client still lives.
+        unsafe { rd::rd_kafka_topic_destroy(self.pointer) }
+    }
+}

@@ -1,0 +1,242 @@
+//! Reads chosen partitions from chosen offsets, without a group.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::native::{Client, Kind, Message, Queue, Role, Said, Topic};
+use super::settings::{ANSWER, Settings};
+use crate::{Error, Verdict};
+
+/// Whether records of open and aborted transactions are seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// Only what was committed.
+    Committed,
+    /// Everything.
+    Uncommitted,
+}
+
+/// Reads partitions into one queue.
+#[derive(Debug)]
+pub struct Reader {
+    // Handles go before the client that they belong to.
+    topics: Vec<(String, Topic)>,
+    started: Vec<(usize, i32)>,
+    records: Queue,
+    events: Queue,
+    messages: Vec<Message>,
+    client: Arc<Client>,
+}
+
+/// What came out of a partition. `topic` is the index that [`Reader::topic`] gave.
+#[derive(Debug)]
+pub enum Fetched {
+    /// A record.
+    Record(Record),
+    /// There is nothing more before `offset` for now: with committed isolation, up to the first open transaction.
+    End {
+        /// Index of the topic.
+        topic: usize,
+        /// Partition.
+        partition: i32,
+        /// Next offset.
+        offset: i64,
+    },
+    /// The position is before the first or after the last offset.
+    OutOfRange {
+        /// Index of the topic.
+        topic: usize,
+        /// Partition.
+        partition: i32,
+    },
+}
+
+/// A record that was read. Holds the client's buffer: nothing is copied.
+#[derive(Debug)]
+pub struct Record(Message);
+
+impl Record {
+    /// Index of its topic, as [`Reader::topic`] gave it.
+    pub fn topic(&self) -> usize {
+        self.0.tag()
+    }
+
+    /// Partition.
+    pub fn partition(&self) -> i32 {
+        self.0.partition()
+    }
+
+    /// Offset.
+    pub fn offset(&self) -> i64 {
+        self.0.offset()
+    }
+
+    /// Kafka's timestamp: machine time.
+    pub fn timestamp(&self) -> i64 {
+        self.0.timestamp()
+    }
+
+    /// Key; none for broadcasts.
+    pub fn key(&self) -> Option<&[u8]> {
+        self.0.key()
+    }
+
+    /// Value; none for a tombstone.
+    pub fn value(&self) -> Option<&[u8]> {
+        self.0.value()
+    }
+
+    /// All headers, in their order.
+    pub fn headers(&self) -> Vec<(String, Vec<u8>)> {
+        self.0.headers()
+    }
+}
+
+impl Reader {
+    /// A reader that reads nothing yet.
+    ///
+    /// # Errors
+    /// If the configuration is refused.
+    pub fn new(settings: &Settings, isolation: Isolation) -> Result<Self, Error> {
+        let level = match isolation {
+            Isolation::Committed => "read_committed",
+            Isolation::Uncommitted => "read_uncommitted",
+        };
+        let client = settings.client(
+            Role::Consumer,
+            &[
+                ("isolation.level", level),
+                ("enable.partition.eof", "true"),
+                ("auto.offset.reset", "error"),
+                ("enable.auto.commit", "false"),
+                ("enable.auto.offset.store", "false"),
+            ],
+        )?;
+        Ok(Reader {
+            topics: Vec::new(),
+            started: Vec::new(),
+            records: client.new_queue(),
+            events: client.main_queue(),
+            messages: Vec::new(),
+            client,
+        })
+    }
+
+    /// The index by which this topic's records are recognised.
+    ///
+    /// # Errors
+    /// If the name is refused.
+    pub fn topic(&mut self, name: &str) -> Result<usize, Error> {
+        if let Some(known) = self.topics.iter().position(|(known, _)| known == name) {
+            return Ok(known);
+        }
+        let index = self.topics.len();
+        self.topics.push((name.to_owned(), Topic::new(&self.client, name, index)?));
+        Ok(index)
+    }
+
+    /// Reads a partition from `offset` on, anew if it was read already.
+    ///
+    /// # Errors
+    /// If the topic is unknown to this reader.
+    pub fn start(&mut self, topic: usize, partition: i32, offset: i64) -> Result<(), Error> {
+        self.stop(topic, partition);
+        self.topics[topic].1.start(partition, offset, &self.records)?;
+        self.started.push((topic, partition));
+        Ok(())
+    }
+
+    /// Stops to read a partition.
+    pub fn stop(&mut self, topic: usize, partition: i32) {
+        if let Some(index) = self.started.iter().position(|started| *started == (topic, partition)) {
+            self.started.swap_remove(index);
+            self.topics[topic].1.stop(partition);
+        }
+    }
+
+    /// Appends what there is, at most `limit`, waiting for the first at most so long.
+    ///
+    /// # Errors
+    /// `Retry` while a partition cannot be read (its leader moves), `Stop` for a topic that went away.
+    pub fn fetch(&mut self, wait: Duration, limit: usize, fetched: &mut Vec<Fetched>) -> Result<(), Error> {
+        while let Some(event) = self.events.poll(Duration::ZERO) {
+            if let Said::Trouble { words, .. } = event.read() {
+                tracing::warn!("the reader reports: {words}");
+            }
+        }
+        if self.records.take(wait, 1, &mut self.messages) > 0 {
+            self.records.take(Duration::ZERO, limit.saturating_sub(1), &mut self.messages);
+        }
+        fetched.reserve(self.messages.len());
+        for message in self.messages.drain(..) {
+            let (topic, partition, offset) = (message.tag(), message.partition(), message.offset());
+            match message.kind() {
+                Kind::Record => fetched.push(Fetched::Record(Record(message))),
+                Kind::End => fetched.push(Fetched::End { topic, partition, offset }),
+                Kind::OutOfRange => fetched.push(Fetched::OutOfRange { topic, partition }),
+                Kind::Error(words) => tracing::warn!(topic = self.topics[topic].0, partition, "cannot read for now: {words}"),
+            }
+        }
+        Ok(())
+    }
+
+    /// First offset of a partition, and the next one by this reader's isolation.
+    ///
+    /// # Errors
+    /// If the brokers do not answer.
+    pub fn range(&self, topic: usize, partition: i32) -> Result<(i64, i64), Error> {
+        self.client.watermarks(&self.topics[topic].0, partition, ANSWER)
+    }
+
+    /// Reads one partition from its first offset to its present end (by this reader's isolation) and hands over each record.
+    ///
+    /// # Errors
+    /// If the brokers do not answer, or nothing comes for a minute.
+    pub fn read_whole(
+        &mut self,
+        topic: usize,
+        partition: i32,
+        from: Option<i64>,
+        mut each: impl FnMut(Record),
+    ) -> Result<i64, Error> {
+        let (low, high) = self.range(topic, partition)?;
+        let mut next = from.unwrap_or(low).max(low);
+        if next >= high {
+            return Ok(high);
+        }
+        self.start(topic, partition, next)?;
+        let mut fetched = Vec::new();
+        let mut silent = Duration::ZERO;
+        while next < high {
+            self.fetch(Duration::from_secs(1), 4096, &mut fetched)?;
+            silent = if fetched.is_empty() { silent + Duration::from_secs(1) } else { Duration::ZERO };
+            if silent > Duration::from_secs(60) {
+                return Err(Error::new(Verdict::Retry, "read a topic to its end", "nothing came for a minute"));
+            }
+            for item in fetched.drain(..) {
+                match item {
+                    Fetched::Record(record) if record.topic() == topic && record.partition() == partition => {
+                        next = record.offset() + 1;
+                        each(record);
+                    }
+                    Fetched::End { offset, .. } => next = next.max(offset),
+                    Fetched::OutOfRange { .. } => {
+                        return Err(Error::new(Verdict::Retry, "read a topic to its end", "its beginning was deleted meanwhile"));
+                    }
+                    Fetched::Record(_) => {}
+                }
+            }
+        }
+        self.stop(topic, partition);
+        Ok(high)
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.messages.clear();
+        for (topic, partition) in std::mem::take(&mut self.started) {
+            self.topics[topic].1.stop(partition);
+        }
+    }
+}

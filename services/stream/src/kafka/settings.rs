@@ -1,0 +1,92 @@
+//! How to reach Kafka, and the properties that exactly-once rests on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::native::{Client, Role};
+use crate::Error;
+
+/// How to reach Kafka. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `host:port`, comma separated.
+    pub brokers: String,
+    /// Further properties of librdkafka (TLS, SASL, sizes), which win over our defaults but not over what exactly-once needs.
+    pub properties: Arc<BTreeMap<String, String>>,
+    /// Names the process in the brokers' logs; the prefix of member and transactional ids.
+    pub instance: String,
+}
+
+/// How long questions to the brokers may take before the answer is "not now".
+pub(crate) const ANSWER: Duration = Duration::from_secs(10);
+
+/// Chosen by measurement, free to change: see DESIGN of the engine in `services/README.md`.
+const TUNING: [(&str, &str); 4] = [
+    // 100 ms (the default) would put a back-off of 150 ms into the tail of small transactions.
+    ("retry.backoff.ms", "20"),
+    ("reconnect.backoff.ms", "50"),
+    ("reconnect.backoff.max.ms", "1000"),
+    ("log.connection.close", "false"),
+];
+
+const READING: [(&str, &str); 5] = [
+    // The default of 1 s stalls a partition whose queue was full once.
+    ("fetch.queue.backoff.ms", "5"),
+    ("queued.max.messages.kbytes", "16384"),
+    ("fetch.wait.max.ms", "500"),
+    ("check.crcs", "true"),
+    ("max.poll.interval.ms", "300000"),
+];
+
+const WRITING: [(&str, &str); 6] = [
+    ("linger.ms", "5"),
+    ("batch.size", "1000000"),
+    ("batch.num.messages", "100000"),
+    // Bounds the time that a commit waits for what was produced before it.
+    ("queue.buffering.max.messages", "50000"),
+    ("transaction.timeout.ms", "15000"),
+    ("compression.type", "lz4"),
+];
+
+impl Settings {
+    /// Settings without further properties.
+    pub fn new(brokers: &str, instance: &str) -> Self {
+        Settings { brokers: brokers.to_owned(), properties: Arc::default(), instance: instance.to_owned() }
+    }
+
+    /// A client: our tuning, then what the user set, then what must hold.
+    pub(super) fn client(&self, role: Role, must: &[(&str, &str)]) -> Result<Arc<Client>, Error> {
+        let tuning = match role {
+            Role::Consumer => TUNING.iter().chain(READING.iter()),
+            Role::Producer => TUNING.iter().chain(WRITING.iter()),
+        };
+        let mut all: BTreeMap<&str, &str> = tuning.copied().collect();
+        all.extend(self.properties.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        all.extend([("bootstrap.servers", self.brokers.as_str()), ("client.id", self.instance.as_str())]);
+        all.extend(must.iter().copied());
+        Client::new(role, all.into_iter())
+    }
+
+    /// The brokers answer, and it is this cluster.
+    ///
+    /// # Errors
+    /// If nobody answers within `wait`.
+    pub fn cluster_id(&self, wait: Duration) -> Result<String, Error> {
+        let client = self.client(Role::Producer, &[])?;
+        client.cluster_id(wait).ok_or_else(|| {
+            Error::stop(
+                "reach Kafka",
+                format!("no broker answers at {}; check the address, and whether TLS or SASL settings are missing", self.brokers),
+            )
+        })
+    }
+
+    /// Number of partitions of a topic, `None` if there is no such topic.
+    ///
+    /// # Errors
+    /// If the brokers do not answer.
+    pub fn partitions(&self, topic: &str) -> Result<Option<i32>, Error> {
+        self.client(Role::Producer, &[])?.partitions(topic, ANSWER)
+    }
+}
