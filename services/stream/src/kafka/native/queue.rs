@@ -14,7 +14,7 @@ use super::{Client, Partitions, millis, name_of, slice_of, text};
 pub(crate) struct Queue {
     pub(super) pointer: *mut rd::rd_kafka_queue_t,
     #[expect(dead_code, reason = "keeps the client alive as long as the queue")]
-    client: Arc<Client>,
+    pub(super) client: Arc<Client>,
 }
 
 // SAFETY: queues are thread-safe in librdkafka.
