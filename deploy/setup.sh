@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# Installs what building and running Cascade needs and this machine lacks: system packages and the jars of Apache Kafka.
+#
+#   deploy/setup.sh
+#
+# Says what it does; does nothing (in well under a second) when everything is there; two runs at once wait for each other.
+# Installing system packages needs Debian (or a child of it) and root. Otherwise it names what is missing and exits with 1.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$here/env.sh"
+
+has() { command -v "$1" >/dev/null; }
+say() { printf '%s\n' "$*"; }
+fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+# Prints the Debian packages whose work nothing on this machine does. Probes ask for the thing itself, not for the
+# package, so that tools installed in another way count and other distributions get an honest list.
+missing_packages() {
+    has cc && has c++ || echo build-essential
+    has cmake || echo cmake
+    has clang || echo clang
+    compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null || [ -n "${LIBCLANG_PATH:-}" ] || echo libclang-dev
+    has ccache || echo ccache
+    has java || echo default-jre-headless
+    # Maven is needed only to fetch the broker.
+    broker_is_there || has mvn || echo maven
+    has promtool || echo prometheus
+    python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+    if has pkg-config; then
+        pkg-config --exists openssl || echo libssl-dev
+        pkg-config --exists libsasl2 || echo libsasl2-dev
+        pkg-config --exists zlib || echo zlib1g-dev
+        pkg-config --exists libcurl || echo libcurl4-openssl-dev
+    else
+        printf '%s\n' pkg-config libssl-dev libsasl2-dev zlib1g-dev libcurl4-openssl-dev
+    fi
+}
+
+install_packages() {
+    local missing=$*
+    has apt-get || fail "missing: $missing. They are named as Debian names them; please install your system's equivalents."
+    [ "$(id -u)" = 0 ] || fail "missing: $missing. Please run as root: apt-get install --no-install-recommends $missing"
+    say "Installing system packages: $missing"
+    export DEBIAN_FRONTEND=noninteractive
+    keep_services_off
+    apt-get -qq update || say "The package lists could not be refreshed; trying with those at hand."
+    # shellcheck disable=SC2086 # a list of words
+    apt-get -qq -o DPkg::Lock::Timeout=600 install -y --no-install-recommends $missing >/dev/null ||
+        fail "apt-get could not install: $missing. Its message is above."
+    allow_services
+    # Only promtool is wanted, not a Prometheus that scrapes this machine from the next boot on.
+    case " $missing " in
+        *" prometheus "*) ! has systemctl || systemctl --quiet disable prometheus 2>/dev/null || true ;;
+    esac
+}
+
+# Debian starts the service of a package as it is installed, unless this file forbids it.
+policy=/usr/sbin/policy-rc.d
+keep_services_off() {
+    [ ! -e "$policy" ] || return 0
+    printf '#!/bin/sh\n# from deploy/setup.sh of Cascade\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+    trap allow_services EXIT
+}
+allow_services() {
+    grep -qs 'setup.sh of Cascade' "$policy" && rm -f "$policy" || true
+}
+
+broker_is_there() { [ -e "$KAFKA_LIBS/kafka-clients-$KAFKA_VERSION.jar" ]; }
+
+fetch_broker() {
+    say "Fetching Apache Kafka $KAFKA_VERSION (44 MB) by Maven into $KAFKA_LIBS"
+    local scratch
+    scratch=$(mktemp -d "$CASCADE_CACHE/kafka.XXXXXX")
+    cp "$here/kafka/pom.xml" "$scratch/"
+    mvn -q -B -Dstyle.color=never -f "$scratch/pom.xml" -Dkafka.version="$KAFKA_VERSION" org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
+        -DincludeScope=runtime -DoutputDirectory="$scratch/libs" || {
+        rm -rf "$scratch"
+        fail "Maven could not fetch Kafka. Its message is above; is Maven Central (or your mirror of it) reachable?"
+    }
+    # Renamed in one step: whoever sees the directory sees all of it.
+    rm -rf "$KAFKA_LIBS"
+    mkdir -p "$(dirname "$KAFKA_LIBS")"
+    mv "$scratch/libs" "$KAFKA_LIBS"
+    rm -rf "$scratch"
+}
+
+has cargo || fail "missing: cargo. Please install Rust 1.95 or newer (rustup.rs); this script does not choose a toolchain for you."
+mkdir -p "$CASCADE_CACHE"
+exec 9>"$CASCADE_CACHE/setup.lock"
+flock 9
+
+missing=$(missing_packages | tr '\n' ' ')
+[ -z "$missing" ] || install_packages "${missing% }"
+broker_is_there || fetch_broker
