@@ -1,0 +1,106 @@
+//! How a run ends when it cannot do what was asked: one sentence that says what to do, and a distinct exit code.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// What went wrong, as a shell script or a supervisor sees it. The numbers follow `sysexits.h` where it has one that fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Something nobody foresaw; also what a health check answers for an unhealthy service.
+    Unexpected = 1,
+    /// Bad configuration or usage.
+    Usage = 64,
+    /// A campaign or a price table that cannot be applied.
+    Campaign = 65,
+    /// A topic is missing.
+    TopicMissing = 66,
+    /// A topic exists with the wrong partition count or settings.
+    TopicDiffers = 67,
+    /// Kafka does not answer.
+    Unreachable = 69,
+    /// The state directory cannot be created, read or written.
+    State = 73,
+    /// Another file, or an address to listen on, cannot be used.
+    Input = 74,
+    /// Not now: another process has taken over, or the same again may succeed later.
+    NotNow = 75,
+}
+
+impl Exit {
+    /// Every code with its meaning, as `--help` prints it.
+    pub const ALL: [(Exit, &str); 9] = [
+        (Exit::Unexpected, "something unexpected, or an unhealthy service"),
+        (Exit::Usage, "bad configuration or usage"),
+        (Exit::Campaign, "a campaign or price table that cannot be applied"),
+        (Exit::TopicMissing, "a topic is missing"),
+        (Exit::TopicDiffers, "a topic has the wrong partition count or settings"),
+        (Exit::Unreachable, "Kafka does not answer"),
+        (Exit::State, "the state directory cannot be used"),
+        (Exit::Input, "another file or a listen address cannot be used"),
+        (Exit::NotNow, "not now: somebody else took over, or try again later"),
+    ];
+}
+
+/// An exit code and the sentence that goes with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The process's exit code.
+    pub exit: Exit,
+    /// What happened and what to do about it.
+    pub sentence: String,
+}
+
+impl Failure {
+    /// A failure of this kind. The sentence names what to do.
+    pub fn new(exit: Exit, sentence: impl Into<String>) -> Self {
+        Failure { exit, sentence: sentence.into() }
+    }
+
+    /// Something nobody foresaw.
+    pub fn unexpected(error: impl fmt::Display) -> Self {
+        Self::new(Exit::Unexpected, error.to_string())
+    }
+
+    /// The exit code for `main` to return.
+    pub fn code(&self) -> ExitCode {
+        ExitCode::from(self.exit as u8)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<stream::Error> for Failure {
+    fn from(error: stream::Error) -> Self {
+        let exit = match error.verdict() {
+            stream::Verdict::Retry | stream::Verdict::Abort | stream::Verdict::Fenced => Exit::NotNow,
+            stream::Verdict::Stop => Exit::Unexpected,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_exit_code_is_distinct_and_documented_once() {
+        let mut codes: Vec<u8> = Exit::ALL.iter().map(|(exit, _)| *exit as u8).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes, [1, 64, 65, 66, 67, 69, 73, 74, 75]);
+    }
+
+    #[test]
+    fn a_lost_membership_is_not_an_unforeseen_error() {
+        let fenced = stream::Error::new(stream::Verdict::Fenced, "commit", "another member owns the partition");
+        assert_eq!(Failure::from(fenced).exit, Exit::NotNow);
+        assert_eq!(Failure::from(stream::Error::stop("open", "damaged")).exit, Exit::Unexpected);
+    }
+}
