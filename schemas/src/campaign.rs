@@ -3,34 +3,38 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Millis;
+use crate::symbol::symbols;
 
 /// One fact about a campaign. Topic `campaign`, one partition; key `name/version` for definitions, else `name/kind`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Campaign {
     /// The campaign's name; empty for what concerns all (prices).
     pub campaign: String,
     /// Grows with each definition. 0 where the kind has none.
     pub version: i32,
+    /// What is said.
     pub kind: CampaignKind,
     /// The YAML text, as it was applied.
     pub definition: String,
+    /// When it was applied.
     pub applied_at: Millis,
 }
 
-/// What is said about a campaign.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum CampaignKind {
-    #[default]
-    Unspecified,
-    /// A new immutable version; it takes new instances from now on.
-    Definition,
-    /// No new instances; running ones go on.
-    Paused,
-    /// New instances again.
-    Resumed,
-    /// No new instances; running ones end.
-    Stopped,
-    /// The price table of all channels.
-    Prices,
+symbols! {
+    /// What is said about a campaign.
+    pub enum CampaignKind {
+        /// A symbol that this reader does not know.
+        Unspecified = "UNSPECIFIED",
+        /// A new immutable version; it takes new instances from now on.
+        Definition = "DEFINITION",
+        /// No new instances; running ones go on.
+        Paused = "PAUSED",
+        /// New instances again.
+        Resumed = "RESUMED",
+        /// No new instances; running ones end.
+        Stopped = "STOPPED",
+        /// The price table of all channels.
+        Prices = "PRICES",
+    }
 }

@@ -3,20 +3,27 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Millis;
+use crate::symbol::symbols;
 
 /// One fact about one send. Keyed by customer id, so that it meets the cascade that sent it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Feedback {
     /// Unique for the fact: repeats carry the same id.
     pub event_id: String,
+    /// Whom it is about; equal to the record's key.
     pub customer_id: String,
+    /// When it happened, in business time.
     pub occurred_at: Millis,
     /// The send it is about, as text. A worker's unsubscribe without a send has none.
     pub send_id: Option<String>,
+    /// Name of the channel.
     pub channel: String,
+    /// What is said.
     pub status: Status,
     /// Who opened or clicked: a machine's open counts as delivered, not as opened.
     pub actor: Actor,
+    /// Name of the provider, as configured.
     pub provider: String,
     /// The provider's own id of the message.
     pub provider_id: Option<String>,
@@ -24,49 +31,53 @@ pub struct Feedback {
     pub code: Option<String>,
 }
 
-/// What is said about a send. Positive statuses join on a lattice
-/// (`ACCEPTED < SENT < DELIVERED < OPENED < CLICKED < REPLIED`), negative ones stand beside it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Status {
-    /// A symbol that this reader does not know. No conclusion is drawn.
-    #[default]
-    Unspecified,
-    /// The worker has handed the message over to the provider: the wait of the step begins.
-    Accepted,
-    /// The provider has passed it on.
-    Sent,
-    Delivered,
-    Opened,
-    Clicked,
-    Replied,
-    /// The worker or the provider refused it: no address, no template, blocked. It will never go out.
-    Refused,
-    /// Withdrawn before it was handed over.
-    Revoked,
-    /// `send_before` had passed before it could be handed over.
-    Expired,
-    /// Nobody knows whether it was handed over (a crash in between), and policy says not to try again.
-    Unknown,
-    /// Will never arrive: the address is dead.
-    BouncedHard,
-    /// Did not arrive now; the provider may still try.
-    BouncedSoft,
-    /// The provider gave up.
-    Failed,
-    /// The customer wants no more on this channel.
-    Unsubscribed,
-    /// The customer called it spam.
-    Complained,
+symbols! {
+    /// What is said about a send. Positive statuses join on a lattice
+    /// (`ACCEPTED < SENT < DELIVERED < OPENED < CLICKED < REPLIED`), negative ones stand beside it.
+    pub enum Status {
+        /// A symbol that this reader does not know. No conclusion is drawn.
+        Unspecified = "UNSPECIFIED",
+        /// The worker has handed the message over to the provider: the wait of the step begins.
+        Accepted = "ACCEPTED",
+        /// The provider has passed it on.
+        Sent = "SENT",
+        /// It arrived.
+        Delivered = "DELIVERED",
+        /// It was opened, by whom `actor` says.
+        Opened = "OPENED",
+        /// A link in it was followed, by whom `actor` says.
+        Clicked = "CLICKED",
+        /// The customer answered it.
+        Replied = "REPLIED",
+        /// The worker or the provider refused it: no address, no template, blocked. It will never go out.
+        Refused = "REFUSED",
+        /// Withdrawn before it was handed over.
+        Revoked = "REVOKED",
+        /// `send_before` had passed before it could be handed over.
+        Expired = "EXPIRED",
+        /// Nobody knows whether it was handed over (a crash in between), and policy says not to try again.
+        Unknown = "UNKNOWN",
+        /// Will never arrive: the address is dead.
+        BouncedHard = "BOUNCED_HARD",
+        /// Did not arrive now; the provider may still try.
+        BouncedSoft = "BOUNCED_SOFT",
+        /// The provider gave up.
+        Failed = "FAILED",
+        /// The customer wants no more on this channel.
+        Unsubscribed = "UNSUBSCRIBED",
+        /// The customer called it spam.
+        Complained = "COMPLAINED",
+    }
 }
 
-/// Who caused an open or a click.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Actor {
-    #[default]
-    Unspecified,
-    Human,
-    /// A mail privacy proxy, a link scanner.
-    Machine,
+symbols! {
+    /// Who caused an open or a click.
+    pub enum Actor {
+        /// A symbol that this reader does not know.
+        Unspecified = "UNSPECIFIED",
+        /// The customer.
+        Human = "HUMAN",
+        /// A mail privacy proxy, a link scanner.
+        Machine = "MACHINE",
+    }
 }

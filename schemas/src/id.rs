@@ -2,16 +2,17 @@
 
 use std::fmt;
 
+use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 /// An identifier of 16 bytes: a UUIDv5 of what it names, so that a repeat is recognisable. Avro `fixed(16)` in our own rows;
-/// in records for others it is written as text.
+/// in records for others, and in JSON, it is written as text.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(Uuid);
 
 /// The name space of every id of this project (itself a UUIDv5 of the URL `https://cascade.dev/id`).
-const NAMESPACE: Uuid = Uuid::from_u128(0x7b0c_52a5_6a0e_5f3e_9a55_3c1d_1f6a_90d4);
+const NAMESPACE: Uuid = Uuid::from_u128(0x5c12_cd60_f19f_573e_be1b_3e4e_86ab_4e62);
 
 impl Id {
     /// The id of one run of a campaign for a customer. The version is left out on purpose: a migration must not make a
@@ -60,24 +61,70 @@ impl fmt::Debug for Id {
 
 impl Serialize for Id {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(self.0.as_bytes())
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            serializer.serialize_bytes(self.0.as_bytes())
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Bytes;
-        impl serde::de::Visitor<'_> for Bytes {
-            type Value = Id;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("16 bytes")
-            }
-
-            fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Id, E> {
-                Uuid::from_slice(bytes).map(Id).map_err(E::custom)
-            }
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_str(Form)
+        } else {
+            deserializer.deserialize_bytes(Form)
         }
-        deserializer.deserialize_bytes(Bytes)
+    }
+}
+
+/// Takes an id in either form.
+struct Form;
+
+impl Visitor<'_> for Form {
+    type Value = Id;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a UUID as 16 bytes or as text")
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Id, E> {
+        Uuid::from_slice(bytes).map(Id).map_err(E::custom)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Id, E> {
+        Id::parse(text).ok_or_else(|| E::custom("not a UUID"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_space_is_what_it_says() {
+        assert_eq!(NAMESPACE, Uuid::new_v5(&Uuid::NAMESPACE_URL, b"https://cascade.dev/id"));
+    }
+
+    #[test]
+    fn the_same_cause_has_the_same_id_for_ever() {
+        let instance = Id::of_instance("customer-1", "abandoned-cart", "cart-1", "event-1");
+        assert_eq!(instance.to_string(), "502cf7f8-c49a-5e5c-a13b-cfe8a7083204");
+        assert_eq!(Id::of_send(instance, 1, 0, 2).to_string(), "8f9b22f9-9da3-56c4-85fa-4f1aea6bed7e");
+    }
+
+    #[test]
+    fn parts_that_only_join_alike_have_different_ids() {
+        assert_ne!(Id::of_instance("a", "bc", "", "e"), Id::of_instance("ab", "c", "", "e"));
+    }
+
+    #[test]
+    fn json_shows_it_as_text_and_reads_it_back() {
+        let id = Id::of_instance("customer-1", "abandoned-cart", "cart-1", "event-1");
+        let json = serde_json::to_string(&id).unwrap();
+        assert_eq!(json, format!("\"{id}\""));
+        assert_eq!(serde_json::from_str::<Id>(&json).unwrap(), id);
+        assert_eq!(Id::parse(&id.to_string()), Some(id));
     }
 }

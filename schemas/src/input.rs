@@ -7,15 +7,21 @@ use crate::{Action, Cart, Feedback, Inactivity, Millis, Profile, Registration};
 /// One fact and where it came from. Keyed by customer id; `Progress` has no key and goes to every partition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
+    /// The source record that the fact was made from.
     pub origin: Origin,
+    /// What is said. New branches are added at the end.
     pub fact: Fact,
 }
 
 /// The source record that a fact was made from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Origin {
+    /// Source topic.
     pub topic: String,
+    /// Source partition.
     pub partition: i32,
+    /// Source offset.
     pub offset: i64,
     /// The source record's Kafka timestamp: machine time.
     pub appended_at: Millis,
@@ -24,20 +30,30 @@ pub struct Origin {
 /// What is said. The order of the variants is the order of the branches in `input.avsc`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fact {
+    /// A cart changed.
     Cart(Cart),
+    /// Somebody became a customer.
     Registration(Registration),
+    /// Nothing was heard of the customer for a while.
     Inactivity(Inactivity),
+    /// The customer did something.
     Action(Action),
+    /// All that is known of the customer, anew.
     Profile(Profile),
+    /// What became of a send.
     Feedback(Feedback),
+    /// A record of unknown meaning came.
     Unreadable(Unreadable),
+    /// Somebody released the customer.
     Release(Release),
+    /// How far intake has come; about no customer.
     Progress(Progress),
 }
 
 /// A record that nobody could read, of a customer whom one can: a fact of unknown meaning. His sends are held until the
 /// record was redriven or he was released.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Unreadable {
     /// The documented code of the refusal, as in the dead letter's headers.
     pub code: String,
@@ -45,9 +61,13 @@ pub struct Unreadable {
 
 /// Somebody looked at what could not be read and says that the customer may be written to again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Release {
+    /// Unique for the release.
     pub event_id: String,
+    /// Whom it is about; equal to the record's key.
     pub customer_id: String,
+    /// When it happened, in business time.
     pub occurred_at: Millis,
     /// Who and why, for the journal.
     pub note: String,
@@ -55,8 +75,11 @@ pub struct Release {
 
 /// How far intake has come: everything in this source partition up to `until` is in `input` by now.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Progress {
+    /// Source topic.
     pub topic: String,
+    /// Source partition.
     pub partition: i32,
     /// Next offset to be read.
     pub offset: i64,

@@ -16,21 +16,32 @@
 //! Schemas evolve by adding fields with defaults at the end of a record; an enum grows by symbols before which old readers
 //! fall back on the default symbol. Golden bytes in `golden/` are decoded by tests for as long as this crate lives.
 
+mod symbol;
 mod id;
 mod source;
 mod feedback;
 mod input;
 mod row;
 mod send;
+mod reason;
 mod journal;
 mod campaign;
 pub mod dead_letter;
+mod codec;
+mod record;
+mod projection;
+mod ids;
 
 pub use campaign::{Campaign, CampaignKind};
+pub use codec::{DecodeError, RECORD_BYTES_MAX, decode, encode, encode_into};
 pub use feedback::{Actor, Feedback, Status};
 pub use id::Id;
+pub use ids::Ids;
 pub use input::{Fact, Input, Origin, Progress, Release, Unreadable};
-pub use journal::{Journal, Reason};
+pub use journal::Journal;
+pub use projection::SchemaError;
+pub use reason::Reason;
+pub use record::Record;
 pub use row::{Customer, Done, Hold, Instance, Past, Sent, Stage};
 pub use send::{Attempt, AttemptState, Class, Revoke, Send};
 pub use source::{Action, Cart, Consent, Contact, Inactivity, Item, Profile, Registration};

@@ -4,15 +4,22 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::symbol::symbols;
 use crate::{Consent, Contact, Id, Millis, Status};
 
 /// Everything that decisions about one customer rest on. Bounded: each list has a limit that `campaign` states and keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Customer {
+    /// Addresses, as in the last profile.
     pub contacts: Vec<Contact>,
+    /// Permissions, as in the last profile and as withdrawn since.
     pub consents: Vec<Consent>,
+    /// IANA name.
     pub time_zone: Option<String>,
+    /// BCP 47.
     pub locale: Option<String>,
+    /// Whatever else campaigns may ask for, by name.
     pub attributes: BTreeMap<String, String>,
     /// When the profile was last replaced; older profile records are ignored.
     pub profile_at: Option<Millis>,
@@ -26,87 +33,141 @@ pub struct Customer {
     pub done: Vec<Done>,
     /// xxh3-64 of the last event ids, newest last: a repeat is recognised by them.
     pub recent: Vec<i64>,
+    /// xxh3-64 of (channel, address) of what bounced for ever, newest last: a profile does not bring it back.
+    pub dead: Vec<i64>,
 }
 
 /// Why a customer's sends are held (rule 12).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Hold {
+    /// Since when.
     pub since: Millis,
+    /// The documented code of the refusal that caused it.
     pub code: String,
 }
 
 /// One run of one campaign version for one customer and one key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {
+    /// The instance's id.
     pub id: Id,
+    /// Name of the campaign.
     pub campaign: String,
+    /// Version that it entered, and stays on.
     pub version: i32,
     /// The business key (a cart's id), empty where the campaign has none.
+    #[serde(default)]
     pub key: String,
     /// The event id of the trigger.
+    #[serde(default)]
     pub trigger: String,
+    /// When it was entered.
     pub entered_at: Millis,
+    /// Where it stands.
+    #[serde(default)]
     pub stage: Stage,
     /// The step that stands at `stage`.
+    #[serde(default)]
     pub step: i32,
     /// Which of the step's alternatives.
+    #[serde(default)]
     pub alternative: i32,
     /// When this instance must be looked at again, whatever happens. Never absent while it runs: every instance ends.
     pub due: Millis,
     /// The trigger's fields that predicates and templates use.
+    #[serde(default)]
     pub fields: BTreeMap<String, String>,
     /// What was sent, in the order of the decisions.
+    #[serde(default)]
     pub sends: Vec<Sent>,
+    /// When settling ends or ended: the steps' offsets to the trigger count from it.
+    #[serde(default)]
+    pub settled_at: Millis,
+    /// Alternatives of steps that are behind, one bit each, in the order of the plan.
+    #[serde(default)]
+    pub tried: i64,
+    /// After an outage: nothing dearer goes out until something was handed over. Minor units.
+    #[serde(default)]
+    pub ceiling: Option<i64>,
 }
 
-/// Where an instance stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Stage {
-    #[default]
-    Unspecified,
-    /// Entered; waits for the trigger to settle before its first step.
-    Settling,
-    /// A command is out and may still be handed over: nothing further is decided.
-    Dispatched,
-    /// Handed over: the step's wait runs.
-    Waiting,
+symbols! {
+    /// Where an instance stands.
+    pub enum Stage {
+        /// A symbol that this reader does not know.
+        Unspecified = "UNSPECIFIED",
+        /// Entered; waits for the trigger to settle before its first step.
+        Settling = "SETTLING",
+        /// A command is out and may still be handed over: nothing further is decided.
+        Dispatched = "DISPATCHED",
+        /// Handed over: the step's wait runs.
+        Waiting = "WAITING",
+        /// Between two steps: the next one has a moment of its own, which has not come yet.
+        Delayed = "DELAYED",
+        /// A step was due, but the customer is held; `due` is the end of its validity.
+        Held = "HELD",
+    }
 }
 
 /// A send command and what is known of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
+    /// The send's id.
     pub id: Id,
+    /// Index of the step in the plan, from 0.
     pub step: i32,
+    /// Index of the alternative in the step, from 0.
+    #[serde(default)]
     pub alternative: i32,
+    /// Which attempt of the step, from 0.
+    #[serde(default)]
     pub attempt: i32,
+    /// Name of the channel.
     pub channel: String,
+    /// Reserved for it, in minor units.
+    #[serde(default)]
     pub price_minor: i64,
+    /// When it was decided.
     pub decided_at: Millis,
+    /// After this moment it must not be handed over any more.
     pub send_before: Millis,
+    /// When the provider took it; none while that is not known.
+    #[serde(default)]
     pub handed_over_at: Option<Millis>,
     /// The join of the positive statuses so far; `UNSPECIFIED` for none.
+    #[serde(default)]
     pub reached: Status,
     /// The negative or final word so far; `UNSPECIFIED` for none.
+    #[serde(default)]
     pub failed: Status,
 }
 
 /// A cascade that ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Past {
+    /// Name of the campaign.
     pub campaign: String,
+    /// The business key, empty where the campaign has none.
     pub key: String,
+    /// When it ended.
     pub ended_at: Millis,
     /// Symbol of [`Reason`](crate::Reason).
     pub reason: crate::Reason,
     /// The sends of an ended instance whose feedback may still come, so that late receipts are recognised.
     pub sends: Vec<Id>,
+    /// Version of the thing it was about (a cart's), 0 where it has none: an older one does not start it anew.
+    pub revision: i64,
 }
 
 /// Something the customer did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Done {
+    /// As in the action record.
     pub action: String,
+    /// The business key that it belongs to.
     pub key: Option<String>,
     /// When it happened, as told.
     pub occurred_at: Millis,

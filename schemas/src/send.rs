@@ -5,35 +5,46 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::Millis;
+use crate::symbol::symbols;
 
 /// A command to hand one message over to a provider. Topic `send.<channel>`, keyed by customer id, in the partition of the
 /// customer's input.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Send {
     /// UUIDv5 of (instance, step, alternative, attempt), as text. The provider's idempotency key where there is one.
     pub send_id: String,
+    /// Whom it is about; equal to the record's key.
     pub customer_id: String,
+    /// Name of the campaign.
     pub campaign: String,
+    /// Version of the campaign.
     pub version: i32,
     /// Instance id, as text.
     pub instance: String,
     /// The step's name.
     pub step: String,
+    /// Which attempt of the step, from 0.
     pub attempt: i32,
+    /// Name of the channel.
     pub channel: String,
+    /// What caps, quiet hours and one-click unsubscribe apply to.
     pub class: Class,
     /// Where to: secret. Not in logs, metrics or the journal.
     pub address: String,
     /// Name of the template, without the channel's suffix.
     pub template: String,
+    /// BCP 47.
     pub locale: Option<String>,
     /// What the template may use: the trigger's fields and the profile's attributes.
     pub fields: BTreeMap<String, String>,
+    /// When it was decided.
     pub decided_at: Millis,
     /// After this moment it must not be handed over any more.
     pub send_before: Millis,
     /// Reserved for it, in minor units.
     pub price_minor: i64,
+    /// ISO 4217.
     pub currency: String,
     /// Kafka timestamp (machine time) of the record that caused it; 0 where a deadline did.
     pub caused_at: Millis,
@@ -49,49 +60,63 @@ impl std::fmt::Debug for Send {
     }
 }
 
-/// What caps, quiet hours and one-click unsubscribe apply to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Class {
-    #[default]
-    Unspecified,
-    Marketing,
-    Transactional,
+symbols! {
+    /// What caps, quiet hours and one-click unsubscribe apply to.
+    pub enum Class {
+        /// A symbol that this reader does not know.
+        Unspecified = "UNSPECIFIED",
+        /// Caps, quiet hours and one-click unsubscribe apply.
+        Marketing = "MARKETING",
+        /// What the customer waits for: caps and quiet hours do not apply.
+        Transactional = "TRANSACTIONAL",
+    }
 }
 
 /// Withdraws a command that was already published. Topic `revoke`, partition as its send's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Revoke {
+    /// The send to withdraw, as text.
     pub send_id: String,
+    /// Whom it is about; equal to the record's key.
     pub customer_id: String,
+    /// Name of the channel.
     pub channel: String,
+    /// When it was withdrawn.
     pub revoked_at: Millis,
+    /// Why.
     pub reason: crate::Reason,
 }
 
 /// A worker's memory of one command: the intent before it calls the provider, the outcome after. Topic `attempt.<channel>`,
 /// keyed by send id, partition as its send's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Attempt {
+    /// The send, as text; equal to the record's key.
     pub send_id: String,
+    /// Whom it is about; chooses the partition.
     pub customer_id: String,
+    /// How far the worker has come.
     pub state: AttemptState,
     /// Offset of the command in `send.<channel>`.
     pub offset: i64,
+    /// When it was written down.
     pub at: Millis,
     /// What came of it; `UNSPECIFIED` for an intent.
     pub status: crate::Status,
+    /// The provider's own id of the message.
     pub provider_id: Option<String>,
 }
 
-/// How far a worker has come with a command.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum AttemptState {
-    #[default]
-    Unspecified,
-    /// The call to the provider is about to be made: from here on its outcome is in doubt until it is written down.
-    Intended,
-    /// The outcome is known.
-    Settled,
+symbols! {
+    /// How far a worker has come with a command.
+    pub enum AttemptState {
+        /// A symbol that this reader does not know.
+        Unspecified = "UNSPECIFIED",
+        /// The call to the provider is about to be made: from here on its outcome is in doubt until it is written down.
+        Intended = "INTENDED",
+        /// The outcome is known.
+        Settled = "SETTLED",
+    }
 }

@@ -1,0 +1,94 @@
+//! Why: the one list that the sentences of `cascade journal`, the `reason` labels of metrics and every report are made from.
+
+use crate::symbol::symbols;
+
+/// Declares [`Reason`] from a table of variant, symbol and sentence. The sentence is the variant's documentation as well.
+macro_rules! reasons {
+    ($($variant:ident = $symbol:literal: $sentence:literal,)*) => {
+        symbols! {
+            /// Why something was done, or not done. New reasons are added at the end.
+            pub enum Reason {
+                $(#[doc = $sentence] $variant = $symbol,)*
+            }
+        }
+
+        impl Reason {
+            /// What it means, in plain words and without any data: the end of a sentence, in lower case and without a full stop.
+            pub const fn sentence(self) -> &'static str {
+                match self {
+                    $(Reason::$variant => $sentence,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    Unspecified = "UNSPECIFIED": "for a reason that this program does not know: it is older than the record",
+    // An instance begins, or does not.
+    Entered = "ENTERED": "the trigger matched; an instance was entered",
+    PredicateFalse = "PREDICATE_FALSE": "the trigger's predicate did not hold",
+    TriggerTooOld = "TRIGGER_TOO_OLD": "the trigger came later than its maximum age",
+    AlreadyRunning = "ALREADY_RUNNING": "an instance with this key runs already",
+    Duplicate = "DUPLICATE": "the same event id was seen before",
+    Refreshed = "REFRESHED": "the trigger came again while settling: its fields and the moment of the first step were renewed",
+    CampaignPaused = "CAMPAIGN_PAUSED": "the campaign does not take new instances",
+    GoalBefore = "GOAL_BEFORE": "the goal was reached before the trigger, within its grace",
+    // A step goes out, or does not.
+    Sent = "SENT": "a send command was published",
+    NoContact = "NO_CONTACT": "there is no address on this channel",
+    NoConsent = "NO_CONSENT": "there is no consent for this channel",
+    CannotSend = "CANNOT_SEND": "no channel of the step can be used: on to the next step",
+    StepSkipped = "STEP_SKIPPED": "the step's own condition did not hold",
+    ValidityOver = "VALIDITY_OVER": "the step's validity had ended",
+    Held = "HELD": "the customer's sends are held because of a record that could not be read",
+    // What became of it.
+    HandedOver = "HANDED_OVER": "the worker handed it over: the wait begins",
+    Delivered = "DELIVERED": "the provider confirmed arrival",
+    Opened = "OPENED": "a human opened it",
+    MachineOpened = "MACHINE_OPENED": "a machine opened it, which counts as delivered",
+    Clicked = "CLICKED": "the customer clicked",
+    Replied = "REPLIED": "the customer replied",
+    NotDelivered = "NOT_DELIVERED": "it did not arrive, as somebody said",
+    NoInformation = "NO_INFORMATION": "the wait ended without any word of it",
+    NotOpened = "NOT_OPENED": "the wait ended and it was not opened",
+    NoGoal = "NO_GOAL": "the wait ended and the goal was not reached",
+    Refused = "REFUSED": "the worker or the provider refused it",
+    Expired = "EXPIRED": "its moment passed before it could be handed over",
+    Revoked = "REVOKED": "it was withdrawn in time",
+    UnknownOutcome = "UNKNOWN_OUTCOME": "whether it was handed over is not known",
+    DoubleReached = "DOUBLE_REACHED": "a positive word about an earlier send came after the next step was decided",
+    LateFeedback = "LATE_FEEDBACK": "it is feedback about a send of a cascade that has ended, or of none",
+    // An instance ends.
+    GoalReached = "GOAL_REACHED": "the customer did what was hoped for",
+    StopReached = "STOP_REACHED": "the stop level was reached",
+    Exhausted = "EXHAUSTED": "no step is left",
+    OptedOut = "OPTED_OUT": "the customer unsubscribed or complained",
+    Withdrawn = "WITHDRAWN": "the thing it was about is gone (an emptied cart)",
+    Erased = "ERASED": "the customer's data were erased",
+    CampaignStopped = "CAMPAIGN_STOPPED": "the campaign was stopped",
+    // What concerns the customer as such.
+    ProfileUpdated = "PROFILE_UPDATED": "the profile was replaced",
+    HoldPlaced = "HOLD_PLACED": "a record of unknown meaning came: sends are held",
+    HoldReleased = "HOLD_RELEASED": "somebody released the customer",
+    // Later additions.
+    Delayed = "DELAYED": "the next step has a moment of its own, which has not come yet",
+    Deferred = "DEFERRED": "the provider could not deliver it yet and may still try",
+    Superseded = "SUPERSEDED": "a newer record about the same thing was there before",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sentence_reads_on_and_no_two_are_alike() {
+        let mut seen = std::collections::BTreeSet::new();
+        for reason in Reason::ALL {
+            let sentence = reason.sentence();
+            assert!(sentence.starts_with(|first: char| first.is_lowercase()), "{reason}: {sentence}");
+            assert!(!sentence.ends_with('.'), "{reason}: {sentence}");
+            assert!(seen.insert(sentence), "{reason} shares its sentence with another reason");
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! One written-out value of every record: the readable twin of `golden/v1/*.bin`. Never changed: what was released stays.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use schemas::*;
+
+/// Something that is done with each sample.
+pub trait Visitor {
+    fn visit<T: Record + PartialEq + Debug>(&mut self, name: &str, record: T);
+}
+
+/// All samples, in the order of the records; `input` once for each kind of fact.
+pub fn each(visitor: &mut impl Visitor) {
+    visitor.visit("cart", cart());
+    visitor.visit("registration", registration());
+    visitor.visit("inactivity", inactivity());
+    visitor.visit("action", action());
+    visitor.visit("profile", profile());
+    visitor.visit("feedback", feedback());
+    visitor.visit("input-cart", input(Fact::Cart(cart())));
+    visitor.visit("input-registration", input(Fact::Registration(registration())));
+    visitor.visit("input-inactivity", input(Fact::Inactivity(inactivity())));
+    visitor.visit("input-action", input(Fact::Action(action())));
+    visitor.visit("input-profile", input(Fact::Profile(profile())));
+    visitor.visit("input-feedback", input(Fact::Feedback(feedback())));
+    visitor.visit("input-unreadable", input(Fact::Unreadable(Unreadable { code: "bad_datum".into() })));
+    visitor.visit("input-release", input(Fact::Release(release())));
+    visitor.visit("input-progress", input(Fact::Progress(progress())));
+    visitor.visit("row", row());
+    visitor.visit("send", send());
+    visitor.visit("revoke", revoke());
+    visitor.visit("attempt", attempt());
+    visitor.visit("journal", journal());
+    visitor.visit("campaign", campaign());
+}
+
+/// 2026-03-01T10:00:00Z.
+const NOON: Millis = 1_772_359_200_000;
+
+fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+}
+
+fn instance_id() -> Id {
+    Id::of_instance("customer-1", "abandoned-cart", "cart-7", "event-1")
+}
+
+pub fn cart() -> Cart {
+    Cart {
+        event_id: "event-1".into(),
+        customer_id: "customer-1".into(),
+        occurred_at: NOON,
+        cart_id: "cart-7".into(),
+        version: 3,
+        total_minor: 12_990,
+        currency: "EUR".into(),
+        items: vec![
+            Item { sku: "tea-250".into(), category: "tea".into(), quantity: 2, price_minor: 4_500 },
+            Item { sku: "кружка".into(), category: String::new(), quantity: 1, price_minor: 3_990 },
+        ],
+        link: Some("https://shop.example/cart/7".into()),
+    }
+}
+
+fn registration() -> Registration {
+    Registration {
+        event_id: "event-2".into(),
+        customer_id: "customer-1".into(),
+        occurred_at: NOON + 1,
+        source: "web".into(),
+        attributes: map(&[("first_name", "Ada"), ("segment", "new")]),
+    }
+}
+
+fn inactivity() -> Inactivity {
+    Inactivity {
+        event_id: "event-3".into(),
+        customer_id: "customer-1".into(),
+        occurred_at: NOON,
+        since: NOON - 30 * 86_400_000,
+        days: 30,
+        attributes: map(&[("last", "visit")]),
+    }
+}
+
+fn action() -> Action {
+    Action {
+        event_id: "event-4".into(),
+        customer_id: "customer-1".into(),
+        occurred_at: NOON + 60_000,
+        action: "purchase".into(),
+        key: Some("cart-7".into()),
+        amount_minor: 12_990,
+        currency: "EUR".into(),
+        items: vec![Item { sku: "tea-250".into(), category: "tea".into(), quantity: 2, price_minor: 4_500 }],
+        attributes: map(&[]),
+    }
+}
+
+fn contacts() -> Vec<Contact> {
+    vec![
+        Contact { channel: "email".into(), address: "ada@shop.example".into() },
+        Contact { channel: "sms".into(), address: "+10005550100".into() },
+    ]
+}
+
+fn consents() -> Vec<Consent> {
+    vec![Consent {
+        channel: "email".into(),
+        granted: true,
+        at: NOON - 1_000,
+        source: "checkout".into(),
+        text_version: "2026-01".into(),
+    }]
+}
+
+fn profile() -> Profile {
+    Profile {
+        event_id: "event-5".into(),
+        customer_id: "customer-1".into(),
+        occurred_at: NOON,
+        contacts: contacts(),
+        consents: consents(),
+        time_zone: Some("America/New_York".into()),
+        locale: None,
+        attributes: map(&[("first_name", "Ada")]),
+        erased: false,
+    }
+}
+
+fn feedback() -> Feedback {
+    Feedback {
+        event_id: "receipt-1".into(),
+        customer_id: "customer-1".into(),
+        occurred_at: NOON + 5_000,
+        send_id: Some(Id::of_send(instance_id(), 0, 0, 0).to_string()),
+        channel: "email".into(),
+        status: Status::BouncedHard,
+        actor: Actor::Machine,
+        provider: "smtp".into(),
+        provider_id: Some("m-1".into()),
+        code: Some("5.1.1".into()),
+    }
+}
+
+fn input(fact: Fact) -> Input {
+    Input { origin: Origin { topic: "cart".into(), partition: 5, offset: 1_234_567, appended_at: NOON + 3 }, fact }
+}
+
+fn release() -> Release {
+    Release {
+        event_id: "release-1".into(),
+        customer_id: "customer-1".into(),
+        occurred_at: NOON,
+        note: "looked at it".into(),
+    }
+}
+
+fn progress() -> Progress {
+    Progress { topic: "action".into(), partition: 2, offset: 99, until: NOON }
+}
+
+fn row() -> Customer {
+    let instance = instance_id();
+    Customer {
+        contacts: contacts(),
+        consents: consents(),
+        time_zone: Some("Europe/Berlin".into()),
+        locale: Some("de-DE".into()),
+        attributes: map(&[("first_name", "Ada")]),
+        profile_at: Some(NOON),
+        held: Some(Hold { since: NOON, code: "bad_datum".into() }),
+        instances: vec![Instance {
+            id: instance,
+            campaign: "abandoned-cart".into(),
+            version: 2,
+            key: "cart-7".into(),
+            trigger: "event-1".into(),
+            entered_at: NOON,
+            stage: Stage::Waiting,
+            step: 1,
+            alternative: 1,
+            due: NOON + 3_600_000,
+            fields: map(&[("cart_id", "cart-7"), ("total_minor", "12990")]),
+            sends: vec![Sent {
+                id: Id::of_send(instance, 0, 0, 0),
+                step: 0,
+                alternative: 0,
+                attempt: 0,
+                channel: "push".into(),
+                price_minor: 0,
+                decided_at: NOON,
+                send_before: NOON + 900_000,
+                handed_over_at: Some(NOON + 2_000),
+                reached: Status::Accepted,
+                failed: Status::BouncedSoft,
+            }],
+            settled_at: NOON + 1_800_000,
+            tried: 0b101,
+            ceiling: Some(0),
+        }],
+        past: vec![Past {
+            campaign: "welcome".into(),
+            key: String::new(),
+            ended_at: NOON - 86_400_000,
+            reason: Reason::GoalReached,
+            sends: vec![Id::of_send(instance, 9, 0, 0), Id::of_send(instance, 9, 1, 0)],
+            revision: 4,
+        }],
+        done: vec![Done { action: "visit".into(), key: None, occurred_at: NOON - 10 }],
+        recent: vec![i64::MIN, -1, 0, i64::MAX],
+        dead: vec![7],
+    }
+}
+
+fn send() -> Send {
+    let instance = instance_id();
+    Send {
+        send_id: Id::of_send(instance, 1, 0, 0).to_string(),
+        customer_id: "customer-1".into(),
+        campaign: "abandoned-cart".into(),
+        version: 2,
+        instance: instance.to_string(),
+        step: "remind".into(),
+        attempt: 0,
+        channel: "email".into(),
+        class: Class::Marketing,
+        address: "ada@shop.example".into(),
+        template: "cart-reminder".into(),
+        locale: Some("en".into()),
+        fields: map(&[("first_name", "Ada"), ("total_minor", "12990")]),
+        decided_at: NOON,
+        send_before: NOON + 900_000,
+        price_minor: 1,
+        currency: "EUR".into(),
+        caused_at: NOON + 3,
+    }
+}
+
+fn revoke() -> Revoke {
+    Revoke {
+        send_id: Id::of_send(instance_id(), 1, 0, 0).to_string(),
+        customer_id: "customer-1".into(),
+        channel: "email".into(),
+        revoked_at: NOON + 61_000,
+        reason: Reason::GoalReached,
+    }
+}
+
+fn attempt() -> Attempt {
+    Attempt {
+        send_id: Id::of_send(instance_id(), 1, 0, 0).to_string(),
+        customer_id: "customer-1".into(),
+        state: AttemptState::Settled,
+        offset: 42,
+        at: NOON + 62_000,
+        status: Status::Accepted,
+        provider_id: Some("m-2".into()),
+    }
+}
+
+fn journal() -> Journal {
+    Journal {
+        customer_id: "customer-1".into(),
+        at: NOON,
+        partition: 3,
+        offset: Some(77),
+        due: None,
+        campaign: "abandoned-cart".into(),
+        version: 2,
+        instance: instance_id().to_string(),
+        step: "remind".into(),
+        channel: "email".into(),
+        send_id: Id::of_send(instance_id(), 1, 0, 0).to_string(),
+        reason: Reason::HoldReleased,
+        next_at: Some(NOON + 3_600_000),
+        amount_minor: -450,
+        evidence: map(&[("email", "consent"), ("zone", "Europe/Berlin")]),
+    }
+}
+
+fn campaign() -> Campaign {
+    Campaign {
+        campaign: "abandoned-cart".into(),
+        version: 2,
+        kind: CampaignKind::Prices,
+        definition: "name: abandoned-cart\n".into(),
+        applied_at: NOON,
+    }
+}
