@@ -15,6 +15,9 @@ pub mod thread;
 mod error;
 mod probe;
 pub mod kafka;
+pub mod relay;
+pub mod publisher;
+pub mod admin;
 
 pub use error::{Error, Verdict};
 pub use probe::Probe;

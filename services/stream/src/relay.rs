@@ -1,0 +1,513 @@
+//! The stateless loop: consume, transform, produce, in one transaction with the group's positions.
+//!
+//! Whoever uses it writes a [`Handler`], which turns one record into any number of others. All that is uncertain (a commit
+//! without answer, a producer that was fenced, a member that was replaced while it stood still) ends the same way: the
+//! producer goes, everything uncommitted goes, and the loop starts again from the group's committed positions, which the
+//! brokers name only once no transaction that moves them is open.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::clock::{Clock, Tick};
+use crate::kafka::{Change, Fetched, Isolation, Member, Position, Producer, Reader, Record, Settings};
+use crate::{Error, Probe, Verdict};
+
+/// What a relay reads, writes and is called.
+#[derive(Clone, Debug)]
+pub struct Relay {
+    /// Consumer group. Its committed offsets are the relay's only memory.
+    pub group: String,
+    /// Static membership: a restart under the same identity within the session timeout moves no partition.
+    pub identity: Option<String>,
+    /// Unique for this process, and the same after its restart: so the successor ends what the predecessor left open.
+    pub transactional_id: String,
+    /// Topics to read. A record's [`Record::topic`] is an index into this.
+    pub topics: Vec<String>,
+    /// Topics to write. The `output` of [`Out::produce`] is an index into this.
+    pub outputs: Vec<String>,
+    /// Under load a transaction is committed at this age.
+    pub commit_age: Duration,
+    /// Under load a transaction is committed after so many records.
+    pub commit_records: usize,
+}
+
+/// Next offset of every partition that is ours, by index of topic and partition.
+pub type Positions = BTreeMap<(usize, i32), i64>;
+
+/// What is done with the records. Whatever it remembers of them beyond metrics it must forget in [`Handler::dropped`].
+pub trait Handler {
+    /// Turns a record into output. To skip a record is to produce nothing.
+    ///
+    /// # Errors
+    /// Those of [`Out::produce`]; `Stop` if nobody but a person can help.
+    fn record(&mut self, record: &Record, out: &mut Out<'_>) -> Result<(), Error>;
+
+    /// Called once per round, for output that no single record causes. `positions` hold for what is in the open transaction.
+    ///
+    /// # Errors
+    /// As for [`Handler::record`].
+    fn tick(&mut self, positions: &Positions, out: &mut Out<'_>) -> Result<(), Error> {
+        let _ = (positions, out);
+        Ok(())
+    }
+
+    /// A transaction with so many records of input was committed, and committing it took so long.
+    fn committed(&mut self, records: usize, took: Duration) {
+        let _ = (records, took);
+    }
+
+    /// Everything since the last commit was dropped and will come again.
+    fn dropped(&mut self, cause: Verdict) {
+        let _ = cause;
+    }
+}
+
+/// Where a [`Handler`] writes to. The first record begins the transaction.
+#[derive(Debug)]
+pub struct Out<'a> {
+    producer: &'a mut Producer,
+    partitions: &'a [i32],
+}
+
+impl Out<'_> {
+    /// Adds a record. No `partition`: the key decides, by Java's murmur2.
+    ///
+    /// # Errors
+    /// `Abort` if the brokers do not take records in time.
+    pub fn produce(
+        &mut self,
+        output: usize,
+        partition: Option<i32>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[(&str, &[u8])],
+    ) -> Result<(), Error> {
+        self.producer.begin()?;
+        self.producer.produce(output, partition, key, value, headers)
+    }
+
+    /// How many partitions an output has: for what everybody must hear.
+    pub fn partitions(&self, output: usize) -> i32 {
+        self.partitions[output]
+    }
+}
+
+/// Runs until `stop` is set: then it commits, leaves and returns.
+///
+/// # Errors
+/// `Stop`, with what a person has to do: a missing topic, permissions, an identity that two processes claim.
+pub fn run(
+    settings: &Settings,
+    plan: &Relay,
+    clock: &Clock,
+    probe: &Probe,
+    stop: &AtomicBool,
+    handler: &mut dyn Handler,
+) -> Result<(), Error> {
+    let ended = Loop::new(settings, plan, clock, probe, handler).and_then(|mut relay| {
+        let ended = relay.run(stop);
+        relay.finish(ended)
+    });
+    probe.set_ready(false);
+    if ended.is_err() {
+        probe.set_failed();
+    }
+    ended
+}
+
+/// So many records are taken from the queue at once.
+const BATCH: usize = 1024;
+
+/// After a failure the loop rests so long, then twice as long, and so on up to the last.
+const REST: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// Who is expelled from the group twice within this time shares an identity with somebody.
+const EXPELLED: Duration = Duration::from_secs(300);
+
+/// How often a call that may succeed at once is repeated, in time.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+struct Loop<'a> {
+    settings: &'a Settings,
+    plan: &'a Relay,
+    clock: &'a Clock,
+    probe: &'a Probe,
+    handler: &'a mut dyn Handler,
+    /// Partition counts of the outputs.
+    partitions: Vec<i32>,
+    member: Member,
+    assigned: bool,
+    expelled: Option<Tick>,
+    reader: Reader,
+    producer: Option<Producer>,
+    /// Ours, but not read yet.
+    awaiting: Vec<(String, i32)>,
+    positions: Positions,
+    /// Partitions whose position moved since the last commit.
+    moved: BTreeSet<(usize, i32)>,
+    fetched: Vec<Fetched>,
+    /// Records in the open transaction, and when the first of them came.
+    records: usize,
+    opened: Tick,
+    /// Before this moment nothing is tried again, after a failure.
+    rest: Option<Tick>,
+    rest_next: Duration,
+}
+
+impl<'a> Loop<'a> {
+    fn new(
+        settings: &'a Settings,
+        plan: &'a Relay,
+        clock: &'a Clock,
+        probe: &'a Probe,
+        handler: &'a mut dyn Handler,
+    ) -> Result<Self, Error> {
+        let mut reader = Reader::new(settings, Isolation::Committed)?;
+        for topic in &plan.topics {
+            partitions_of(settings, topic)?;
+            reader.topic(topic)?;
+        }
+        Ok(Loop {
+            partitions: plan.outputs.iter().map(|topic| partitions_of(settings, topic)).collect::<Result<_, _>>()?,
+            member: join(settings, plan)?,
+            assigned: false,
+            expelled: None,
+            reader,
+            producer: None,
+            awaiting: Vec::new(),
+            positions: Positions::new(),
+            moved: BTreeSet::new(),
+            fetched: Vec::new(),
+            records: 0,
+            opened: Tick::now(),
+            rest: None,
+            rest_next: REST.0,
+            settings,
+            plan,
+            clock,
+            probe,
+            handler,
+        })
+    }
+
+    fn run(&mut self, stop: &AtomicBool) -> Result<(), Error> {
+        while !stop.load(Ordering::Relaxed) {
+            match self.round() {
+                Err(error) if error.verdict() == Verdict::Stop => return Err(error),
+                Err(error) => self.start_over(&error),
+                Ok(()) => {}
+            }
+            self.probe.set_ready(self.assigned && self.awaiting.is_empty());
+        }
+        Ok(())
+    }
+
+    /// The way of a record: who owns it, read, transform, commit.
+    fn round(&mut self) -> Result<(), Error> {
+        self.probe.seen(self.clock.now());
+        self.follow_group()?;
+        self.take_over()?;
+        let wait = if self.is_open() { Duration::ZERO } else { self.clock.patience() };
+        self.reader.fetch(wait, BATCH, &mut self.fetched)?;
+        let idle = self.fetched.is_empty();
+        self.transform()?;
+        if self.is_open()
+            && (idle || self.records >= self.plan.commit_records || self.opened.elapsed() >= self.plan.commit_age)
+        {
+            self.commit()?;
+        }
+        Ok(())
+    }
+
+    /// Carries out what the group says. While the loop rests after a failure, this is all it does.
+    fn follow_group(&mut self) -> Result<(), Error> {
+        loop {
+            let wait = self.rest.map_or(Duration::ZERO, Tick::remaining);
+            let change = match self.member.poll(wait) {
+                Ok(change) => change,
+                Err(error) => return self.rejoin(error),
+            };
+            match &change {
+                None => break,
+                Some(Change::Assigned(partitions)) => {
+                    self.assigned = true;
+                    self.awaiting.extend(partitions.iter().cloned());
+                }
+                Some(Change::Revoked { partitions, lost }) => self.give_up(partitions, *lost),
+            }
+            if let Some(Err(error)) = change.as_ref().map(|change| self.member.accept(change)) {
+                tracing::warn!("{error}");
+            }
+        }
+        self.rest = None;
+        Ok(())
+    }
+
+    /// Finishes the work on partitions before they go; where they are gone already, there is nothing to finish.
+    fn give_up(&mut self, partitions: &[(String, i32)], lost: bool) {
+        let finished = if lost {
+            // Best effort: what stays open delays those who read our outputs.
+            if let Some(Err(error)) = self.producer.as_mut().map(Producer::abort) {
+                tracing::warn!("{error}");
+            }
+            Err(Error::new(Verdict::Fenced, "keep the partitions", "the group gave them to others"))
+        } else {
+            self.commit()
+        };
+        if let Err(error) = finished {
+            self.start_over(&error);
+        }
+        for (topic, partition) in partitions {
+            self.awaiting.retain(|awaiting| awaiting != &(topic.clone(), *partition));
+            if let Some(index) = self.plan.topics.iter().position(|known| known == topic) {
+                self.reader.stop(index, *partition);
+                self.positions.remove(&(index, *partition));
+                self.moved.remove(&(index, *partition));
+            }
+            self.probe.released(topic, *partition);
+        }
+    }
+
+    /// This member is no more: another one joined under its identity while it stood still, or it broke. A new one joins, once;
+    /// two processes that do this to each other for ever would stop all work.
+    fn rejoin(&mut self, error: Error) -> Result<(), Error> {
+        if self.expelled.is_some_and(|expelled| expelled.elapsed() < EXPELLED) {
+            let words = format!("{error}; make sure that no other process runs with this identity, then start again");
+            return Err(Error::stop("stay in the group", words));
+        }
+        self.expelled = Some(Tick::now());
+        self.assigned = false;
+        let all: Vec<_> =
+            self.positions.keys().map(|(topic, partition)| (self.plan.topics[*topic].clone(), *partition)).collect();
+        self.give_up(&all, true);
+        self.awaiting.clear();
+        let member = join(self.settings, self.plan)?;
+        std::mem::replace(&mut self.member, member).leave();
+        Ok(())
+    }
+
+    /// Starts to read what is ours, from where the group stands. A predecessor may have a transaction open there: then the
+    /// brokers do not answer yet, and the next round asks again.
+    fn take_over(&mut self) -> Result<(), Error> {
+        if self.awaiting.is_empty() {
+            return Ok(());
+        }
+        // To ask may take long; nothing is left open meanwhile.
+        self.commit()?;
+        match self.place() {
+            Err(error) if error.verdict() == Verdict::Retry => {
+                tracing::info!("partitions are not taken over yet: {error}");
+                Ok(())
+            }
+            placed => placed,
+        }
+    }
+
+    fn place(&mut self) -> Result<(), Error> {
+        if self.producer.is_none() {
+            // First of all: this ends what an earlier producer of ours left open.
+            let mut producer = Producer::new(self.settings, &self.plan.transactional_id)?;
+            for output in &self.plan.outputs {
+                producer.topic(output)?;
+            }
+            self.producer = Some(producer);
+        }
+        for position in self.member.committed(&self.awaiting)? {
+            let topic = self.reader.topic(&position.topic)?;
+            let (low, high) = self.reader.range(topic, position.partition)?;
+            let next = start_of(&position, low, high)?;
+            self.reader.start(topic, position.partition, next)?;
+            self.positions.insert((topic, position.partition), next);
+            self.probe.consumed(&position.topic, position.partition, next);
+            self.awaiting.retain(|(topic, partition)| (topic, *partition) != (&position.topic, position.partition));
+        }
+        Ok(())
+    }
+
+    fn transform(&mut self) -> Result<(), Error> {
+        let Some(producer) = &mut self.producer else {
+            self.fetched.clear();
+            return Ok(());
+        };
+        for fetched in self.fetched.drain(..) {
+            match fetched {
+                Fetched::Record(record) => {
+                    let place = (record.topic(), record.partition());
+                    let Some(next) = self.positions.get_mut(&place).filter(|next| **next <= record.offset()) else {
+                        continue;
+                    };
+                    if !producer.is_open() {
+                        producer.begin()?;
+                        self.opened = Tick::now();
+                    }
+                    self.handler.record(&record, &mut Out { producer, partitions: &self.partitions })?;
+                    *next = record.offset() + 1;
+                    self.moved.insert(place);
+                    self.records += 1;
+                }
+                // What lies before the end and is no record (markers of transactions, aborted records) counts as consumed.
+                Fetched::End { topic, partition, offset } => {
+                    let Some(next) = self.positions.get_mut(&(topic, partition)).filter(|next| **next < offset) else {
+                        continue;
+                    };
+                    *next = offset;
+                    self.moved.insert((topic, partition));
+                    if !producer.is_open() {
+                        self.probe.consumed(&self.plan.topics[topic], partition, offset);
+                    }
+                }
+                Fetched::OutOfRange { topic, partition } => {
+                    self.reader.stop(topic, partition);
+                    if self.positions.contains_key(&(topic, partition)) {
+                        self.awaiting.push((self.plan.topics[topic].clone(), partition));
+                    }
+                }
+            }
+        }
+        if !self.positions.is_empty() && self.awaiting.is_empty() {
+            let was_open = producer.is_open();
+            self.handler.tick(&self.positions, &mut Out { producer, partitions: &self.partitions })?;
+            if !was_open && producer.is_open() {
+                self.opened = Tick::now();
+            }
+        }
+        Ok(())
+    }
+
+    fn is_open(&self) -> bool {
+        self.producer.as_ref().is_some_and(Producer::is_open)
+    }
+
+    /// Commits what is open, always with positions of a live generation: without them nobody would refuse the results of a
+    /// member that was replaced.
+    fn commit(&mut self) -> Result<(), Error> {
+        let Some(producer) = self.producer.as_mut().filter(|producer| producer.is_open()) else { return Ok(()) };
+        let began = Tick::now();
+        let name = |((topic, partition), next): (&(usize, i32), &i64)| Position {
+            topic: self.plan.topics[*topic].clone(),
+            partition: *partition,
+            offset: Some(*next),
+            metadata: String::new(),
+        };
+        let moved = |(place, _): &(&(usize, i32), &i64)| self.moved.is_empty() || self.moved.contains(place);
+        let positions: Vec<_> = self.positions.iter().filter(moved).map(name).collect();
+        let generation = self.member.generation()?;
+        loop {
+            match producer.send_offsets(&positions, &generation) {
+                Err(error) if error.verdict() == Verdict::Retry && began.elapsed() < PATIENCE => {}
+                Err(error) => return Err(error),
+                Ok(()) => break,
+            }
+        }
+        producer.commit()?;
+        for position in &positions {
+            self.probe.consumed(&position.topic, position.partition, position.offset.unwrap_or_default());
+        }
+        self.handler.committed(std::mem::take(&mut self.records), began.elapsed());
+        self.moved.clear();
+        self.rest_next = REST.0;
+        Ok(())
+    }
+
+    /// The one way out of everything uncertain.
+    fn start_over(&mut self, error: &Error) {
+        tracing::warn!("everything uncommitted is dropped and read again: {error}");
+        self.probe.set_ready(false);
+        self.producer = None;
+        self.fetched.clear();
+        self.moved.clear();
+        self.records = 0;
+        for (topic, partition) in std::mem::take(&mut self.positions).into_keys() {
+            self.reader.stop(topic, partition);
+            let place = (self.plan.topics[topic].clone(), partition);
+            if !self.awaiting.contains(&place) {
+                self.awaiting.push(place);
+            }
+        }
+        self.handler.dropped(error.verdict());
+        self.rest = Some(Tick::now().after(self.rest_next));
+        self.rest_next = REST.1.min(self.rest_next * 2);
+    }
+
+    /// Leaves the group; before, commits what is finished or, after an error, drops it.
+    fn finish(mut self, ended: Result<(), Error>) -> Result<(), Error> {
+        let finished = match &ended {
+            Ok(()) => self.commit(),
+            Err(_) => self.producer.as_mut().map_or(Ok(()), Producer::abort),
+        };
+        if let Err(error) = finished {
+            // The next owner reads it again.
+            tracing::warn!("{error}");
+        }
+        self.member.leave();
+        ended
+    }
+}
+
+fn join(settings: &Settings, plan: &Relay) -> Result<Member, Error> {
+    let topics: Vec<&str> = plan.topics.iter().map(String::as_str).collect();
+    Member::join(settings, &plan.group, plan.identity.as_deref(), &topics)
+}
+
+fn partitions_of(settings: &Settings, topic: &str) -> Result<i32, Error> {
+    settings.partitions(topic)?.ok_or_else(|| crate::admin::Mismatch::Missing { topic: topic.to_owned() }.into())
+}
+
+/// Where to start: at the group's offset, or at the first record if it has none or that one was deleted meanwhile.
+fn start_of(position: &Position, low: i64, high: i64) -> Result<i64, Error> {
+    match position.offset {
+        None => Ok(low),
+        Some(offset) if offset < low => {
+            let (topic, partition) = (&position.topic, position.partition);
+            tracing::error!(
+                topic,
+                partition,
+                "records {offset} to {low} were deleted before they were read: retention is too short"
+            );
+            Ok(low)
+        }
+        // To read all of it again would repeat everything that was ever done.
+        Some(offset) if offset > high => Err(Error::new(
+            Verdict::Retry,
+            "start to read",
+            format!(
+                "the group stands at {offset} of {}/{}, which ends at {high}; if the topic was made anew, reset the group's offsets",
+                position.topic, position.partition
+            ),
+        )),
+        Some(offset) => Ok(offset),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(offset: Option<i64>) -> Position {
+        Position { topic: "cart".to_owned(), partition: 3, offset, metadata: String::new() }
+    }
+
+    #[test]
+    fn a_group_without_offset_starts_at_the_first_record() {
+        assert_eq!(start_of(&at(None), 5, 9).unwrap(), 5);
+    }
+
+    #[test]
+    fn a_group_goes_on_where_it_stood() {
+        assert_eq!(start_of(&at(Some(5)), 5, 9).unwrap(), 5);
+        assert_eq!(start_of(&at(Some(9)), 5, 9).unwrap(), 9);
+    }
+
+    #[test]
+    fn what_was_deleted_meanwhile_is_skipped() {
+        assert_eq!(start_of(&at(Some(4)), 5, 9).unwrap(), 5);
+    }
+
+    #[test]
+    fn a_position_past_the_end_is_never_taken_for_the_beginning() {
+        let error = start_of(&at(Some(10)), 5, 9).unwrap_err();
+        assert_eq!(error.verdict(), Verdict::Retry);
+        assert!(error.to_string().contains("reset the group's offsets"), "{error}");
+    }
+}
