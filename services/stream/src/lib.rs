@@ -19,5 +19,30 @@ pub mod relay;
 pub mod publisher;
 pub mod admin;
 
+#[cfg(feature = "state")]
+mod log;
+#[cfg(feature = "state")]
+mod processor;
+#[cfg(feature = "state")]
+mod control;
+#[cfg(feature = "state")]
+mod table;
+#[cfg(feature = "state")]
+mod store;
+#[cfg(feature = "state")]
+mod task;
+#[cfg(feature = "state")]
+mod recovery;
+#[cfg(feature = "state")]
+mod shard;
+#[cfg(feature = "state")]
+pub mod engine;
+#[cfg(feature = "state")]
+mod metrics;
+
 pub use error::{Error, Verdict};
+#[cfg(feature = "state")]
+pub use metrics::Metrics;
 pub use probe::Probe;
+#[cfg(feature = "state")]
+pub use processor::{Due, Incoming, Outbox, Outgoing, Processor};

@@ -85,9 +85,14 @@ impl Member {
             match event.read() {
                 Said::Assign(list) => return Ok(Some(Change::Assigned(pairs(&list)))),
                 Said::Revoke(list) => {
-                    return Ok(Some(Change::Revoked { partitions: pairs(&list), lost: self.client.is_assignment_lost() }));
+                    return Ok(Some(Change::Revoked {
+                        partitions: pairs(&list),
+                        lost: self.client.is_assignment_lost(),
+                    }));
                 }
-                Said::Trouble { words, fatal: true } => return Err(Error::new(Verdict::Fenced, "stay in the group", words)),
+                Said::Trouble { words, fatal: true } => {
+                    return Err(Error::new(Verdict::Fenced, "stay in the group", words));
+                }
                 Said::Trouble { words, fatal: false } => tracing::warn!("the group member reports: {words}"),
                 Said::Other => {}
             }
@@ -117,7 +122,9 @@ impl Member {
     /// `Fenced` while we are no member.
     pub fn generation(&self) -> Result<Generation, Error> {
         let found = self.client.membership().filter(|membership| membership.generation() >= 0);
-        found.map(Generation).ok_or_else(|| Error::new(Verdict::Fenced, "commit offsets", "this process is not in the group now"))
+        found
+            .map(Generation)
+            .ok_or_else(|| Error::new(Verdict::Fenced, "commit offsets", "this process is not in the group now"))
     }
 
     /// The group's committed positions. Waits for open transactions that move them.

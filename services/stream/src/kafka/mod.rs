@@ -10,7 +10,11 @@ mod settings;
 mod member;
 mod reader;
 mod producer;
+#[cfg(feature = "state")]
+mod log;
 
+#[cfg(feature = "state")]
+pub use log::{KafkaLog, Topics};
 pub use member::{Change, Generation, Member, Position};
 pub use producer::Producer;
 pub use reader::{Fetched, Isolation, Reader, Record};

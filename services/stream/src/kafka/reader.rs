@@ -5,7 +5,14 @@ use std::time::Duration;
 
 use super::native::{Client, Kind, Message, Queue, Role, Said, Topic};
 use super::settings::{ANSWER, Settings};
+use crate::clock::Tick;
 use crate::{Error, Verdict};
+
+/// Records per call while a partition is read whole.
+const REPLAY_BATCH: usize = 4096;
+
+/// A partition that is read whole and brings nothing for so long cannot be read.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whether records of open and aborted transactions are seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +37,9 @@ pub struct Reader {
 
 /// What came out of a partition. `topic` is the index that [`Reader::topic`] gave.
 #[derive(Debug)]
-pub enum Fetched {
+pub enum Fetched<R = Record> {
     /// A record.
-    Record(Record),
+    Record(R),
     /// There is nothing more before `offset` for now: with committed isolation, up to the first open transaction.
     End {
         /// Index of the topic.
@@ -174,7 +181,9 @@ impl Reader {
                 Kind::Record => fetched.push(Fetched::Record(Record(message))),
                 Kind::End => fetched.push(Fetched::End { topic, partition, offset }),
                 Kind::OutOfRange => fetched.push(Fetched::OutOfRange { topic, partition }),
-                Kind::Error(words) => tracing::warn!(topic = self.topics[topic].0, partition, "cannot read for now: {words}"),
+                Kind::Error(words) => {
+                    tracing::warn!(topic = self.topics[topic].0, partition, "cannot read for now: {words}")
+                }
             }
         }
         Ok(())
@@ -189,46 +198,66 @@ impl Reader {
     }
 
     /// Reads one partition from its first offset to its present end (by this reader's isolation) and hands over each record.
+    /// Returns the end.
     ///
     /// # Errors
     /// If the brokers do not answer, or nothing comes for a minute.
-    pub fn read_whole(
+    pub fn read_whole(&mut self, topic: usize, partition: i32, mut each: impl FnMut(&Record)) -> Result<i64, Error> {
+        let (low, _) = self.range(topic, partition)?;
+        self.replay(topic, partition, low, &mut |record| {
+            each(record);
+            true
+        })
+    }
+
+    /// Reads one partition from `from` until `each` says that it has enough (false) or the present end is reached. Returns the
+    /// offset after the last one read. Nothing else may be read by this reader meanwhile.
+    ///
+    /// # Errors
+    /// `Retry` if nothing comes for a minute, `Stop` if `from` does not exist.
+    pub fn replay(
         &mut self,
         topic: usize,
         partition: i32,
-        from: Option<i64>,
-        mut each: impl FnMut(Record),
+        from: i64,
+        each: &mut dyn FnMut(&Record) -> bool,
     ) -> Result<i64, Error> {
-        let (low, high) = self.range(topic, partition)?;
-        let mut next = from.unwrap_or(low).max(low);
+        let (_, high) = self.range(topic, partition)?;
+        let mut next = from;
         if next >= high {
-            return Ok(high);
+            return Ok(next);
         }
         self.start(topic, partition, next)?;
         let mut fetched = Vec::new();
-        let mut silent = Duration::ZERO;
-        while next < high {
-            self.fetch(Duration::from_secs(1), 4096, &mut fetched)?;
-            silent = if fetched.is_empty() { silent + Duration::from_secs(1) } else { Duration::ZERO };
-            if silent > Duration::from_secs(60) {
+        let mut heard = Tick::now();
+        let mut wants_more = true;
+        while next < high && wants_more {
+            self.fetch(Duration::from_millis(200), REPLAY_BATCH, &mut fetched)?;
+            if !fetched.is_empty() {
+                heard = Tick::now();
+            } else if heard.elapsed() > PATIENCE {
                 return Err(Error::new(Verdict::Retry, "read a topic to its end", "nothing came for a minute"));
             }
             for item in fetched.drain(..) {
                 match item {
-                    Fetched::Record(record) if record.topic() == topic && record.partition() == partition => {
+                    Fetched::Record(record) if wants_more => {
                         next = record.offset() + 1;
-                        each(record);
-                    }
-                    Fetched::End { offset, .. } => next = next.max(offset),
-                    Fetched::OutOfRange { .. } => {
-                        return Err(Error::new(Verdict::Retry, "read a topic to its end", "its beginning was deleted meanwhile"));
+                        wants_more = each(&record);
                     }
                     Fetched::Record(_) => {}
+                    Fetched::End { offset, .. } => next = next.max(offset),
+                    Fetched::OutOfRange { .. } => {
+                        let name = &self.topics[topic].0;
+                        return Err(Error::stop(
+                            "read a topic",
+                            format!("{name}/{partition} has no offset {from} any more"),
+                        ));
+                    }
                 }
             }
         }
         self.stop(topic, partition);
-        Ok(high)
+        Ok(next)
     }
 }
 

@@ -77,7 +77,10 @@ impl Settings {
         client.cluster_id(wait).ok_or_else(|| {
             Error::stop(
                 "reach Kafka",
-                format!("no broker answers at {}; check the address, and whether TLS or SASL settings are missing", self.brokers),
+                format!(
+                    "no broker answers at {}; check the address, and whether TLS or SASL settings are missing",
+                    self.brokers
+                ),
             )
         })
     }

@@ -32,7 +32,10 @@ unsafe impl Sync for Client {}
 
 impl Client {
     /// Makes a client. Unknown or bad properties are refused with librdkafka's own words.
-    pub(crate) fn new<'a>(role: Role, properties: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Arc<Self>, Error> {
+    pub(crate) fn new<'a>(
+        role: Role,
+        properties: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Arc<Self>, Error> {
         // SAFETY: `conf` is ours until `rd_kafka_new` succeeds and takes it; on every other way out it is destroyed. The buffer
         // is as long as we say.
         unsafe {
@@ -44,7 +47,10 @@ impl Client {
                 });
                 if set != Some(rd::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK) {
                     rd::rd_kafka_conf_destroy(conf);
-                    return Err(Error::stop("configure the Kafka client", format!("{name}: {}", text(buffer.as_ptr()))));
+                    return Err(Error::stop(
+                        "configure the Kafka client",
+                        format!("{name}: {}", text(buffer.as_ptr())),
+                    ));
                 }
             }
             let events = rd::RD_KAFKA_EVENT_DR | rd::RD_KAFKA_EVENT_ERROR | rd::RD_KAFKA_EVENT_REBALANCE;
@@ -104,7 +110,8 @@ impl Client {
             let code = rd::rd_kafka_metadata(self.pointer, 0, handle.pointer, &raw mut metadata, millis(wait));
             check("ask the brokers for metadata", code)?;
             let topics = slice::from_raw_parts((*metadata).topics, usize::try_from((*metadata).topic_cnt).unwrap_or(0));
-            let found = topics.first().filter(|found| found.err == Code::RD_KAFKA_RESP_ERR_NO_ERROR).map(|t| t.partition_cnt);
+            let found =
+                topics.first().filter(|found| found.err == Code::RD_KAFKA_RESP_ERR_NO_ERROR).map(|t| t.partition_cnt);
             rd::rd_kafka_metadata_destroy(metadata);
             Ok(found.filter(|count| *count > 0))
         }
@@ -204,7 +211,12 @@ impl Client {
         check_error("begin a transaction", unsafe { rd::rd_kafka_begin_transaction(self.pointer) })
     }
 
-    pub(crate) fn send_offsets(&self, offsets: &Partitions, membership: &Membership, wait: Duration) -> Result<(), Error> {
+    pub(crate) fn send_offsets(
+        &self,
+        offsets: &Partitions,
+        membership: &Membership,
+        wait: Duration,
+    ) -> Result<(), Error> {
         // SAFETY: both are read during the call only.
         check_error("send offsets to the transaction", unsafe {
             rd::rd_kafka_send_offsets_to_transaction(self.pointer, offsets.pointer, membership.pointer, millis(wait))
@@ -223,12 +235,17 @@ impl Client {
     }
 
     /// The next offsets of partitions as the brokers see them, open transactions included (`read_uncommitted`).
-    pub(crate) fn ends(self: &Arc<Self>, partitions: &Partitions, wait: Duration) -> Result<Vec<(String, i32, i64)>, Error> {
+    pub(crate) fn ends(
+        self: &Arc<Self>,
+        partitions: &Partitions,
+        wait: Duration,
+    ) -> Result<Vec<(String, i32, i64)>, Error> {
         let queue = self.new_queue();
         // SAFETY: the options are destroyed once after the call; the result's parts live as long as the event that we hold
         // to the end; infos are an array of the length that is returned.
         unsafe {
-            let options = rd::rd_kafka_AdminOptions_new(self.pointer, rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS);
+            let options =
+                rd::rd_kafka_AdminOptions_new(self.pointer, rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS);
             rd::rd_kafka_error_destroy(rd::rd_kafka_AdminOptions_set_isolation_level(
                 options,
                 rd::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,

@@ -36,7 +36,13 @@ impl Partitions {
         Partitions { pointer: unsafe { rd::rd_kafka_topic_partition_list_new(i32::try_from(size).unwrap_or(0)) } }
     }
 
-    pub(crate) fn add(&mut self, topic: &str, partition: i32, offset: Option<i64>, metadata: &str) -> Result<(), Error> {
+    pub(crate) fn add(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        offset: Option<i64>,
+        metadata: &str,
+    ) -> Result<(), Error> {
         let name = c_string(topic)?;
         // SAFETY: the element points into the list, which we own. librdkafka frees `metadata` with the list, so it is
         // allocated by the same allocator (`rd_kafka_mem_malloc`).
@@ -59,13 +65,18 @@ impl Partitions {
         // SAFETY: `elems` is an array of `cnt` elements that the list owns.
         let elements = unsafe {
             let list = &*self.pointer;
-            if list.cnt == 0 { &[][..] } else { slice::from_raw_parts(list.elems, usize::try_from(list.cnt).unwrap_or(0)) }
+            if list.cnt == 0 {
+                &[][..]
+            } else {
+                slice::from_raw_parts(list.elems, usize::try_from(list.cnt).unwrap_or(0))
+            }
         };
         let read = |element: &rd::rd_kafka_topic_partition_t| Element {
             topic: text(element.topic),
             partition: element.partition,
             offset: (element.offset >= 0).then_some(element.offset),
-            metadata: String::from_utf8_lossy(slice_of(element.metadata, element.metadata_size).unwrap_or_default()).into_owned(),
+            metadata: String::from_utf8_lossy(slice_of(element.metadata, element.metadata_size).unwrap_or_default())
+                .into_owned(),
         };
         elements.iter().map(read).collect()
     }

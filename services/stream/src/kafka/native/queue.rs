@@ -63,7 +63,10 @@ pub(crate) enum Said {
     Assign(Partitions),
     Revoke(Partitions),
     /// A client-wide error, in words; fatal ones end the client.
-    Trouble { words: String, fatal: bool },
+    Trouble {
+        words: String,
+        fatal: bool,
+    },
     Other,
 }
 
@@ -130,7 +133,9 @@ impl Message {
         match self.raw().err {
             Code::RD_KAFKA_RESP_ERR_NO_ERROR => Kind::Record,
             Code::RD_KAFKA_RESP_ERR__PARTITION_EOF => Kind::End,
-            Code::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE | Code::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET => Kind::OutOfRange,
+            Code::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE | Code::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET => {
+                Kind::OutOfRange
+            }
             code => Kind::Error(name_of(code)),
         }
     }

@@ -71,7 +71,9 @@ impl Topic {
         use rd::rd_kafka_vtype_t as V;
         let (key, key_len) = raw(key);
         let (value, value_len) = raw(value);
-        let mem = |ptr, size| rd::rd_kafka_vu_s__bindgen_ty_1 { mem: rd::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 { ptr, size } };
+        let mem = |ptr, size| rd::rd_kafka_vu_s__bindgen_ty_1 {
+            mem: rd::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 { ptr, size },
+        };
         // SAFETY: names and values are read during the call; on success the headers belong to the record, on failure they are
         // ours again and destroyed.
         unsafe {
@@ -86,15 +88,24 @@ impl Topic {
                 );
             }
             let arguments = [
-                rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_RKT, u: rd::rd_kafka_vu_s__bindgen_ty_1 { rkt: self.pointer } },
-                rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_PARTITION, u: rd::rd_kafka_vu_s__bindgen_ty_1 { i32_: partition } },
+                rd::rd_kafka_vu_t {
+                    vtype: V::RD_KAFKA_VTYPE_RKT,
+                    u: rd::rd_kafka_vu_s__bindgen_ty_1 { rkt: self.pointer },
+                },
+                rd::rd_kafka_vu_t {
+                    vtype: V::RD_KAFKA_VTYPE_PARTITION,
+                    u: rd::rd_kafka_vu_s__bindgen_ty_1 { i32_: partition },
+                },
                 rd::rd_kafka_vu_t {
                     vtype: V::RD_KAFKA_VTYPE_MSGFLAGS,
                     u: rd::rd_kafka_vu_s__bindgen_ty_1 { i: rd::RD_KAFKA_MSG_F_COPY },
                 },
                 rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_KEY, u: mem(key, key_len) },
                 rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_VALUE, u: mem(value, value_len) },
-                rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_HEADERS, u: rd::rd_kafka_vu_s__bindgen_ty_1 { headers: list } },
+                rd::rd_kafka_vu_t {
+                    vtype: V::RD_KAFKA_VTYPE_HEADERS,
+                    u: rd::rd_kafka_vu_s__bindgen_ty_1 { headers: list },
+                },
             ];
             let error = rd::rd_kafka_produceva(self.client.pointer, arguments.as_ptr(), arguments.len());
             if error.is_null() {

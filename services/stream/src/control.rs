@@ -1,0 +1,172 @@
+//! The changelog's format: rows, and the two control records that make them trustworthy.
+//!
+//! ```text
+//! row      key 0x01 + key        value epoch, n (LEB128), then the row's bytes; tombstone: no value
+//! META     key 0x00 'M'          value JSON, last record of every transaction in this partition
+//! BARRIER  key 0x00 'B'          value JSON, first record of every owner
+//! ```
+//!
+//! A row counts only once a META of its sequence (epoch, n) or a later one stands behind it: a torn transaction leaves rows
+//! without META. A new owner writes a BARRIER, replays up to it, and knows all torn rows before it: those that no META closed. Its
+//! first transaction writes their keys anew, so that a later META can close no torn row and compaction can keep none.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Millis;
+
+/// Key of META.
+pub const META_KEY: &[u8] = &[0, b'M'];
+/// Key of BARRIER.
+pub const BARRIER_KEY: &[u8] = &[0, b'B'];
+const ROW: u8 = 1;
+
+/// Position of a commit in the life of a partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Sequence {
+    /// Grows with each owner.
+    pub epoch: u64,
+    /// Grows with each commit of an owner, from 1.
+    pub n: u64,
+}
+
+/// What a transaction rests on: with this and `input` a replay gives the same bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// Of this commit.
+    pub sequence: Sequence,
+    /// Next offset of `input`: the truth about the position; the group's offset is for fencing and lag.
+    pub next_offset: i64,
+    /// Rounds of this transaction, in order.
+    pub rounds: Vec<Round>,
+    /// The clock never goes back, across owners either.
+    pub now: Millis,
+    /// Next offset of the reference topic.
+    pub reference: i64,
+    /// Generation under which it was committed.
+    pub generation: i32,
+    /// Who committed it.
+    pub owner: String,
+    /// Version of the code.
+    pub code: String,
+}
+
+/// One clock reading, and what was done under it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Round {
+    /// The reading.
+    pub now: Millis,
+    /// Records were applied up to this offset of `input`.
+    pub next_offset: i64,
+    /// Deadlines were fired up to this moment.
+    pub fired_until: Millis,
+}
+
+/// The first word of a new owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Barrier {
+    /// By which the owner recognises its own.
+    pub nonce: String,
+    /// Its generation.
+    pub generation: i32,
+    /// Who.
+    pub owner: String,
+}
+
+/// A changelog record, read.
+#[derive(Debug)]
+pub enum Entry<'a> {
+    /// A row; no bytes for one that was forgotten.
+    Row {
+        /// Key.
+        key: &'a [u8],
+        /// Commit that wrote it; none for a tombstone, which has no value to hold it.
+        sequence: Option<Sequence>,
+        /// The row's bytes.
+        bytes: Option<&'a [u8]>,
+    },
+    /// Closes a transaction.
+    Meta(Meta),
+    /// An owner began.
+    Barrier(Barrier),
+}
+
+/// Key of a row in the changelog.
+pub fn row_key(key: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    out.push(ROW);
+    out.extend_from_slice(key);
+}
+
+/// Starts the value of a row; the row's bytes follow.
+pub fn start_row(sequence: Sequence, out: &mut Vec<u8>) {
+    put_number(sequence.epoch, out);
+    put_number(sequence.n, out);
+}
+
+/// Reads a changelog record.
+///
+/// # Errors
+/// In words, if it is none of ours.
+pub fn read<'a>(key: &'a [u8], value: Option<&'a [u8]>) -> Result<Entry<'a>, String> {
+    match (key, value) {
+        (META_KEY, Some(value)) => {
+            serde_json::from_slice(value).map(Entry::Meta).map_err(|error| format!("META: {error}"))
+        }
+        (BARRIER_KEY, Some(value)) => {
+            serde_json::from_slice(value).map(Entry::Barrier).map_err(|error| format!("BARRIER: {error}"))
+        }
+        ([ROW, key @ ..], None) => Ok(Entry::Row { key, sequence: None, bytes: None }),
+        ([ROW, key @ ..], Some(value)) => {
+            let (epoch, value) = take_number(value).ok_or("a row without its sequence")?;
+            let (n, bytes) = take_number(value).ok_or("a row without its sequence")?;
+            Ok(Entry::Row { key, sequence: Some(Sequence { epoch, n }), bytes: Some(bytes) })
+        }
+        _ => Err("a record that is neither row nor META nor BARRIER; does another application write here?".to_owned()),
+    }
+}
+
+fn put_number(mut number: u64, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push(number.to_le_bytes()[0] | 0x80);
+        number >>= 7;
+    }
+    out.push(number.to_le_bytes()[0]);
+}
+
+fn take_number(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut number = 0;
+    for (index, byte) in bytes.iter().enumerate().take(10) {
+        number |= u64::from(byte & 0x7f).checked_shl(7 * u32::try_from(index).ok()?)?;
+        if byte & 0x80 == 0 {
+            return Some((number, &bytes[index + 1..]));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_read_back_with_its_sequence() {
+        for sequence in [Sequence { epoch: 1, n: 1 }, Sequence { epoch: 300, n: u64::MAX }] {
+            let (mut key, mut value) = (Vec::new(), Vec::new());
+            row_key(b"c1", &mut key);
+            start_row(sequence, &mut value);
+            value.extend_from_slice(b"row");
+            match read(&key, Some(&value)) {
+                Ok(Entry::Row { key: b"c1", sequence: Some(found), bytes: Some(b"row") }) => {
+                    assert_eq!(found, sequence)
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_torn_number_is_refused() {
+        assert!(read(&[ROW, b'k'], Some(&[0x80])).is_err());
+        assert!(read(b"foreign", Some(b"x")).is_err());
+    }
+}

@@ -1,0 +1,133 @@
+//! The keyed engine: several shards, each with several partitions, in one process.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::Error;
+use crate::clock::Clock;
+use crate::kafka::{KafkaLog, Settings, Topics};
+use crate::metrics::Metrics;
+use crate::probe::Probe;
+use crate::processor::Processor;
+use crate::shard::{Shard, Surroundings};
+use crate::store::Budget;
+
+/// How the engine runs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Consumer group; prefix of the transactional ids.
+    pub group: String,
+    /// This process among its like, stable over restarts: shard k is the static member `<instance>-<k>`.
+    pub instance: String,
+    /// Threads.
+    pub shards: usize,
+    /// What is read and written.
+    pub topics: Topics,
+    /// One data base per partition goes here.
+    pub state_dir: PathBuf,
+    /// A transaction is committed at this age at the latest; at once when there is nothing more to do.
+    pub commit_age: Duration,
+    /// And at so many records or rows.
+    pub commit_records: usize,
+    /// Rows kept in memory, for each shard.
+    pub cache_rows: usize,
+    /// Index entries fired in one round of a partition: events flow in between.
+    pub fire_budget: usize,
+    /// How often the stores are made to survive a crash.
+    pub save_age: Duration,
+    /// A local state older than this (machine time, ms) is rebuilt. To be less than the changelog's `delete.retention.ms`.
+    pub checkpoint_age_max: i64,
+    /// RocksDB's block cache of the process.
+    pub cache_bytes: usize,
+    /// RocksDB's buffers of the process.
+    pub buffer_bytes: usize,
+    /// Goes into META.
+    pub code_version: String,
+}
+
+impl Config {
+    /// The usual numbers.
+    pub fn new(group: &str, instance: &str, topics: Topics, state_dir: PathBuf) -> Self {
+        Config {
+            group: group.to_owned(),
+            instance: instance.to_owned(),
+            shards: 1,
+            topics,
+            state_dir,
+            commit_age: Duration::from_millis(100),
+            commit_records: 40_000,
+            cache_rows: 1_000_000,
+            fire_budget: 5_000,
+            save_age: Duration::from_secs(10),
+            checkpoint_age_max: 6 * 24 * 3600 * 1000,
+            cache_bytes: 128 << 20,
+            buffer_bytes: 256 << 20,
+            code_version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+/// Runs all shards until `stop` is set. If one of them cannot go on, the others are stopped, too.
+///
+/// # Errors
+/// What somebody has to act upon, of the first shard that met it.
+pub fn run<P: Processor + Send>(
+    settings: &Settings,
+    config: &Config,
+    clock: &Clock,
+    probe: &Probe,
+    stop: &AtomicBool,
+    metrics: &Metrics,
+    processor: impl Fn() -> P + Sync,
+) -> Result<(), Error> {
+    std::fs::create_dir_all(&config.state_dir).map_err(|error| {
+        Error::stop(
+            "use the state directory",
+            format!("{}: {error}; name another one or mend its rights", config.state_dir.display()),
+        )
+    })?;
+    let cluster = settings.cluster_id(Duration::from_secs(10))?;
+    let budget = Budget::new(config.cache_bytes, config.buffer_bytes);
+    let shard = |number: usize| {
+        let _others = StopOthers(stop);
+        let identity = format!("{}-{number}", config.instance);
+        let around = Surroundings {
+            config,
+            cluster: &cluster,
+            owner: identity.clone(),
+            clock: clock.clone(),
+            probe: probe.clone(),
+            stop,
+            metrics: metrics.clone(),
+            budget: &budget,
+        };
+        let result = KafkaLog::new(settings, &config.topics, &config.group, &identity)
+            .and_then(|log| Shard::new(around, log, processor()).run());
+        if result.is_err() {
+            probe.set_failed();
+        }
+        result
+    };
+    if config.shards == 1 {
+        return shard(0);
+    }
+    std::thread::scope(|scope| {
+        let shard = &shard;
+        let running: Vec<_> = (0..config.shards).map(|number| scope.spawn(move || shard(number))).collect();
+        let ended = running.into_iter().map(|thread| {
+            thread.join().unwrap_or_else(|_| Err(Error::stop("run a shard", "its thread panicked; see the log")))
+        });
+        // All are joined before the first error is returned.
+        ended.collect::<Vec<_>>().into_iter().collect()
+    })
+}
+
+/// A shard that ends, however it ends, ends the process: its partitions go to another one.
+struct StopOthers<'a>(&'a AtomicBool);
+
+impl Drop for StopOthers<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

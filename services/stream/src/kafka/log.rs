@@ -1,0 +1,216 @@
+//! The engine's log on Kafka.
+
+use std::time::Duration;
+
+use super::member::{Change, Member, Position};
+use super::producer::Producer;
+use super::reader::{Fetched, Isolation, Reader, Record};
+use super::settings::Settings;
+use crate::log::{CHANGELOG, INPUT, REFERENCE, Target};
+use crate::{Error, Verdict};
+
+/// Names of what the engine reads and writes.
+#[derive(Clone, Debug)]
+pub struct Topics {
+    /// The one input.
+    pub input: String,
+    /// Its changelog, with as many partitions.
+    pub changelog: String,
+    /// One partition, kept for ever; none where the application needs no reference.
+    pub reference: Option<String>,
+    /// What decisions write to, in the order of the indexes of [`Target::Output`].
+    pub outputs: Vec<String>,
+}
+
+/// One shard's view of Kafka.
+#[derive(Debug)]
+pub struct KafkaLog {
+    settings: Settings,
+    topics: Topics,
+    identity: String,
+    member: Member,
+    reader: Reader,
+    replayer: Reader,
+    producer: Option<Producer>,
+    changelog: usize,
+    outputs: Vec<usize>,
+}
+
+impl crate::log::Record for Record {
+    fn topic(&self) -> usize {
+        Record::topic(self)
+    }
+
+    fn partition(&self) -> i32 {
+        Record::partition(self)
+    }
+
+    fn offset(&self) -> i64 {
+        Record::offset(self)
+    }
+
+    fn timestamp(&self) -> i64 {
+        Record::timestamp(self)
+    }
+
+    fn key(&self) -> Option<&[u8]> {
+        Record::key(self)
+    }
+
+    fn value(&self) -> Option<&[u8]> {
+        Record::value(self)
+    }
+}
+
+impl KafkaLog {
+    /// Joins the group and makes the producer. `identity` is stable over restarts: it is the static member's name and, with
+    /// the group, the transactional id.
+    ///
+    /// # Errors
+    /// If the configuration is refused or the coordinator is not to be had.
+    pub fn new(settings: &Settings, topics: &Topics, group: &str, identity: &str) -> Result<Self, Error> {
+        let mut log = KafkaLog {
+            member: Member::join(settings, group, Some(identity), &[&topics.input])?,
+            reader: open(settings, topics)?,
+            replayer: open(settings, topics)?,
+            settings: settings.clone(),
+            topics: topics.clone(),
+            identity: format!("{group}-{identity}"),
+            producer: None,
+            changelog: 0,
+            outputs: Vec::new(),
+        };
+        crate::log::Log::renew(&mut log)?;
+        Ok(log)
+    }
+
+    fn name(&self, topic: usize) -> &str {
+        match topic {
+            INPUT => &self.topics.input,
+            CHANGELOG => &self.topics.changelog,
+            _ => self.topics.reference.as_deref().unwrap_or_default(),
+        }
+    }
+
+    fn producer(&mut self) -> Result<&mut Producer, Error> {
+        self.producer.as_mut().ok_or_else(|| Error::new(Verdict::Abort, "write", "the producer is being replaced"))
+    }
+}
+
+/// A reader whose topics are numbered as the engine numbers them.
+fn open(settings: &Settings, topics: &Topics) -> Result<Reader, Error> {
+    let mut reader = Reader::new(settings, Isolation::Committed)?;
+    let numbers =
+        [(INPUT, Some(&topics.input)), (CHANGELOG, Some(&topics.changelog)), (REFERENCE, topics.reference.as_ref())];
+    for (number, name) in numbers {
+        if let Some(name) = name {
+            assert_eq!(reader.topic(name)?, number, "topics are numbered in order");
+        }
+    }
+    Ok(reader)
+}
+
+impl crate::log::Log for KafkaLog {
+    type Record = Record;
+
+    fn membership(&mut self, wait: Duration) -> Result<Option<Change>, Error> {
+        self.member.poll(wait)
+    }
+
+    fn accept(&mut self, change: &Change) -> Result<(), Error> {
+        self.member.accept(change)
+    }
+
+    fn generation(&self) -> i32 {
+        self.member.generation().map_or(-1, |generation| generation.number())
+    }
+
+    fn committed(&mut self, partition: i32) -> Result<Option<i64>, Error> {
+        let positions = self.member.committed(&[(self.topics.input.clone(), partition)])?;
+        Ok(positions.first().and_then(|position| position.offset))
+    }
+
+    fn range(&mut self, topic: usize, partition: i32) -> Result<(i64, i64), Error> {
+        self.reader.range(topic, partition)
+    }
+
+    fn start(&mut self, topic: usize, partition: i32, offset: i64) -> Result<(), Error> {
+        self.reader.start(topic, partition, offset)
+    }
+
+    fn stop(&mut self, topic: usize, partition: i32) {
+        self.reader.stop(topic, partition);
+    }
+
+    fn fetch(&mut self, wait: Duration, limit: usize, fetched: &mut Vec<Fetched<Record>>) -> Result<(), Error> {
+        self.reader.fetch(wait, limit, fetched)
+    }
+
+    fn replay(
+        &mut self,
+        topic: usize,
+        partition: i32,
+        from: i64,
+        each: &mut dyn FnMut(&Record) -> bool,
+    ) -> Result<i64, Error> {
+        self.replayer.replay(topic, partition, from, each)
+    }
+
+    fn ends(&mut self, topic: usize, partitions: &[i32]) -> Result<Vec<(i32, i64)>, Error> {
+        let name = self.name(topic).to_owned();
+        let asked: Vec<_> = partitions.iter().map(|partition| (name.clone(), *partition)).collect();
+        let ends = self.producer()?.ends(&asked)?;
+        Ok(ends.into_iter().map(|(_, partition, end)| (partition, end)).collect())
+    }
+
+    fn produce(
+        &mut self,
+        target: Target,
+        key: &[u8],
+        value: Option<&[u8]>,
+        headers: &[(&'static str, Vec<u8>)],
+    ) -> Result<(), Error> {
+        let (topic, partition) = match target {
+            Target::Changelog(partition) => (self.changelog, Some(partition)),
+            Target::Output(output, partition) => (self.outputs[output], partition),
+        };
+        let producer = self.producer()?;
+        producer.begin()?;
+        if headers.is_empty() {
+            return producer.produce(topic, partition, Some(key), value, &[]);
+        }
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_slice())).collect();
+        producer.produce(topic, partition, Some(key), value, &headers)
+    }
+
+    fn commit(&mut self, positions: &[(i32, i64)]) -> Result<(), Error> {
+        let topic = &self.topics.input;
+        let position = |(partition, next): &(i32, i64)| Position {
+            topic: topic.clone(),
+            partition: *partition,
+            offset: Some(*next),
+            metadata: String::new(),
+        };
+        let positions: Vec<_> = positions.iter().map(position).collect();
+        let generation = self.member.generation()?;
+        let producer = self.producer()?;
+        producer.begin()?;
+        producer.send_offsets(&positions, &generation)?;
+        producer.commit()
+    }
+
+    fn renew(&mut self) -> Result<(), Error> {
+        // The old one goes first: two producers of one identity would fence each other.
+        self.producer = None;
+        let mut producer = Producer::new(&self.settings, &self.identity)?;
+        self.changelog = producer.topic(&self.topics.changelog)?;
+        self.outputs = self.topics.outputs.iter().map(|name| producer.topic(name)).collect::<Result<_, _>>()?;
+        self.producer = Some(producer);
+        Ok(())
+    }
+
+    fn leave(self) {
+        drop(self.producer);
+        self.member.leave();
+    }
+}

@@ -1,0 +1,82 @@
+//! What the engine counts. Names and help texts stand here and nowhere else.
+
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+/// The engine's metrics.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    pub(crate) consumed: IntCounter,
+    pub(crate) commit_seconds: Histogram,
+    pub(crate) aborts: IntCounterVec,
+    pub(crate) fired: IntCounter,
+    pub(crate) lateness_seconds: Histogram,
+    pub(crate) watermark_lag_seconds: IntGaugeVec,
+    pub(crate) restored: IntCounter,
+    pub(crate) restore_seconds: Histogram,
+    pub(crate) owned: IntGauge,
+    pub(crate) lag: IntGaugeVec,
+}
+
+impl Metrics {
+    /// Registers them.
+    ///
+    /// # Errors
+    /// If one of the names is taken.
+    pub fn new(registry: &Registry, input: &str) -> prometheus::Result<Self> {
+        let consumed =
+            IntCounterVec::new(Opts::new("cascade_events_consumed_total", "Records consumed, by topic."), &["topic"])?;
+        let seconds = |name, help, buckets: &[f64]| {
+            Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))
+        };
+        let metrics = Metrics {
+            consumed: consumed.with_label_values(&[input]),
+            commit_seconds: seconds(
+                "cascade_transaction_commit_seconds",
+                "Time of a commit, from the first changelog row to the broker's answer.",
+                &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0],
+            )?,
+            aborts: IntCounterVec::new(
+                Opts::new(
+                    "cascade_transaction_aborts_total",
+                    "Transactions that were given up and recovered from, by cause.",
+                ),
+                &["cause"],
+            )?,
+            fired: IntCounter::new("cascade_deadlines_fired_total", "Deadlines that fired.")?,
+            lateness_seconds: seconds(
+                "cascade_deadline_lateness_seconds",
+                "Greatest lateness of a batch of deadlines, in business time.",
+                &[0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 3600.0, 21600.0, 86400.0],
+            )?,
+            watermark_lag_seconds: IntGaugeVec::new(
+                Opts::new(
+                    "cascade_watermark_lag_seconds",
+                    "Business time minus the moment up to which deadlines have fired.",
+                ),
+                &["partition"],
+            )?,
+            restored: IntCounter::new("cascade_restore_records_total", "Changelog records replayed.")?,
+            restore_seconds: seconds(
+                "cascade_restore_seconds",
+                "Time from an assignment to a partition that goes on.",
+                &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1800.0],
+            )?,
+            owned: IntGauge::new("cascade_partitions_owned", "Partitions that are restored and processed here.")?,
+            lag: IntGaugeVec::new(
+                Opts::new("cascade_input_lag_records", "Offsets of the input that are not consumed yet, as last seen."),
+                &["partition"],
+            )?,
+        };
+        registry.register(Box::new(consumed))?;
+        registry.register(Box::new(metrics.commit_seconds.clone()))?;
+        registry.register(Box::new(metrics.aborts.clone()))?;
+        registry.register(Box::new(metrics.fired.clone()))?;
+        registry.register(Box::new(metrics.lateness_seconds.clone()))?;
+        registry.register(Box::new(metrics.watermark_lag_seconds.clone()))?;
+        registry.register(Box::new(metrics.restored.clone()))?;
+        registry.register(Box::new(metrics.restore_seconds.clone()))?;
+        registry.register(Box::new(metrics.owned.clone()))?;
+        registry.register(Box::new(metrics.lag.clone()))?;
+        Ok(metrics)
+    }
+}

@@ -1,0 +1,188 @@
+//! What an application gives to the engine: rows, and what happens to them. And what it gets: a place for its output.
+
+use crate::clock::Millis;
+
+/// The application. One value per shard; everything a decision depends on is in its arguments or came by
+/// [`Processor::reference`], so that a replay gives the same bytes.
+pub trait Processor {
+    /// The state of one key. The default value is the state of a key that nobody has heard of.
+    type Row: Default;
+
+    /// Reads a row as it stands in the changelog and in the store.
+    ///
+    /// # Errors
+    /// In words, if the bytes are not a row: the partition stops, since going on would lose state.
+    fn unpack(&self, bytes: &[u8]) -> Result<Self::Row, String>;
+
+    /// Appends the bytes of a row. A row that appends nothing is forgotten: it leaves a tombstone.
+    fn pack(&self, row: &Self::Row, bytes: &mut Vec<u8>);
+
+    /// When this row must be looked at again.
+    fn due(&self, row: &Self::Row) -> Option<Millis>;
+
+    /// A record of a key. Returns whether the row was changed.
+    fn record(&mut self, row: &mut Self::Row, record: &Incoming<'_>, now: Millis, out: &mut Outbox) -> bool;
+
+    /// The row's deadline has come, and every record that was there when it fell due has been seen. Returns whether the row was
+    /// changed. Called again until the next deadline is in the future.
+    fn deadline(&mut self, row: &mut Self::Row, due: &Due<'_>, now: Millis, out: &mut Outbox) -> bool;
+
+    /// A record without a key: it concerns the partition as a whole.
+    fn broadcast(&mut self, record: &Incoming<'_>, now: Millis, out: &mut Outbox);
+
+    /// A record of the reference topic, in its order, between two transactions.
+    fn reference(&mut self, key: &[u8], value: Option<&[u8]>);
+}
+
+/// A record of the input topic.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming<'a> {
+    /// Partition of the input topic.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// Kafka's timestamp: machine time.
+    pub appended_at: Millis,
+    /// Key; empty for a broadcast.
+    pub key: &'a [u8],
+    /// Value; none for a tombstone.
+    pub value: Option<&'a [u8]>,
+}
+
+/// A deadline that fell due.
+#[derive(Clone, Copy, Debug)]
+pub struct Due<'a> {
+    /// Partition of the input topic.
+    pub partition: i32,
+    /// The key whose deadline it is.
+    pub key: &'a [u8],
+    /// When it fell due.
+    pub at: Millis,
+}
+
+/// Output of decisions, on its way into the transaction. What is *withheld* goes out at commit only, and can be taken back
+/// until then: a purchase cancels a send that was decided in the same transaction.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    bytes: Vec<u8>,
+    ready: Vec<Entry>,
+    withheld: Vec<(u128, Entry)>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    topic: usize,
+    partition: Option<i32>,
+    key: std::ops::Range<usize>,
+    value: std::ops::Range<usize>,
+    headers: Vec<(&'static str, Vec<u8>)>,
+}
+
+/// A record on its way out.
+#[derive(Debug)]
+pub struct Outgoing<'a> {
+    /// Index into the engine's outputs.
+    pub topic: usize,
+    /// `None`: the key decides.
+    pub partition: Option<i32>,
+    /// Key.
+    pub key: &'a [u8],
+    /// Value.
+    pub value: &'a [u8],
+    /// Headers.
+    pub headers: &'a [(&'static str, Vec<u8>)],
+}
+
+impl Outbox {
+    /// Publishes a record with this transaction.
+    pub fn publish(&mut self, topic: usize, partition: Option<i32>, key: &[u8], value: &[u8]) {
+        let entry = self.entry(topic, partition, key, value, Vec::new());
+        self.ready.push(entry);
+    }
+
+    /// The same with headers.
+    pub fn publish_with(
+        &mut self,
+        topic: usize,
+        partition: Option<i32>,
+        key: &[u8],
+        value: &[u8],
+        headers: Vec<(&'static str, Vec<u8>)>,
+    ) {
+        let entry = self.entry(topic, partition, key, value, headers);
+        self.ready.push(entry);
+    }
+
+    /// Publishes a record at the end of this transaction, unless it is withdrawn before.
+    pub fn withhold(&mut self, tag: u128, topic: usize, partition: Option<i32>, key: &[u8], value: &[u8]) {
+        let entry = self.entry(topic, partition, key, value, Vec::new());
+        self.withheld.push((tag, entry));
+    }
+
+    /// Takes a withheld record back. False if it is not here: then it was published by an earlier transaction.
+    pub fn withdraw(&mut self, tag: u128) -> bool {
+        let before = self.withheld.len();
+        self.withheld.retain(|(known, _)| *known != tag);
+        self.withheld.len() < before
+    }
+
+    /// Hands over what is ready, and forgets it.
+    ///
+    /// # Errors
+    /// The first one of `each`.
+    pub fn drain<E>(&mut self, mut each: impl FnMut(&Outgoing<'_>) -> Result<(), E>) -> Result<(), E> {
+        for entry in self.ready.drain(..) {
+            each(&show(&self.bytes, &entry))?;
+        }
+        if self.withheld.is_empty() {
+            self.bytes.clear();
+        }
+        Ok(())
+    }
+
+    /// Hands over everything, what was withheld last, and forgets it.
+    ///
+    /// # Errors
+    /// The first one of `each`.
+    pub fn drain_all<E>(&mut self, each: impl FnMut(&Outgoing<'_>) -> Result<(), E>) -> Result<(), E> {
+        self.ready.extend(self.withheld.drain(..).map(|(_, entry)| entry));
+        self.drain(each)
+    }
+
+    /// Drops everything: the transaction did not happen.
+    pub fn clear(&mut self) {
+        self.ready.clear();
+        self.withheld.clear();
+        self.bytes.clear();
+    }
+
+    /// Whether nothing waits to go out.
+    pub fn is_empty(&self) -> bool {
+        self.ready.is_empty() && self.withheld.is_empty()
+    }
+
+    fn entry(
+        &mut self,
+        topic: usize,
+        partition: Option<i32>,
+        key: &[u8],
+        value: &[u8],
+        headers: Vec<(&'static str, Vec<u8>)>,
+    ) -> Entry {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(key);
+        let middle = self.bytes.len();
+        self.bytes.extend_from_slice(value);
+        Entry { topic, partition, key: start..middle, value: middle..self.bytes.len(), headers }
+    }
+}
+
+fn show<'a>(bytes: &'a [u8], entry: &'a Entry) -> Outgoing<'a> {
+    Outgoing {
+        topic: entry.topic,
+        partition: entry.partition,
+        key: &bytes[entry.key.clone()],
+        value: &bytes[entry.value.clone()],
+        headers: &entry.headers,
+    }
+}

@@ -1,0 +1,461 @@
+//! One thread: a group member, a producer, and the tasks of the partitions that it owns.
+//!
+//! ```text
+//! loop:  rebalances ──> reference ──> records ──> deadlines ──> commit
+//! ```
+//!
+//! Work goes in rounds: one reading of the clock, records, the deadlines due up to the watermark. A commit takes all tasks
+//! together: rows, META, outputs and input positions in one transaction.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::clock::{Clock, Millis, Tick};
+use crate::control::Meta;
+use crate::engine::Config;
+use crate::kafka::{Change, Fetched};
+use crate::log::{CHANGELOG, INPUT, Log, REFERENCE, Record, Target};
+use crate::metrics::Metrics;
+use crate::probe::Probe;
+use crate::processor::{Incoming, Outbox, Outgoing, Processor};
+use crate::recovery::Recovery;
+use crate::store::{Budget, Store};
+use crate::task::Task;
+use crate::{Error, Verdict};
+
+/// Records of one round: enough to make the look-up of missing rows one sorted sweep, few enough to keep a round short.
+const ROUND_RECORDS: usize = 4096;
+
+/// What a shard shares with its process.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) cluster: &'a str,
+    pub(crate) owner: String,
+    pub(crate) clock: Clock,
+    pub(crate) probe: Probe,
+    pub(crate) stop: &'a AtomicBool,
+    pub(crate) metrics: Metrics,
+    pub(crate) budget: &'a Budget,
+}
+
+/// One shard.
+pub(crate) struct Shard<'a, L: Log, P: Processor> {
+    around: Surroundings<'a>,
+    log: L,
+    processor: P,
+    /// Partitions that are ours; without a task while they wait to be recovered.
+    tasks: BTreeMap<i32, Option<Task<P>>>,
+    out: Outbox,
+    fetched: Vec<Fetched<L::Record>>,
+    /// Next offset of the reference topic.
+    reference: i64,
+    /// Since when something waits to be committed.
+    open_since: Option<Tick>,
+    open_records: usize,
+    saved: Tick,
+}
+
+impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
+    pub(crate) fn new(around: Surroundings<'a>, log: L, processor: P) -> Self {
+        Shard {
+            around,
+            log,
+            processor,
+            tasks: BTreeMap::new(),
+            out: Outbox::default(),
+            fetched: Vec::new(),
+            reference: 0,
+            open_since: None,
+            open_records: 0,
+            saved: Tick::now(),
+        }
+    }
+
+    /// Runs until it is told to stop, or until somebody has to act.
+    pub(crate) fn run(mut self) -> Result<(), Error> {
+        self.catch_up_with_reference()?;
+        while !self.around.stop.load(Ordering::Relaxed) {
+            if let Err(error) = self.turn() {
+                self.give_up(&error)?;
+            }
+        }
+        self.drain();
+        self.log.leave();
+        Ok(())
+    }
+
+    /// One turn of the loop.
+    fn turn(&mut self) -> Result<(), Error> {
+        while let Some(change) = self.log.membership(Duration::ZERO)? {
+            self.change(&change)?;
+        }
+        self.recover_waiting()?;
+        let wait = if self.open_since.is_some() { Duration::ZERO } else { self.around.clock.patience() };
+        let mut fetched = std::mem::take(&mut self.fetched);
+        let taken = self.log.fetch(wait, ROUND_RECORDS, &mut fetched);
+        let is_idle = fetched.is_empty();
+        let applied = taken.and_then(|()| self.apply(&fetched));
+        fetched.clear();
+        self.fetched = fetched;
+        applied?;
+        let fired = self.fire()?;
+        self.publish_ready()?;
+        self.commit_if_due(is_idle && fired == 0)
+    }
+
+    /// Carries out a change of what is ours.
+    fn change(&mut self, change: &Change) -> Result<(), Error> {
+        match change {
+            Change::Assigned(partitions) => {
+                self.log.accept(change)?;
+                self.tasks.extend(partitions.iter().map(|(_, partition)| (*partition, None)));
+                self.around.probe.set_ready(self.tasks.is_empty());
+            }
+            Change::Revoked { partitions, lost } => {
+                // Given up only after it is finished; what is lost is finished by its new owner.
+                let finished = if *lost { Ok(()) } else { self.commit().and_then(|()| self.save()) };
+                for (_, partition) in partitions {
+                    self.log.stop(INPUT, *partition);
+                    self.tasks.remove(partition);
+                    self.around.probe.released(&self.around.config.topics.input, *partition);
+                }
+                if *lost {
+                    self.abandon()?;
+                }
+                self.log.accept(change)?;
+                finished?;
+            }
+        }
+        self.around.metrics.owned.set(i64::try_from(self.tasks.len()).unwrap_or(0));
+        Ok(())
+    }
+
+    /// Recovers partitions that are ours and have no task yet.
+    fn recover_waiting(&mut self) -> Result<(), Error> {
+        let waiting: Vec<i32> =
+            self.tasks.iter().filter(|(_, task)| task.is_none()).map(|(partition, _)| *partition).collect();
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        // A BARRIER is a transaction of its own: nothing else may be open.
+        self.commit()?;
+        for partition in waiting {
+            let started = Tick::now();
+            let config = self.around.config;
+            let store = Store::open(
+                &config.state_dir.join(format!("{}-{partition}", config.topics.input)),
+                self.around.budget,
+            )?;
+            let recovery = Recovery {
+                cluster: self.around.cluster,
+                changelog: &config.topics.changelog,
+                owner: &self.around.owner,
+                budget: self.around.budget,
+                age_max: config.checkpoint_age_max,
+            };
+            let (task, replayed) = recovery.run(&mut self.log, &self.processor, partition, store)?;
+            self.log.start(INPUT, partition, task.next)?;
+            self.around.metrics.restored.inc_by(replayed.records);
+            self.around.metrics.restore_seconds.observe(started.elapsed().as_secs_f64());
+            tracing::info!(partition, records = replayed.records, next = task.next, "partition recovered");
+            self.tasks.insert(partition, Some(task));
+        }
+        self.catch_up_with_reference()?;
+        self.around.probe.set_ready(true);
+        Ok(())
+    }
+
+    /// Reads the reference topic to its end, so that no task goes on with less than its META was written with.
+    fn catch_up_with_reference(&mut self) -> Result<(), Error> {
+        if self.around.config.topics.reference.is_none() {
+            return Ok(());
+        }
+        let (first, _) = self.log.range(REFERENCE, 0)?;
+        let processor = &mut self.processor;
+        let from = self.reference.max(first);
+        let next = self.log.replay(REFERENCE, 0, from, &mut |record| {
+            processor.reference(record.key().unwrap_or_default(), record.value());
+            true
+        })?;
+        self.reference = next;
+        self.log.start(REFERENCE, 0, next)
+    }
+
+    /// Applies what was fetched: rows first, in one look-up per partition, then the records in their order.
+    fn apply(&mut self, fetched: &[Fetched<L::Record>]) -> Result<(), Error> {
+        let now = self.around.clock.now();
+        self.around.probe.seen(now);
+        let mut keys: BTreeMap<i32, Vec<&[u8]>> = BTreeMap::new();
+        for item in fetched {
+            if let Fetched::Record(record) = item
+                && record.topic() == INPUT
+                && let Some(key) = record.key()
+            {
+                keys.entry(record.partition()).or_default().push(key);
+            }
+        }
+        for (partition, mut keys) in keys {
+            if let Some(Some(task)) = self.tasks.get_mut(&partition) {
+                task.load(&self.processor, &mut keys)?;
+            }
+        }
+        for task in self.tasks.values_mut().flatten() {
+            // The clock of a partition never goes back, across owners either.
+            task.now = task.now.max(now);
+        }
+        for item in fetched {
+            self.take(item)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, item: &Fetched<L::Record>) -> Result<(), Error> {
+        match item {
+            Fetched::Record(record) if record.topic() == REFERENCE => {
+                // A new version is taken up between two transactions only.
+                self.commit()?;
+                self.processor.reference(record.key().unwrap_or_default(), record.value());
+                self.reference = record.offset() + 1;
+            }
+            Fetched::Record(record) => {
+                if let Some(Some(task)) = self.tasks.get_mut(&record.partition()) {
+                    let incoming = Incoming {
+                        partition: record.partition(),
+                        offset: record.offset(),
+                        appended_at: record.timestamp(),
+                        key: record.key().unwrap_or_default(),
+                        value: record.value(),
+                    };
+                    task.apply(&mut self.processor, &incoming, &mut self.out);
+                    self.open_records += 1;
+                    self.open_since.get_or_insert_with(Tick::now);
+                }
+            }
+            Fetched::End { topic: INPUT, partition, offset } => {
+                if let Some(Some(task)) = self.tasks.get_mut(partition) {
+                    // Markers and aborted records move the position, too; they need no commit of their own.
+                    task.pass(*offset);
+                }
+            }
+            Fetched::OutOfRange { topic: INPUT, partition } if self.tasks.contains_key(partition) => {
+                return Err(Error::stop(
+                    "go on with the input",
+                    format!(
+                        "partition {partition}: the next offset was deleted; the retention of the input is too short"
+                    ),
+                ));
+            }
+            Fetched::End { .. } | Fetched::OutOfRange { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Fires deadlines that the watermark has reached.
+    fn fire(&mut self) -> Result<usize, Error> {
+        self.advance_watermarks()?;
+        let mut fired_in_all = 0;
+        for task in self.tasks.values_mut().flatten() {
+            let (fired, lateness) = task.fire(&mut self.processor, self.around.config.fire_budget, &mut self.out)?;
+            if fired > 0 {
+                fired_in_all += fired;
+                self.around.metrics.fired.inc_by(u64::try_from(fired).unwrap_or(0));
+                self.around.metrics.lateness_seconds.observe(seconds(lateness));
+            }
+            if !task.is_unchanged() {
+                self.open_since.get_or_insert_with(Tick::now);
+            }
+            task.end_round();
+        }
+        Ok(fired_in_all)
+    }
+
+    /// The watermark: a deadline fires only when everything that was in the input when the clock was read is applied. What
+    /// counts is the high watermark, not the last stable offset: an open transaction of intake may hide a purchase.
+    fn advance_watermarks(&mut self) -> Result<(), Error> {
+        let mut asked = Vec::new();
+        for task in self.tasks.values_mut().flatten() {
+            if let Some((moment, end)) = task.target
+                && task.next >= end
+            {
+                task.watermark = moment;
+                task.target = None;
+            }
+            if task.target.is_none() && task.is_due(task.now) && task.watermark < task.now {
+                asked.push((task.partition, task.now));
+            }
+        }
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let partitions: Vec<i32> = asked.iter().map(|(partition, _)| *partition).collect();
+        let ends: BTreeMap<i32, i64> = match self.log.ends(INPUT, &partitions) {
+            Ok(ends) => ends.into_iter().collect(),
+            Err(error) if error.verdict() == Verdict::Retry => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        for (partition, moment) in asked {
+            if let (Some(Some(task)), Some(end)) = (self.tasks.get_mut(&partition), ends.get(&partition)) {
+                self.around.metrics.lag.with_label_values(&[&partition.to_string()]).set(end - task.next);
+                if task.next >= *end {
+                    task.watermark = moment;
+                } else {
+                    task.target = Some((moment, *end));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves decided records into the transaction, so that the brokers take them while we go on.
+    fn publish_ready(&mut self) -> Result<(), Error> {
+        let log = &mut self.log;
+        self.out.drain(|record| publish(log, record))
+    }
+
+    fn commit_if_due(&mut self, is_idle: bool) -> Result<(), Error> {
+        let config = self.around.config;
+        let Some(since) = self.open_since else {
+            self.report();
+            return self.save_if_due();
+        };
+        let rows: usize = self.tasks.values().flatten().map(Task::dirty_len).sum();
+        if is_idle || since.elapsed() >= config.commit_age || self.open_records.max(rows) >= config.commit_records {
+            self.commit()?;
+            self.report();
+        }
+        Ok(())
+    }
+
+    /// One transaction for all tasks; then the stores follow.
+    fn commit(&mut self) -> Result<(), Error> {
+        if self.tasks.values().flatten().all(Task::is_unchanged) && self.out.is_empty() {
+            return Ok(());
+        }
+        let started = Tick::now();
+        let meta = Meta {
+            reference: self.reference,
+            generation: self.log.generation(),
+            owner: self.around.owner.clone(),
+            code: self.around.config.code_version.clone(),
+            ..Meta::default()
+        };
+        let mut positions = Vec::new();
+        for task in self.tasks.values_mut().flatten().filter(|task| !task.is_unchanged()) {
+            task.end_round();
+            task.produce(&self.processor, &mut self.log, meta.clone())?;
+            positions.push((task.partition, task.next));
+        }
+        let log = &mut self.log;
+        self.out.drain_all(|record| publish(log, record))?;
+        self.log.commit(&positions)?;
+        self.around.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
+        self.around.metrics.consumed.inc_by(u64::try_from(self.open_records).unwrap_or(0));
+        for task in self.tasks.values_mut().flatten().filter(|task| !task.is_unchanged()) {
+            task.after_commit(&self.processor)?;
+        }
+        let limit = self.around.config.cache_rows / self.tasks.len().max(1);
+        for task in self.tasks.values_mut().flatten() {
+            task.shrink_to(limit);
+        }
+        self.open_since = None;
+        self.open_records = 0;
+        Ok(())
+    }
+
+    /// Tells the outside how far we are. Only when nothing is uncommitted.
+    fn report(&self) {
+        for task in self.tasks.values().flatten() {
+            self.around.probe.consumed(&self.around.config.topics.input, task.partition, task.next);
+            self.around.probe.settled(task.partition, task.settled_until());
+            let lag = (task.now - task.settled_until()) / 1000;
+            self.around.metrics.watermark_lag_seconds.with_label_values(&[&task.partition.to_string()]).set(lag);
+        }
+    }
+
+    fn save_if_due(&mut self) -> Result<(), Error> {
+        if self.saved.elapsed() < self.around.config.save_age {
+            return Ok(());
+        }
+        self.save()
+    }
+
+    /// Makes the stores survive a crash: bounds the tail that a restart replays.
+    fn save(&mut self) -> Result<(), Error> {
+        let partitions: Vec<i32> = self.tasks.values().flatten().map(|task| task.partition).collect();
+        if !partitions.is_empty() {
+            for (partition, end) in self.log.ends(CHANGELOG, &partitions)? {
+                if let Some(Some(task)) = self.tasks.get_mut(&partition) {
+                    task.save(end)?;
+                }
+            }
+        }
+        self.saved = Tick::now();
+        Ok(())
+    }
+
+    /// The one path for every unknown outcome: forget what is uncommitted, replace the producer, recover.
+    fn give_up(&mut self, error: &Error) -> Result<(), Error> {
+        let cause = match error.verdict() {
+            Verdict::Stop => {
+                self.around.probe.set_failed();
+                return Err(error.clone());
+            }
+            Verdict::Fenced => "fenced",
+            Verdict::Abort => "abort",
+            Verdict::Retry => "retry",
+        };
+        self.around.metrics.aborts.with_label_values(&[cause]).inc();
+        tracing::warn!(cause, "everything uncommitted is dropped and recovered: {error}");
+        self.abandon()?;
+        // The group may be about to tell us that the partitions are no longer ours: hear it before trying again.
+        match self.log.membership(Duration::from_millis(200)) {
+            Ok(Some(change)) => match self.change(&change) {
+                Err(error) if error.verdict() == Verdict::Stop => Err(error),
+                Err(error) => {
+                    tracing::warn!("a change of partitions failed and is tried anew: {error}");
+                    self.abandon()
+                }
+                Ok(()) => Ok(()),
+            },
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Drops everything in memory that is not committed, and the producer with its transaction.
+    fn abandon(&mut self) -> Result<(), Error> {
+        self.around.probe.set_ready(false);
+        self.out.clear();
+        self.open_since = None;
+        self.open_records = 0;
+        for (partition, task) in &mut self.tasks {
+            self.log.stop(INPUT, *partition);
+            *task = None;
+        }
+        while let Err(error) = self.log.renew() {
+            if error.verdict() == Verdict::Stop || self.around.stop.load(Ordering::Relaxed) {
+                return Err(error);
+            }
+            tracing::warn!("cannot replace the producer yet: {error}");
+        }
+        Ok(())
+    }
+
+    /// The last commit before the end. If it fails, the next owner recovers: nothing is lost.
+    fn drain(&mut self) {
+        let finished = self.commit().and_then(|()| self.save());
+        if let Err(error) = finished {
+            tracing::warn!("ended without a last commit; the next owner recovers: {error}");
+        }
+        self.tasks.clear();
+    }
+}
+
+fn publish<L: Log>(log: &mut L, record: &Outgoing<'_>) -> Result<(), Error> {
+    log.produce(Target::Output(record.topic, record.partition), record.key, Some(record.value), record.headers)
+}
+
+fn seconds(span: Millis) -> f64 {
+    Duration::from_millis(u64::try_from(span).unwrap_or(0)).as_secs_f64()
+}

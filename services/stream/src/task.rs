@@ -1,0 +1,363 @@
+//! One partition: its rows, its deadlines, its place in the input.
+//!
+//! ```text
+//! records, deadlines ──> rows in memory (dirty) ──> changelog rows + META ──> [commit] ──> store, index, checkpoint
+//! ```
+//!
+//! *Invariants.* The store holds nothing that is not committed. Every row with a deadline has an index entry at or before it
+//! (lazily armed: a deadline that moves later writes nothing, and an entry that no longer fits its row is stale). Entries before
+//! the cursor are never needed again. The clock of a partition never goes back.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use crate::clock::{Millis, machine_now};
+use crate::control::{self, Meta, Round, Sequence};
+use crate::log::{Log, Target};
+use crate::processor::{Due, Incoming, Outbox, Processor};
+use crate::store::{Changes, Checkpoint, Cursor, Store, UNARMED};
+use crate::table::{Slot, Table};
+use crate::{Error, Verdict};
+
+/// A row may ask to be looked at again at once; more often than this in a row is a fault of the application.
+const REPEATS_MAX: usize = 64;
+
+/// One partition.
+pub(crate) struct Task<P: Processor> {
+    pub(crate) partition: i32,
+    /// Everything before this offset of the input is applied.
+    pub(crate) next: i64,
+    /// The clock as this partition saw it last.
+    pub(crate) now: Millis,
+    /// Deadlines may fire up to here: all facts that were there at that moment are applied.
+    pub(crate) watermark: Millis,
+    /// What has to be consumed before the watermark reaches the moment at which it was asked for.
+    pub(crate) target: Option<(Millis, i64)>,
+    store: Store,
+    table: Table<P::Row>,
+    checkpoint: Checkpoint,
+    sequence: Sequence,
+    committed_next: i64,
+    cursor: Cursor,
+    /// No index entry behind the cursor is due before this.
+    head: Millis,
+    fired_until: Millis,
+    rounds: Vec<Round>,
+    /// Entries that fired without a change of the row: only the index has to learn of it.
+    rearmed: Vec<Slot>,
+    /// Keys that a torn transaction of an earlier owner wrote: written anew by the next commit.
+    torn: BTreeSet<Box<[u8]>>,
+    /// Packed rows of the transaction that is being committed: sequence and bytes in one place, to be used twice.
+    packed: Vec<u8>,
+    written: Vec<(Slot, Range<usize>)>,
+    fired_since_retire: usize,
+}
+
+/// How a task begins, as recovery found it.
+pub(crate) struct Start {
+    pub(crate) partition: i32,
+    pub(crate) store: Store,
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) meta: Meta,
+    pub(crate) torn: BTreeSet<Box<[u8]>>,
+}
+
+impl<P: Processor> Task<P> {
+    pub(crate) fn new(start: Start) -> Self {
+        let Start { partition, store, checkpoint, meta, torn } = start;
+        Task {
+            partition,
+            next: meta.next_offset,
+            now: meta.now,
+            watermark: 0,
+            target: None,
+            store,
+            table: Table::new(),
+            checkpoint,
+            sequence: Sequence { epoch: meta.sequence.epoch + 1, n: 0 },
+            committed_next: meta.next_offset,
+            cursor: Cursor::start(),
+            head: 0,
+            fired_until: 0,
+            rounds: Vec::new(),
+            rearmed: Vec::new(),
+            torn,
+            packed: Vec::new(),
+            written: Vec::new(),
+            fired_since_retire: 0,
+        }
+    }
+
+    /// Brings the rows of `keys` into memory: one sorted look-up for all that are missing.
+    pub(crate) fn load(&mut self, processor: &P, keys: &mut Vec<&[u8]>) -> Result<(), Error> {
+        keys.retain(|key| self.table.find(key).is_none());
+        if keys.is_empty() {
+            return Ok(());
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        let (table, partition) = (&mut self.table, self.partition);
+        self.store.rows(keys, |index, found| {
+            let (row, armed) = match found {
+                Some((armed, bytes)) => (unpack(processor, partition, bytes)?, armed),
+                None => (P::Row::default(), UNARMED),
+            };
+            table.insert(keys[index], row, armed);
+            Ok(())
+        })
+    }
+
+    /// Applies a record, whose row is loaded.
+    pub(crate) fn apply(&mut self, processor: &mut P, record: &Incoming<'_>, out: &mut Outbox) {
+        if record.offset < self.next {
+            return;
+        }
+        self.next = record.offset + 1;
+        if record.key.is_empty() {
+            processor.broadcast(record, self.now, out);
+            return;
+        }
+        let Some(slot) = self.table.find(record.key) else { unreachable!("rows are loaded before they are used") };
+        if processor.record(&mut self.table.get(slot).row, record, self.now, out) {
+            self.table.touch(slot);
+        }
+    }
+
+    /// There is nothing before `end` that is not applied: markers and aborted records, which nobody sees.
+    pub(crate) fn pass(&mut self, end: i64) {
+        if self.next == self.committed_next {
+            self.committed_next = self.committed_next.max(end);
+        }
+        self.next = self.next.max(end);
+    }
+
+    /// Whether the index may hold something that is due at `now`.
+    pub(crate) fn is_due(&self, now: Millis) -> bool {
+        self.head <= now
+    }
+
+    /// Fires what is due up to the watermark, at most `budget` entries. Returns (fired, greatest lateness in ms).
+    pub(crate) fn fire(
+        &mut self,
+        processor: &mut P,
+        budget: usize,
+        out: &mut Outbox,
+    ) -> Result<(usize, Millis), Error> {
+        let limit = self.now.min(self.watermark);
+        if self.head > limit {
+            self.fired_until = self.fired_until.max(limit);
+            return Ok((0, 0));
+        }
+        let mut entries: Vec<(Millis, Box<[u8]>)> = Vec::new();
+        let mut head = Millis::MAX;
+        self.store.deadlines(&self.cursor, |due, key| {
+            if due > limit || entries.len() == budget {
+                head = due;
+                return false;
+            }
+            entries.push((due, key.into()));
+            true
+        })?;
+        self.load(processor, &mut entries.iter().map(|(_, key)| &**key).collect())?;
+        let mut fired = (0, 0);
+        for (due, key) in &entries {
+            if self.fire_one(processor, *due, key, limit, out) {
+                fired = (fired.0 + 1, fired.1.max(self.now - due));
+            }
+        }
+        self.cursor = match entries.last() {
+            Some((due, key)) if head <= limit => Cursor::behind(*due, key),
+            _ => Cursor::before(limit + 1),
+        };
+        if head > limit {
+            self.fired_until = limit;
+        }
+        self.head = head;
+        self.fired_since_retire += entries.len();
+        Ok(fired)
+    }
+
+    /// Fires one entry of the index, unless it is stale.
+    fn fire_one(&mut self, processor: &mut P, due: Millis, key: &[u8], limit: Millis, out: &mut Outbox) -> bool {
+        let Some(slot) = self.table.find(key) else { unreachable!("rows are loaded before they are used") };
+        let cached = self.table.get(slot);
+        if cached.armed != due {
+            return false;
+        }
+        cached.armed = UNARMED;
+        let mut changed = false;
+        for _ in 0..REPEATS_MAX {
+            match processor.due(&cached.row) {
+                Some(at) if at <= limit => {
+                    let due = Due { partition: self.partition, key, at };
+                    changed |= processor.deadline(&mut cached.row, &due, self.now, out);
+                }
+                _ => break,
+            }
+        }
+        if changed {
+            self.table.touch(slot);
+        } else {
+            self.rearmed.push(slot);
+        }
+        changed
+    }
+
+    /// Closes a round: what was done since the last one was done under this reading of the clock.
+    pub(crate) fn end_round(&mut self) {
+        if self.is_unchanged() {
+            return;
+        }
+        let round = Round { now: self.now, next_offset: self.next, fired_until: self.fired_until };
+        match self.rounds.last_mut() {
+            Some(last) if last.now == round.now => *last = round,
+            _ => self.rounds.push(round),
+        }
+    }
+
+    /// Whether there is nothing to commit.
+    pub(crate) fn is_unchanged(&self) -> bool {
+        self.next == self.committed_next && self.table.dirty().is_empty() && self.rearmed.is_empty()
+    }
+
+    /// Rows that the open transaction changed.
+    pub(crate) fn dirty_len(&self) -> usize {
+        self.table.dirty().len()
+    }
+
+    /// Puts the changed rows and META into the transaction.
+    pub(crate) fn produce<L: Log>(&mut self, processor: &P, log: &mut L, mut meta: Meta) -> Result<(), Error> {
+        self.sequence.n += 1;
+        self.packed.clear();
+        self.written.clear();
+        let mut key = Vec::new();
+        for index in 0..self.table.dirty().len() {
+            let slot = self.table.dirty()[index];
+            let start = self.packed.len();
+            control::start_row(self.sequence, &mut self.packed);
+            let middle = self.packed.len();
+            let cached = self.table.get(slot);
+            processor.pack(&cached.row, &mut self.packed);
+            control::row_key(&cached.key, &mut key);
+            if !self.torn.is_empty() {
+                self.torn.remove(&cached.key);
+            }
+            let value = (self.packed.len() > middle).then(|| &self.packed[start..]);
+            log.produce(Target::Changelog(self.partition), &key, value, &[])?;
+            self.written.push((slot, middle..self.packed.len()));
+        }
+        self.produce_torn(log)?;
+        meta.sequence = self.sequence;
+        meta.next_offset = self.next;
+        meta.now = self.now;
+        meta.rounds = std::mem::take(&mut self.rounds);
+        let bytes = serde_json::to_vec(&meta).map_err(|error| Error::stop("write META", error.to_string()))?;
+        self.checkpoint.meta = Some(meta);
+        log.produce(Target::Changelog(self.partition), control::META_KEY, Some(&bytes), &[])
+    }
+
+    /// Writes the keys of torn rows anew, as they really are.
+    fn produce_torn<L: Log>(&mut self, log: &mut L) -> Result<(), Error> {
+        if self.torn.is_empty() {
+            return Ok(());
+        }
+        let torn: Vec<&[u8]> = self.torn.iter().map(|key| &**key).collect();
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        let (partition, sequence) = (self.partition, self.sequence);
+        self.store.rows(&torn, |index, found| {
+            control::row_key(torn[index], &mut key);
+            value.clear();
+            control::start_row(sequence, &mut value);
+            let value = found.map(|(_, bytes)| {
+                value.extend_from_slice(bytes);
+                &*value
+            });
+            log.produce(Target::Changelog(partition), &key, value, &[])
+        })
+    }
+
+    /// The transaction is committed: the store follows, in one batch. The seam between writing through and writing behind.
+    pub(crate) fn after_commit(&mut self, processor: &P) -> Result<(), Error> {
+        let mut changes = Changes::default();
+        let rearmed = std::mem::take(&mut self.rearmed);
+        let written = std::mem::take(&mut self.written);
+        let mut packed = std::mem::take(&mut self.packed);
+        for (slot, range) in &written {
+            self.write_row(processor, *slot, &packed[range.clone()], &mut changes);
+        }
+        for slot in rearmed {
+            if !self.table.is_dirty(slot) {
+                packed.clear();
+                processor.pack(&self.table.get(slot).row, &mut packed);
+                self.write_row(processor, slot, &packed, &mut changes);
+            }
+        }
+        self.packed = packed;
+        if self.fired_since_retire > RETIRE_AFTER {
+            self.fired_since_retire = 0;
+            changes.retire_before(&self.cursor);
+        }
+        changes.checkpoint(&self.checkpoint);
+        self.store.write(changes)?;
+        self.table.settle();
+        self.torn.clear();
+        self.committed_next = self.next;
+        Ok(())
+    }
+
+    fn write_row(&mut self, processor: &P, slot: Slot, bytes: &[u8], changes: &mut Changes) {
+        let cached = self.table.get(slot);
+        if bytes.is_empty() {
+            cached.armed = UNARMED;
+            changes.delete_row(&cached.key);
+            return;
+        }
+        let due = processor.due(&cached.row).unwrap_or(UNARMED);
+        if due < cached.armed {
+            cached.armed = due;
+            changes.arm(due, &cached.key);
+            self.head = self.head.min(due);
+            // A deadline before the cursor pulls it back; what lies between is stale and passed over.
+            self.cursor = self.cursor.clone().min(Cursor::before(due));
+        }
+        changes.put_row(&cached.key, cached.armed, bytes);
+    }
+
+    /// Notes up to where the changelog is in the store, and makes it survive a crash. Right only between transactions.
+    pub(crate) fn save(&mut self, changelog_end: i64) -> Result<(), Error> {
+        if self.checkpoint.next == changelog_end {
+            return Ok(());
+        }
+        self.checkpoint.next = changelog_end;
+        self.checkpoint.saved_at = machine_now();
+        let mut changes = Changes::default();
+        changes.checkpoint(&self.checkpoint);
+        self.store.write(changes)?;
+        self.store.flush()
+    }
+
+    /// Lets rows go that were not used of late.
+    pub(crate) fn shrink_to(&mut self, rows: usize) {
+        if self.table.len() > rows {
+            self.table.shrink_to(rows);
+        }
+    }
+
+    /// Every deadline up to here has fired, if nothing is uncommitted.
+    pub(crate) fn settled_until(&self) -> Millis {
+        if self.head > self.now { self.now } else { self.fired_until }
+    }
+}
+
+/// Index entries are retired by range, after so many have been passed.
+const RETIRE_AFTER: usize = 50_000;
+
+pub(crate) fn unpack<P: Processor>(processor: &P, partition: i32, bytes: &[u8]) -> Result<P::Row, Error> {
+    processor.unpack(bytes).map_err(|words| {
+        Error::new(
+            Verdict::Stop,
+            "read a row",
+            format!("partition {partition}: {words}; was the state written by a newer version?"),
+        )
+    })
+}
