@@ -5,8 +5,8 @@
 //!
 //! * what our type knows keeps its shape; where Avro promotes (`int` to `long`, `bytes` to `string`) the wider type is put, as
 //!   both are encoded alike;
-//! * what our type does not know is reduced to what is needed to skip it (an enum becomes an `int`), because the library cannot
-//!   skip a value of a named type;
+//! * what our type does not know is reduced to what is needed to skip it (an enum becomes an `int`, a record a tuple), because
+//!   the library cannot skip the values of enums and records;
 //! * what our schema has and the written one lacks must have a default in our schema: the struct fills it in.
 //!
 //! A schema that could make a small record cost much (recursion, arrays of items without bytes) is refused.
@@ -25,6 +25,9 @@ const PARTS_MAX: usize = 10_000;
 
 /// And is nested at most so deep.
 const DEPTH_MAX: usize = 64;
+
+/// What makes the library read a record as a tuple where the type is not known.
+const TUPLE: &str = "org.apache.avro.rust.tuple";
 
 /// Why a written schema cannot be read by our type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,7 +77,9 @@ pub(crate) fn project(written: &Schema, ours: &Schema) -> Result<GenericDatumRea
     let mut projection =
         Projection { written: written_names.get_names(), ours: our_names.get_names(), parts: 0, path: Vec::new() };
     let json = projection.known(written, ours)?.json;
-    let schema = Schema::parse(&json).map_err(|_| SchemaError::Invalid)?;
+    let alike = "two branches of a union in it are alike to us";
+    let schema =
+        Schema::parse(&json).map_err(|_| SchemaError::Incompatible { path: "$".to_owned(), problem: alike })?;
     GenericDatumReader::builder(Box::leak(Box::new(schema)))
         .human_readable(false)
         .build()
@@ -173,7 +178,7 @@ impl<'a> Projection<'a> {
             Schema::Null => this.skipped(branch),
             branch => match if optional(ours) { value } else { ours.variants().get(index) } {
                 Some(ours) => this.known(branch, ours),
-                None => this.skipped(branch),
+                None => this.skipped_branch(branch),
             },
         })
     }
@@ -196,8 +201,8 @@ impl<'a> Projection<'a> {
                 let values = self.at("{}", |this| this.skipped(&map.types))?;
                 Ok(Part::solid(json!({"type": "map", "values": values.json})))
             }
-            Schema::Union(union) => self.union(union, |this, _, branch| this.skipped(branch)),
-            Schema::Record(record) => self.record(record, |this, _, schema| this.skipped(schema)),
+            Schema::Union(union) => self.union(union, |this, _, branch| this.skipped_branch(branch)),
+            Schema::Record(record) => self.skipped_record(record),
             Schema::Fixed(fixed)
             | Schema::Duration(fixed)
             | Schema::Uuid(UuidSchema::Fixed(fixed))
@@ -215,6 +220,31 @@ impl<'a> Projection<'a> {
             | Schema::LocalTimestampNanos => Ok(Part::solid(json!("long"))),
             Schema::Ref { .. } => Err(SchemaError::Invalid),
         }
+    }
+
+    /// A record is skipped as a tuple, which the library knows by an attribute. One with a single field is that field, and one
+    /// with none is nothing: their bytes are the same, and a tuple of one would be read without end.
+    fn skipped_record(&mut self, written: &'a RecordSchema) -> Result<Part, SchemaError> {
+        match written.fields.as_slice() {
+            [] => Ok(Part { json: json!("null"), empty: true }),
+            [field] => self.at(&field.name, |this| this.skipped(&field.schema)),
+            _ => {
+                let mut part = self.record(written, |this, _, schema| this.skipped(schema))?;
+                part.json[TUPLE] = json!(true);
+                Ok(part)
+            }
+        }
+    }
+
+    /// Reduced types could be alike, which branches of a union must not be: each gets a name, as a tuple with nothing after it.
+    fn skipped_branch(&mut self, written: &'a Schema) -> Result<Part, SchemaError> {
+        let part = self.skipped(written)?;
+        if *written == Schema::Null {
+            return Ok(part);
+        }
+        let fields = json!([{"name": "value", "type": part.json}, {"name": "nothing", "type": "null"}]);
+        self.count()?;
+        Ok(Part::solid(json!({"type": "record", "name": self.unique("Branch"), "fields": fields, TUPLE: true})))
     }
 
     fn record(

@@ -41,11 +41,7 @@ fn bytes_of_version_1_are_read_and_written_again() {
     }
     let mut check = Check(0);
     samples::each(&mut check);
-    assert_eq!(
-        check.0,
-        fs::read_dir(golden("")).unwrap().filter(|file| is_sample(file)).count(),
-        "a file without a sample"
-    );
+    assert_eq!(check.0, fs::read_dir(golden("")).unwrap().filter(is_sample).count(), "a file without a sample");
 }
 
 fn is_sample(file: &std::io::Result<fs::DirEntry>) -> bool {

@@ -1,0 +1,136 @@
+//! Whatever lies on a topic, decoding ends, and says why.
+
+mod samples;
+
+use std::fmt::Debug;
+
+use proptest::prelude::*;
+use schemas::*;
+
+/// Every way to decode these bytes as `T`: framed as T, and as they are.
+fn survive<T: Record + Debug>(datum: &[u8]) {
+    let framed = [&[0], T::ID.to_be_bytes().as_slice(), datum].concat();
+    for bytes in [framed.as_slice(), datum] {
+        if let Err(error) = decode::<T>(bytes) {
+            assert!(!error.code().is_empty());
+        }
+    }
+}
+
+fn survive_as_each(datum: &[u8]) {
+    survive::<Cart>(datum);
+    survive::<Registration>(datum);
+    survive::<Inactivity>(datum);
+    survive::<Action>(datum);
+    survive::<Profile>(datum);
+    survive::<Feedback>(datum);
+    survive::<Input>(datum);
+    survive::<Customer>(datum);
+    survive::<Send>(datum);
+    survive::<Revoke>(datum);
+    survive::<Attempt>(datum);
+    survive::<Journal>(datum);
+    survive::<Campaign>(datum);
+}
+
+/// The golden bytes of each sample.
+fn released() -> Vec<Vec<u8>> {
+    struct All(Vec<Vec<u8>>);
+    impl samples::Visitor for All {
+        fn visit<T: Record + PartialEq + Debug>(&mut self, _: &str, record: T) {
+            self.0.push(encode(&record));
+        }
+    }
+    let mut all = All(Vec::new());
+    samples::each(&mut all);
+    all.0
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_are_survived(datum in proptest::collection::vec(any::<u8>(), 0..300)) {
+        survive_as_each(&datum);
+    }
+
+    /// Random bytes fail early; good ones with a fault in them get far.
+    #[test]
+    fn damaged_records_are_survived(which in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), byte: u8, cut: bool) {
+        let released = released();
+        let mut bytes = which.get(&released).clone();
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        if cut {
+            bytes.truncate(at);
+        }
+        survive_as_each(&bytes);
+        survive_as_each(bytes.get(5..).unwrap_or_default());
+    }
+}
+
+/// A length as Avro writes it.
+fn long(value: i64) -> Vec<u8> {
+    let mut rest = ((value << 1) ^ (value >> 63)) as u64;
+    let mut bytes = Vec::new();
+    while rest > 0x7f {
+        bytes.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    bytes.push(rest as u8);
+    bytes
+}
+
+/// Were memory taken for what a length claims, these would end the test.
+#[test]
+fn lengths_that_claim_the_whole_memory_are_refused() {
+    for claim in [i64::MAX, i64::MIN, i64::MIN + 1, 1 << 40, 1 << 30] {
+        // The first field of a cart is a string; the first of a row an array of records, whose count comes first.
+        assert_eq!(error_of::<Cart>(&long(claim)), "bad_datum", "a string of {claim} bytes");
+        assert_eq!(error_of::<Customer>(&[long(claim), long(claim)].concat()), "bad_datum", "{claim} contacts");
+        assert_eq!(
+            error_of::<Customer>(&[long(claim), vec![0; 2_000]].concat()),
+            "bad_datum",
+            "{claim} empty contacts"
+        );
+    }
+}
+
+fn error_of<T: Record + Debug>(datum: &[u8]) -> &'static str {
+    decode::<T>(&[&[0], T::ID.to_be_bytes().as_slice(), datum].concat()).unwrap_err().code()
+}
+
+#[test]
+fn each_kind_of_wrong_bytes_has_its_code() {
+    let cart = encode(&samples::cart());
+    assert_eq!(decode::<Cart>(b"").unwrap_err().code(), "not_framed");
+    assert_eq!(decode::<Cart>(b"{\"event_id\":\"e\"}").unwrap_err().code(), "not_framed");
+    assert_eq!(decode::<Cart>(&[0, 0, 0, 0]).unwrap_err().code(), "not_framed");
+    assert_eq!(decode::<Cart>(&[0, 0, 0, 0, 1, 2, 3]).unwrap_err().code(), "unknown_schema");
+    assert_eq!(decode::<Cart>(&[0, 0xff, 0xff, 0xff, 0xff]).unwrap_err().code(), "unknown_schema");
+    assert_eq!(decode::<Action>(&cart).unwrap_err().code(), "wrong_record");
+    assert_eq!(decode::<Cart>(&cart[..cart.len() - 1]).unwrap_err(), DecodeError::BadDatum { at: cart.len() - 1 });
+    assert_eq!(
+        decode::<Cart>(&[cart.as_slice(), b"x"].concat()).unwrap_err(),
+        DecodeError::TrailingBytes { at: cart.len() }
+    );
+    assert_eq!(decode::<Cart>(&vec![0; RECORD_BYTES_MAX + 1]).unwrap_err().code(), "too_large");
+}
+
+/// An id that a later version of this program will use is not one of today's.
+#[test]
+fn versions_that_are_not_released_yet_are_unknown() {
+    let mut cart = encode(&samples::cart());
+    for id in [Cart::ID - 1, Cart::ID + 1] {
+        cart[1..5].copy_from_slice(&id.to_be_bytes());
+        assert_eq!(decode::<Cart>(&cart), Err(DecodeError::UnknownSchema { id }));
+    }
+}
+
+#[test]
+fn no_error_repeats_what_was_in_the_record() {
+    let mut bytes = encode(&samples::cart());
+    let secret = bytes.windows(10).position(|window| window == b"customer-1").unwrap();
+    bytes[secret] = 0xff;
+    let error = decode::<Cart>(&bytes).unwrap_err();
+    assert_eq!(error.code(), "bad_datum");
+    assert!(!format!("{error} {error:?}").contains("ustomer"), "{error:?}");
+}
