@@ -37,6 +37,11 @@ impl Error {
         Self::new(Verdict::Stop, operation, detail)
     }
 
+    /// What could not be done, as a phrase: `reach Kafka`, `use the state directory`.
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+
     /// What the caller must do.
     pub fn verdict(&self) -> Verdict {
         self.verdict

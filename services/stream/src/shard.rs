@@ -213,6 +213,9 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
     fn take(&mut self, item: &Fetched<L::Record>) -> Result<(), Error> {
         match item {
             Fetched::Record(record) if record.topic() == REFERENCE => {
+                if record.offset() < self.reference {
+                    return Ok(());
+                }
                 // A new version is taken up between two transactions only.
                 self.commit()?;
                 self.processor.reference(record.key().unwrap_or_default(), record.value());
@@ -323,6 +326,10 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         if is_idle || since.elapsed() >= config.commit_age || self.open_records.max(rows) >= config.commit_records {
             self.commit()?;
             self.report();
+            // Only here, where no round holds rows that it still needs.
+            let limit = config.cache_rows / self.tasks.len().max(1);
+            self.tasks.values_mut().flatten().for_each(|task| task.shrink_to(limit));
+            return self.save_if_due();
         }
         Ok(())
     }
@@ -353,10 +360,6 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         self.around.metrics.consumed.inc_by(u64::try_from(self.open_records).unwrap_or(0));
         for task in self.tasks.values_mut().flatten().filter(|task| !task.is_unchanged()) {
             task.after_commit(&self.processor)?;
-        }
-        let limit = self.around.config.cache_rows / self.tasks.len().max(1);
-        for task in self.tasks.values_mut().flatten() {
-            task.shrink_to(limit);
         }
         self.open_since = None;
         self.open_records = 0;

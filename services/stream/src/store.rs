@@ -15,8 +15,8 @@
 use std::path::{Path, PathBuf};
 
 use rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompressionType, Direction, IteratorMode, Options, ReadOptions, WriteBatch,
-    WriteBufferManager, WriteOptions,
+    BlockBasedOptions, Cache, DB, DBCompressionType, Direction, ErrorKind, IteratorMode, Options, ReadOptions,
+    WriteBatch, WriteBufferManager, WriteOptions,
 };
 use serde::{Deserialize, Serialize};
 
@@ -102,9 +102,19 @@ impl Store {
     /// `Stop` if the directory cannot be used; a damaged data base is wiped by the caller.
     pub fn open(path: &Path, budget: &Budget) -> Result<Self, Error> {
         std::fs::create_dir_all(path).map_err(|error| unusable(path, &error.to_string()))?;
-        let options = budget.options();
-        let columns = [("default", options.clone())];
-        let db = DB::open_cf_with_opts(&options, path, columns).map_err(|error| unusable(path, error.as_ref()))?;
+        let db = match open_db(path, budget) {
+            Err(error) if error.kind() == ErrorKind::Corruption => {
+                tracing::warn!(path = %path.display(), "the local state is damaged; it is wiped and restored: {error}");
+                std::fs::remove_dir_all(path).map_err(|error| unusable(path, &error.to_string()))?;
+                open_db(path, budget)
+            }
+            opened => opened,
+        };
+        let db = db.map_err(|error| match error.as_ref().contains("lock hold") {
+            // Another shard of this process is about to let go of it.
+            true => Error::new(Verdict::Retry, "use the state directory", error.to_string()),
+            false => unusable(path, error.as_ref()),
+        })?;
         let mut unlogged = WriteOptions::default();
         unlogged.disable_wal(true);
         Ok(Store { db, path: path.to_owned(), unlogged })
@@ -249,6 +259,11 @@ impl Cursor {
         place.push(0);
         Cursor(place)
     }
+}
+
+fn open_db(path: &Path, budget: &Budget) -> Result<DB, rocksdb::Error> {
+    let options = budget.options();
+    DB::open_cf_with_opts(&options, path, [("default", options.clone())])
 }
 
 /// Due times are positive, so their big-endian bytes sort as they do.

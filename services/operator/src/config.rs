@@ -1,0 +1,59 @@
+//! How the operator runs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemas::Topics;
+use stream::{engine, kafka};
+
+/// How the operator runs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Consumer group and prefix of the transactional ids.
+    pub group: String,
+    /// This replica among its like, stable over restarts.
+    pub instance: String,
+    /// Threads.
+    pub shards: usize,
+    /// Where the checkpoints of the state lie.
+    pub state_dir: PathBuf,
+    /// Channels whose send topics exist.
+    pub channels: Vec<String>,
+    /// A transaction is committed at this age at the latest.
+    pub commit_age: Duration,
+    /// Customers kept in memory, for each shard.
+    pub cache_rows: usize,
+}
+
+impl Config {
+    /// The usual numbers.
+    pub fn new(group: &str, instance: &str, state_dir: PathBuf, channels: &[String]) -> Self {
+        Config {
+            group: group.to_owned(),
+            instance: instance.to_owned(),
+            shards: 1,
+            state_dir,
+            channels: channels.to_vec(),
+            commit_age: Duration::from_millis(100),
+            cache_rows: 1_000_000,
+        }
+    }
+
+    /// The engine's configuration. The outputs stand in the order of `operator::Output`.
+    pub(crate) fn engine(&self, topics: &Topics) -> engine::Config {
+        let mut outputs = vec![topics.journal(), topics.revoke(), topics.dead_letter()];
+        outputs.extend(self.channels.iter().map(|channel| topics.send(channel)));
+        let topics = kafka::Topics {
+            input: topics.input(),
+            changelog: topics.changelog(),
+            reference: Some(topics.campaign()),
+            outputs,
+        };
+        engine::Config {
+            shards: self.shards,
+            commit_age: self.commit_age,
+            cache_rows: self.cache_rows,
+            ..engine::Config::new(&self.group, &self.instance, topics, self.state_dir.clone())
+        }
+    }
+}

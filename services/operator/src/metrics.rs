@@ -1,0 +1,69 @@
+//! What the operator counts. Names and help texts stand here and nowhere else.
+
+use std::collections::BTreeMap;
+
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use schemas::Reason;
+
+/// The operator's metrics.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    decisions: IntCounterVec,
+    sends: BTreeMap<String, IntCounter>,
+    revokes: IntCounterVec,
+    refused: IntCounterVec,
+    held: IntCounter,
+    /// By reason, so that counting needs no look-up by label.
+    by_reason: BTreeMap<Reason, IntCounter>,
+}
+
+impl Metrics {
+    /// Registers them.
+    ///
+    /// # Errors
+    /// If one of the names is taken.
+    pub fn new(registry: &Registry, channels: &[String]) -> prometheus::Result<Self> {
+        let decisions =
+            IntCounterVec::new(Opts::new("cascade_decisions_total", "Journal records, by reason."), &["reason"])?;
+        let sends =
+            IntCounterVec::new(Opts::new("cascade_sends_total", "Send commands decided, by channel."), &["channel"])?;
+        let revokes = IntCounterVec::new(
+            Opts::new("cascade_revokes_total", "Withdrawals of published send commands, by channel."),
+            &["channel"],
+        )?;
+        let refused = IntCounterVec::new(
+            Opts::new("cascade_dead_letters_total", "Records that could not be read, by code."),
+            &["code"],
+        )?;
+        let held = IntCounter::new("cascade_held_customers_total", "Times that a customer's sends were held.")?;
+        registry.register(Box::new(decisions.clone()))?;
+        registry.register(Box::new(sends.clone()))?;
+        registry.register(Box::new(revokes.clone()))?;
+        registry.register(Box::new(refused.clone()))?;
+        registry.register(Box::new(held.clone()))?;
+        let sends = channels.iter().map(|channel| (channel.clone(), sends.with_label_values(&[channel])));
+        Ok(Metrics { sends: sends.collect(), decisions, revokes, refused, held, by_reason: BTreeMap::new() })
+    }
+
+    pub(crate) fn decided(&mut self, reason: Reason) {
+        let decisions = &self.decisions;
+        self.by_reason.entry(reason).or_insert_with(|| decisions.with_label_values(&[reason.as_str()])).inc();
+        if reason == Reason::HoldPlaced {
+            self.held.inc();
+        }
+    }
+
+    pub(crate) fn sent(&self, channel: &str) {
+        if let Some(counter) = self.sends.get(channel) {
+            counter.inc();
+        }
+    }
+
+    pub(crate) fn revoked(&self, channel: &str) {
+        self.revokes.with_label_values(&[channel]).inc();
+    }
+
+    pub(crate) fn refused(&self, code: &str) {
+        self.refused.with_label_values(&[code]).inc();
+    }
+}

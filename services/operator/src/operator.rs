@@ -1,0 +1,194 @@
+//! Rows, facts and effects on their way between engine and brain.
+
+use campaign::{Effect, Input, Moment, Plans};
+use schemas::{Campaign, Customer, Fact, Id, Unreadable, dead_letter};
+use stream::clock::Millis;
+use stream::{Due, Incoming, Outbox, Processor};
+
+use crate::metrics::Metrics;
+
+/// Indexes of the engine's outputs; `send.<channel>` follow in the order of the channels.
+mod output {
+    pub(super) const JOURNAL: usize = 0;
+    pub(super) const REVOKE: usize = 1;
+    pub(super) const DEAD_LETTER: usize = 2;
+    pub(super) const SEND: usize = 3;
+}
+
+/// The processor of one shard.
+#[derive(Debug)]
+pub struct Operator {
+    plans: Plans,
+    channels: Vec<String>,
+    metrics: Metrics,
+    effects: Vec<Effect>,
+    bytes: Vec<u8>,
+    before: Customer,
+}
+
+impl Operator {
+    /// An operator that knows no campaign yet: they come by the reference topic.
+    pub fn new(channels: &[String], metrics: Metrics) -> Self {
+        Operator {
+            plans: Plans::default(),
+            channels: channels.to_vec(),
+            metrics,
+            effects: Vec::new(),
+            bytes: Vec::new(),
+            before: Customer::default(),
+        }
+    }
+
+    /// Decides, and sends the effects on their way. Returns whether the row changed.
+    fn decide(
+        &mut self,
+        customer_id: &str,
+        customer: &mut Customer,
+        input: Input<'_>,
+        moment: &Moment,
+        out: &mut Outbox,
+    ) -> bool {
+        self.before.clone_from(customer);
+        campaign::decide(&self.plans, customer_id, customer, input, moment, &mut self.effects);
+        for effect in std::mem::take(&mut self.effects) {
+            self.carry_out(customer_id, &effect, moment, out);
+        }
+        self.before != *customer
+    }
+
+    fn carry_out(&mut self, customer_id: &str, effect: &Effect, moment: &Moment, out: &mut Outbox) {
+        self.bytes.clear();
+        let key = customer_id.as_bytes();
+        match effect {
+            Effect::Send(send) => {
+                let Some(channel) = self.channels.iter().position(|channel| *channel == send.channel) else {
+                    // Campaigns are checked against the channels when they are applied; a channel that was switched off since
+                    // has no topic. The command is lost to nobody: its wait ends without information.
+                    tracing::error!(
+                        channel = send.channel,
+                        campaign = send.campaign,
+                        "no such channel is configured: not sent"
+                    );
+                    return;
+                };
+                schemas::encode_into(&**send, &mut self.bytes);
+                self.metrics.sent(&send.channel);
+                out.withhold(tag(&send.send_id), output::SEND + channel, Some(moment.partition), key, &self.bytes);
+            }
+            Effect::Revoke(revoke) => {
+                if out.withdraw(tag(&revoke.send_id)) {
+                    return;
+                }
+                schemas::encode_into(revoke, &mut self.bytes);
+                self.metrics.revoked(&revoke.channel);
+                out.publish(output::REVOKE, Some(moment.partition), key, &self.bytes);
+            }
+            Effect::Journal(journal) => {
+                schemas::encode_into(&**journal, &mut self.bytes);
+                self.metrics.decided(journal.reason);
+                out.publish(output::JOURNAL, None, key, &self.bytes);
+            }
+        }
+    }
+
+    /// A record of `input` that this version cannot read: to dead-letter, and its customer's sends are held (rule 12).
+    fn refuse(&mut self, record: &Incoming<'_>, code: &'static str, message: &str, out: &mut Outbox) {
+        tracing::error!(
+            partition = record.partition,
+            offset = record.offset,
+            code,
+            "a record of the input cannot be read"
+        );
+        self.metrics.refused(code);
+        let headers = vec![
+            (dead_letter::EXCEPTION, b"schemas::DecodeError".to_vec()),
+            (dead_letter::STACKTRACE, Vec::new()),
+            (dead_letter::MESSAGE, message.as_bytes().to_vec()),
+            (dead_letter::TOPIC, b"input".to_vec()),
+            (dead_letter::PARTITION, record.partition.to_string().into_bytes()),
+            (dead_letter::OFFSET, record.offset.to_string().into_bytes()),
+            (dead_letter::CODE, code.as_bytes().to_vec()),
+            (dead_letter::STAGE, b"operator".to_vec()),
+        ];
+        out.publish_with(output::DEAD_LETTER, None, record.key, record.value.unwrap_or_default(), headers);
+    }
+}
+
+/// Send ids are UUIDs, so their text names them wholly.
+fn tag(send_id: &str) -> u128 {
+    Id::parse(send_id).map_or(0, Id::as_u128)
+}
+
+impl Processor for Operator {
+    type Row = Customer;
+
+    fn unpack(&self, bytes: &[u8]) -> Result<Customer, String> {
+        schemas::decode(bytes).map_err(|error| error.to_string())
+    }
+
+    fn pack(&self, row: &Customer, bytes: &mut Vec<u8>) {
+        if *row != Customer::default() {
+            schemas::encode_into(row, bytes);
+        }
+    }
+
+    fn due(&self, row: &Customer) -> Option<Millis> {
+        campaign::due(row)
+    }
+
+    fn record(&mut self, row: &mut Customer, record: &Incoming<'_>, now: Millis, out: &mut Outbox) -> bool {
+        let moment = Moment { now, partition: record.partition, offset: Some(record.offset), due: None };
+        let Ok(customer_id) = std::str::from_utf8(record.key) else {
+            self.refuse(record, "bad_key", "the key is not UTF-8", out);
+            return false;
+        };
+        match schemas::decode::<schemas::Input>(record.value.unwrap_or_default()) {
+            Ok(input) => {
+                let fact = Input::Fact { fact: &input.fact, appended_at: input.origin.appended_at };
+                self.decide(customer_id, row, fact, &moment, out)
+            }
+            Err(error) => {
+                self.refuse(record, error.code(), &error.to_string(), out);
+                let fact = Fact::Unreadable(Unreadable { code: error.code().to_owned() });
+                let fact = Input::Fact { fact: &fact, appended_at: record.appended_at };
+                self.decide(customer_id, row, fact, &moment, out)
+            }
+        }
+    }
+
+    fn deadline(&mut self, row: &mut Customer, due: &Due<'_>, now: Millis, out: &mut Outbox) -> bool {
+        let moment = Moment { now, partition: due.partition, offset: None, due: Some(due.at) };
+        // Only rows of UTF-8 keys ever get a deadline.
+        std::str::from_utf8(due.key).is_ok_and(|customer| self.decide(customer, row, Input::Deadline, &moment, out))
+    }
+
+    fn broadcast(&mut self, record: &Incoming<'_>, _now: Millis, out: &mut Outbox) {
+        // Progress of the sources; all else without a key is nobody's.
+        match schemas::decode::<schemas::Input>(record.value.unwrap_or_default()) {
+            Ok(schemas::Input { fact: Fact::Progress(_), .. }) => {}
+            Ok(_) => self.refuse(record, "no_key", "a fact about a customer came without a key", out),
+            Err(error) => self.refuse(record, error.code(), &error.to_string(), out),
+        }
+    }
+
+    fn reference(&mut self, _key: &[u8], value: Option<&[u8]>) {
+        let Some(value) = value else { return };
+        match schemas::decode::<Campaign>(value) {
+            Ok(record) => match self.plans.apply(&record) {
+                Ok(()) => {
+                    tracing::info!(campaign = record.campaign, version = record.version, kind = ?record.kind, "taken up")
+                }
+                // Every replica refuses it alike, so that they still decide alike.
+                Err(problems) => {
+                    let first = problems.first().map(ToString::to_string).unwrap_or_default();
+                    tracing::error!(
+                        campaign = record.campaign,
+                        version = record.version,
+                        "a campaign record is refused: {first}"
+                    );
+                }
+            },
+            Err(error) => tracing::error!("a record of the campaign topic cannot be read: {error}"),
+        }
+    }
+}
