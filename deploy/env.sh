@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Where Cascade keeps what it builds and fetches. To be sourced (POSIX sh); every value that is already set stays.
 # Nothing of it lies in the checkout, so a clean clone stays clean and a second clone finds everything warm.
 

@@ -63,7 +63,7 @@ keep_services_off() {
     trap allow_services EXIT
 }
 allow_services() {
-    grep -qs 'setup.sh of Cascade' "$policy" && rm -f "$policy" || true
+    if grep -qs 'setup.sh of Cascade' "$policy"; then rm -f "$policy"; fi
 }
 
 broker_is_there() { [ -e "$KAFKA_LIBS/kafka-clients-$KAFKA_VERSION.jar" ]; }

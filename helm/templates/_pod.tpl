@@ -1,0 +1,157 @@
+{{- define "cascade.fullname" -}}
+{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name }}{{ else }}{{ .Release.Name }}-{{ .Chart.Name }}{{ end }}
+{{- end }}
+
+{{/* Takes (dict "root" $ "component" NAME). Selectors never change over the life of a release, so no version is among them. */}}
+{{- define "cascade.selector" -}}
+app.kubernetes.io/name: {{ .root.Chart.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{- define "cascade.labels" -}}
+{{ include "cascade.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: cascade
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
+{{- end }}
+
+{{- define "cascade.image" -}}
+{{- with .Values.image }}
+{{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{- define "cascade.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end }}
+
+{{- define "cascade.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{/* Liveness is only "the loop runs": a restore or a slow broker must not get the pod killed. Readiness is "it does its work". */}}
+{{- define "cascade.probes" -}}
+startupProbe:
+  httpGet: {path: /health, port: ops}
+  periodSeconds: 2
+  failureThreshold: 60
+livenessProbe:
+  httpGet: {path: /health, port: ops}
+  periodSeconds: 10
+  failureThreshold: 6
+readinessProbe:
+  httpGet: {path: /ready, port: ops}
+  periodSeconds: 5
+{{- end }}
+
+{{/*
+The pod template of a service.
+Takes (dict "root" $ "component" NAME "args" LIST "resources" MAP), and perhaps "ports", "mounts" (lists) and "grace" (seconds).
+*/}}
+{{- define "cascade.pod" -}}
+metadata:
+  labels:
+    {{- include "cascade.labels" . | nindent 4 }}
+  annotations:
+    # A changed configuration rolls the pods.
+    checksum/config: {{ include "cascade.toml" .root | sha256sum }}
+    prometheus.io/scrape: "true"
+    prometheus.io/port: "9000"
+    {{- with .root.Values.podAnnotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+spec:
+  serviceAccountName: {{ include "cascade.fullname" .root }}
+  automountServiceAccountToken: false
+  # Service variables such as CASCADE_TRACKER_PORT would look like settings.
+  enableServiceLinks: false
+  terminationGracePeriodSeconds: {{ .grace | default 30 }}
+  securityContext:
+    {{- include "cascade.podSecurity" . | nindent 4 }}
+  {{- with .root.Values.image.pullSecrets }}
+  imagePullSecrets:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  topologySpreadConstraints:
+    - maxSkew: 1
+      topologyKey: kubernetes.io/hostname
+      whenUnsatisfiable: ScheduleAnyway
+      labelSelector:
+        matchLabels:
+          {{- include "cascade.selector" . | nindent 10 }}
+  containers:
+    - name: {{ .component }}
+      image: {{ include "cascade.image" .root }}
+      imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+      args: {{ toJson .args }}
+      env:
+        {{- include "cascade.env" .root | nindent 8 }}
+      ports:
+        - {name: ops, containerPort: 9000}
+        {{- with .ports }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      {{- include "cascade.probes" . | nindent 6 }}
+      resources:
+        {{- toYaml .resources | nindent 8 }}
+      securityContext:
+        {{- include "cascade.containerSecurity" . | nindent 8 }}
+      volumeMounts:
+        {{- include "cascade.mounts" .root | nindent 8 }}
+        {{- with .mounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+  volumes:
+    {{- include "cascade.volumes" (dict "root" .root "config" (include "cascade.fullname" .root)) | nindent 4 }}
+  {{- with .root.Values.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .root.Values.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+
+{{- define "cascade.mounts" -}}
+- {name: config, mountPath: /etc/cascade/cascade.toml, subPath: cascade.toml, readOnly: true}
+- {name: tmp, mountPath: /tmp}
+{{- if .Values.secrets }}
+- {name: secrets, mountPath: /etc/cascade/secrets, readOnly: true}
+{{- end }}
+{{- if .Values.templates.configMap }}
+- {name: templates, mountPath: /templates, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{/* Takes (dict "root" $ "config" NAME OF THE CONFIG MAP). */}}
+{{- define "cascade.volumes" -}}
+- name: config
+  configMap: {name: {{ .config }}}
+- name: tmp
+  emptyDir: {}
+{{- with .root.Values.secrets }}
+- name: secrets
+  projected:
+    defaultMode: 0440
+    sources:
+      {{- range . }}
+      - secret:
+          name: {{ .secret }}
+          items: [{key: {{ .key }}, path: {{ .setting }}}]
+      {{- end }}
+{{- end }}
+{{- with .root.Values.templates.configMap }}
+- name: templates
+  configMap: {name: {{ . }}}
+{{- end }}
+{{- end }}

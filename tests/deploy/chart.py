@@ -1,0 +1,152 @@
+"""The Helm chart: lints, renders for several installations, is valid for Kubernetes and keeps to its own promises."""
+
+import sys
+from pathlib import Path
+
+import helm_python as helm
+import kubernetes_validate as kubernetes
+import yaml
+
+CHART = Path(__file__).parents[2] / "helm"
+KUBERNETES = ["1.28", "1.31", "1.34", "1.37"]
+
+INSTALLATIONS = {
+    "defaults": {},
+    "everything on": {
+        "image": {"digest": "sha256:" + "0" * 64, "pullSecrets": [{"name": "registry"}]},
+        "channels": {name: {"enabled": True, "replicas": 2} for name in ["push", "email", "telegram", "viber", "whatsapp", "sms"]},
+        "topics": {"prefix": "shop.", "partitions": 64},
+        "settings": {"kafka.security.protocol": "SASL_SSL", "kafka.queue.buffering.max.kbytes": 1000000, "kafka.enable.x": True},
+        "secrets": [{"setting": "tracker.secret", "secret": "tracker", "key": "signing-key"}],
+        "templates": {"configMap": "messages"},
+        "operator": {"replicas": 3, "shards": 4, "storage": {"className": "fast"}},
+        "podAnnotations": {"team": "crm"},
+        "nodeSelector": {"disk": "ssd"},
+        "tolerations": [{"key": "crm", "operator": "Exists"}],
+    },
+    "no channel, topics made elsewhere": {
+        "channels": {name: {"enabled": False} for name in ["push", "email", "sms"]},
+        "topics": {"apply": False},
+    },
+}
+
+# Values that must be refused, and a word of the reason.
+REFUSED = {
+    "a misspelt value": ({"operater": {}}, "operater"),
+    "brokers without a port": ({"kafka": {"brokers": "kafka"}}, "brokers"),
+    "half a digest": ({"image": {"digest": "sha256:12"}}, "digest"),
+    "a channel that is no DNS label": ({"channels": {"SMS": {"enabled": True}}}, "SMS"),
+    "negative replicas": ({"intake": {"replicas": -1}}, "replicas"),
+    "more replicas than partitions": ({"operator": {"replicas": 9}}, "9 replicas share 8 partitions"),
+    "a setting that has a value of its own": ({"settings": {"brokers": "a:1"}}, "brokers"),
+}
+
+findings = []
+
+
+def expect(truth, complaint):
+    if not truth:
+        findings.append(complaint)
+
+
+def pod_of(manifest):
+    return manifest["spec"]["template"]["spec"]
+
+
+def check_restricted(where, pod):
+    """What Pod Security's level "restricted" asks, and a little more."""
+    security = pod.get("securityContext", {})
+    expect(security.get("runAsNonRoot") is True, f"{where}: may run as root")
+    expect(security.get("seccompProfile", {}).get("type") == "RuntimeDefault", f"{where}: no seccomp profile")
+    expect(pod.get("automountServiceAccountToken") is False, f"{where}: mounts a token it never uses")
+    expect(pod.get("enableServiceLinks") is False, f"{where}: service variables would look like settings")
+    for container in pod["containers"]:
+        inner = container.get("securityContext", {})
+        expect(inner.get("allowPrivilegeEscalation") is False, f"{where}: privileges may escalate")
+        expect(inner.get("readOnlyRootFilesystem") is True, f"{where}: root file system is writable")
+        expect(inner.get("capabilities", {}).get("drop") == ["ALL"], f"{where}: keeps capabilities")
+        expect("memory" in container.get("resources", {}).get("limits", {}), f"{where}: no memory limit")
+
+
+def check_service(where, manifest):
+    """A pod that runs for ever: probes on the operations port, an identity that is the pod's name, selectors that match."""
+    spec, pod = manifest["spec"], pod_of(manifest)
+    labels = spec["template"]["metadata"]["labels"]
+    selected = spec["selector"]["matchLabels"]
+    expect(selected.items() <= labels.items(), f"{where}: its selector does not select its pods")
+    for container in pod["containers"]:
+        for probe, path in [("startupProbe", "/health"), ("livenessProbe", "/health"), ("readinessProbe", "/ready")]:
+            expect(container.get(probe, {}).get("httpGet") == {"path": path, "port": "ops"}, f"{where}: {probe} is not {path}")
+        instance = [one for one in container["env"] if one["name"] == "CASCADE_INSTANCE"]
+        field = instance and instance[0]["valueFrom"]["fieldRef"]["fieldPath"]
+        expect(field == "metadata.name", f"{where}: its identity is not the pod's name")
+        named = {volume["name"] for volume in pod["volumes"]}
+        named |= {claim["metadata"]["name"] for claim in spec.get("volumeClaimTemplates", [])}
+        for mount in container["volumeMounts"]:
+            expect(mount["name"] in named, f"{where}: mounts {mount['name']}, which is no volume of it")
+
+
+def check_whole(where, manifests):
+    names = [(manifest["kind"], manifest["metadata"]["name"]) for manifest in manifests]
+    expect(len(names) == len(set(names)), f"{where}: two manifests share a name")
+    roles = {one["spec"]["template"]["spec"]["containers"][0]["args"][0] for one in manifests if one["kind"] in ("StatefulSet", "Deployment")}
+    expect({"intake", "operator", "tracker"} <= roles, f"{where}: only {roles} are deployed")
+    operator = [one for one in manifests if one["kind"] == "StatefulSet" and one["metadata"]["name"].endswith("-operator")]
+    expect(len(operator) == 1 and operator[0]["spec"].get("volumeClaimTemplates"), f"{where}: the operator has no volume")
+
+
+def check_installation(name, values, chart):
+    manifests = []
+    for path, text in chart.render(values, name="shop", namespace="demo").items():
+        if not path.endswith(".txt"):
+            manifests += [(path, manifest) for manifest in yaml.safe_load_all(text) if manifest]
+    for path, manifest in manifests:
+        where = f"{name}: {path}: {manifest['kind']} {manifest['metadata']['name']}"
+        for version in KUBERNETES:
+            try:
+                # A kind without a schema raises here too; the command-line tool would only warn.
+                kubernetes.validate(manifest, version, strict=True)
+            except Exception as error:  # noqa: BLE001, every refusal is a finding
+                findings.append(f"{where}: Kubernetes {version} refuses it: {error}")
+        if manifest["kind"] in ("StatefulSet", "Deployment", "Job"):
+            check_restricted(where, pod_of(manifest))
+        if manifest["kind"] in ("StatefulSet", "Deployment"):
+            check_service(where, manifest)
+    check_whole(name, [manifest for _, manifest in manifests])
+    return [manifest for _, manifest in manifests]
+
+
+def check_settings(manifests):
+    """Numbers and truths must reach the file as a human wrote them, not as Helm's floats."""
+    text = next(one["data"]["cascade.toml"] for one in manifests if one["kind"] == "ConfigMap")
+    for line in ['"topics.partitions" = "64"', '"kafka.queue.buffering.max.kbytes" = "1000000"', '"kafka.enable.x" = "true"']:
+        expect(line in text.splitlines(), f"settings: {line} is not in\n{text}")
+    expect('"channels" = "email,push,sms,telegram,viber,whatsapp"' in text, f"settings: channels are wrong in\n{text}")
+
+
+def check_refusals(chart):
+    for name, (values, word) in REFUSED.items():
+        try:
+            chart.validate_schema(values)
+            chart.render(values, name="shop", namespace="demo")
+        except helm.HelmError as error:
+            expect(word in str(error), f"{name}: refused for another reason: {error}")
+        else:
+            findings.append(f"{name} was accepted")
+
+
+def main():
+    for message in helm.lint(CHART, strict=True)["messages"]:
+        # 1 is information; the missing icon is one.
+        expect(message["severity"] <= 1, f"lint: {message['path']}: {message['error']}")
+    chart = helm.Chart.load(CHART)
+    for name, values in INSTALLATIONS.items():
+        manifests = check_installation(name, values, chart)
+        if name == "everything on":
+            check_settings(manifests)
+    check_refusals(chart)
+    print("\n".join(findings))
+    return 1 if findings else 0
+
+
+sys.exit(main())

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Checks what is in deploy/ and helm/ by the tools that will read it, and exits with 1 on any finding.
+#
+#   tests/deploy/check.sh
+#
+# A tool that no registry offers everywhere (docker, shellcheck, cargo-deny) is used where it is installed and named where not.
+set -uo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+cd "$root" || exit 1
+# shellcheck source=../../deploy/env.sh
+. deploy/env.sh
+
+findings=0
+# Runs a check, shows its output only if it finds something.
+check() {
+    local what=$1 output
+    shift
+    if output=$("$@" 2>&1); then
+        printf 'ok       %s\n' "$what"
+    else
+        printf 'FINDING  %s\n' "$what"
+        printf '%s\n' "$output" | sed 's/^/         /'
+        findings=$((findings + 1))
+    fi
+}
+# Like `check`, if the tool $1 is there.
+check_with() {
+    local tool=$1
+    shift
+    if command -v "$tool" >/dev/null; then check "$@"; else printf 'skipped  %s: %s is not installed\n' "$1" "$tool"; fi
+}
+
+python_tools() {
+    local python=$CASCADE_VENV/bin/python stamp=$CASCADE_VENV/deploy-check.txt
+    cmp -s "$here/requirements.txt" "$stamp" && return 0
+    (
+        flock 9
+        [ -x "$python" ] || python3 -m venv "$CASCADE_VENV" || exit 1
+        "$python" -m pip install -q --disable-pip-version-check -r "$here/requirements.txt" && cp "$here/requirements.txt" "$stamp"
+    ) 9>"$CASCADE_CACHE/venv.lock"
+}
+
+scripts=(.ci/run deploy/*.sh deploy/kafka/*.sh tests/*.sh tests/deploy/*.sh)
+syntax() {
+    local script
+    for script in "${scripts[@]}"; do [ ! -e "$script" ] || bash -n "$script" || return 1; done
+}
+lint_scripts() {
+    local script there=()
+    for script in "${scripts[@]}"; do [ ! -e "$script" ] || there+=("$script"); done
+    shellcheck --external-sources --source-path=SCRIPTDIR "${there[@]}"
+}
+
+mkdir -p "$CASCADE_CACHE"
+check "scripts parse" syntax
+check_with shellcheck "scripts have no traps" lint_scripts
+check "tools of these checks" python_tools
+python=$CASCADE_VENV/bin/python
+check "a private Kafka comes, comes back and goes" tests/deploy/broker.sh
+check_with promtool "alert rules" promtool check rules deploy/prometheus/rules.yaml
+check_with promtool "Prometheus configuration" promtool check config deploy/prometheus/prometheus.yaml
+check_with promtool "each alert fires and keeps still" promtool test rules deploy/prometheus/rules.test.yaml
+check "every alert is tested both ways; rules and dashboards name metrics that exist" "$python" tests/deploy/metrics.py
+check "dashboards" "$python" tests/deploy/dashboards.py
+check "Helm chart" "$python" tests/deploy/chart.py
+check "compose file" "$python" tests/deploy/compose.py
+if docker compose version >/dev/null 2>&1; then
+    check "compose file, as docker reads it" docker compose -f deploy/compose.yaml config --quiet
+else
+    echo "skipped  compose file, as docker reads it: docker compose is not installed"
+fi
+check_with cargo-deny "dependency policy" cargo deny --all-features check --hide-inclusion-graph bans licenses sources
+
+[ "$findings" = 0 ] || { echo "$findings of these checks found something."; exit 1; }

@@ -1,0 +1,54 @@
+"""Grafana dashboards: whole JSON, unique ids, panels that do not overlap, queries on the datasource variable."""
+
+import json
+import sys
+from itertools import combinations
+from pathlib import Path
+
+DASHBOARDS = sorted((Path(__file__).parents[2] / "deploy/grafana").glob("*.json"))
+
+
+def overlap(one, other):
+    a, b = one["gridPos"], other["gridPos"]
+    beside = a["x"] + a["w"] <= b["x"] or b["x"] + b["w"] <= a["x"]
+    above = a["y"] + a["h"] <= b["y"] or b["y"] + b["h"] <= a["y"]
+    return not (beside or above)
+
+
+def check(path):
+    dashboard = json.loads(path.read_text())
+    panels = dashboard["panels"]
+    ids = [panel["id"] for panel in panels]
+    if len(ids) != len(set(ids)):
+        yield "two panels share an id"
+    for one, other in combinations(panels, 2):
+        if overlap(one, other):
+            yield f"{one['title']} and {other['title']} overlap"
+    variables = {variable["name"] for variable in dashboard["templating"]["list"]}
+    if "DS_PROMETHEUS" not in variables:
+        yield "no datasource variable DS_PROMETHEUS"
+    for panel in panels:
+        title, place = panel["title"], panel["gridPos"]
+        if place["x"] + place["w"] > 24:
+            yield f"{title} is wider than the page"
+        if panel["type"] == "row":
+            continue
+        if not panel["targets"]:
+            yield f"{title} asks nothing"
+        if not panel["fieldConfig"]["defaults"].get("unit"):
+            yield f"{title} has no unit"
+        for target in panel["targets"]:
+            if target["datasource"]["uid"] != "${DS_PROMETHEUS}":
+                yield f"{title} is bound to one datasource"
+
+
+def main():
+    if not DASHBOARDS:
+        print("there is no dashboard")
+        return 1
+    findings = [f"{path.name}: {finding}" for path in DASHBOARDS for finding in check(path)]
+    print("\n".join(findings))
+    return 1 if findings else 0
+
+
+sys.exit(main())
