@@ -31,6 +31,8 @@ mod codec;
 mod record;
 mod projection;
 mod ids;
+pub mod registry;
+mod topics;
 
 pub use campaign::{Campaign, CampaignKind};
 pub use codec::{DecodeError, RECORD_BYTES_MAX, decode, encode, encode_into};
@@ -45,6 +47,7 @@ pub use record::Record;
 pub use row::{Customer, Done, Hold, Instance, Past, Sent, Stage};
 pub use send::{Attempt, AttemptState, Class, Revoke, Send};
 pub use source::{Action, Cart, Consent, Contact, Inactivity, Item, Profile, Registration};
+pub use topics::{Cleanup, NameError, SOURCE_BYTES_MAX, Spread, Topic, Topics};
 
 /// Milliseconds since 1970-01-01T00:00:00Z. Always business time, unless a field says otherwise.
 pub type Millis = i64;
