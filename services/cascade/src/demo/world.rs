@@ -8,7 +8,8 @@
 //! * 250 in a thousand of these carts were left 2 to 60 hours earlier and taken up again: the purchase ends what they started.
 //! * After 150 in a thousand purchases another cart is left for good, somewhere before the household's next basket. 100 in a
 //!   thousand of those are emptied 3 to 30 hours later.
-//! * 30 days without a basket come in as inactivity, once for each silence.
+//! * The bonus points of a basket are worth something for 28 days. After 21 days without another one the shop says so, as an
+//!   action `bonus_expiring`. 30 days without a basket come in as inactivity. Both once for each silence.
 
 use std::collections::BTreeMap;
 
@@ -26,6 +27,7 @@ const DAY_MS: Millis = 24 * HOUR_MS;
 const TAKEN_UP_PER_MILLE: u64 = 250;
 const LEFT_PER_MILLE: u64 = 150;
 const EMPTIED_PER_MILLE: u64 = 100;
+const BONUS_DAYS: Millis = 21;
 const SILENCE_DAYS: i32 = 30;
 const CURRENCY: &str = "USD";
 
@@ -49,6 +51,7 @@ enum What {
     /// A cart that never became a basket; it stood there after this one. Without items it is emptied.
     Stray { basket: u32, emptied: bool },
     Purchase { basket: u32 },
+    BonusExpiring { basket: u32 },
     Inactivity { since: Millis },
 }
 
@@ -146,6 +149,10 @@ impl World {
             }
             let next_at = next.map_or(Millis::MAX, |next| self.basket(*next).at);
             self.stray(index, at, next_at, &mut add);
+            let expiring_at = at + BONUS_DAYS * DAY_MS;
+            if expiring_at < next_at {
+                add(expiring_at, What::BonusExpiring { basket: index });
+            }
             let silent_at = at + Millis::from(SILENCE_DAYS) * DAY_MS;
             if silent_at < next_at {
                 add(silent_at, What::Inactivity { since: at });
@@ -207,6 +214,7 @@ impl World {
                 Source::Cart(cart(customer_id, occurred_at, id, version, total_minor, items))
             }
             What::Purchase { basket } => Source::Action(self.purchase(customer_id, basket)),
+            What::BonusExpiring { basket } => Source::Action(self.bonus_expiring(customer_id, occurred_at, basket)),
             What::Inactivity { since } => Source::Inactivity(Inactivity {
                 event_id: format!("inactivity/{customer_id}/{since}"),
                 customer_id,
@@ -229,6 +237,20 @@ impl World {
             amount_minor: total_minor,
             currency: CURRENCY.to_owned(),
             items: lines(pieces, total_minor),
+            ..Action::default()
+        }
+    }
+
+    /// A point for each dollar.
+    fn bonus_expiring(&self, customer_id: String, occurred_at: Millis, basket: u32) -> Action {
+        let Basket { id, total_minor, .. } = *self.basket(basket);
+        Action {
+            event_id: format!("bonus/{id}"),
+            customer_id,
+            occurred_at,
+            action: "bonus_expiring".to_owned(),
+            key: Some(format!("b{id}")),
+            attributes: BTreeMap::from([("points".to_owned(), (total_minor / 100).to_string())]),
             ..Action::default()
         }
     }

@@ -1,0 +1,168 @@
+//! The providers of push, SMS, Viber, WhatsApp and Telegram: HTTP on loopback, with the failures that real ones have.
+//!
+//! | of a thousand | happens |
+//! |---|---|
+//! | 20 addresses | are dead: each message to them is refused (the inbox does the same) |
+//! | 3 sends | are turned away once with 503, and taken when they come again |
+//! | 1 send | is taken, but the answer is lost: the worker cannot know |
+//!
+//! A send that comes again under the same id is the same message, as with any provider that knows idempotency keys.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, Result};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::chance::Chance;
+use super::message::{Message, web_addresses};
+
+const DEAD_PER_MILLE: u64 = 20;
+const BUSY_PER_MILLE: u64 = 3;
+const SILENT_PER_MILLE: u64 = 1;
+
+/// Where all messages arrive, whatever the channel.
+#[derive(Debug)]
+pub struct Desk {
+    chance: Chance,
+    book: Mutex<Book>,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    /// Taken since somebody last asked.
+    fresh: Vec<Message>,
+    /// Every send ever taken, and how often it came.
+    taken: HashMap<String, u32>,
+    /// Sends that were turned away once.
+    turned_away: HashMap<String, ()>,
+    counts: BTreeMap<String, Counts>,
+}
+
+/// What a provider counts for itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Different messages taken.
+    pub taken: u64,
+    /// Messages that came again, and were recognised.
+    pub repeated: u64,
+    /// Messages to dead addresses.
+    pub refused: u64,
+    /// Calls turned away for now.
+    pub turned_away: u64,
+}
+
+impl Desk {
+    /// An empty desk.
+    pub fn new(chance: Chance) -> Self {
+        Desk { chance, book: Mutex::default() }
+    }
+
+    /// Whether somebody is behind this address.
+    pub fn takes(&self, channel: &str, address: &str) -> bool {
+        let dead = self.chance.happens(DEAD_PER_MILLE, address, channel);
+        if dead {
+            self.book().counts.entry(channel.to_owned()).or_default().refused += 1;
+        }
+        !dead
+    }
+
+    /// Takes a message, or recognises it.
+    pub fn take(&self, message: Message) {
+        let mut book = self.book();
+        let times = book.taken.entry(message.send_id.clone()).or_default();
+        *times += 1;
+        let again = *times > 1;
+        let counts = book.counts.entry(message.channel.clone()).or_default();
+        if again {
+            counts.repeated += 1;
+        } else {
+            counts.taken += 1;
+            book.fresh.push(message);
+        }
+    }
+
+    /// What was taken since the last call, ordered by send id: who came first was a matter of machine time.
+    pub fn fresh(&self) -> Vec<Message> {
+        let mut fresh = std::mem::take(&mut self.book().fresh);
+        fresh.sort_unstable_by(|a, b| a.send_id.cmp(&b.send_id));
+        fresh
+    }
+
+    /// Each provider's own count, by channel.
+    pub fn counts(&self) -> BTreeMap<String, Counts> {
+        self.book().counts.clone()
+    }
+
+    /// True the first time, for those few whom the provider has no time for.
+    fn is_busy(&self, channel: &str, send_id: &str) -> bool {
+        if !self.chance.happens(BUSY_PER_MILLE, send_id, "busy") {
+            return false;
+        }
+        let mut book = self.book();
+        let first = book.turned_away.insert(send_id.to_owned(), ()).is_none();
+        book.counts.entry(channel.to_owned()).or_default().turned_away += u64::from(first);
+        first
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Opens the providers. A channel's messages are to be posted to `/CHANNEL`.
+pub async fn open(desk: Arc<Desk>, tasks: &TaskTracker, end: CancellationToken) -> Result<SocketAddr> {
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("cannot listen for messages")?;
+    let address = listener.local_addr()?;
+    let router = Router::new().route("/{channel}", post(receive)).with_state(desk);
+    tasks.spawn(async move {
+        let served = axum::serve(listener, router).with_graceful_shutdown(end.cancelled_owned()).await;
+        if let Err(error) = served {
+            tracing::error!("the sandbox of providers has ended: {error}");
+        }
+    });
+    Ok(address)
+}
+
+/// What the workers post.
+#[derive(Deserialize)]
+struct Posted {
+    send_id: String,
+    to: String,
+    text: String,
+    #[serde(default)]
+    link: Option<String>,
+    #[serde(default)]
+    receipt_token: Option<String>,
+}
+
+async fn receive(State(desk): State<Arc<Desk>>, Path(channel): Path<String>, Json(posted): Json<Posted>) -> Response {
+    if !desk.takes(&channel, &posted.to) {
+        return (StatusCode::GONE, Json(json!({"code": "unregistered"}))).into_response();
+    }
+    if desk.is_busy(&channel, &posted.send_id) {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    let provider_id = format!("{channel}-{}", posted.send_id);
+    let silent = desk.chance.happens(SILENT_PER_MILLE, &posted.send_id, "silent");
+    desk.take(Message {
+        channel,
+        send_id: posted.send_id,
+        links: posted.link.into_iter().chain(web_addresses(&posted.text)).collect(),
+        receipt_token: posted.receipt_token,
+        ..Message::default()
+    });
+    match silent {
+        true => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        false => Json(json!({"provider_id": provider_id})).into_response(),
+    }
+}
