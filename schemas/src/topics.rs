@@ -200,6 +200,7 @@ impl Topics {
             self.sources().into_iter().map(|(name, record)| source(name, record, partitions)).collect();
         topics.push(Topic {
             retention: Some(INPUT_RETENTION),
+            key: "customer id; none for progress",
             ..topic(self.input(), Input::NAME, partitions, "intake", "operator")
         });
         topics.push(Topic {
