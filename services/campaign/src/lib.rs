@@ -1,1 +1,38 @@
-//! campaign
+//! The brain: what a campaign says, and what is decided about one customer.
+//!
+//! *What it is.* The campaign language (YAML to a validated [`Plan`], every error with its line), the set of all campaigns
+//! that are in force ([`Plans`]), and [`decide`]: the pure function from a customer's row and one input to the row after it
+//! and the effects. The same function serves production, tests and simulation.
+//!
+//! *What it is not.* No Kafka, no store, no clock, no randomness, no floats, no threads. It never asks what time it is: the
+//! moment is handed in. It does not know who else is being decided about.
+//!
+//! ```text
+//! YAML ── language ──> Plan ──┐
+//! Campaign records ── Plans ──┼── decide(customer, fact or deadline) ──> row, sends, revocations, journal
+//! CEL ── predicate ───────────┘
+//! ```
+//!
+//! *Limits.* At most [`limits::OPTIONS`] messages in a campaign and [`limits::INSTANCES`] running cascades for a customer. Every
+//! list in a row is bounded, see [`limits`]. Repeats of an event are recognised among the last [`limits::RECENT`] events that
+//! changed something; a trigger older than its campaign's `max_age` is refused. A command that nobody answered is taken as
+//! undecided until `send_before` and [`limits::ANSWER_MARGIN`] have passed and the step's wait is over.
+//!
+//! The rules that never bend are in `tests/rules.rs`, one property each.
+
+pub mod limits;
+mod language;
+mod predicate;
+mod channel;
+mod prices;
+mod plans;
+mod decide;
+
+pub use channel::Channel;
+pub use decide::{Effect, Input, Moment, decide, due};
+pub use language::{
+    Again, Cause, Goal, Level, Match, Order, Plan, Point, Problem, Severity, Step, Trigger, TriggerKind, parse,
+};
+pub use plans::Plans;
+pub use predicate::Predicate;
+pub use prices::Prices;

@@ -1,0 +1,62 @@
+//! The trigger comes again for an instance that runs: the cart changed, or was emptied.
+
+use schemas::{Customer, Instance, Reason, Stage};
+
+use crate::language::{Again, Plan};
+
+use super::case::{Case, Fate, each};
+use super::entry::{Cause, fields};
+use super::{ending, memory};
+
+/// Meets the running instances on its key. Returns whether it changed any.
+pub(super) fn meet(case: &mut Case<'_>, customer: &mut Customer, cause: &Cause<'_>) -> bool {
+    if customer.instances.is_empty() {
+        return false;
+    }
+    each(case, customer, |case, customer, instance| {
+        let plans = case.plans;
+        match plans.of(instance) {
+            Some(plan) if cause.concerns(plan) && cause.key(plan, customer).as_deref() == Some(&*instance.key) => {
+                once_more(case, customer, plan, instance, cause)
+            }
+            _ => Fate::Runs,
+        }
+    })
+}
+
+fn once_more(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mut Instance, cause: &Cause<'_>) -> Fate {
+    let known = memory::revision(instance);
+    if cause.revision() > 0 && cause.revision() <= known {
+        let entry = case.entry(Reason::Superseded).instance(instance);
+        case.write(entry.because("version", cause.revision().to_string()).because("known", known.to_string()));
+        return Fate::Runs;
+    }
+    if cause.is_emptied() {
+        instance.fields.insert("version".to_owned(), cause.revision().to_string());
+        return ending::close(case, customer, plan, instance, Reason::Withdrawn, &[("items", "0".to_owned())]);
+    }
+    if plan.trigger.again == Again::Ignore {
+        // The version is kept all the same: of two records in the wrong order the higher one holds.
+        if cause.revision() > 0 {
+            instance.fields.insert("version".to_owned(), cause.revision().to_string());
+        }
+        let entry = case.entry(Reason::AlreadyRunning).instance(instance);
+        case.write(entry);
+        return Fate::Runs;
+    }
+    instance.fields = fields(cause.event);
+    if instance.stage != Stage::Settling {
+        // Messages still to come speak of the thing as it is now, but their moments stay.
+        let entry = case.entry(Reason::Refreshed).instance(instance);
+        case.write(entry.because("settling", "over"));
+        return Fate::Runs;
+    }
+    if !cause.is_wanted(plan, customer) {
+        return ending::close(case, customer, plan, instance, Reason::Withdrawn, &[("condition", "no longer holds".to_owned())]);
+    }
+    instance.settled_at = case.now().saturating_add(plan.trigger.settle);
+    instance.due = instance.settled_at;
+    let entry = case.entry(Reason::Refreshed).instance(instance);
+    case.write(entry);
+    Fate::Runs
+}

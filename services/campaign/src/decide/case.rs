@@ -1,0 +1,137 @@
+//! What one call of `decide` works with, and how it writes down what was decided.
+
+use schemas::{Customer, Feedback, Instance, Journal, Millis, Reason, Sent};
+
+use crate::language::{Plan, Step};
+use crate::plans::Plans;
+
+use super::{Effect, Moment};
+
+/// One call of `decide`.
+pub(super) struct Case<'a> {
+    pub plans: &'a Plans,
+    pub customer_id: &'a str,
+    pub moment: &'a Moment,
+    /// Machine time of the record that caused it; 0 for a deadline.
+    pub caused_at: Millis,
+    pub effects: &'a mut Vec<Effect>,
+}
+
+/// What an instance is after it was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Runs,
+    Ended,
+}
+
+impl Case<'_> {
+    pub fn now(&self) -> Millis {
+        self.moment.now
+    }
+
+    /// A journal entry to be filled and written.
+    pub fn entry(&self, reason: Reason) -> Entry {
+        Entry(Box::new(Journal {
+            customer_id: self.customer_id.to_owned(),
+            at: self.moment.now,
+            partition: self.moment.partition,
+            offset: self.moment.offset,
+            due: self.moment.due,
+            reason,
+            ..Journal::default()
+        }))
+    }
+
+    pub fn write(&mut self, entry: Entry) {
+        self.effects.push(Effect::Journal(entry.0));
+    }
+}
+
+/// Looks at each running instance, in the order in which they were entered; those that ended go. `visit` sees the customer
+/// without its instances. Returns whether anything was decided.
+///
+/// The entries that a visit wrote get the moment at which the instance will be looked at again, as it is in the end.
+pub(super) fn each(
+    case: &mut Case<'_>,
+    customer: &mut Customer,
+    mut visit: impl FnMut(&mut Case<'_>, &mut Customer, &mut Instance) -> Fate,
+) -> bool {
+    let before = case.effects.len();
+    let mut instances = std::mem::take(&mut customer.instances);
+    instances.retain_mut(|instance| {
+        let start = case.effects.len();
+        let fate = visit(case, customer, instance);
+        announce(&mut case.effects[start..], instance, fate);
+        fate == Fate::Runs
+    });
+    customer.instances = instances;
+    case.effects.len() > before
+}
+
+/// Writes into entries about an instance when it will be looked at again.
+pub(super) fn announce(effects: &mut [Effect], instance: &Instance, fate: Fate) {
+    for effect in effects {
+        if let Effect::Journal(journal) = effect {
+            journal.next_at = (fate == Fate::Runs).then_some(instance.due);
+        }
+    }
+}
+
+/// A journal entry in the making.
+pub(super) struct Entry(Box<Journal>);
+
+impl Entry {
+    pub fn plan(mut self, plan: &Plan) -> Self {
+        self.0.campaign.clone_from(&plan.name);
+        self.0.version = plan.version;
+        self
+    }
+
+    pub fn instance(mut self, instance: &Instance) -> Self {
+        self.0.campaign.clone_from(&instance.campaign);
+        self.0.version = instance.version;
+        self.0.instance = instance.id.to_string();
+        self
+    }
+
+    pub fn step(mut self, step: &Step) -> Self {
+        self.0.step.clone_from(&step.name);
+        self
+    }
+
+    pub fn send(mut self, plan: &Plan, sent: &Sent) -> Self {
+        self.0.channel.clone_from(&sent.channel);
+        self.0.send_id = sent.id.to_string();
+        match usize::try_from(sent.step).ok().and_then(|step| plan.steps.get(step)) {
+            Some(step) => self.step(step),
+            None => self,
+        }
+    }
+
+    pub fn because(mut self, what: &str, how: impl Into<String>) -> Self {
+        self.0.evidence.insert(what.to_owned(), how.into());
+        self
+    }
+
+    /// The provider's code for what went wrong; it holds no address.
+    pub fn coded(self, word: &Feedback) -> Self {
+        let entry = self.because("status", word.status.as_str());
+        match &word.code {
+            Some(code) => entry.because("code", code.as_str()),
+            None => entry,
+        }
+    }
+
+    /// A word about a send that no running instance knows.
+    pub fn late(mut self, word: &Feedback) -> Self {
+        self.0.channel.clone_from(&word.channel);
+        self.0.send_id = word.send_id.clone().unwrap_or_default();
+        self
+    }
+
+    /// Money reserved (positive) or voided (negative), in minor units.
+    pub fn amount(mut self, minor: i64) -> Self {
+        self.0.amount_minor = minor;
+        self
+    }
+}

@@ -1,0 +1,67 @@
+//! A deadline falls due: the trigger has settled, a step's moment or validity has come, an answer or a reaction did not.
+
+use schemas::{Customer, Instance, Stage, Status};
+
+use crate::channel::Channel;
+use crate::language::{Cause, Plan};
+
+use super::case::{Case, Fate, each};
+use super::dispatch::{advance, current, exhausted};
+use super::exit::{Exit, leave, silent, withdrawn};
+
+/// Looks at every instance whose moment has come. A deadline seen late is judged with the clock as it is.
+pub(super) fn fire(case: &mut Case<'_>, customer: &mut Customer) {
+    each(case, customer, |case, customer, instance| {
+        let plans = case.plans;
+        match plans.of(instance) {
+            Some(plan) if instance.due <= case.now() => due(case, customer, plan, instance),
+            _ => Fate::Runs,
+        }
+    });
+}
+
+fn due(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mut Instance) -> Fate {
+    match instance.stage {
+        Stage::Settling | Stage::Delayed => {
+            let ready = instance.due;
+            advance(case, customer, plan, instance, ready)
+        }
+        Stage::Held => {
+            let ready = held_since(plan, instance);
+            advance(case, customer, plan, instance, ready)
+        }
+        Stage::Dispatched if instance.sends.last().is_some_and(|sent| sent.failed == Status::Revoked) => {
+            withdrawn(case, customer, plan, instance)
+        }
+        Stage::Dispatched => silent(case, plan, instance),
+        Stage::Waiting => waited(case, customer, plan, instance),
+        Stage::Unspecified => exhausted(case, customer, plan, instance),
+    }
+}
+
+/// When it was the turn of the step that was held: its validity counts from then.
+pub(super) fn held_since(plan: &Plan, instance: &Instance) -> schemas::Millis {
+    instance.due.saturating_sub(current(plan, instance).map_or(0, |step| step.valid))
+}
+
+/// The step's wait is over. The first of its reasons that is true and selected leads on; the others are only told.
+fn waited(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mut Instance) -> Fate {
+    let (Some(step), Some(sent)) = (current(plan, instance), instance.sends.last()) else {
+        return exhausted(case, customer, plan, instance);
+    };
+    let told_of_opening = Channel::find(&sent.channel).is_some_and(|channel| channel.opened);
+    let unheard = sent.reached < Status::Delivered;
+    let exit = if unheard && sent.failed == Status::BouncedSoft && step.leads_on(Cause::NotDelivered) {
+        Exit::NotDelivered
+    } else if told_of_opening && sent.reached < Status::Opened && step.leads_on(Cause::NotOpened) {
+        Exit::NotOpened
+    } else if step.leads_on(Cause::NoGoal) {
+        Exit::NoGoal
+    } else if unheard {
+        Exit::NoInformation
+    } else {
+        return exhausted(case, customer, plan, instance);
+    };
+    let evidence = [("reached", sent.reached.to_string())];
+    leave(case, customer, plan, instance, exit, &evidence)
+}

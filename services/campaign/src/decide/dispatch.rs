@@ -1,0 +1,258 @@
+//! The next message: which one, whether it may go out, and the command.
+
+use schemas::{Class, Contact, Customer, Id, Instance, Millis, Reason, Send, Sent, Stage, Status};
+
+use crate::channel::Channel;
+use crate::language::{Cause, Order, Plan, Step};
+use crate::limits;
+use crate::predicate::Scope;
+use crate::prices::Prices;
+
+use super::case::{Case, Fate};
+use super::{Effect, ending};
+
+/// Chooses the next message and sends it, waits for its moment, or ends the instance. `ready` is when it was this
+/// message's turn: its validity counts from then, however late the deadline is seen.
+///
+/// Every pass of the loop leaves a message behind for good, so it ends.
+pub(super) fn advance(
+    case: &mut Case<'_>,
+    customer: &mut Customer,
+    plan: &Plan,
+    instance: &mut Instance,
+    ready: Millis,
+) -> Fate {
+    let start = case.effects.len();
+    let mut ready = ready;
+    while let Some((index, alternative)) = next(plan, case.plans.prices(), instance) {
+        let step = &plan.steps[index];
+        stand_at(instance, index, alternative);
+        let turn = moment(step, instance).max(ready);
+        let send_before = turn.saturating_add(step.valid);
+        if turn > case.now() {
+            let told = case.effects.len() > start || !by_deadline(plan, instance);
+            (instance.stage, instance.due) = (Stage::Delayed, turn);
+            if !told {
+                let entry = case.entry(Reason::Delayed).instance(instance).step(step);
+                case.write(entry);
+            }
+            return Fate::Runs;
+        }
+        if case.now() >= send_before {
+            let cost = case.plans.prices().cost(step.channels[alternative]);
+            limit_cost(instance, step, cost);
+            let entry = case.entry(Reason::ValidityOver).instance(instance).step(step);
+            case.write(entry.because("valid_until", send_before.to_string()));
+            leave_behind(instance, step);
+        } else if let Some(hold) = &customer.held {
+            let entry = case.entry(Reason::Held).instance(instance).step(step).because("code", hold.code.as_str());
+            case.write(entry);
+            (instance.stage, instance.due) = (Stage::Held, send_before);
+            return Fate::Runs;
+        } else if !is_for(step, instance, customer) {
+            let entry = case.entry(Reason::StepSkipped).instance(instance).step(step);
+            case.write(entry);
+            leave_behind(instance, step);
+        } else if let Ok(contact) = eligible(plan.class, step.channels[alternative], customer) {
+            let contact = contact.clone();
+            send(case, customer, plan, instance, &contact, send_before);
+            return Fate::Runs;
+        } else {
+            instance.tried |= bit(step, alternative);
+            if !is_open(plan, case.plans.prices(), step, instance) {
+                let entry = refused(case, customer, plan, step, instance);
+                case.write(entry);
+                leave_behind(instance, step);
+                if !step.leads_on(Cause::CannotSend) {
+                    return exhausted(case, customer, plan, instance);
+                }
+            }
+        }
+        ready = case.now();
+    }
+    exhausted(case, customer, plan, instance)
+}
+
+/// Whether only a deadline can have brought the instance here: what entered or left a step was written down already.
+fn by_deadline(plan: &Plan, instance: &Instance) -> bool {
+    match instance.stage {
+        Stage::Settling => plan.trigger.settle > 0,
+        stage => stage == Stage::Delayed,
+    }
+}
+
+/// The step at which an instance stands.
+pub(super) fn current<'p>(plan: &'p Plan, instance: &Instance) -> Option<&'p Step> {
+    usize::try_from(instance.step).ok().and_then(|step| plan.steps.get(step))
+}
+
+/// After an outage nothing dearer goes out until something was handed over, unless the step says otherwise.
+pub(super) fn limit_cost(instance: &mut Instance, step: &Step, cost: i64) {
+    if !step.escalate_on_outage {
+        instance.ceiling = Some(instance.ceiling.map_or(cost, |ceiling| ceiling.min(cost)));
+    }
+}
+
+/// Puts a step behind, with all of its alternatives.
+pub(super) fn leave_behind(instance: &mut Instance, step: &Step) {
+    for alternative in 0..step.channels.len() {
+        instance.tried |= bit(step, alternative);
+    }
+}
+
+/// Gives an alternative another chance: its command was withdrawn before anybody saw it.
+pub(super) fn untry(instance: &mut Instance, step: &Step) {
+    if let Ok(alternative) = usize::try_from(instance.alternative) {
+        instance.tried &= !bit(step, alternative);
+    }
+}
+
+/// Whether an alternative of this step is still to be tried.
+pub(super) fn is_open(plan: &Plan, prices: &Prices, step: &Step, instance: &Instance) -> bool {
+    options(plan, instance, prices).any(|(index, _, _)| plan.steps[index].first_option == step.first_option)
+}
+
+/// Nothing is left.
+pub(super) fn exhausted(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mut Instance) -> Fate {
+    let mut evidence = vec![("sends", instance.sends.len().to_string())];
+    let count: usize = plan.steps.iter().map(|step| step.channels.len()).sum();
+    let left = usize::try_from(instance.tried.count_ones()).unwrap_or(count);
+    if instance.ceiling.is_some() && left < count {
+        evidence.push(("outage", "dearer channels stay closed".to_owned()));
+    }
+    ending::close(case, customer, plan, instance, Reason::Exhausted, &evidence)
+}
+
+/// The message whose turn it is: the first as written, or the cheapest that was not tried.
+fn next(plan: &Plan, prices: &Prices, instance: &Instance) -> Option<(usize, usize)> {
+    let mut options = options(plan, instance, prices);
+    let chosen = match plan.order {
+        Order::AsWritten => options.next(),
+        Order::ByCost => options.min_by_key(|(_, _, cost)| *cost),
+    };
+    chosen.map(|(step, alternative, _)| (step, alternative))
+}
+
+/// What is untried and not dearer than an outage allows: step, alternative and cost, as written.
+fn options<'p>(plan: &'p Plan, instance: &Instance, prices: &'p Prices) -> impl Iterator<Item = (usize, usize, i64)> + 'p {
+    let (tried, ceiling) = (instance.tried, instance.ceiling);
+    plan.steps.iter().enumerate().flat_map(move |(index, step)| {
+        step.channels.iter().enumerate().filter_map(move |(alternative, channel)| {
+            let cost = prices.cost(channel);
+            let open = tried & bit(step, alternative) == 0 && ceiling.is_none_or(|ceiling| cost <= ceiling);
+            open.then_some((index, alternative, cost))
+        })
+    })
+}
+
+/// The limit on a campaign's messages keeps every number below 63.
+fn bit(step: &Step, alternative: usize) -> i64 {
+    1 << (step.first_option + alternative)
+}
+
+fn stand_at(instance: &mut Instance, step: usize, alternative: usize) {
+    let number = |index: usize| i32::try_from(index).unwrap_or(i32::MAX);
+    (instance.step, instance.alternative) = (number(step), number(alternative));
+}
+
+fn moment(step: &Step, instance: &Instance) -> Millis {
+    let handed_over = |sent: &Sent| sent.handed_over_at.unwrap_or(sent.decided_at);
+    step.start.on_clock(instance.settled_at, instance.sends.last().map_or(instance.settled_at, handed_over))
+}
+
+/// Until when the message at which an instance stands is waited for.
+pub(super) fn wait_over(plan: &Plan, instance: &Instance, handed_over_at: Millis) -> Millis {
+    current(plan, instance).map_or(handed_over_at, |step| step.wait.on_clock(instance.settled_at, handed_over_at))
+}
+
+fn is_for(step: &Step, instance: &Instance, customer: &Customer) -> bool {
+    step.when.as_ref().is_none_or(|when| when.holds(&Scope::of_step(&instance.fields, customer, &instance.sends)))
+}
+
+/// Where to, or why not: judged now, not when it was planned.
+fn eligible<'c>(class: Class, channel: &Channel, customer: &'c Customer) -> Result<&'c Contact, Reason> {
+    let contact = customer.contacts.iter().find(|contact| contact.channel == channel.name).ok_or(Reason::NoContact)?;
+    let consented = || customer.consents.iter().any(|consent| consent.channel == channel.name && consent.granted);
+    if class == Class::Transactional || consented() { Ok(contact) } else { Err(Reason::NoConsent) }
+}
+
+/// No channel of a step can be used. A step with one channel names the reason itself.
+fn refused(case: &Case<'_>, customer: &Customer, plan: &Plan, step: &Step, instance: &Instance) -> super::case::Entry {
+    let reason = match step.channels.as_slice() {
+        [channel] => eligible(plan.class, channel, customer).err().unwrap_or(Reason::CannotSend),
+        _ => Reason::CannotSend,
+    };
+    judged(case.entry(reason).instance(instance).step(step), plan, step, customer)
+}
+
+/// Writes down each channel's eligibility.
+fn judged(entry: super::case::Entry, plan: &Plan, step: &Step, customer: &Customer) -> super::case::Entry {
+    step.channels.iter().fold(entry, |entry, channel| {
+        let word = match eligible(plan.class, channel, customer) {
+            Ok(_) => "ok",
+            Err(Reason::NoContact) => "no contact",
+            Err(_) => "no consent",
+        };
+        entry.because(channel.name, word)
+    })
+}
+
+fn send(
+    case: &mut Case<'_>,
+    customer: &Customer,
+    plan: &Plan,
+    instance: &mut Instance,
+    contact: &Contact,
+    send_before: Millis,
+) {
+    let Some(step) = current(plan, instance) else { return };
+    let attempt = attempts(instance);
+    let price_minor = Channel::find(&contact.channel).map_or(0, |channel| case.plans.prices().price_minor(channel));
+    let sent = Sent {
+        id: Id::of_send(instance.id, instance.step, instance.alternative, attempt),
+        step: instance.step,
+        alternative: instance.alternative,
+        attempt,
+        channel: contact.channel.clone(),
+        price_minor,
+        decided_at: case.now(),
+        send_before,
+        handed_over_at: None,
+        reached: Status::Unspecified,
+        failed: Status::Unspecified,
+    };
+    let mut fields = customer.attributes.clone();
+    fields.extend(instance.fields.iter().map(|(name, value)| (name.clone(), value.clone())));
+    case.effects.push(Effect::Send(Box::new(Send {
+        send_id: sent.id.to_string(),
+        customer_id: case.customer_id.to_owned(),
+        campaign: plan.name.clone(),
+        version: plan.version,
+        instance: instance.id.to_string(),
+        step: step.name.clone(),
+        attempt,
+        channel: contact.channel.clone(),
+        class: plan.class,
+        address: contact.address.clone(),
+        template: step.template.clone(),
+        locale: customer.locale.clone(),
+        fields,
+        decided_at: case.now(),
+        send_before,
+        price_minor,
+        currency: case.plans.prices().currency.clone(),
+        caused_at: case.caused_at,
+    })));
+    let entry = judged(case.entry(Reason::Sent).instance(instance).send(plan, &sent), plan, step, customer);
+    case.write(entry.amount(price_minor));
+    instance.sends.push(sent);
+    instance.tried |= usize::try_from(instance.alternative).map_or(0, |alternative| bit(step, alternative));
+    instance.stage = Stage::Dispatched;
+    instance.due = send_before.saturating_add(limits::ANSWER_MARGIN);
+}
+
+/// Commands so far for the alternative at which an instance stands.
+pub(super) fn attempts(instance: &Instance) -> i32 {
+    let same = |sent: &&Sent| (sent.step, sent.alternative) == (instance.step, instance.alternative);
+    i32::try_from(instance.sends.iter().filter(same).count()).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,72 @@
+//! A cascade ends: what may still go out is withdrawn, and the end is written down, once.
+
+use schemas::{Customer, Instance, Reason, Revoke, Sent, Stage, Status};
+
+use crate::language::Plan;
+
+use super::case::{Case, Entry, Fate, each};
+use super::{Effect, memory};
+
+/// Ends an instance.
+pub(super) fn close(
+    case: &mut Case<'_>,
+    customer: &mut Customer,
+    plan: &Plan,
+    instance: &mut Instance,
+    reason: Reason,
+    evidence: &[(&str, String)],
+) -> Fate {
+    let mut entry = case.entry(reason).instance(instance);
+    for (what, how) in evidence {
+        entry = entry.because(what, how.as_str());
+    }
+    if let Some(sent) = pending(instance) {
+        entry = entry.send(plan, sent).because("revoked", sent.channel.as_str()).amount(sent.price_minor.saturating_neg());
+    }
+    end(case, customer, instance, reason, entry)
+}
+
+/// Ends the instances whose campaign was stopped, as soon as their customer is looked at.
+pub(super) fn of_stopped(case: &mut Case<'_>, customer: &mut Customer) {
+    if customer.instances.iter().all(|instance| case.plans.of(instance).is_some()) {
+        return;
+    }
+    each(case, customer, |case, customer, instance| {
+        if case.plans.of(instance).is_some() {
+            return Fate::Runs;
+        }
+        let entry = case.entry(Reason::CampaignStopped).instance(instance);
+        end(case, customer, instance, Reason::CampaignStopped, entry)
+    });
+}
+
+fn end(case: &mut Case<'_>, customer: &mut Customer, instance: &mut Instance, reason: Reason, entry: Entry) -> Fate {
+    revoke(case, instance, reason);
+    case.write(entry);
+    let now = case.now();
+    memory::past(customer, instance, now, reason);
+    Fate::Ended
+}
+
+/// Withdraws the command that may still go out, if there is one.
+pub(super) fn revoke(case: &mut Case<'_>, instance: &mut Instance, reason: Reason) {
+    let Some(sent) = pending(instance) else { return };
+    case.effects.push(Effect::Revoke(Revoke {
+        send_id: sent.id.to_string(),
+        customer_id: case.customer_id.to_owned(),
+        channel: sent.channel.clone(),
+        revoked_at: case.now(),
+        reason,
+    }));
+    if let Some(sent) = instance.sends.last_mut() {
+        sent.failed = Status::Revoked;
+    }
+}
+
+/// The command that nobody answered yet and that is not withdrawn already.
+pub(super) fn pending(instance: &Instance) -> Option<&Sent> {
+    let silent = |sent: &&Sent| {
+        sent.reached == Status::Unspecified && sent.handed_over_at.is_none() && sent.failed == Status::Unspecified
+    };
+    if instance.stage == Stage::Dispatched { instance.sends.last().filter(silent) } else { None }
+}

@@ -1,0 +1,210 @@
+//! A cascade begins, or does not, and why.
+
+use std::collections::BTreeMap;
+
+use schemas::{Customer, Id, Instance, Millis, Reason, Stage};
+
+use crate::language::{Match, Plan, TriggerKind};
+use crate::limits;
+use crate::predicate::{Event, Scope};
+
+use super::case::{Case, Entry, Fate, announce};
+use super::dispatch;
+
+/// What may begin a cascade.
+pub(super) struct Cause<'a> {
+    pub kind: TriggerKind,
+    pub event: Event<'a>,
+    pub id: &'a str,
+    pub occurred_at: Millis,
+}
+
+impl Cause<'_> {
+    /// A cart without items was emptied.
+    pub fn is_emptied(&self) -> bool {
+        matches!(self.event, Event::Cart(cart) if cart.items.is_empty())
+    }
+
+    /// The version of the thing it is about; 0 where it has none.
+    pub fn revision(&self) -> i64 {
+        match self.event {
+            Event::Cart(cart) => cart.version,
+            _ => 0,
+        }
+    }
+
+    /// Whether a campaign listens to it at all.
+    pub fn concerns(&self, plan: &Plan) -> bool {
+        let action = match self.event {
+            Event::Action(action) => Some(action.action.as_str()),
+            _ => None,
+        };
+        plan.trigger.on == self.kind && plan.trigger.action.as_deref() == action
+    }
+
+    /// The business key; none where the expression is undefined.
+    pub fn key(&self, plan: &Plan, customer: &Customer) -> Option<String> {
+        match &plan.trigger.key {
+            Some(key) => key.text(&Scope::of_event(self.event, customer)),
+            None => Some(String::new()),
+        }
+    }
+
+    /// Whether the trigger's condition holds.
+    pub fn is_wanted(&self, plan: &Plan, customer: &Customer) -> bool {
+        plan.trigger.condition.as_ref().is_none_or(|condition| condition.holds(&Scope::of_event(self.event, customer)))
+    }
+}
+
+/// Meets each campaign that it may begin. Returns whether it began any.
+pub(super) fn enter(case: &mut Case<'_>, customer: &mut Customer, cause: &Cause<'_>) -> bool {
+    if cause.is_emptied() {
+        return false;
+    }
+    let plans = case.plans;
+    let mut entered = false;
+    for plan in plans.triggered_by(cause.kind).filter(|plan| cause.concerns(plan)) {
+        let key = cause.key(plan, customer);
+        let runs = |instance: &Instance| instance.campaign == plan.name && Some(&instance.key) == key.as_ref();
+        if customer.instances.iter().any(runs) {
+            continue;
+        }
+        let refusal = refusal(case, customer, plan, cause, key.as_deref());
+        match (refusal, key) {
+            (Some(entry), _) => case.write(entry),
+            (None, Some(key)) => {
+                begin(case, customer, plan, cause, key);
+                entered = true;
+            }
+            (None, None) => {}
+        }
+    }
+    entered
+}
+
+/// Why this campaign does not begin.
+fn refusal(case: &Case<'_>, customer: &Customer, plan: &Plan, cause: &Cause<'_>, key: Option<&str>) -> Option<Entry> {
+    let entry = |reason| Some(case.entry(reason).plan(plan));
+    let Some(key) = key else {
+        return entry(Reason::PredicateFalse).map(|entry| entry.because("key", "undefined"));
+    };
+    if !cause.is_wanted(plan, customer) {
+        return entry(Reason::PredicateFalse);
+    }
+    let known = |past: &schemas::Past| past.campaign == plan.name && past.key == key && past.revision >= cause.revision();
+    if cause.revision() > 0 && customer.past.iter().any(known) {
+        return entry(Reason::Superseded).map(|entry| entry.because("version", cause.revision().to_string()));
+    }
+    let age = case.now().saturating_sub(cause.occurred_at);
+    if age > plan.trigger.max_age {
+        return entry(Reason::TriggerTooOld).map(|entry| entry.because("age_ms", age.to_string()));
+    }
+    if !case.plans.takes_new(&plan.name) {
+        return entry(Reason::CampaignPaused);
+    }
+    if let Some(action) = reached_before(customer, plan, cause, key) {
+        return entry(Reason::GoalBefore).map(|entry| entry.because("action", action));
+    }
+    if customer.instances.len() >= limits::INSTANCES {
+        return entry(Reason::AlreadyRunning).map(|entry| entry.because("running", limits::INSTANCES.to_string()));
+    }
+    None
+}
+
+/// The goal as it stands: an action since the trigger, less the grace. A goal with a condition cannot look back.
+fn reached_before<'c>(customer: &'c Customer, plan: &Plan, cause: &Cause<'_>, key: &str) -> Option<&'c str> {
+    let goal = plan.goal.as_ref().filter(|goal| goal.condition.is_none())?;
+    let since = cause.occurred_at.saturating_sub(goal.grace);
+    let counts = |done: &&schemas::Done| {
+        done.occurred_at >= since
+            && goal.actions.contains(&done.action)
+            && (goal.matching == Match::Any || done.key.as_deref() == Some(key))
+    };
+    customer.done.iter().find(counts).map(|done| done.action.as_str())
+}
+
+fn begin(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &Cause<'_>, key: String) {
+    let settled_at = case.now().saturating_add(plan.trigger.settle);
+    let mut instance = Instance {
+        id: Id::of_instance(case.customer_id, &plan.name, &key, cause.id),
+        campaign: plan.name.clone(),
+        version: plan.version,
+        key,
+        trigger: cause.id.to_owned(),
+        entered_at: case.now(),
+        stage: Stage::Settling,
+        step: 0,
+        alternative: 0,
+        due: settled_at,
+        fields: fields(cause.event),
+        sends: Vec::new(),
+        settled_at,
+        tried: 0,
+        ceiling: None,
+    };
+    let start = case.effects.len();
+    let entry = case.entry(Reason::Entered).instance(&instance);
+    case.write(entry);
+    let fate = if plan.trigger.settle == 0 {
+        dispatch::advance(case, customer, plan, &mut instance, settled_at)
+    } else {
+        Fate::Runs
+    };
+    announce(&mut case.effects[start..], &instance, fate);
+    if fate == Fate::Runs {
+        customer.instances.push(instance);
+    }
+}
+
+/// What an instance keeps of its trigger: what conditions and templates may use. A field too long is left out.
+pub(super) fn fields(event: Event<'_>) -> BTreeMap<String, String> {
+    let mut fields = BTreeMap::new();
+    let mut put = |name: &str, value: String| {
+        if fields.len() < limits::FIELDS && value.len() <= limits::FIELD_BYTES {
+            fields.entry(name.to_owned()).or_insert(value);
+        }
+    };
+    let attributes = match event {
+        Event::Cart(cart) => {
+            put("occurred_at", cart.occurred_at.to_string());
+            put("cart_id", cart.cart_id.clone());
+            put("version", cart.version.to_string());
+            put("total_minor", cart.total_minor.to_string());
+            put("currency", cart.currency.clone());
+            put("item_count", cart.items.len().to_string());
+            if let Some(link) = &cart.link {
+                put("link", link.clone());
+            }
+            None
+        }
+        Event::Registration(it) => {
+            put("occurred_at", it.occurred_at.to_string());
+            put("source", it.source.clone());
+            Some(&it.attributes)
+        }
+        Event::Inactivity(it) => {
+            put("occurred_at", it.occurred_at.to_string());
+            put("since", it.since.to_string());
+            put("days", it.days.to_string());
+            Some(&it.attributes)
+        }
+        Event::Action(it) => {
+            put("occurred_at", it.occurred_at.to_string());
+            put("action", it.action.clone());
+            put("amount_minor", it.amount_minor.to_string());
+            put("currency", it.currency.clone());
+            if let Some(key) = &it.key {
+                put("key", key.clone());
+            }
+            Some(&it.attributes)
+        }
+        Event::Kept(_) => None,
+    };
+    for (name, value) in attributes.into_iter().flatten() {
+        // The revision of an instance is read back from this name: an attribute must not forge it.
+        if name != "version" {
+            put(name, value.clone());
+        }
+    }
+    fields
+}

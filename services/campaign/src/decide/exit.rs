@@ -1,0 +1,154 @@
+//! A message is given up: on to the step's next alternative, to the next step, or to the end.
+
+use schemas::{Customer, Instance, Millis, Reason, Stage, Status};
+
+use crate::channel::Channel;
+use crate::language::{Cause, Plan};
+use crate::limits;
+
+use super::case::{Case, Entry, Fate};
+use super::dispatch::{self, advance, attempts, current, exhausted, is_open, leave_behind, limit_cost, untry, wait_over};
+
+/// Why a message is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// Somebody said that it did not arrive.
+    NotDelivered,
+    /// Worker or provider would not have it.
+    Refused,
+    /// It could not be handed over in time: an outage.
+    Expired,
+    /// Somebody else withdrew it.
+    Revoked,
+    /// The wait is over: no word of it.
+    NoInformation,
+    /// The wait is over: not opened.
+    NotOpened,
+    /// The wait is over: no goal.
+    NoGoal,
+}
+
+impl Exit {
+    pub fn reason(self) -> Reason {
+        match self {
+            Exit::NotDelivered => Reason::NotDelivered,
+            Exit::Refused => Reason::Refused,
+            Exit::Expired => Reason::Expired,
+            Exit::Revoked => Reason::Revoked,
+            Exit::NoInformation => Reason::NoInformation,
+            Exit::NotOpened => Reason::NotOpened,
+            Exit::NoGoal => Reason::NoGoal,
+        }
+    }
+
+    fn cause(self) -> Cause {
+        match self {
+            Exit::NotDelivered => Cause::NotDelivered,
+            Exit::Refused | Exit::Expired | Exit::Revoked => Cause::CannotSend,
+            Exit::NoInformation => Cause::NoInformation,
+            Exit::NotOpened => Cause::NotOpened,
+            Exit::NoGoal => Cause::NoGoal,
+        }
+    }
+
+    /// It reached nobody, so "any of these" is still unfulfilled.
+    fn leaves_step_open(self) -> bool {
+        matches!(self, Exit::NotDelivered | Exit::Refused | Exit::Expired | Exit::Revoked)
+    }
+
+    /// It never went out, so its reserve is free again.
+    fn voids(self) -> bool {
+        matches!(self, Exit::Refused | Exit::Expired | Exit::Revoked)
+    }
+}
+
+/// Gives up the message at which the instance stands.
+pub(super) fn leave(
+    case: &mut Case<'_>,
+    customer: &mut Customer,
+    plan: &Plan,
+    instance: &mut Instance,
+    exit: Exit,
+    evidence: &[(&str, String)],
+) -> Fate {
+    let mut entry = about_last(case, plan, instance, exit.reason());
+    if let (true, Some(sent)) = (exit.voids(), instance.sends.last()) {
+        entry = entry.amount(sent.price_minor.saturating_neg());
+    }
+    for (what, how) in evidence {
+        entry = entry.because(what, how.as_str());
+    }
+    case.write(entry);
+    let Some(step) = current(plan, instance) else { return exhausted(case, customer, plan, instance) };
+    if exit == Exit::Expired {
+        let cost = cost_of_last(case, instance);
+        limit_cost(instance, step, cost);
+    }
+    if !(exit.leaves_step_open() && is_open(plan, case.plans.prices(), step, instance)) {
+        leave_behind(instance, step);
+        if !step.leads_on(exit.cause()) {
+            return exhausted(case, customer, plan, instance);
+        }
+    }
+    let now = case.now();
+    advance(case, customer, plan, instance, now)
+}
+
+/// A command of ours was withdrawn because of a hold, and nobody saw it: the same message has another chance within its
+/// validity. A withdrawal that we know nothing of gives the message up.
+pub(super) fn withdrawn(
+    case: &mut Case<'_>,
+    customer: &mut Customer,
+    plan: &Plan,
+    instance: &mut Instance,
+) -> Fate {
+    let ours = instance.sends.last().is_some_and(|sent| sent.failed == Status::Revoked);
+    let Some(step) = current(plan, instance).filter(|_| ours && attempts(instance) < limits::ATTEMPTS) else {
+        if let Some(sent) = instance.sends.last_mut() {
+            sent.failed = Status::Revoked;
+        }
+        return leave(case, customer, plan, instance, Exit::Revoked, &[]);
+    };
+    let (price, send_before) =
+        instance.sends.last().map_or((0, case.now()), |sent| (sent.price_minor, sent.send_before));
+    let entry = about_last(case, plan, instance, Reason::Revoked).amount(price.saturating_neg());
+    case.write(entry);
+    untry(instance, step);
+    if customer.held.is_some() {
+        (instance.stage, instance.due) = (Stage::Held, send_before);
+        return Fate::Runs;
+    }
+    let ready: Millis = send_before.saturating_sub(step.valid);
+    dispatch::advance(case, customer, plan, instance, ready)
+}
+
+/// Nobody answered until no worker could hand it over any more. It may have gone out all the same: undecided until its
+/// wait is over, and never the cause of a dearer message, for silence is an outage of ours.
+pub(super) fn silent(case: &mut Case<'_>, plan: &Plan, instance: &mut Instance) -> Fate {
+    let cost = cost_of_last(case, instance);
+    let Some(step) = current(plan, instance) else { return Fate::Runs };
+    limit_cost(instance, step, cost);
+    let now = case.now();
+    let handed_over_by = instance.sends.last_mut().map_or(now, |sent| {
+        sent.failed = Status::Unknown;
+        sent.send_before
+    });
+    (instance.stage, instance.due) = (Stage::Waiting, wait_over(plan, instance, handed_over_by));
+    let entry = about_last(case, plan, instance, Reason::UnknownOutcome).because("answer", "none");
+    case.write(entry);
+    Fate::Runs
+}
+
+/// An entry about the message at which the instance stands.
+pub(super) fn about_last(case: &Case<'_>, plan: &Plan, instance: &Instance, reason: Reason) -> Entry {
+    let entry = case.entry(reason).instance(instance);
+    match instance.sends.last() {
+        Some(sent) => entry.send(plan, sent),
+        None => entry,
+    }
+}
+
+fn cost_of_last(case: &Case<'_>, instance: &Instance) -> i64 {
+    let channel = instance.sends.last().and_then(|sent| Channel::find(&sent.channel));
+    channel.map_or(0, |channel| case.plans.prices().cost(channel))
+}

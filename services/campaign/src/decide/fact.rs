@@ -1,0 +1,60 @@
+//! A fact comes in.
+
+use schemas::{Customer, Fact, Reason};
+
+use crate::language::TriggerKind;
+use crate::predicate::Event;
+
+use super::case::Case;
+use super::entry::Cause;
+use super::{again, entry, feedback, goal, hold, memory, profile};
+
+/// Considers one fact. A repeat of one that changed something changes nothing.
+pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, fact: &Fact) {
+    let mark = memory::mark(fact);
+    if mark.is_some_and(|mark| customer.recent.contains(&mark)) {
+        let entry = case.entry(Reason::Duplicate);
+        case.write(entry);
+        return;
+    }
+    let changed = match fact {
+        Fact::Cart(cart) => {
+            let event = Event::Cart(cart);
+            begin(case, customer, &Cause { kind: TriggerKind::Cart, event, id: &cart.event_id, occurred_at: cart.occurred_at })
+        }
+        Fact::Registration(it) => {
+            let event = Event::Registration(it);
+            let kind = TriggerKind::Registration;
+            begin(case, customer, &Cause { kind, event, id: &it.event_id, occurred_at: it.occurred_at })
+        }
+        Fact::Inactivity(it) => {
+            let event = Event::Inactivity(it);
+            let kind = TriggerKind::Inactivity;
+            begin(case, customer, &Cause { kind, event, id: &it.event_id, occurred_at: it.occurred_at })
+        }
+        Fact::Action(action) => {
+            // The goal first: what was hoped for ends a cascade before it may begin another one.
+            let reached = goal::check(case, customer, action);
+            let event = Event::Action(action);
+            let kind = TriggerKind::Action;
+            let began =
+                begin(case, customer, &Cause { kind, event, id: &action.event_id, occurred_at: action.occurred_at });
+            let remembered = case.plans.is_goal(&action.action) && memory::done(customer, action);
+            reached || began || remembered
+        }
+        Fact::Profile(profile) => return profile::replace(case, customer, profile, mark),
+        Fact::Feedback(word) => feedback::consider(case, customer, word),
+        Fact::Unreadable(record) => return hold::place(case, customer, record),
+        Fact::Release(release) => hold::release(case, customer, release),
+        Fact::Progress(_) => false,
+    };
+    if let (true, Some(mark)) = (changed, mark) {
+        memory::remember(customer, mark);
+    }
+}
+
+/// Meets the instances that run on the same key, then the campaigns that it may begin.
+fn begin(case: &mut Case<'_>, customer: &mut Customer, cause: &Cause<'_>) -> bool {
+    let met = again::meet(case, customer, cause);
+    entry::enter(case, customer, cause) || met
+}

@@ -1,0 +1,200 @@
+//! What became of a message: positive words join on a lattice, negative ones stand beside it.
+
+use schemas::{Actor, Customer, Feedback, Id, Instance, Reason, Stage, Status};
+
+use crate::language::Plan;
+
+use super::case::{Case, Fate, each};
+use super::dispatch::wait_over;
+use super::exit::{Exit, about_last, leave, withdrawn};
+use super::{ending, profile};
+
+/// Considers a word about a send. Returns whether it changed anything that a repeat could change again.
+pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, word: &Feedback) -> bool {
+    let id = word.send_id.as_deref().and_then(Id::parse);
+    if matches!(word.status, Status::Unsubscribed | Status::Complained) {
+        return profile::opt_out(case, customer, word, id);
+    }
+    let Some(id) = id.filter(|_| word.status != Status::Unspecified) else { return false };
+    if !customer.instances.iter().any(|instance| instance.sends.iter().any(|sent| sent.id == id)) {
+        return late(case, customer, word, id);
+    }
+    each(case, customer, |case, customer, instance| {
+        let plans = case.plans;
+        let index = instance.sends.iter().position(|sent| sent.id == id);
+        match (plans.of(instance), index) {
+            (Some(plan), Some(index)) if meant(word) <= Status::Replied => positive(case, customer, plan, instance, index, word),
+            (Some(plan), Some(index)) => negative(case, customer, plan, instance, index, word),
+            _ => Fate::Runs,
+        }
+    })
+}
+
+/// The status that is concluded: a machine that opens or clicks proves arrival, no more.
+fn meant(word: &Feedback) -> Status {
+    match word.status {
+        Status::Opened | Status::Clicked if word.actor == Actor::Machine => Status::Delivered,
+        status => status,
+    }
+}
+
+/// Positive words come before negative ones in the order of symbols, which is part of the contract.
+const _: () = assert!((Status::Replied as u8) < (Status::Refused as u8));
+
+/// A word about a send of a cascade that ended, or of none: harmless, told once where the send is known.
+fn late(case: &mut Case<'_>, customer: &mut Customer, word: &Feedback, id: Id) -> bool {
+    let past = customer.past.iter().find(|past| past.sends.contains(&id));
+    let mut entry = case.entry(Reason::LateFeedback).because("status", word.status.as_str());
+    if let Some(past) = past {
+        entry = entry.because("campaign", past.campaign.as_str()).because("ended", past.reason.as_str());
+    }
+    let known = past.is_some();
+    let entry = entry.late(word);
+    case.write(entry);
+    if word.status == Status::BouncedHard {
+        profile::bury(customer, &word.channel, word.occurred_at);
+    }
+    known
+}
+
+fn positive(
+    case: &mut Case<'_>,
+    customer: &mut Customer,
+    plan: &Plan,
+    instance: &mut Instance,
+    index: usize,
+    word: &Feedback,
+) -> Fate {
+    let status = meant(word);
+    let is_last = index + 1 == instance.sends.len();
+    let sent = &mut instance.sends[index];
+    // Whoever reports a time of his own is bounded by ours: not before the decision, not after now.
+    let at = word.occurred_at.min(case.now()).max(sent.decided_at);
+    let first = sent.handed_over_at.is_none();
+    let earlier = sent.handed_over_at.is_none_or(|known| at < known);
+    let further = status > sent.reached;
+    if !further && !earlier {
+        return Fate::Runs;
+    }
+    sent.handed_over_at = if earlier { Some(at) } else { sent.handed_over_at };
+    sent.reached = sent.reached.max(status);
+    if matches!(sent.failed, Status::Unknown | Status::Expired | Status::Revoked) {
+        sent.failed = Status::Unspecified;
+    }
+    let (reached, handed_over_at) = (sent.reached, sent.handed_over_at.unwrap_or(at));
+    if is_last {
+        instance.ceiling = None;
+    }
+    if is_last && matches!(instance.stage, Stage::Dispatched | Stage::Waiting) {
+        (instance.stage, instance.due) = (Stage::Waiting, wait_over(plan, instance, handed_over_at));
+    }
+    let step = usize::try_from(instance.sends[index].step).ok().and_then(|step| plan.steps.get(step));
+    let refuted = !is_last && step.is_some_and(|step| step.satisfied_by(reached));
+    let stops = plan.stop.reached_by(reached) || refuted;
+    let reason = if stops && !is_last { Some(Reason::DoubleReached) } else { told(word, further, first) };
+    if let Some(reason) = reason {
+        let entry = case.entry(reason).instance(instance).send(plan, &instance.sends[index]);
+        case.write(entry.because("status", word.status.as_str()));
+    }
+    if stops {
+        let evidence = [("reached", reached.to_string())];
+        return ending::close(case, customer, plan, instance, Reason::StopReached, &evidence);
+    }
+    Fate::Runs
+}
+
+/// Under which reason a positive word is written down. "Passed on" after "accepted" decides nothing and is not told.
+fn told(word: &Feedback, further: bool, first: bool) -> Option<Reason> {
+    Some(match (word.status, meant(word)) {
+        (Status::Accepted, _) => Reason::HandedOver,
+        (Status::Sent, _) if first => Reason::HandedOver,
+        (Status::Sent, _) => return None,
+        _ if !further => return None,
+        (Status::Opened | Status::Clicked, Status::Delivered) => Reason::MachineOpened,
+        (_, Status::Opened) => Reason::Opened,
+        (_, Status::Clicked) => Reason::Clicked,
+        (_, Status::Replied) => Reason::Replied,
+        _ => Reason::Delivered,
+    })
+}
+
+fn negative(
+    case: &mut Case<'_>,
+    customer: &mut Customer,
+    plan: &Plan,
+    instance: &mut Instance,
+    index: usize,
+    word: &Feedback,
+) -> Fate {
+    let is_current = index + 1 == instance.sends.len() && matches!(instance.stage, Stage::Dispatched | Stage::Waiting);
+    let sent = &instance.sends[index];
+    // A human read it: whatever a provider says now is wrong.
+    if sent.reached >= Status::Opened {
+        return Fate::Runs;
+    }
+    if word.status == Status::BouncedHard {
+        profile::bury(customer, &sent.channel, sent.decided_at);
+    }
+    if is_current {
+        return current_failed(case, customer, plan, instance, word);
+    }
+    if sent.failed != Status::Unspecified {
+        return Fate::Runs;
+    }
+    instance.sends[index].failed = word.status;
+    let reason = match word.status {
+        Status::Refused => Reason::Refused,
+        Status::Expired => Reason::Expired,
+        Status::Revoked => Reason::Revoked,
+        Status::Unknown => Reason::UnknownOutcome,
+        Status::BouncedSoft => Reason::Deferred,
+        _ => Reason::NotDelivered,
+    };
+    let entry = case.entry(reason).instance(instance).send(plan, &instance.sends[index]);
+    case.write(entry.coded(word));
+    Fate::Runs
+}
+
+/// A negative word about the message at which the instance stands.
+fn current_failed(
+    case: &mut Case<'_>,
+    customer: &mut Customer,
+    plan: &Plan,
+    instance: &mut Instance,
+    word: &Feedback,
+) -> Fate {
+    let now = case.now();
+    let Some(sent) = instance.sends.last_mut() else { return Fate::Runs };
+    let handed_over = sent.handed_over_at.is_some();
+    let exit = match word.status {
+        Status::Revoked if handed_over => return Fate::Runs,
+        Status::Revoked => return withdrawn(case, customer, plan, instance),
+        Status::Unknown if handed_over => return Fate::Runs,
+        Status::Unknown => {
+            let at = word.occurred_at.min(now).max(sent.decided_at);
+            (sent.failed, sent.handed_over_at) = (Status::Unknown, Some(at));
+            (instance.stage, instance.due) = (Stage::Waiting, wait_over(plan, instance, at));
+            let entry = about_last(case, plan, instance, Reason::UnknownOutcome).coded(word);
+            case.write(entry);
+            return Fate::Runs;
+        }
+        Status::BouncedSoft => {
+            if sent.failed == Status::Unspecified {
+                sent.failed = Status::BouncedSoft;
+                let entry = about_last(case, plan, instance, Reason::Deferred).coded(word);
+                case.write(entry);
+            }
+            return Fate::Runs;
+        }
+        Status::Refused => Exit::Refused,
+        Status::Expired if !handed_over => Exit::Expired,
+        _ => Exit::NotDelivered,
+    };
+    sent.failed = word.status;
+    let evidence: Vec<(&str, String)> =
+        [("status", Some(word.status.to_string())), ("code", word.code.clone())]
+            .into_iter()
+            .filter_map(|(what, how)| how.map(|how| (what, how)))
+            .collect();
+    leave(case, customer, plan, instance, exit, &evidence)
+}

@@ -1,0 +1,91 @@
+//! What is decided about one customer: from the row and one input to the row after it and the effects.
+//!
+//! In the order of reading: a fact comes in (`fact`), may begin a cascade (`entry`) or meet a running one again (`again`),
+//! reach its goal (`goal`), say what became of a message (`feedback`), or concern the customer as such (`profile`, `hold`).
+//! A deadline falls due (`deadline`). Either may choose the next message (`dispatch`) or end the cascade (`ending`).
+//! Whatever was decided is written down (`case`).
+
+mod case;
+mod fact;
+mod entry;
+mod again;
+mod goal;
+mod feedback;
+mod profile;
+mod hold;
+mod deadline;
+mod exit;
+mod dispatch;
+mod ending;
+mod memory;
+
+use schemas::{Customer, Fact, Journal, Millis, Revoke, Send};
+
+use crate::plans::Plans;
+
+use case::Case;
+
+/// What is decided about.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// Something was said. `Fact::Progress` concerns no customer and never comes here.
+    Fact {
+        /// What.
+        fact: &'a Fact,
+        /// Kafka timestamp of the record in its source topic: machine time, for latencies only.
+        appended_at: Millis,
+    },
+    /// A moment that the row waited for has come.
+    Deadline,
+}
+
+/// When and where: what the journal says of the input.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// The round's reading of the business clock. Within a partition it never goes back.
+    pub now: Millis,
+    /// Partition of `input`.
+    pub partition: i32,
+    /// Offset of the fact; none for a deadline.
+    pub offset: Option<i64>,
+    /// The deadline that fell due; none for a fact.
+    pub due: Option<Millis>,
+}
+
+/// What follows from a decision. Records are complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// To `send.<channel>`.
+    Send(Box<Send>),
+    /// To `revoke`. Where its send is still unpublished in the same transaction, both may be dropped.
+    Revoke(Revoke),
+    /// To `journal`.
+    Journal(Box<Journal>),
+}
+
+/// Decides. Pure, total and deterministic: the same row, input and moment give the same row and effects, byte for byte.
+/// Effects are appended in the order in which they were decided.
+pub fn decide(
+    plans: &Plans,
+    customer_id: &str,
+    customer: &mut Customer,
+    input: Input<'_>,
+    moment: &Moment,
+    effects: &mut Vec<Effect>,
+) {
+    let caused_at = match input {
+        Input::Fact { appended_at, .. } => appended_at,
+        Input::Deadline => 0,
+    };
+    let mut case = Case { plans, customer_id, moment, caused_at, effects };
+    ending::of_stopped(&mut case, customer);
+    match input {
+        Input::Fact { fact, .. } => fact::consider(&mut case, customer, fact),
+        Input::Deadline => deadline::fire(&mut case, customer),
+    }
+}
+
+/// When this customer must be looked at again: the earliest of what its cascades wait for.
+pub fn due(customer: &Customer) -> Option<Millis> {
+    customer.instances.iter().map(|instance| instance.due).min()
+}

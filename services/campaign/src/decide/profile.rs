@@ -1,0 +1,134 @@
+//! What is known of the customer: profile, consents, dead addresses, erasure.
+
+use schemas::{Class, Consent, Customer, Feedback, Id, Instance, Millis, Profile, Reason, Stage};
+
+use crate::limits;
+
+use super::case::{Case, Fate, each};
+use super::{ending, memory};
+
+/// Takes over a profile, whole. A consent withdrawn later than the profile's own word on it stays withdrawn, and a dead
+/// address does not come back.
+pub(super) fn replace(case: &mut Case<'_>, customer: &mut Customer, profile: &Profile, mark: Option<i64>) {
+    if profile.erased {
+        return erase(case, customer);
+    }
+    if customer.profile_at.is_some_and(|known| known > profile.occurred_at) {
+        let entry = case.entry(Reason::Superseded);
+        return case.write(entry);
+    }
+    let dead = &customer.dead;
+    let alive = |contact: &&schemas::Contact| !dead.contains(&memory::address_mark(&contact.channel, &contact.address));
+    customer.contacts = profile.contacts.iter().filter(alive).take(limits::CONTACTS).cloned().collect();
+    customer.consents = consents(&customer.consents, &profile.consents);
+    customer.time_zone.clone_from(&profile.time_zone);
+    customer.locale.clone_from(&profile.locale);
+    let short = |(_, value): &(&String, &String)| value.len() <= limits::FIELD_BYTES;
+    let attributes = profile.attributes.iter().filter(short).take(limits::ATTRIBUTES);
+    customer.attributes = attributes.map(|(name, value)| (name.clone(), value.clone())).collect();
+    customer.profile_at = Some(profile.occurred_at);
+    let entry = case.entry(Reason::ProfileUpdated);
+    case.write(entry);
+    each(case, customer, |case, customer, instance| match pending_without_consent(case, customer, instance) {
+        true => opted_out(case, customer, instance, "PROFILE"),
+        false => Fate::Runs,
+    });
+    if let Some(mark) = mark {
+        memory::remember(customer, mark);
+    }
+}
+
+/// Later withdrawals outlive the profile's word.
+fn consents(known: &[Consent], told: &[Consent]) -> Vec<Consent> {
+    let withdrawn = |channel: &str, at: Millis| {
+        known.iter().find(|consent| consent.channel == channel && !consent.granted && consent.at > at)
+    };
+    let mut consents: Vec<Consent> =
+        told.iter().map(|consent| withdrawn(&consent.channel, consent.at).unwrap_or(consent).clone()).collect();
+    for consent in known.iter().filter(|consent| !consent.granted) {
+        if consents.iter().all(|kept| kept.channel != consent.channel) {
+            consents.push(consent.clone());
+        }
+    }
+    consents.truncate(limits::CONTACTS);
+    consents
+}
+
+/// The right to be forgotten: everything goes, even what was remembered.
+fn erase(case: &mut Case<'_>, customer: &mut Customer) {
+    each(case, customer, |case, customer, instance| {
+        let plans = case.plans;
+        match plans.of(instance) {
+            Some(plan) => ending::close(case, customer, plan, instance, Reason::Erased, &[]),
+            None => Fate::Ended,
+        }
+    });
+    *customer = Customer::default();
+    let entry = case.entry(Reason::Erased);
+    case.write(entry);
+}
+
+/// The customer wants no more on a channel: the consent goes, and so does every cascade that stands on this channel. It is
+/// never answered by another channel.
+pub(super) fn opt_out(case: &mut Case<'_>, customer: &mut Customer, word: &Feedback, id: Option<Id>) -> bool {
+    let at = word.occurred_at.min(case.now());
+    let of_send = |instance: &Instance| id.is_some_and(|id| instance.sends.iter().any(|sent| sent.id == id));
+    withdraw(customer, &word.channel, at);
+    let ended = each(case, customer, |case, customer, instance| {
+        let class = case.plans.of(instance).map(|plan| plan.class);
+        if of_send(instance) || (class == Some(Class::Marketing) && stands_on(instance, &word.channel)) {
+            opted_out(case, customer, instance, word.status.as_str())
+        } else {
+            Fate::Runs
+        }
+    });
+    if !ended {
+        let entry = case.entry(Reason::OptedOut).because("status", word.status.as_str());
+        case.write(entry.late(word));
+    }
+    true
+}
+
+fn withdraw(customer: &mut Customer, channel: &str, at: Millis) {
+    customer.consents.retain(|consent| consent.channel != channel);
+    customer.consents.push(Consent {
+        channel: channel.to_owned(),
+        granted: false,
+        at,
+        source: "feedback".to_owned(),
+        text_version: String::new(),
+    });
+}
+
+fn stands_on(instance: &Instance, channel: &str) -> bool {
+    matches!(instance.stage, Stage::Dispatched | Stage::Waiting)
+        && instance.sends.last().is_some_and(|sent| sent.channel == channel)
+}
+
+fn pending_without_consent(case: &Case<'_>, customer: &Customer, instance: &Instance) -> bool {
+    let marketing = case.plans.of(instance).is_some_and(|plan| plan.class == Class::Marketing);
+    let refused = |channel: &str| !customer.consents.iter().any(|consent| consent.channel == channel && consent.granted);
+    marketing && ending::pending(instance).is_some_and(|sent| refused(&sent.channel))
+}
+
+fn opted_out(case: &mut Case<'_>, customer: &mut Customer, instance: &mut Instance, by: &str) -> Fate {
+    let plans = case.plans;
+    match plans.of(instance) {
+        Some(plan) => {
+            let channel = instance.sends.last().map_or_else(String::new, |sent| sent.channel.clone());
+            let evidence = [("status", by.to_owned()), ("channel", channel)];
+            ending::close(case, customer, plan, instance, Reason::OptedOut, &evidence)
+        }
+        None => Fate::Ended,
+    }
+}
+
+/// Forgets a dead address, for as long as the profile has not changed since it was written to.
+pub(super) fn bury(customer: &mut Customer, channel: &str, written_at: Millis) {
+    if customer.profile_at.is_some_and(|changed| changed > written_at) {
+        return;
+    }
+    let Some(index) = customer.contacts.iter().position(|contact| contact.channel == channel) else { return };
+    let contact = customer.contacts.remove(index);
+    memory::bury(customer, memory::address_mark(&contact.channel, &contact.address));
+}

@@ -1,0 +1,170 @@
+//! From the shape to the plan: every word understood, all errors found at once.
+
+use schemas::{Class, Millis};
+
+use crate::limits::OPTIONS;
+use crate::predicate::{self, Predicate, Type, Vocabulary};
+
+use super::plan::{Again, Goal, Level, Match, Order, Plan, Trigger, TriggerKind};
+use super::problem::{Place, Report, nearest};
+use super::raw::{self, Word};
+use super::{duration, step};
+
+const DAY: Millis = 24 * 3_600_000;
+/// A trigger older than this begins nothing, unless the campaign says otherwise.
+const MAX_AGE: Millis = DAY;
+
+/// Understands a definition. What could not be understood stands in the report; the plan is complete only if nothing does.
+pub(super) fn plan(raw: &raw::Campaign, report: &mut Report<'_>) -> Option<Plan> {
+    if raw.campaign.value.is_empty() || raw.campaign.value.contains(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')) {
+        report.error(raw.campaign.referenced, "a campaign's name is letters, digits, `-` and `_`", "for example `cart-left`");
+    }
+    if raw.version.value < 1 {
+        report.error(raw.version.referenced, "versions begin with 1", "write `version: 1`, and one more with each change");
+    }
+    let class = raw.class.as_ref().map_or(Some(Class::Marketing), |class| {
+        word(class, &[("marketing", Class::Marketing), ("transactional", Class::Transactional)], "class", report)
+    });
+    let stop = raw.stop.as_ref().map_or(Some(Level::Delivered), |stop| word(stop, LEVELS, "stop level", report));
+    let order = raw.order.as_ref().map_or(Some(Order::AsWritten), |order| {
+        word(order, &[("as written", Order::AsWritten), ("by cost", Order::ByCost)], "order", report)
+    });
+    let trigger = trigger(&raw.trigger, report)?;
+    let goal = raw.goal.as_ref().map(|raw| goal(raw, &trigger, report));
+    let stop = stop?;
+    if stop == Level::Goal && raw.goal.is_none() {
+        let place = raw.stop.as_ref().map_or_else(|| raw.campaign.referenced, |stop| stop.referenced);
+        report.error(place, "nothing can stop this cascade: it has no goal", "add `goal: {action: purchase}`");
+    }
+    let steps = step::steps(raw, stop, trigger.on, report);
+    if steps.is_empty() {
+        report.error(raw.campaign.referenced, "a campaign has at least one step", "add one below `steps:`");
+    }
+    if steps.iter().map(|step| step.channels.len()).sum::<usize>() > OPTIONS {
+        report.error(raw.campaign.referenced, format!("more than {OPTIONS} messages"), "split the campaign");
+    }
+    Some(Plan {
+        name: raw.campaign.value.clone(),
+        version: raw.version.value,
+        class: class?,
+        trigger,
+        goal,
+        stop,
+        order: order?,
+        steps,
+        warnings: Vec::new(),
+    })
+}
+
+const LEVELS: &[(&str, Level)] = &[
+    ("delivered", Level::Delivered),
+    ("opened", Level::Opened),
+    ("clicked", Level::Clicked),
+    ("replied", Level::Replied),
+    ("goal", Level::Goal),
+];
+
+const KINDS: &[(&str, TriggerKind)] = &[
+    ("cart", TriggerKind::Cart),
+    ("registration", TriggerKind::Registration),
+    ("inactivity", TriggerKind::Inactivity),
+    ("action", TriggerKind::Action),
+];
+
+fn trigger(raw: &raw::Trigger, report: &mut Report<'_>) -> Option<Trigger> {
+    let on = word(&raw.on, KINDS, "trigger", report)?;
+    match (&raw.action, on) {
+        (None, TriggerKind::Action) => {
+            report.error(raw.on.referenced, "which action?", "add `action: purchase` beside `on: action`");
+        }
+        (Some(action), TriggerKind::Cart | TriggerKind::Registration | TriggerKind::Inactivity) => {
+            report.error(action.referenced, "only `on: action` has an action", "remove it, or write `on: action`");
+        }
+        _ => {}
+    }
+    let vocabulary = Vocabulary::of_trigger(on);
+    let again = raw.again.as_ref().map_or(Some(Again::Ignore), |again| {
+        word(again, &[("ignore", Again::Ignore), ("refresh", Again::Refresh)], "answer to a further trigger", report)
+    });
+    Some(Trigger {
+        on,
+        action: raw.action.as_ref().map(|action| action.value.clone()),
+        condition: raw.condition.as_ref().and_then(|text| condition(text, &vocabulary, report)),
+        key: raw.key.as_ref().and_then(|text| expression(text, &vocabulary, &[Type::Text, Type::Int], report)),
+        settle: span(raw.settle.as_ref(), 0, report),
+        max_age: span(raw.max_age.as_ref(), MAX_AGE, report),
+        again: again?,
+    })
+}
+
+fn goal(raw: &raw::Goal, trigger: &Trigger, report: &mut Report<'_>) -> Goal {
+    if raw.action.value.0.is_empty() {
+        report.error(raw.action.referenced, "a goal is at least one action", "for example `action: purchase`");
+    }
+    let matching = raw.matching.as_ref().and_then(|matching| {
+        word(matching, &[("any", Match::Any), ("same key", Match::SameKey)], "match", report)
+    });
+    if let (Some(Match::SameKey), Some(word), None) = (matching, &raw.matching, &trigger.key) {
+        report.error(word.referenced, "there is no key to be the same", "add `key: cart_id` to the trigger");
+    }
+    if let (Some(condition), Some(_)) = (&raw.condition, &raw.grace) {
+        report.error(
+            condition.referenced,
+            "a goal with a condition cannot look back: of past actions only name, key and time are kept",
+            "remove `where` or `grace`",
+        );
+    }
+    Goal {
+        actions: raw.action.value.0.clone(),
+        matching: matching.unwrap_or(Match::Any),
+        condition: raw.condition.as_ref().and_then(|text| condition(text, &Vocabulary::of_trigger(TriggerKind::Action), report)),
+        grace: span(raw.grace.as_ref(), 0, report),
+    }
+}
+
+/// A word out of a list.
+pub(super) fn word<T: Copy>(raw: &Word, known: &[(&str, T)], what: &str, report: &mut Report<'_>) -> Option<T> {
+    let found = known.iter().find(|(name, _)| *name == raw.value).map(|(_, value)| *value);
+    if found.is_none() {
+        let hint = nearest(&raw.value, known.iter().map(|(name, _)| *name));
+        report.error(raw.referenced, format!("`{}` is no {what}", raw.value), hint);
+    }
+    found
+}
+
+/// A duration, or what holds where none is written.
+pub(super) fn span(raw: Option<&Word>, otherwise: Millis, report: &mut Report<'_>) -> Millis {
+    let Some(raw) = raw else { return otherwise };
+    duration::parse(&raw.value).unwrap_or_else(|(message, hint)| {
+        report.error(raw.referenced, message, hint);
+        otherwise
+    })
+}
+
+/// An expression that is true or false.
+pub(super) fn condition(raw: &Word, vocabulary: &Vocabulary<'_>, report: &mut Report<'_>) -> Option<Predicate> {
+    expression(raw, vocabulary, &[Type::Bool], report)
+}
+
+fn expression(raw: &Word, vocabulary: &Vocabulary<'_>, wanted: &[Type], report: &mut Report<'_>) -> Option<Predicate> {
+    predicate::compile(&raw.value, vocabulary, wanted)
+        .map_err(|faults| {
+            for fault in faults {
+                report.error(within(raw, &fault, report.source.text), fault.message, fault.hint);
+            }
+        })
+        .ok()
+}
+
+/// Where a stretch of an expression stands in the file: exact where the expression is on the line it began on, else its begin.
+fn within(raw: &Word, fault: &predicate::Fault, text: &str) -> Place {
+    let whole = Place::from(raw.referenced);
+    let line = text.lines().nth(whole.line.saturating_sub(1)).unwrap_or_default();
+    let written: String = line.chars().skip(whole.column.saturating_sub(1)).collect();
+    let quote = usize::from(written.starts_with(['"', '\'']));
+    let written: String = written.chars().skip(quote).collect();
+    if !written.starts_with(&raw.value) {
+        return whole;
+    }
+    Place { line: whole.line, column: whole.column + quote + fault.start, width: fault.width }
+}

@@ -1,0 +1,211 @@
+//! A campaign version, understood and checked. Only [`parse`](super::parse) makes one.
+
+use schemas::{Class, Millis, Status};
+
+use crate::channel::Channel;
+use crate::predicate::Predicate;
+
+use super::problem::Problem;
+
+/// A validated campaign version.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Name of the campaign.
+    pub name: String,
+    /// Grows with each definition.
+    pub version: i32,
+    /// Marketing needs consent.
+    pub class: Class,
+    /// What begins a cascade.
+    pub trigger: Trigger,
+    /// What is hoped for; none where only the stop level counts.
+    pub goal: Option<Goal>,
+    /// How far one message must get for the cascade to stop.
+    pub stop: Level,
+    /// In which order the messages are tried.
+    pub order: Order,
+    /// The steps as written.
+    pub steps: Vec<Step>,
+    /// What is allowed but seldom meant.
+    pub warnings: Vec<Problem>,
+}
+
+/// What begins a cascade.
+#[derive(Clone, Debug)]
+pub struct Trigger {
+    /// The kind of record.
+    pub on: TriggerKind,
+    /// For actions: which one.
+    pub action: Option<String>,
+    /// What must hold of the record and the profile.
+    pub condition: Option<Predicate>,
+    /// The business key: one instance for each of its values.
+    pub key: Option<Predicate>,
+    /// How long nothing new may come before the first step.
+    pub settle: Millis,
+    /// An older record begins nothing.
+    pub max_age: Millis,
+    /// What a further record does while an instance with this key runs.
+    pub again: Again,
+}
+
+/// A kind of record that can begin a cascade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TriggerKind {
+    /// A cart changed.
+    Cart,
+    /// Somebody became a customer.
+    Registration,
+    /// Nothing was heard for a while.
+    Inactivity,
+    /// The customer did something.
+    Action,
+}
+
+/// What a further trigger does while an instance with its key runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// Nothing.
+    Ignore,
+    /// Its fields are taken over, and settling begins anew if the first step is still to come.
+    Refresh,
+}
+
+/// What is hoped for.
+#[derive(Clone, Debug)]
+pub struct Goal {
+    /// Names of actions, any of which will do.
+    pub actions: Vec<String>,
+    /// Whose.
+    pub matching: Match,
+    /// What must hold of the action.
+    pub condition: Option<Predicate>,
+    /// An action this long before the trigger counts as well.
+    pub grace: Millis,
+}
+
+/// Which actions count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Match {
+    /// Any of the customer.
+    Any,
+    /// Those whose key is the instance's.
+    SameKey,
+}
+
+/// How far one message must get for the cascade to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// It arrived.
+    Delivered,
+    /// A human opened it.
+    Opened,
+    /// The customer followed a link.
+    Clicked,
+    /// The customer answered.
+    Replied,
+    /// Only the goal stops it.
+    Goal,
+}
+
+impl Level {
+    /// Whether a message that got this far stops the cascade.
+    pub fn reached_by(self, status: Status) -> bool {
+        match self {
+            Level::Delivered => status >= Status::Delivered,
+            Level::Opened => status >= Status::Opened,
+            Level::Clicked => status >= Status::Clicked,
+            Level::Replied => status >= Status::Replied,
+            Level::Goal => false,
+        }
+    }
+}
+
+/// In which order the messages are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Steps and alternatives as they stand.
+    AsWritten,
+    /// The cheapest message that was not tried yet; among equals as written.
+    ByCost,
+}
+
+/// One message of a cascade.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Its name, for conditions, the journal and reports.
+    pub name: String,
+    /// The channels that will do, in this order.
+    pub channels: Vec<&'static Channel>,
+    /// Number of its first alternative among all of the campaign.
+    pub first_option: usize,
+    /// Name of the template, without the channel's suffix.
+    pub template: String,
+    /// Whether it is for this customer at all, judged at dispatch.
+    pub when: Option<Predicate>,
+    /// When it may go out at the earliest.
+    pub start: Point,
+    /// Until when something must have happened after it was handed over.
+    pub wait: Point,
+    /// What leads on to the next step.
+    pub next_if: Vec<Cause>,
+    /// How long after its moment it may still be handed over.
+    pub valid: Millis,
+    /// Whether a dearer channel may follow where an outage kept this one from going out.
+    pub escalate_on_outage: bool,
+}
+
+impl Step {
+    /// Whether this cause leads on to the next step.
+    pub fn leads_on(&self, cause: Cause) -> bool {
+        self.next_if.contains(&cause)
+    }
+
+    /// How far its message must get so that nothing of `next_if` can be true any more; none where only the goal can do that.
+    pub fn satisfied_by(&self, status: Status) -> bool {
+        if self.leads_on(Cause::NoGoal) {
+            false
+        } else if self.leads_on(Cause::NotOpened) {
+            status >= Status::Opened
+        } else {
+            status >= Status::Delivered
+        }
+    }
+}
+
+/// A point in a cascade's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Point {
+    /// As soon as it is its turn.
+    AtOnce,
+    /// This long after the trigger had settled.
+    AfterTrigger(Millis),
+    /// This long after the hand-over of the last message.
+    AfterHandOver(Millis),
+}
+
+impl Point {
+    /// The point on the clock, never before `handed_over_at`.
+    pub(crate) fn on_clock(self, settled_at: Millis, handed_over_at: Millis) -> Millis {
+        match self {
+            Point::AtOnce => handed_over_at,
+            Point::AfterTrigger(offset) => settled_at.saturating_add(offset).max(handed_over_at),
+            Point::AfterHandOver(offset) => handed_over_at.saturating_add(offset),
+        }
+    }
+}
+
+/// What leads on from a step to the next: each is selected on its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Somebody said that it did not arrive.
+    NotDelivered,
+    /// No word of it until the wait was over: not the same as "not delivered".
+    NoInformation,
+    /// No channel of the step could be used.
+    CannotSend,
+    /// No human opened it until the wait was over.
+    NotOpened,
+    /// Neither goal nor stop level was reached until the wait was over.
+    NoGoal,
+}

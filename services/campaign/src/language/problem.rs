@@ -1,0 +1,143 @@
+//! What is wrong, where, and what to do about it.
+
+use std::fmt;
+
+use serde_saphyr::Location;
+
+/// Something wrong or doubtful in a definition. `Display` shows it with its source line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Whether the definition is refused because of it.
+    pub severity: Severity,
+    /// The name of the file or record, as it was given.
+    pub source: String,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+    /// The line as it stands in the source.
+    text: String,
+    /// How many characters are meant.
+    width: usize,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The definition is refused.
+    Error,
+    /// It is taken, but look again.
+    Warning,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        let number = self.line.to_string();
+        let margin = " ".repeat(number.len());
+        writeln!(f, "{severity}: {}", self.message)?;
+        writeln!(f, "{margin}--> {}:{}:{}", self.source, self.line, self.column)?;
+        writeln!(f, "{margin} |")?;
+        writeln!(f, "{number} | {}", self.text)?;
+        write!(f, "{margin} | {}{}", " ".repeat(self.column.saturating_sub(1)), "^".repeat(self.width))?;
+        match &self.hint {
+            Some(hint) => write!(f, "\n{margin} = help: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// A definition's text and what to call it.
+pub(crate) struct Source<'a> {
+    pub name: &'a str,
+    pub text: &'a str,
+}
+
+/// A stretch of one line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub line: usize,
+    pub column: usize,
+    pub width: usize,
+}
+
+impl From<Location> for Place {
+    fn from(location: Location) -> Self {
+        let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        Place { line: size(location.line()), column: size(location.column()), width: size(location.span().len()) }
+    }
+}
+
+impl Source<'_> {
+    pub fn problem(&self, severity: Severity, place: Place, message: String, hint: Option<String>) -> Problem {
+        let line = place.line.max(1);
+        let column = place.column.max(1);
+        let text = self.text.lines().nth(line - 1).unwrap_or_default().to_owned();
+        let rest = text.chars().count().saturating_sub(column - 1);
+        let width = place.width.min(rest).max(1);
+        Problem { severity, source: self.name.to_owned(), line, column, message, hint, text, width }
+    }
+}
+
+/// Collects problems, so that all of them are told at once.
+pub(crate) struct Report<'a> {
+    pub source: &'a Source<'a>,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Report<'a> {
+    pub fn new(source: &'a Source<'a>) -> Self {
+        Report { source, problems: Vec::new() }
+    }
+
+    pub fn error(&mut self, place: impl Into<Place>, message: impl Into<String>, hint: impl Into<String>) {
+        self.add(Severity::Error, place.into(), message.into(), hint.into());
+    }
+
+    pub fn warning(&mut self, place: impl Into<Place>, message: impl Into<String>, hint: impl Into<String>) {
+        self.add(Severity::Warning, place.into(), message.into(), hint.into());
+    }
+
+    fn add(&mut self, severity: Severity, place: Place, message: String, hint: String) {
+        let hint = (!hint.is_empty()).then_some(hint);
+        self.problems.push(self.source.problem(severity, place, message, hint));
+    }
+
+    pub fn into_problems(mut self) -> Vec<Problem> {
+        self.problems.sort_by_key(|problem| (problem.line, problem.column));
+        self.problems
+    }
+}
+
+/// "did you mean …" where something is near enough, else the list of what there is.
+pub(crate) fn nearest<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) -> String {
+    let known: Vec<&str> = known.into_iter().collect();
+    let near = known
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(word, name), *name))
+        .filter(|(distance, name)| *distance <= (name.len() / 3).max(1))
+        .min();
+    match near {
+        Some((_, name)) => format!("did you mean `{name}`?"),
+        None if known.is_empty() => "there is none to choose from".to_owned(),
+        None => format!("it can be {}", listed(&known)),
+    }
+}
+
+fn listed(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,177 @@
+//! Steps: channels, waits and what leads on.
+
+use schemas::Millis;
+
+use crate::channel::Channel;
+use crate::predicate::Vocabulary;
+
+use super::check::{condition, span, word};
+use super::duration;
+use super::plan::{Cause, Level, Point, Step, TriggerKind};
+use super::problem::{Report, nearest};
+use super::raw::{self, Word};
+
+const DAY: Millis = 24 * 3_600_000;
+/// How long the last message is waited for, unless it says otherwise.
+const WAIT: Millis = DAY;
+/// How long after its moment a message may go out, unless the step says otherwise.
+const VALID: Millis = DAY;
+/// Shorter than this no worker could keep it.
+const VALID_AT_LEAST: Millis = 60_000;
+
+const CAUSES: &[(&str, Cause)] = &[
+    ("not delivered", Cause::NotDelivered),
+    ("no information", Cause::NoInformation),
+    ("cannot send", Cause::CannotSend),
+    ("not opened", Cause::NotOpened),
+    ("no goal", Cause::NoGoal),
+];
+
+/// Understands the steps.
+pub(super) fn steps(raw: &raw::Campaign, stop: Level, kind: TriggerKind, report: &mut Report<'_>) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let starts: Vec<Point> = raw.steps.iter().map(|written| start(written, report)).collect();
+    for (index, written) in raw.steps.iter().enumerate() {
+        if steps.iter().any(|step| step.name == written.name.value) {
+            report.error(written.name.referenced, "two steps have this name", "give each step a name of its own");
+        }
+        let names: Vec<&str> = raw.steps[..index].iter().map(|step| step.name.value.as_str()).collect();
+        let vocabulary = Vocabulary::of_step(kind, &names);
+        let channels = channels(written, report);
+        let is_last = index + 1 == raw.steps.len();
+        let next_if = match next_if(written, report) {
+            Some(causes) => causes,
+            None => usual(stop, is_last && channels.iter().all(|channel| !channel.opened)),
+        };
+        steps.push(Step {
+            name: written.name.value.clone(),
+            channels,
+            first_option: steps.last().map_or(0, |last| last.first_option + last.channels.len()),
+            template: written.template.value.clone(),
+            when: written.when.as_ref().and_then(|text| condition(text, &vocabulary, report)),
+            start: starts[index],
+            wait: wait(written, &next_if, starts.get(index + 1).copied(), report),
+            next_if,
+            valid: valid(written, report),
+            escalate_on_outage: written.escalate_on_outage.unwrap_or(false),
+        });
+    }
+    for (step, written) in steps.iter().zip(&raw.steps) {
+        opens(step, written, report);
+    }
+    steps
+}
+
+fn channels(written: &raw::Step, report: &mut Report<'_>) -> Vec<&'static Channel> {
+    let words: Vec<&Word> = match (&written.channel, &written.any) {
+        (Some(channel), None) => vec![channel],
+        (None, Some(any)) if !any.is_empty() => any.iter().collect(),
+        (Some(channel), Some(_)) => {
+            report.error(channel.referenced, "a step has either `channel` or `any`", "remove one of them");
+            vec![channel]
+        }
+        _ => {
+            report.error(written.name.referenced, "a step needs a channel", "add `channel: email` or `any: [push, email]`");
+            Vec::new()
+        }
+    };
+    let mut channels: Vec<&'static Channel> = Vec::new();
+    for word in words {
+        match Channel::find(&word.value) {
+            Some(channel) if channels.contains(&channel) => {
+                report.error(word.referenced, "this channel stands here twice", "remove one of them");
+            }
+            Some(channel) => channels.push(channel),
+            None => {
+                let hint = nearest(&word.value, Channel::names());
+                report.error(word.referenced, format!("`{}` is no channel", word.value), hint);
+            }
+        }
+    }
+    channels
+}
+
+fn next_if(written: &raw::Step, report: &mut Report<'_>) -> Option<Vec<Cause>> {
+    let list = written.next_if.as_ref()?;
+    Some(list.value.iter().filter_map(|cause| word(cause, CAUSES, "reason to go on", report)).collect())
+}
+
+/// Without words of its own a step leads on by whatever its campaign's stop level calls a failure. The last step leads
+/// nowhere, so it may stand on a channel that is `mute` about opening.
+fn usual(stop: Level, mute: bool) -> Vec<Cause> {
+    match stop {
+        Level::Delivered => vec![Cause::NotDelivered, Cause::NoInformation, Cause::CannotSend],
+        Level::Opened if mute => vec![Cause::NotDelivered, Cause::CannotSend],
+        Level::Opened => vec![Cause::NotDelivered, Cause::CannotSend, Cause::NotOpened],
+        Level::Clicked | Level::Replied | Level::Goal => vec![Cause::NotDelivered, Cause::CannotSend, Cause::NoGoal],
+    }
+}
+
+fn start(written: &raw::Step, report: &mut Report<'_>) -> Point {
+    match (&written.at, &written.after) {
+        (None, None) => Point::AtOnce,
+        (None, after) => Point::AfterHandOver(span(after.as_ref(), 0, report)),
+        (Some(at), after) => {
+            if let Some(after) = after {
+                report.error(after.referenced, "a step has either `at` or `after`", "remove one of them");
+            }
+            Point::AfterTrigger(anchored(at, report))
+        }
+    }
+}
+
+/// An anchor and an offset to it. The trigger is the one anchor so far; dates will stand in its place.
+fn anchored(at: &Word, report: &mut Report<'_>) -> Millis {
+    let offset = at.value.split_once('+').filter(|(anchor, _)| anchor.trim() == "trigger").map(|(_, offset)| offset.trim());
+    let Some(offset) = offset else {
+        report.error(at.referenced, "this is not an anchor with an offset", "write `at: trigger + 7d`");
+        return 0;
+    };
+    duration::parse(offset).unwrap_or_else(|(message, hint)| {
+        report.error(at.referenced, message, hint);
+        0
+    })
+}
+
+/// Without a word of its own a wait lasts until the next step's moment.
+fn wait(written: &raw::Step, next_if: &[Cause], start_of_next: Option<Point>, report: &mut Report<'_>) -> Point {
+    if written.wait.is_none() {
+        if let Some(point @ (Point::AfterTrigger(_) | Point::AfterHandOver(_))) = start_of_next {
+            return point;
+        }
+    }
+    let needed = start_of_next.is_some() && next_if.iter().any(|cause| *cause != Cause::CannotSend);
+    if written.wait.is_none() && needed {
+        report.error(
+            written.name.referenced,
+            "how long is this message waited for before the next one?",
+            "add `wait: 3h`: it counts from the hand-over",
+        );
+    }
+    Point::AfterHandOver(span(written.wait.as_ref(), WAIT, report))
+}
+
+fn valid(written: &raw::Step, report: &mut Report<'_>) -> Millis {
+    let valid = span(written.valid.as_ref(), VALID, report);
+    if let (Some(word), true) = (&written.valid, valid < VALID_AT_LEAST) {
+        report.error(word.referenced, "this is too short for any worker", "at least `1m`");
+    }
+    valid
+}
+
+/// Waiting for an opening that the channel never tells of would lead on always.
+fn opens(step: &Step, written: &raw::Step, report: &mut Report<'_>) {
+    if !step.leads_on(Cause::NotOpened) || step.channels.iter().any(|channel| channel.opened) {
+        return;
+    }
+    let names: Vec<&str> = step.channels.iter().map(|channel| channel.name).collect();
+    let said = written.next_if.as_ref().and_then(|list| list.value.iter().find(|word| word.value == "not opened"));
+    let place = said.map_or(written.name.referenced, |word| word.referenced);
+    if !names.is_empty() {
+        report.error(
+            place,
+            format!("nobody learns whether a message on {} was opened", names.join(", ")),
+            "write what leads on from this step: `next_if: [not delivered, cannot send]`, or `no goal`",
+        );
+    }
+}

@@ -1,0 +1,30 @@
+//! How much a row may hold and how far a duration may reach: what keeps every decision bounded.
+
+use schemas::Millis;
+
+/// Messages of a campaign, alternatives included: one bit each in a row.
+pub const OPTIONS: usize = 60;
+/// Cascades that run for one customer at a time; a further trigger is refused.
+pub const INSTANCES: usize = 16;
+/// Cascades that ended and are remembered, so that late receipts find their send.
+pub const PAST: usize = 8;
+/// Actions remembered, one for each (action, key).
+pub const DONE: usize = 8;
+/// Event ids remembered: the horizon within which a repeat is recognised.
+pub const RECENT: usize = 16;
+/// Contacts, and consents, that a profile may bring: far more than there are channels.
+pub const CONTACTS: usize = 32;
+/// Attributes that a profile may bring, each at most [`FIELD_BYTES`] long.
+pub const ATTRIBUTES: usize = 64;
+/// Addresses remembered as dead.
+pub const DEAD: usize = 8;
+/// Fields of a trigger that an instance keeps.
+pub const FIELDS: usize = 32;
+/// Bytes of one such field; a longer one is left out.
+pub const FIELD_BYTES: usize = 512;
+/// Commands for one alternative: a further one follows only where an earlier one was withdrawn because of a hold.
+pub const ATTEMPTS: i32 = 3;
+/// After `send_before` no worker hands the command over; its answer may take this long to arrive.
+pub const ANSWER_MARGIN: Millis = 5 * 60 * 1000;
+/// The longest duration that a campaign may state.
+pub const LONGEST: Millis = 400 * 24 * 60 * 60 * 1000;

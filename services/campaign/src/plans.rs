@@ -1,0 +1,151 @@
+//! All that decisions depend on besides the customer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemas::{Campaign, CampaignKind, Instance};
+
+use crate::language::{Place, Plan, Problem, Severity, Source, TriggerKind, parse};
+use crate::prices::Prices;
+
+/// Definitions, pauses and the price table, built by applying the records of the topic `campaign` in their order.
+#[derive(Clone, Debug, Default)]
+pub struct Plans {
+    /// By name, so that events meet campaigns in an order that never changes.
+    campaigns: BTreeMap<String, Versions>,
+    prices: Prices,
+    /// Names of the campaigns that an event of a kind can concern.
+    triggered: BTreeMap<TriggerKind, Vec<String>>,
+    /// The actions that are a goal of some campaign: only these are remembered.
+    goals: BTreeSet<String>,
+}
+
+/// A campaign, version by version.
+#[derive(Clone, Debug, Default)]
+struct Versions {
+    plans: BTreeMap<i32, Defined>,
+    paused: bool,
+    stopped: bool,
+}
+
+/// A version and the text that it was made from.
+#[derive(Clone, Debug)]
+struct Defined {
+    plan: Plan,
+    text: String,
+}
+
+impl Plans {
+    /// Applies one record. A record that is refused changes nothing.
+    ///
+    /// # Errors
+    /// What is wrong with it. A definition or price table that was checked before it was published has none.
+    pub fn apply(&mut self, record: &Campaign) -> Result<(), Vec<Problem>> {
+        match record.kind {
+            CampaignKind::Definition => self.define(record),
+            CampaignKind::Prices => {
+                self.prices = Prices::parse("prices", &record.definition)?;
+                Ok(())
+            }
+            CampaignKind::Paused => self.state(record, |versions| versions.paused = true),
+            CampaignKind::Resumed => self.state(record, |versions| (versions.paused, versions.stopped) = (false, false)),
+            CampaignKind::Stopped => self.state(record, |versions| versions.stopped = true),
+            CampaignKind::Unspecified => Err(vec![refused(record, "this kind of record is not known: upgrade first")]),
+        }
+    }
+
+    fn define(&mut self, record: &Campaign) -> Result<(), Vec<Problem>> {
+        let name = format!("{}/{}", record.campaign, record.version);
+        let plan = parse(&name, &record.definition)?;
+        if plan.name != record.campaign || plan.version != record.version {
+            return Err(vec![refused(record, "the definition's name or version is not the record's")]);
+        }
+        let versions = self.campaigns.entry(record.campaign.clone()).or_default();
+        match versions.plans.get(&record.version) {
+            Some(known) if known.text == record.definition => return Ok(()),
+            Some(_) => return Err(vec![refused(record, "this version exists with another text: versions never change")]),
+            None => {}
+        }
+        versions.plans.insert(record.version, Defined { plan, text: record.definition.clone() });
+        versions.stopped = false;
+        self.index();
+        Ok(())
+    }
+
+    fn state(&mut self, record: &Campaign, change: impl FnOnce(&mut Versions)) -> Result<(), Vec<Problem>> {
+        match self.campaigns.get_mut(&record.campaign) {
+            Some(versions) => {
+                change(versions);
+                Ok(())
+            }
+            None => Err(vec![refused(record, "there is no such campaign: apply its definition first")]),
+        }
+    }
+
+    fn index(&mut self) {
+        self.triggered.clear();
+        self.goals.clear();
+        for (name, versions) in &self.campaigns {
+            for defined in versions.plans.values() {
+                self.goals.extend(defined.plan.goal.iter().flat_map(|goal| goal.actions.iter().cloned()));
+            }
+            if let Some(newest) = versions.newest() {
+                self.triggered.entry(newest.trigger.on).or_default().push(name.clone());
+            }
+        }
+    }
+
+    /// The newest version of each campaign that an event of this kind can concern, by name.
+    pub(crate) fn triggered_by(&self, kind: TriggerKind) -> impl Iterator<Item = &Plan> {
+        let names = self.triggered.get(&kind).map(Vec::as_slice).unwrap_or_default();
+        names.iter().filter_map(|name| self.newest(name))
+    }
+
+    /// The version that new instances enter.
+    pub fn newest(&self, campaign: &str) -> Option<&Plan> {
+        self.campaigns.get(campaign)?.newest()
+    }
+
+    /// A version, running or not.
+    pub fn version(&self, campaign: &str, version: i32) -> Option<&Plan> {
+        self.campaigns.get(campaign)?.plans.get(&version).map(|defined| &defined.plan)
+    }
+
+    /// Every campaign's newest version, by name.
+    pub fn all(&self) -> impl Iterator<Item = &Plan> {
+        self.campaigns.values().filter_map(Versions::newest)
+    }
+
+    /// The price table in force.
+    pub fn prices(&self) -> &Prices {
+        &self.prices
+    }
+
+    /// The version that an instance runs on; none where it must end.
+    pub(crate) fn of(&self, instance: &Instance) -> Option<&Plan> {
+        let versions = self.campaigns.get(&instance.campaign)?;
+        let defined = versions.plans.get(&instance.version)?;
+        (!versions.stopped).then_some(&defined.plan)
+    }
+
+    /// Whether a campaign takes new instances.
+    pub(crate) fn takes_new(&self, campaign: &str) -> bool {
+        self.campaigns.get(campaign).is_some_and(|versions| !versions.paused && !versions.stopped)
+    }
+
+    /// Whether an action of this name is anybody's goal.
+    pub(crate) fn is_goal(&self, action: &str) -> bool {
+        self.goals.contains(action)
+    }
+}
+
+impl Versions {
+    fn newest(&self) -> Option<&Plan> {
+        self.plans.last_key_value().map(|(_, defined)| &defined.plan)
+    }
+}
+
+fn refused(record: &Campaign, message: &str) -> Problem {
+    let name = format!("{}/{}", record.campaign, record.version);
+    let source = Source { name: &name, text: &record.definition };
+    source.problem(Severity::Error, Place { line: 1, column: 1, width: 1 }, message.to_owned(), None)
+}

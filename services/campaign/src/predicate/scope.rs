@@ -1,0 +1,117 @@
+//! What an expression is evaluated on: borrowed data, nothing copied.
+
+use std::collections::BTreeMap;
+
+use schemas::{Action, Cart, Customer, Inactivity, Item, Registration, Sent};
+
+use super::vocabulary::Field;
+use super::{Of, Value};
+
+/// The event at hand.
+#[derive(Clone, Copy)]
+pub(crate) enum Event<'a> {
+    Cart(&'a Cart),
+    Registration(&'a Registration),
+    Inactivity(&'a Inactivity),
+    Action(&'a Action),
+    /// What an instance kept of its trigger.
+    Kept(&'a BTreeMap<String, String>),
+}
+
+/// Everything an expression can see.
+#[derive(Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    pub event: Event<'a>,
+    pub customer: &'a Customer,
+    /// The sends of the instance at hand.
+    pub sends: &'a [Sent],
+    pub(super) item: Option<&'a Item>,
+}
+
+impl<'a> Scope<'a> {
+    pub fn of_event(event: Event<'a>, customer: &'a Customer) -> Self {
+        Scope { event, customer, sends: &[], item: None }
+    }
+
+    pub fn of_step(fields: &'a BTreeMap<String, String>, customer: &'a Customer, sends: &'a [Sent]) -> Self {
+        Scope { event: Event::Kept(fields), customer, sends, item: None }
+    }
+
+    pub(super) fn items(&self) -> &'a [Item] {
+        match self.event {
+            Event::Cart(cart) => &cart.items,
+            Event::Action(action) => &action.items,
+            _ => &[],
+        }
+    }
+
+    /// An attribute; none where it is absent.
+    pub(super) fn attribute(&self, of: Of, name: &str) -> Option<&'a str> {
+        let map = match (of, self.event) {
+            (Of::Profile, _) => &self.customer.attributes,
+            (Of::Event, Event::Registration(registration)) => &registration.attributes,
+            (Of::Event, Event::Inactivity(inactivity)) => &inactivity.attributes,
+            (Of::Event, Event::Action(action)) => &action.attributes,
+            (Of::Event, Event::Kept(fields)) => fields,
+            (Of::Event, Event::Cart(_)) => return None,
+        };
+        map.get(name).map(String::as_str)
+    }
+
+    pub(super) fn field(&self, field: Field) -> Option<Value<'a>> {
+        let text = |text: &'a Option<String>| text.as_deref().map(Value::Text);
+        Some(match field {
+            Field::Locale => return text(&self.customer.locale),
+            Field::TimeZone => return text(&self.customer.time_zone),
+            Field::Sku => Value::Text(&self.item?.sku),
+            Field::Category => Value::Text(&self.item?.category),
+            Field::Quantity => Value::Int(self.item?.quantity.into()),
+            Field::PriceMinor => Value::Int(self.item?.price_minor),
+            _ => return self.of_event_field(field),
+        })
+    }
+
+    fn of_event_field(&self, field: Field) -> Option<Value<'a>> {
+        Some(match (self.event, field) {
+            (Event::Cart(cart), Field::OccurredAt) => Value::Int(cart.occurred_at),
+            (Event::Cart(cart), Field::CartId) => Value::Text(&cart.cart_id),
+            (Event::Cart(cart), Field::Version) => Value::Int(cart.version),
+            (Event::Cart(cart), Field::TotalMinor) => Value::Int(cart.total_minor),
+            (Event::Cart(cart), Field::Currency) => Value::Text(&cart.currency),
+            (Event::Cart(cart), Field::Link) => return cart.link.as_deref().map(Value::Text),
+            (Event::Registration(event), Field::OccurredAt) => Value::Int(event.occurred_at),
+            (Event::Registration(event), Field::Source) => Value::Text(&event.source),
+            (Event::Inactivity(event), Field::OccurredAt) => Value::Int(event.occurred_at),
+            (Event::Inactivity(event), Field::Since) => Value::Int(event.since),
+            (Event::Inactivity(event), Field::Days) => Value::Int(event.days.into()),
+            (Event::Action(action), Field::OccurredAt) => Value::Int(action.occurred_at),
+            (Event::Action(action), Field::Action) => Value::Text(&action.action),
+            (Event::Action(action), Field::Key) => return action.key.as_deref().map(Value::Text),
+            (Event::Action(action), Field::AmountMinor) => Value::Int(action.amount_minor),
+            (Event::Action(action), Field::Currency) => Value::Text(&action.currency),
+            (Event::Kept(fields), _) => return kept(fields, field),
+            _ => return None,
+        })
+    }
+}
+
+/// Kept fields are text; numbers are read back.
+fn kept(fields: &BTreeMap<String, String>, field: Field) -> Option<Value<'_>> {
+    let text = |name: &str| fields.get(name).map(|text| Value::Text(text));
+    let number = |name: &str| fields.get(name)?.parse().ok().map(Value::Int);
+    match field {
+        Field::OccurredAt => number("occurred_at"),
+        Field::CartId => text("cart_id"),
+        Field::Version => number("version"),
+        Field::TotalMinor => number("total_minor"),
+        Field::Currency => text("currency"),
+        Field::Link => text("link"),
+        Field::Source => text("source"),
+        Field::Since => number("since"),
+        Field::Days => number("days"),
+        Field::Action => text("action"),
+        Field::Key => text("key"),
+        Field::AmountMinor => number("amount_minor"),
+        _ => None,
+    }
+}
