@@ -31,6 +31,7 @@ mod reason;
 mod journal;
 mod campaign;
 pub mod dead_letter;
+pub mod token;
 mod codec;
 mod record;
 mod projection;
