@@ -12,10 +12,11 @@ use rdkafka::admin::{
 };
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
+use crate::clock::Tick;
 use crate::kafka::Settings;
 use crate::{Error, Verdict};
 
@@ -227,7 +228,7 @@ pub async fn existing(settings: &Settings, topics: &[&str]) -> Result<BTreeMap<S
 ///
 /// # Errors
 /// `Stop` with the brokers' reason. Steps before the failed one stay done: to apply again goes on from there.
-pub async fn apply(settings: &Settings, steps: &[Step]) -> Result<(), Error> {
+pub async fn apply<'a>(settings: &Settings, steps: &'a [Step]) -> Result<(), Error> {
     let client = client(settings)?;
     for step in steps {
         match step {
@@ -263,7 +264,8 @@ pub async fn apply(settings: &Settings, steps: &[Step]) -> Result<(), Error> {
             Step::Refuse(_) | Step::Keep(_) => {}
         }
     }
-    Ok(())
+    let created = |step: &'a Step| if let Step::Create(topic) = step { Some(topic.name.as_str()) } else { None };
+    wait_for(settings, &steps.iter().filter_map(created).collect::<Vec<_>>())
 }
 
 /// What a service checks before it starts: its topics exist, with the number of partitions given (`None`: any).
@@ -283,17 +285,56 @@ pub fn require(settings: &Settings, topics: &[(&str, Option<i32>)]) -> Result<()
     if wrong.is_empty() { Ok(()) } else { Err(Refusal::Topics(wrong)) }
 }
 
-/// Partition counts of those of the topics that exist. Asked through a consumer, which creates none by asking.
-fn counts(settings: &Settings, topics: &[&str]) -> Result<BTreeMap<String, i32>, Error> {
-    let client: BaseConsumer = config(settings)
+/// Partition counts of those of the topics that exist.
+pub(crate) fn counts(settings: &Settings, topics: &[&str]) -> Result<BTreeMap<String, i32>, Error> {
+    counted(settings, &onlooker(settings)?, topics)
+}
+
+/// A client to ask for topics with: a consumer, which creates none by asking.
+fn onlooker(settings: &Settings) -> Result<BaseConsumer<Logged>, Error> {
+    config(settings)
         .set("allow.auto.create.topics", "false")
-        .create()
-        .map_err(|error| Error::stop("configure the Kafka client", error.to_string()))?;
-    let all = client.fetch_metadata(None, ANSWER).map_err(|error| refused("ask for topics", &error))?;
+        .create_with_context(Logged)
+        .map_err(|error| Error::stop("configure the Kafka client", error.to_string()))
+}
+
+fn counted(
+    settings: &Settings,
+    client: &BaseConsumer<Logged>,
+    topics: &[&str],
+) -> Result<BTreeMap<String, i32>, Error> {
+    let all = client.fetch_metadata(None, ANSWER).map_err(|error| match refused("ask for topics", &error) {
+        silent if silent.verdict() == Verdict::Retry => Error::new(
+            Verdict::Retry,
+            "ask for topics",
+            format!(
+                "no broker answers at {}; check the address, and whether TLS or SASL settings are missing",
+                settings.brokers
+            ),
+        ),
+        error => error,
+    })?;
     let wanted = all.topics().iter().filter(|topic| topics.contains(&topic.name()) && topic.error().is_none());
-    Ok(wanted
-        .map(|topic| (topic.name().to_owned(), i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX)))
-        .collect())
+    let count = |partitions: usize| i32::try_from(partitions).unwrap_or(i32::MAX);
+    Ok(wanted.map(|topic| (topic.name().to_owned(), count(topic.partitions().len()))).collect())
+}
+
+/// Brokers hear of a new topic only after its creation was confirmed: who starts a service right then must not be refused.
+fn wait_for(settings: &Settings, topics: &[&str]) -> Result<(), Error> {
+    let client = onlooker(settings)?;
+    let until = Tick::now().after(ANSWER);
+    while counted(settings, &client, topics)?.len() < topics.len() {
+        if until.remaining().is_zero() {
+            return Err(Error::new(
+                Verdict::Retry,
+                "see the new topics",
+                "the brokers do not show all of them yet; verify",
+            ));
+        }
+        // Nothing is subscribed: this only waits, and serves the client meanwhile.
+        drop(client.poll(Duration::from_millis(50)));
+    }
+    Ok(())
 }
 
 const ANSWER: Duration = Duration::from_secs(10);
@@ -330,6 +371,8 @@ pub(crate) fn config(settings: &Settings) -> ClientConfig {
 /// Sends librdkafka's own log where ours goes. It names brokers and topics, never a record's content.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Logged;
+
+impl ConsumerContext for Logged {}
 
 impl ClientContext for Logged {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, words: &str) {

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::admin::{self, Mismatch};
 use crate::clock::{Clock, Tick};
 use crate::kafka::{Change, Fetched, Isolation, Member, Position, Producer, Reader, Record, Settings};
 use crate::{Error, Probe, Verdict};
@@ -128,6 +129,12 @@ const EXPELLED: Duration = Duration::from_secs(300);
 /// How often a call that may succeed at once is repeated, in time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// While the brokers do not tell positions, they are asked again after this time.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// Stands for a partition's first record.
+const FIRST: i64 = -2;
+
 struct Loop<'a> {
     settings: &'a Settings,
     plan: &'a Relay,
@@ -143,6 +150,10 @@ struct Loop<'a> {
     producer: Option<Producer>,
     /// Ours, but not read yet.
     awaiting: Vec<(String, i32)>,
+    /// When to ask for their positions.
+    ask: Tick,
+    /// Of those awaiting: the group's position does not exist in the log.
+    astray: BTreeSet<(usize, i32)>,
     positions: Positions,
     /// Partitions whose position moved since the last commit.
     moved: BTreeSet<(usize, i32)>,
@@ -163,19 +174,21 @@ impl<'a> Loop<'a> {
         probe: &'a Probe,
         handler: &'a mut dyn Handler,
     ) -> Result<Self, Error> {
+        let partitions = partitions_of_outputs(settings, plan)?;
         let mut reader = Reader::new(settings, Isolation::Committed)?;
         for topic in &plan.topics {
-            partitions_of(settings, topic)?;
             reader.topic(topic)?;
         }
         Ok(Loop {
-            partitions: plan.outputs.iter().map(|topic| partitions_of(settings, topic)).collect::<Result<_, _>>()?,
+            partitions,
             member: join(settings, plan)?,
             assigned: false,
             expelled: None,
             reader,
             producer: None,
             awaiting: Vec::new(),
+            ask: Tick::now(),
+            astray: BTreeSet::new(),
             positions: Positions::new(),
             moved: BTreeSet::new(),
             fetched: Vec::new(),
@@ -290,7 +303,7 @@ impl<'a> Loop<'a> {
     /// Starts to read what is ours, from where the group stands. A predecessor may have a transaction open there: then the
     /// brokers do not answer yet, and the next round asks again.
     fn take_over(&mut self) -> Result<(), Error> {
-        if self.awaiting.is_empty() {
+        if self.awaiting.is_empty() || !self.ask.remaining().is_zero() {
             return Ok(());
         }
         // To ask may take long; nothing is left open meanwhile.
@@ -298,6 +311,7 @@ impl<'a> Loop<'a> {
         match self.place() {
             Err(error) if error.verdict() == Verdict::Retry => {
                 tracing::info!("partitions are not taken over yet: {error}");
+                self.ask = Tick::now().after(ASK_AGAIN);
                 Ok(())
             }
             placed => placed,
@@ -315,11 +329,18 @@ impl<'a> Loop<'a> {
         }
         for position in self.member.committed(&self.awaiting)? {
             let topic = self.reader.topic(&position.topic)?;
-            let (low, high) = self.reader.range(topic, position.partition)?;
-            let next = start_of(&position, low, high)?;
-            self.reader.start(topic, position.partition, next)?;
-            self.positions.insert((topic, position.partition), next);
-            self.probe.consumed(&position.topic, position.partition, next);
+            let place = (topic, position.partition);
+            // Asking for a range waits behind the reader's open fetch, so it is asked only where there is a reason.
+            let next = if self.astray.contains(&place) {
+                let (low, high) = self.reader.range(topic, position.partition)?;
+                Some(start_of(&position, low, high)?)
+            } else {
+                position.offset
+            };
+            self.reader.start(topic, position.partition, next.unwrap_or(FIRST))?;
+            self.astray.remove(&place);
+            self.positions.insert(place, next.unwrap_or(0));
+            self.probe.consumed(&position.topic, position.partition, next.unwrap_or(0));
             self.awaiting.retain(|(topic, partition)| (topic, *partition) != (&position.topic, position.partition));
         }
         Ok(())
@@ -360,6 +381,7 @@ impl<'a> Loop<'a> {
                 Fetched::OutOfRange { topic, partition } => {
                     self.reader.stop(topic, partition);
                     if self.positions.contains_key(&(topic, partition)) {
+                        self.astray.insert((topic, partition));
                         self.awaiting.push((self.plan.topics[topic].clone(), partition));
                     }
                 }
@@ -450,8 +472,14 @@ fn join(settings: &Settings, plan: &Relay) -> Result<Member, Error> {
     Member::join(settings, &plan.group, plan.identity.as_deref(), &topics)
 }
 
-fn partitions_of(settings: &Settings, topic: &str) -> Result<i32, Error> {
-    settings.partitions(topic)?.ok_or_else(|| crate::admin::Mismatch::Missing { topic: topic.to_owned() }.into())
+/// Partition counts of the outputs, and proof that every topic exists.
+fn partitions_of_outputs(settings: &Settings, plan: &Relay) -> Result<Vec<i32>, Error> {
+    let names: Vec<&str> = plan.topics.iter().chain(&plan.outputs).map(String::as_str).collect();
+    let counts = admin::counts(settings, &names)?;
+    if let Some(missing) = names.iter().find(|name| !counts.contains_key(**name)) {
+        return Err(Mismatch::Missing { topic: (*missing).to_owned() }.into());
+    }
+    Ok(plan.outputs.iter().map(|output| counts[output]).collect())
 }
 
 /// Where to start: at the group's offset, or at the first record if it has none or that one was deleted meanwhile.
