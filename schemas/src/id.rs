@@ -36,6 +36,11 @@ impl Id {
         Uuid::try_parse(text).ok().map(Id)
     }
 
+    /// The same 128 bits as a number: a key that needs no text.
+    pub fn as_u128(self) -> u128 {
+        self.0.as_u128()
+    }
+
     /// Each part is preceded by its length, so that no two lists of parts give the same name.
     fn derive(parts: &[&str]) -> Self {
         let mut name = Vec::with_capacity(parts.iter().map(|part| part.len() + 4).sum());

@@ -71,7 +71,7 @@ fn a_type_that_stands_in_several_schemas_is_the_same_in_each() {
     for (file, schema, _) in records() {
         definitions(&serde_json::from_str(schema).unwrap(), &mut |name, definition| {
             let definition = flat(definition, true);
-            let (first, other) = seen.entry(name.to_owned()).or_insert((file, definition.clone()));
+            let (first, other) = seen.entry(name.to_owned()).or_insert_with(|| (file, definition.clone()));
             // Order of keys counts for nothing in JSON, so the comparison is by value.
             assert_eq!(*other, definition, "{name} is not the same in {first}.avsc and {file}.avsc");
         });

@@ -1,4 +1,4 @@
-//! Whatever lies on a topic, decoding ends, and says why.
+//! Whatever lies on a topic, decoding ends, and says why; what we wrote, it reads.
 
 mod samples;
 
@@ -46,7 +46,40 @@ fn released() -> Vec<Vec<u8>> {
     all.0
 }
 
+/// Anything that a decision may be; sizes and signs are what encodings get wrong.
+fn journal() -> impl Strategy<Value = Journal> {
+    let texts = proptest::collection::vec(".{0,40}", 6);
+    let evidence = proptest::collection::btree_map(".{0,9}", ".{0,9}", 0..80);
+    let numbers = any::<(i64, i32, Option<i64>, Option<i64>, i32, Option<i64>, i64)>();
+    (texts, evidence, numbers, proptest::sample::select(Reason::ALL)).prop_map(|(texts, evidence, numbers, reason)| {
+        let [customer_id, campaign, instance, step, channel, send_id] = <[String; 6]>::try_from(texts).unwrap();
+        let (at, partition, offset, due, version, next_at, amount_minor) = numbers;
+        Journal {
+            customer_id,
+            at,
+            partition,
+            offset,
+            due,
+            campaign,
+            version,
+            instance,
+            step,
+            channel,
+            send_id,
+            reason,
+            next_at,
+            amount_minor,
+            evidence,
+        }
+    })
+}
+
 proptest! {
+    #[test]
+    fn whatever_is_written_is_read(journal in journal()) {
+        prop_assert_eq!(decode(&encode(&journal)), Ok(journal));
+    }
+
     #[test]
     fn arbitrary_bytes_are_survived(datum in proptest::collection::vec(any::<u8>(), 0..300)) {
         survive_as_each(&datum);
