@@ -25,6 +25,7 @@ missing_packages() {
     # Maven is needed only to fetch the broker.
     broker_is_there || has mvn || echo maven
     has promtool || echo prometheus
+    has pgrep || echo procps
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
     if has pkg-config; then
         pkg-config --exists openssl || echo libssl-dev
@@ -73,8 +74,10 @@ fetch_broker() {
     local scratch
     scratch=$(mktemp -d "$CASCADE_CACHE/kafka.XXXXXX")
     cp "$here/kafka/pom.xml" "$scratch/"
-    mvn -q -B -Dstyle.color=never -f "$scratch/pom.xml" -Dkafka.version="$KAFKA_VERSION" org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
-        -DincludeScope=runtime -DoutputDirectory="$scratch/libs" || {
+    # Maven writes colour codes even where it writes nothing else.
+    mvn -q -B -f "$scratch/pom.xml" -Dkafka.version="$KAFKA_VERSION" \
+        org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
+        -DincludeScope=runtime -DoutputDirectory="$scratch/libs" 2>&1 | sed $'s/\e\\[[0-9;]*m//g' >&2 || {
         rm -rf "$scratch"
         fail "Maven could not fetch Kafka. Its message is above; is Maven Central (or your mirror of it) reachable?"
     }

@@ -1,8 +1,10 @@
 {{/* The services' configuration file. Keys stay flat and values quoted: Helm reads every number as a float, TOML would show it. */}}
 {{- define "cascade.toml" -}}
+{{- $keys := list }}
+{{- range .Values.tracker.keys }}{{ $keys = append $keys (printf "%d:/etc/cascade/keys/%d" (int .id) (int .id)) }}{{ end }}
 {{- $settings := dict
   "brokers" .Values.kafka.brokers
-  "channels" (include "cascade.channels" .)
+  "channels" (keys .Values.channels | sortAlpha | join ",")
   "topics.prefix" .Values.topics.prefix
   "topics.partitions" .Values.topics.partitions
   "topics.replication" .Values.topics.replication
@@ -12,25 +14,26 @@
   "log.format" "json"
   "tracker.listen" "0.0.0.0:8080"
   "tracker.url" .Values.tracker.url
+  "tracker.keys" (join "," $keys)
   "templates.dir" "/templates"
 -}}
 {{- range $key, $value := .Values.settings }}
-{{- if hasKey $settings $key }}
+{{- if or (hasKey $settings $key) (hasPrefix "channel." $key) }}
 {{- fail (printf "settings: %s is set by this chart; use the value made for it" $key) }}
 {{- end }}
+{{- $_ := set $settings $key $value }}
 {{- end }}
-{{- range $key, $value := merge (dict) .Values.settings $settings }}
+{{- range $name, $channel := .Values.channels }}
+{{- if and $channel.enabled (not $channel.settings) }}
+{{- fail (printf "channels: %s is enabled and has no settings, so nobody knows its provider" $name) }}
+{{- end }}
+{{- range $key, $value := $channel.settings }}
+{{- $_ := set $settings (printf "channel.%s.%s" $name $key) $value }}
+{{- end }}
+{{- end }}
+{{- range $key, $value := $settings }}
 {{ $key | quote }} = {{ ternary (int64 $value | toString) (toString $value) (kindIs "float64" $value) | quote }}
 {{- end }}
-{{- end }}
-
-{{/* Names of the enabled channels, comma separated. */}}
-{{- define "cascade.channels" -}}
-{{- $names := list }}
-{{- range $name, $channel := .Values.channels }}
-{{- if $channel.enabled }}{{ $names = append $names $name }}{{ end }}
-{{- end }}
-{{- join "," $names }}
 {{- end }}
 
 {{/* Environment of every container. The pod's name is the stable identity in its group. */}}

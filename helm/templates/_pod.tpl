@@ -55,7 +55,8 @@ readinessProbe:
 
 {{/*
 The pod template of a service.
-Takes (dict "root" $ "component" NAME "args" LIST "resources" MAP), and perhaps "ports", "mounts" (lists) and "grace" (seconds).
+Takes (dict "root" $ "component" NAME "args" LIST "resources" MAP), and perhaps "ports", "mounts", "secrets" (lists), "keys" (true,
+for who signs or believes links) and "grace" (seconds).
 */}}
 {{- define "cascade.pod" -}}
 metadata:
@@ -106,12 +107,12 @@ spec:
       securityContext:
         {{- include "cascade.containerSecurity" . | nindent 8 }}
       volumeMounts:
-        {{- include "cascade.mounts" .root | nindent 8 }}
+        {{- include "cascade.mounts" . | nindent 8 }}
         {{- with .mounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
   volumes:
-    {{- include "cascade.volumes" (dict "root" .root "config" (include "cascade.fullname" .root)) | nindent 4 }}
+    {{- include "cascade.volumes" . | nindent 4 }}
   {{- with .root.Values.nodeSelector }}
   nodeSelector:
     {{- toYaml . | nindent 4 }}
@@ -125,29 +126,42 @@ spec:
 {{- define "cascade.mounts" -}}
 - {name: config, mountPath: /etc/cascade/cascade.toml, subPath: cascade.toml, readOnly: true}
 - {name: tmp, mountPath: /tmp}
-{{- if .Values.secrets }}
+{{- if or .root.Values.secrets .secrets }}
 - {name: secrets, mountPath: /etc/cascade/secrets, readOnly: true}
 {{- end }}
-{{- if .Values.templates.configMap }}
+{{- if .keys }}
+- {name: keys, mountPath: /etc/cascade/keys, readOnly: true}
+{{- end }}
+{{- if .root.Values.templates.configMap }}
 - {name: templates, mountPath: /templates, readOnly: true}
 {{- end }}
 {{- end }}
 
-{{/* Takes (dict "root" $ "config" NAME OF THE CONFIG MAP). */}}
+{{/* Takes what cascade.pod takes, and perhaps "config", the name of another ConfigMap than the release's. */}}
 {{- define "cascade.volumes" -}}
 - name: config
-  configMap: {name: {{ .config }}}
+  configMap: {name: {{ .config | default (include "cascade.fullname" .root) }}}
 - name: tmp
   emptyDir: {}
-{{- with .root.Values.secrets }}
+{{- if or .root.Values.secrets .secrets }}
 - name: secrets
   projected:
     defaultMode: 0440
     sources:
-      {{- range . }}
-      - secret:
-          name: {{ .secret }}
-          items: [{key: {{ .key }}, path: {{ .setting }}}]
+      {{- range .root.Values.secrets }}
+      - {secret: {name: {{ .secret }}, items: [{key: {{ .key }}, path: {{ .setting }}}]}}
+      {{- end }}
+      {{- range .secrets }}
+      - {secret: {name: {{ .secret }}, items: [{key: {{ .key }}, path: {{ .name }}}]}}
+      {{- end }}
+{{- end }}
+{{- if .keys }}
+- name: keys
+  projected:
+    defaultMode: 0440
+    sources:
+      {{- range .root.Values.tracker.keys }}
+      - {secret: {name: {{ .secret }}, items: [{key: {{ .key }}, path: {{ .id | quote }}}]}}
       {{- end }}
 {{- end }}
 {{- with .root.Values.templates.configMap }}

@@ -1,8 +1,10 @@
 """The Helm chart: lints, renders for several installations, is valid for Kubernetes and keeps to its own promises."""
 
 import sys
+import tomllib
 from pathlib import Path
 
+import catalogue
 import helm_python as helm
 import kubernetes_validate as kubernetes
 import yaml
@@ -14,20 +16,33 @@ INSTALLATIONS = {
     "defaults": {},
     "everything on": {
         "image": {"digest": "sha256:" + "0" * 64, "pullSecrets": [{"name": "registry"}]},
-        "channels": {name: {"enabled": True, "replicas": 2} for name in ["push", "email", "telegram", "viber", "whatsapp", "sms"]},
+        "channels": {
+            "email": {
+                "enabled": True,
+                "settings": {"transport.kind": "email", "transport.host": "mail", "transport.port": 2525, "transport.from": "a@shop.example"},
+            },
+            "sms": {
+                "enabled": True,
+                "replicas": 2,
+                "settings": {
+                    "transport.kind": "http",
+                    "transport.url": "https://sms.example.com/send",
+                    "transport.bearer.file": "/etc/cascade/secrets/token",
+                },
+                "secrets": [{"name": "token", "secret": "sms-provider", "key": "token"}],
+            },
+        },
         "topics": {"prefix": "shop.", "partitions": 64},
         "settings": {"kafka.security.protocol": "SASL_SSL", "kafka.queue.buffering.max.kbytes": 1000000, "kafka.enable.x": True},
-        "secrets": [{"setting": "tracker.secret", "secret": "tracker", "key": "signing-key"}],
+        "secrets": [{"setting": "kafka.sasl.password", "secret": "kafka-user", "key": "password"}],
+        "tracker": {"keys": [{"id": id, "secret": "links", "key": f"key-{id}"} for id in (7, 6)]},
         "templates": {"configMap": "messages"},
         "operator": {"replicas": 3, "shards": 4, "storage": {"className": "fast"}},
         "podAnnotations": {"team": "crm"},
         "nodeSelector": {"disk": "ssd"},
         "tolerations": [{"key": "crm", "operator": "Exists"}],
     },
-    "no channel, topics made elsewhere": {
-        "channels": {name: {"enabled": False} for name in ["push", "email", "sms"]},
-        "topics": {"apply": False},
-    },
+    "topics made elsewhere": {"topics": {"apply": False}},
 }
 
 # Values that must be refused, and a word of the reason.
@@ -36,6 +51,8 @@ REFUSED = {
     "brokers without a port": ({"kafka": {"brokers": "kafka"}}, "brokers"),
     "half a digest": ({"image": {"digest": "sha256:12"}}, "digest"),
     "a channel that is no DNS label": ({"channels": {"SMS": {"enabled": True}}}, "SMS"),
+    "a worker without a provider": ({"channels": {"sms": {"enabled": True}}}, "sms is enabled and has no settings"),
+    "links without a key": ({"tracker": {"keys": []}}, "keys"),
     "negative replicas": ({"intake": {"replicas": -1}}, "replicas"),
     "more replicas than partitions": ({"operator": {"replicas": 9}}, "9 replicas share 8 partitions"),
     "a setting that has a value of its own": ({"settings": {"brokers": "a:1"}}, "brokers"),
@@ -87,6 +104,10 @@ def check_service(where, manifest):
 
 
 def check_whole(where, manifests):
+    for manifest in manifests:
+        if manifest["kind"] == "ConfigMap":
+            for key in tomllib.loads(manifest["data"]["cascade.toml"]):
+                expect(catalogue.knows(key), f"{where}: cascade has no setting {key}")
     names = [(manifest["kind"], manifest["metadata"]["name"]) for manifest in manifests]
     expect(len(names) == len(set(names)), f"{where}: two manifests share a name")
     roles = {one["spec"]["template"]["spec"]["containers"][0]["args"][0] for one in manifests if one["kind"] in ("StatefulSet", "Deployment")}
@@ -119,9 +140,34 @@ def check_installation(name, values, chart):
 def check_settings(manifests):
     """Numbers and truths must reach the file as a human wrote them, not as Helm's floats."""
     text = next(one["data"]["cascade.toml"] for one in manifests if one["kind"] == "ConfigMap")
-    for line in ['"topics.partitions" = "64"', '"kafka.queue.buffering.max.kbytes" = "1000000"', '"kafka.enable.x" = "true"']:
+    for line in [
+        '"topics.partitions" = "64"',
+        '"kafka.queue.buffering.max.kbytes" = "1000000"',
+        '"kafka.enable.x" = "true"',
+        '"channels" = "email,push,sms,telegram,viber,whatsapp"',
+        '"channel.email.transport.port" = "2525"',
+        '"tracker.keys" = "7:/etc/cascade/keys/7,6:/etc/cascade/keys/6"',
+    ]:
         expect(line in text.splitlines(), f"settings: {line} is not in\n{text}")
-    expect('"channels" = "email,push,sms,telegram,viber,whatsapp"' in text, f"settings: channels are wrong in\n{text}")
+
+
+def check_secrets(manifests):
+    """Each pod gets the secrets it needs and no others."""
+    mounted = {}
+    for manifest in manifests:
+        if manifest["kind"] in ("StatefulSet", "Deployment", "Job"):
+            volumes = pod_of(manifest)["volumes"]
+            sources = [source for volume in volumes for source in volume.get("projected", {}).get("sources", [])]
+            mounted[manifest["metadata"]["name"]] = {source["secret"]["name"] for source in sources}
+    wanted = {
+        "shop-cascade-intake": {"kafka-user"},
+        "shop-cascade-operator": {"kafka-user"},
+        "shop-cascade-topics": {"kafka-user"},
+        "shop-cascade-channel-email": {"kafka-user", "links"},
+        "shop-cascade-channel-sms": {"kafka-user", "links", "sms-provider"},
+        "shop-cascade-tracker": {"kafka-user", "links"},
+    }
+    expect(mounted == wanted, f"secrets: mounted are {mounted}")
 
 
 def check_refusals(chart):
@@ -144,6 +190,7 @@ def main():
         manifests = check_installation(name, values, chart)
         if name == "everything on":
             check_settings(manifests)
+            check_secrets(manifests)
     check_refusals(chart)
     print("\n".join(findings))
     return 1 if findings else 0
