@@ -1,6 +1,7 @@
 //! How a run ends when it cannot do what was asked: one sentence that says what to do, and a distinct exit code.
 
 use std::fmt;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// What went wrong, as a shell script or a supervisor sees it. The numbers follow `sysexits.h` where it has one that fits.
@@ -61,8 +62,10 @@ impl Failure {
         Self::new(Exit::Unexpected, error.to_string())
     }
 
-    /// The exit code for `main` to return.
-    pub fn code(&self) -> ExitCode {
+    /// Says it on stderr and gives back the exit code for `main` to return.
+    pub fn tell(&self) -> ExitCode {
+        // Nobody is left to tell if stderr is closed: the code says it too.
+        let _ = writeln!(std::io::stderr(), "cascade: {}", self.sentence);
         ExitCode::from(self.exit as u8)
     }
 }

@@ -1,1 +1,79 @@
-fn main() {}
+//! The one binary: every service, and the tools around them.
+//!
+//! *What it is.* The command line, the configuration (parsed once, then trusted), the ops endpoint beside each service, and
+//! the small tools that look at topics: campaigns, journal, dead letters.
+//!
+//! *What it is not.* It decides nothing and moves no records: the services' own crates do.
+
+mod cli;
+mod config;
+mod logs;
+mod ops;
+mod services;
+mod state;
+mod topics;
+mod campaigns;
+mod journal;
+mod dead_letters;
+mod reading;
+mod times;
+mod failure;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use schemas::CampaignKind;
+
+use cli::{Campaign, Command, Config, Dlq, Named, Prices, Topics};
+use config::{Common, Flags, Process};
+use failure::Failure;
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> ExitCode {
+    match cli::parse().and_then(|command| run(command).map_err(Some)) {
+        Ok(text) => {
+            // Whoever closed the pipe has seen enough.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(None) => ExitCode::SUCCESS,
+        Err(Some(failure)) => failure.tell(),
+    }
+}
+
+/// What is to be printed at the end.
+fn run(command: Command) -> Result<String, Failure> {
+    match command {
+        Command::Intake(flags) => services::intake(&flags),
+        Command::Operator(flags) => services::operator(&flags),
+        Command::Channel { name, flags } => services::channel(&name, &flags),
+        Command::Topics(Topics::Plan(flags)) => topics::plan(&common(&flags)?),
+        Command::Topics(Topics::Apply(flags)) => topics::apply(&common(&flags)?),
+        Command::Topics(Topics::Verify(flags)) => topics::verify(&common(&flags)?),
+        Command::Check { paths } => campaigns::check(&paths),
+        Command::Campaign(Campaign::Apply { paths, flags }) => campaigns::apply(&common(&flags)?, &paths),
+        Command::Campaign(Campaign::Pause(named)) => tell(&named, CampaignKind::Paused),
+        Command::Campaign(Campaign::Resume(named)) => tell(&named, CampaignKind::Resumed),
+        Command::Campaign(Campaign::Stop(named)) => tell(&named, CampaignKind::Stopped),
+        Command::Campaign(Campaign::List(flags)) => campaigns::list(&common(&flags)?),
+        Command::Prices(Prices::Apply { paths, flags }) => campaigns::apply_prices(&common(&flags)?, &paths),
+        Command::Journal { args, flags } => journal::run(&common(&flags)?, &args),
+        Command::Dlq(Dlq::List { args, flags }) => dead_letters::list(&common(&flags)?, &args),
+        Command::Dlq(Dlq::Release { args, flags }) => dead_letters::release(&common(&flags)?, &args),
+        Command::Health(args) => ops::health::run(&args),
+        Command::Config(Config::Explain(flags)) => Ok(config::explain(&flags, &Process)),
+    }
+}
+
+fn tell(named: &Named, kind: CampaignKind) -> Result<String, Failure> {
+    campaigns::tell(&common(&named.flags)?, &named.name, kind)
+}
+
+/// The configuration of a tool. Its logs are warnings, so that what it prints stands out.
+fn common(flags: &Flags) -> Result<Common, Failure> {
+    let common = config::read(flags, &Process, Common::read)?;
+    logs::start(&common.logs);
+    Ok(common)
+}

@@ -1,0 +1,119 @@
+//! Campaign definitions and price tables as files.
+
+use std::path::{Path, PathBuf};
+
+use campaign::{Plan, Prices, Problem};
+use schemas::{Campaign, CampaignKind, Millis};
+
+use crate::failure::{Exit, Failure};
+
+/// A file that was understood.
+pub struct Document {
+    /// As it was named.
+    pub path: String,
+    /// What it is.
+    pub kind: Kind,
+    /// The text, as it is published.
+    pub text: String,
+    /// What the linter says, each with a line break behind it.
+    pub warnings: String,
+}
+
+/// What a file is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A version of a campaign.
+    Definition {
+        /// The campaign's name.
+        campaign: String,
+        /// Its version.
+        version: i32,
+    },
+    /// The price table of all channels.
+    Prices,
+}
+
+impl Document {
+    /// What it is, in words.
+    pub fn title(&self) -> String {
+        match &self.kind {
+            Kind::Definition { campaign, version } => format!("campaign {campaign} version {version}"),
+            Kind::Prices => "price table".to_owned(),
+        }
+    }
+
+    /// As it is published.
+    pub fn into_record(self, applied_at: Millis) -> Campaign {
+        let (campaign, version, kind) = match self.kind {
+            Kind::Definition { campaign, version } => (campaign, version, CampaignKind::Definition),
+            Kind::Prices => (String::new(), 0, CampaignKind::Prices),
+        };
+        Campaign { campaign, version, kind, definition: self.text, applied_at }
+    }
+}
+
+/// Reads files, and of directories all `.yaml` and `.yml` files in them.
+///
+/// # Errors
+/// `Input` if one cannot be read, `Campaign` with all problems of all files.
+pub fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Failure> {
+    let mut documents = Vec::new();
+    let mut problems = Vec::new();
+    for path in files(paths)? {
+        let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
+        match understand(&path.display().to_string(), text) {
+            Ok(document) => documents.push(document),
+            Err(found) => problems.extend(found),
+        }
+    }
+    match problems.len() {
+        0 => Ok(documents),
+        count => {
+            let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            let end = format!("{count} {}: correct the definition and try again", if count == 1 { "problem" } else { "problems" });
+            Err(Failure::new(Exit::Campaign, format!("{}\n\n{end}", shown.join("\n\n"))))
+        }
+    }
+}
+
+/// Makes a document of a text.
+pub fn understand(path: &str, text: String) -> Result<Document, Vec<Problem>> {
+    let (kind, warnings) = if is_price_table(&text) {
+        Prices::parse(path, &text)?;
+        (Kind::Prices, String::new())
+    } else {
+        let Plan { name, version, warnings, .. } = campaign::parse(path, &text)?;
+        let shown = warnings.iter().map(|warning| format!("{warning}\n\n")).collect();
+        (Kind::Definition { campaign: name, version }, shown)
+    };
+    Ok(Document { path: path.to_owned(), kind, text, warnings })
+}
+
+/// A price table lists `prices` at its top level, which no campaign does.
+fn is_price_table(text: &str) -> bool {
+    text.lines().any(|line| line.starts_with("prices:"))
+}
+
+fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let entries = std::fs::read_dir(path).map_err(|error| unreadable(path, &error))?;
+        let is_yaml = |path: &PathBuf| path.extension().is_some_and(|end| end == "yaml" || end == "yml");
+        let mut found: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_yaml).collect();
+        if found.is_empty() {
+            let sentence = format!("{} holds no .yaml files: name the directory with the campaigns", path.display());
+            return Err(Failure::new(Exit::Input, sentence));
+        }
+        found.sort();
+        files.append(&mut found);
+    }
+    Ok(files)
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Input, format!("{} cannot be read ({error}): check the path", path.display()))
+}

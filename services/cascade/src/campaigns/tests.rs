@@ -1,0 +1,97 @@
+//! What is news, what is refused, and what the state of a campaign is; on records instead of a topic.
+
+use super::documents::understand;
+use super::*;
+
+const NOW: Millis = 1_772_452_800_000;
+
+fn definition(version: i32, template: &str) -> String {
+    format!(
+        "campaign: order-ready\nversion: {version}\ntrigger:\n  on: action\n  action: order_ready\n\
+         steps:\n  - name: tell\n    channel: push\n    template: {template}\n"
+    )
+}
+
+fn document(version: i32, template: &str) -> Document {
+    understand("order-ready.yaml", definition(version, template)).unwrap()
+}
+
+fn prices(minor: i64) -> Document {
+    let text = format!("currency: USD\nprices:\n  - channel: sms\n    minor: {minor}\n");
+    understand("prices.yaml", text).unwrap()
+}
+
+fn book(documents: Vec<Document>) -> Book {
+    Book::of(documents.into_iter().map(|document| document.into_record(NOW)).collect())
+}
+
+fn state(campaign: &str, kind: CampaignKind) -> Campaign {
+    Campaign { campaign: campaign.to_owned(), kind, ..Campaign::default() }
+}
+
+#[test]
+fn a_new_version_is_published_and_the_same_text_again_is_not() {
+    let mut book = book(vec![document(1, "first")]);
+    let (records, lines) = news(&mut book, vec![document(1, "first"), document(2, "second")], NOW).unwrap();
+    assert_eq!(lines, ["campaign order-ready version 1: unchanged\n", "campaign order-ready version 2: applied\n"]);
+    assert_eq!(records.len(), 1);
+    assert_eq!((records[0].version, records[0].applied_at), (2, NOW));
+    assert_eq!(records[0].definition, definition(2, "second"));
+}
+
+#[test]
+fn a_version_with_another_text_is_refused_and_nothing_is_applied() {
+    let mut book = book(vec![document(3, "first")]);
+    let failure = news(&mut book, vec![prices(4), document(3, "second")], NOW).unwrap_err();
+    assert_eq!(failure.exit, Exit::Campaign);
+    assert!(failure.sentence.contains("make it version 4"), "{failure}");
+    assert!(failure.sentence.contains("nothing was applied"), "{failure}");
+}
+
+#[test]
+fn a_version_below_the_one_in_force_is_refused() {
+    let mut book = book(vec![document(3, "first")]);
+    let failure = news(&mut book, vec![document(2, "second")], NOW).unwrap_err();
+    assert!(failure.sentence.contains("version 2 of order-ready is older than version 3"), "{failure}");
+}
+
+#[test]
+fn two_files_with_one_version_of_a_campaign_contradict_each_other() {
+    assert!(news(&mut book(Vec::new()), vec![document(1, "first"), document(1, "second")], NOW).is_err());
+}
+
+#[test]
+fn a_price_table_is_news_only_if_it_says_something_else() {
+    let mut book = book(vec![prices(4)]);
+    let (records, _) = news(&mut book, vec![prices(4)], NOW).unwrap();
+    assert!(records.is_empty());
+    let (records, _) = news(&mut book, vec![prices(5)], NOW).unwrap();
+    assert_eq!((records[0].kind, records[0].campaign.as_str()), (CampaignKind::Prices, ""));
+}
+
+#[test]
+fn problems_of_all_files_are_told_with_their_places() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a.yaml"), definition(1, "first").replace("push", "pusch")).unwrap();
+    std::fs::write(dir.path().join("b.yaml"), definition(1, "first").replace("trigger", "tirgger")).unwrap();
+    let failure = check(&[dir.path().to_owned()]).unwrap_err();
+    assert_eq!(failure.exit, Exit::Campaign);
+    for place in ["a.yaml:8:", "b.yaml:3:", "2 problems"] {
+        assert!(failure.sentence.contains(place), "{place} is missing in\n{failure}");
+    }
+}
+
+#[test]
+fn a_missing_file_has_an_exit_code_of_its_own() {
+    let failure = check(&[PathBuf::from("no-such.yaml")]).unwrap_err();
+    assert_eq!(failure.exit, Exit::Input);
+}
+
+#[test]
+fn a_new_version_starts_a_stopped_campaign_again_and_leaves_a_paused_one_paused() {
+    let defined = document(1, "first").into_record(NOW);
+    let again = document(2, "second").into_record(NOW);
+    let state_after = |kind| book::state_of(&[defined.clone(), state("order-ready", kind), again.clone()], "order-ready");
+    assert_eq!(state_after(CampaignKind::Stopped), None);
+    assert_eq!(state_after(CampaignKind::Paused), Some(CampaignKind::Paused));
+}

@@ -1,0 +1,192 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Flags;
+use crate::failure::{Exit, Failure};
+use crate::{dead_letters, journal, ops};
+
+/// Kafka-native cascade messaging: the cheapest channel speaks first, dearer ones only where it failed.
+#[derive(Debug, Parser)]
+#[command(name = "cascade", version, after_help = exit_codes(), max_term_width = 120)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Services, then the tools in the order in which one needs them.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run intake: source topics to `input`
+    Intake(Flags),
+    /// Run the operator: decides, keeps the state
+    Operator(Flags),
+    /// Run a channel's worker: hands messages over to the provider
+    Channel {
+        /// Name of the channel, one of the setting `channels`
+        name: String,
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Create, compare and configure topics
+    #[command(subcommand)]
+    Topics(Topics),
+    /// Check campaign files and price tables, without Kafka
+    Check {
+        /// Files, or directories of .yaml files
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Apply, pause, resume, stop and list campaigns
+    #[command(subcommand)]
+    Campaign(Campaign),
+    /// Apply price tables
+    #[command(subcommand)]
+    Prices(Prices),
+    /// Tell a customer's story
+    Journal {
+        #[command(flatten)]
+        args: journal::Args,
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Look at dead letters, release customers who are held
+    #[command(subcommand)]
+    Dlq(Dlq),
+    /// Ask a running service whether it is healthy (exit code 0) or not (1)
+    Health(ops::health::Args),
+    /// Explain the configuration
+    #[command(subcommand)]
+    Config(Config),
+}
+
+/// What can be done with topics.
+#[derive(Debug, Subcommand)]
+pub enum Topics {
+    /// Show what `apply` would do
+    Plan(Flags),
+    /// Create what is missing, configure what differs
+    Apply(Flags),
+    /// Compare; exit code 66 or 67 if something is not as it should be
+    Verify(Flags),
+}
+
+/// What can be done with campaigns.
+#[derive(Debug, Subcommand)]
+pub enum Campaign {
+    /// Check files and publish what is new in them, all or nothing
+    Apply {
+        /// Campaigns or price tables: files, or directories of .yaml files
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Take no new customers; running cascades go on
+    Pause(Named),
+    /// Take new customers again
+    Resume(Named),
+    /// Take no new customers and end running cascades
+    Stop(Named),
+    /// Show all campaigns
+    List(Flags),
+}
+
+/// A campaign by its name.
+#[derive(Debug, clap::Args)]
+pub struct Named {
+    /// Name of the campaign
+    pub name: String,
+    /// Settings.
+    #[command(flatten)]
+    pub flags: Flags,
+}
+
+/// What can be done with price tables.
+#[derive(Debug, Subcommand)]
+pub enum Prices {
+    /// Check a price table and publish it
+    Apply {
+        /// File with `currency` and `prices`
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        #[command(flatten)]
+        flags: Flags,
+    },
+}
+
+/// What can be done with dead letters.
+#[derive(Debug, Subcommand)]
+pub enum Dlq {
+    /// Show dead letters: whence, why, never what is in them
+    List {
+        #[command(flatten)]
+        args: dead_letters::ListArgs,
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Release a customer who is held because of a dead letter
+    Release {
+        #[command(flatten)]
+        args: dead_letters::ReleaseArgs,
+        #[command(flatten)]
+        flags: Flags,
+    },
+}
+
+/// What can be asked about the configuration.
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Show each setting, its value and where it comes from; secrets are hidden
+    Explain(Flags),
+}
+
+/// Reads the command line. Help and version are printed at once.
+///
+/// # Errors
+/// None for help and version, else `Usage` with clap's words.
+pub fn parse() -> Result<Command, Option<Failure>> {
+    Cli::try_parse().map(|cli| cli.command).map_err(|error| match error.use_stderr() {
+        true => Some(Failure::new(Exit::Usage, error.render().to_string().trim_start_matches("error: ").trim_end())),
+        false => {
+            // Nobody is left to tell if stdout is closed.
+            let _ = error.print();
+            None
+        }
+    })
+}
+
+fn exit_codes() -> String {
+    let lines = Exit::ALL.iter().map(|(exit, meaning)| format!("\n  {:<3} {meaning}", *exit as u8));
+    let settings = "Settings come from flags, then the environment, then the file of --config, then defaults: `cascade config explain`.";
+    format!("{settings}\n\nExit codes:\n  0   ok{}", lines.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn no_two_flags_of_a_command_are_alike() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_documents_every_exit_code() {
+        let help = Cli::command().render_long_help().to_string();
+        for (exit, meaning) in Exit::ALL {
+            assert!(help.contains(&format!("{} ", exit as u8)) && help.contains(meaning), "{help}");
+        }
+    }
+
+    #[test]
+    fn a_flag_is_named_like_its_setting() {
+        let cli = Cli::try_parse_from(["cascade", "operator", "--state-dir", "/data", "--set", "kafka.client.rack=a"]);
+        assert!(matches!(cli.unwrap().command, Command::Operator(_)));
+        assert!(Cli::try_parse_from(["cascade", "operator", "--no-such-setting", "1"]).is_err());
+    }
+}

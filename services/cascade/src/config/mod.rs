@@ -1,0 +1,148 @@
+//! Configuration: parsed once from what is handed in, then trusted.
+//!
+//! Flag > environment > file > default, for every setting of the [`catalogue`]. All problems are reported at once, one
+//! sentence each, before anything connects anywhere.
+
+pub mod catalogue;
+mod surroundings;
+mod layers;
+mod flags;
+mod reader;
+mod channel;
+mod explain;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use schemas::Topics;
+use stream::clock::Clock;
+use tracing_subscriber::filter::Targets;
+
+pub use channel::channel;
+pub use explain::explain;
+pub use flags::Flags;
+pub use reader::Reader;
+pub use surroundings::{Process, Surroundings};
+
+use crate::failure::{Exit, Failure};
+use crate::{logs, ops};
+use catalogue::KAFKA;
+
+/// What every command needs.
+#[derive(Clone, Debug)]
+pub struct Common {
+    /// How to reach Kafka.
+    pub kafka: stream::kafka::Settings,
+    /// Names of the topics.
+    pub topics: Topics,
+    /// Names of the channels.
+    pub channels: Vec<String>,
+    /// Partitions of the topics that share them.
+    pub partitions: i32,
+    /// Copies of each partition, for topics that are created.
+    pub replication: i32,
+    /// Logs.
+    pub logs: logs::Settings,
+    /// Who tells business time.
+    pub time: Time,
+}
+
+/// Who tells business time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Time {
+    /// The system.
+    System,
+    /// Another process, through this file.
+    Driven(PathBuf),
+}
+
+impl Time {
+    /// The clock.
+    ///
+    /// # Errors
+    /// `Input` if the driver's file cannot be read.
+    pub fn clock(&self) -> Result<Clock, Failure> {
+        match self {
+            Time::System => Ok(Clock::system()),
+            Time::Driven(path) => Clock::driven(path).map_err(|error| Failure::new(Exit::Input, error.to_string())),
+        }
+    }
+}
+
+/// Reads a whole configuration with `read`.
+///
+/// # Errors
+/// `Usage`, with all problems, one on each line.
+pub fn read<T>(flags: &Flags, surroundings: &dyn Surroundings, read: impl FnOnce(&mut Reader<'_>) -> T) -> Result<T, Failure> {
+    let mut reader = Reader::new(flags.layers(surroundings));
+    let value = read(&mut reader);
+    reader.finish(value).map_err(|problems| Failure::new(Exit::Usage, problems.join("\n")))
+}
+
+impl Common {
+    /// What every command needs.
+    pub fn read(reader: &mut Reader<'_>) -> Self {
+        let channels = reader.names("channels");
+        let prefix = reader.text("topics.prefix");
+        let topics = Topics::new(&prefix);
+        if let Err(problem) = topics.check(&channels) {
+            reader.problem(problem.to_string());
+        }
+        for stray in reader.sectioned().iter().filter(|name| !channels.contains(name)) {
+            reader.problem(format!("[channel.{stray}] is the section of no channel: add {stray} to the setting `channels`"));
+        }
+        Common {
+            kafka: kafka(reader),
+            topics,
+            channels,
+            partitions: reader.number("topics.partitions", 1..=4096),
+            replication: reader.number("topics.replication", 1..=9),
+            logs: logging(reader),
+            time: time(reader),
+        }
+    }
+}
+
+fn kafka(reader: &mut Reader<'_>) -> stream::kafka::Settings {
+    let brokers = reader.required("brokers");
+    let instance = match reader.optional("instance").filter(|name| !name.is_empty()) {
+        Some(name) => name,
+        None => reader.host().unwrap_or_else(|| "local".to_owned()),
+    };
+    let mut settings = stream::kafka::Settings::new(&brokers, &instance);
+    let keys = reader.kafka_keys();
+    let properties = keys.iter().map(|key| (key[KAFKA.len()..].to_owned(), reader.text(key))).collect();
+    settings.properties = Arc::new(properties);
+    settings
+}
+
+fn logging(reader: &mut Reader<'_>) -> logs::Settings {
+    let format = reader.parsed("log.format", "`text` or `json`", |text| match text {
+        "text" => Some(logs::Format::Text),
+        "json" => Some(logs::Format::Json),
+        _ => None,
+    });
+    let levels = reader.parsed("log.level", "a level such as `info`, or directives such as `info,stream=debug`", |text| {
+        text.parse::<Targets>().ok()
+    });
+    logs::Settings { format: format.unwrap_or(logs::Format::Text), levels: levels.unwrap_or_default() }
+}
+
+fn time(reader: &mut Reader<'_>) -> Time {
+    let parsed = reader.parsed("clock", "`system` or `driven:PATH`", |text| match text.split_once(':') {
+        None if text == "system" => Some(Time::System),
+        Some(("driven", path)) if !path.is_empty() => Some(Time::Driven(PathBuf::from(path))),
+        _ => None,
+    });
+    parsed.unwrap_or(Time::System)
+}
+
+/// The ops endpoint's settings.
+pub fn ops(reader: &mut Reader<'_>) -> ops::Settings {
+    ops::Settings {
+        listen: reader.address("ops.listen"),
+        port_file: reader.optional("ops.port_file").filter(|path| !path.is_empty()).map(PathBuf::from),
+    }
+}

@@ -1,0 +1,144 @@
+//! Layers and problems, on surroundings that are only a map.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use super::*;
+
+#[derive(Default)]
+struct Fake {
+    variables: BTreeMap<String, String>,
+    files: BTreeMap<String, String>,
+}
+
+impl Fake {
+    fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    fn file(mut self, path: &str, text: &str) -> Self {
+        self.files.insert(path.to_owned(), text.to_owned());
+        self
+    }
+}
+
+impl Surroundings for Fake {
+    fn variable(&self, name: &str) -> Option<String> {
+        self.variables.get(name).cloned()
+    }
+
+    fn variables(&self) -> Vec<String> {
+        self.variables.keys().cloned().collect()
+    }
+
+    fn file(&self, path: &Path) -> io::Result<String> {
+        self.files.get(path.to_str().unwrap_or("")).cloned().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    }
+}
+
+fn common(flags: &Flags, fake: &Fake) -> Result<Common, Failure> {
+    read(flags, fake, Common::read)
+}
+
+fn problems(flags: &Flags, fake: &Fake) -> Vec<String> {
+    let failure = common(flags, fake).unwrap_err();
+    assert_eq!(failure.exit, Exit::Usage);
+    failure.sentence.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn without_any_word_the_defaults_hold() {
+    let common = common(&Flags::default(), &Fake::default()).unwrap();
+    assert_eq!(common.kafka.brokers, "localhost:9092");
+    assert_eq!((common.partitions, common.topics.input().as_str()), (8, "input"));
+    assert_eq!(common.channels, ["push", "email", "telegram", "viber", "whatsapp", "sms"]);
+    assert_eq!(common.time, Time::System);
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_which_wins_over_the_file() {
+    let file = "brokers = 'file:1'\nchannels = ['push', 'sms']\n[topics]\nprefix = 'file'\npartitions = 3\n";
+    let fake = Fake::default().file("c.toml", file).variable("CASCADE_TOPICS_PREFIX", "env").variable("CASCADE_BROKERS", "env:1");
+    let common = common(&Flags::of(&[("brokers", "flag:1")], Some("c.toml")), &fake).unwrap();
+    assert_eq!(common.kafka.brokers, "flag:1");
+    assert_eq!(common.topics.input(), "env.input");
+    assert_eq!(common.partitions, 3);
+    assert_eq!(common.channels, ["push", "sms"]);
+}
+
+#[test]
+fn all_problems_come_out_at_once_and_name_where_they_come_from() {
+    let fake = Fake::default()
+        .file("c.toml", "clock = 'sundial'\nbroker = 'x'\n")
+        .variable("CASCADE_TOPICS_PARTITIONS", "many")
+        .variable("CASCADE_LOG_FORMAT", "xml");
+    let problems = problems(&Flags::of(&[("channels", "E-Mail"), ("brokers", "")], Some("c.toml")), &fake);
+    let expect = [
+        "c.toml: there is no setting `broker`",
+        "channels `E-Mail` (from flag)",
+        "topics.partitions `many` (from $CASCADE_TOPICS_PARTITIONS) must be a whole number from 1 to 4096",
+        "clock `sundial` (from file) must be `system` or `driven:PATH`",
+        "log.format `xml` (from $CASCADE_LOG_FORMAT) must be `text` or `json`",
+        "brokers is not set",
+    ];
+    for sentence in expect {
+        assert!(problems.iter().any(|problem| problem.contains(sentence)), "{sentence} is missing in {problems:#?}");
+    }
+}
+
+#[test]
+fn any_property_of_librdkafka_can_be_set_in_any_layer() {
+    let fake = Fake::default()
+        .file("c.toml", "[kafka]\n\"security.protocol\" = 'SASL_SSL'\nsasl.mechanisms = 'SCRAM-SHA-512'\n")
+        .file("/run/secret", "hush\n")
+        .variable("CASCADE_KAFKA_SASL_PASSWORD_FILE", "/run/secret")
+        .variable("CASCADE_KAFKA_SERVICE_HOST", "10.0.0.1")
+        .variable("CASCADE_KAFKA_PORT_9092_TCP", "tcp://10.0.0.1:9092");
+    let common = common(&Flags::of(&[("kafka.linger.ms", "1")], Some("c.toml")), &fake).unwrap();
+    let expected = [
+        ("linger.ms", "1"),
+        ("sasl.mechanisms", "SCRAM-SHA-512"),
+        ("sasl.password", "hush"),
+        ("security.protocol", "SASL_SSL"),
+    ];
+    let found: Vec<(&str, &str)> = common.kafka.properties.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn secrets_are_neither_taken_from_the_command_line_nor_shown() {
+    let given = problems(&Flags::of(&[("kafka.sasl.password", "hush")], None), &Fake::default());
+    assert!(given[0].contains("must not stand on the command line"), "{given:?}");
+    let fake = Fake::default().variable("CASCADE_KAFKA_SASL_PASSWORD", "hush").variable("CASCADE_BROKERS", "here:1");
+    let table = explain(&Flags::default(), &fake);
+    assert!(table.contains("(hidden)") && !table.contains("hush"), "{table}");
+    assert!(table.contains("here:1") && table.contains("$CASCADE_BROKERS"), "{table}");
+}
+
+#[test]
+fn a_secret_given_twice_or_in_a_missing_file_is_a_problem() {
+    let twice = Fake::default()
+        .file("/run/secret", "a")
+        .variable("CASCADE_KAFKA_SASL_PASSWORD", "b")
+        .variable("CASCADE_KAFKA_SASL_PASSWORD_FILE", "/run/secret");
+    assert!(problems(&Flags::default(), &twice)[0].contains("are both set"));
+    let missing = Fake::default().variable("CASCADE_KAFKA_SASL_PASSWORD_FILE", "/nowhere");
+    assert!(problems(&Flags::default(), &missing)[0].contains("/nowhere"));
+}
+
+#[test]
+fn a_broken_file_is_named_with_its_line() {
+    let fake = Fake::default().file("c.toml", "brokers = 'a'\nclock = \n").variable("CASCADE_CONFIG", "c.toml");
+    let problems = problems(&Flags::default(), &fake);
+    assert!(problems[0].starts_with("c.toml, line 2"), "{problems:?}");
+}
+
+#[test]
+fn every_setting_has_its_own_environment_name_and_a_sentence() {
+    let names: std::collections::BTreeSet<String> =
+        catalogue::SETTINGS.iter().map(|setting| catalogue::variable_of(setting.key)).collect();
+    assert_eq!(names.len(), catalogue::SETTINGS.len());
+    assert!(catalogue::SETTINGS.iter().all(|setting| !setting.about.is_empty()));
+}

@@ -1,0 +1,72 @@
+//! `cascade journal`: reads a customer's records and tells the story.
+
+mod partition;
+mod story;
+
+use std::collections::BTreeSet;
+
+use jiff::tz::TimeZone;
+use schemas::Journal;
+
+use crate::config::Common;
+use crate::failure::{Exit, Failure};
+use crate::{reading, topics};
+
+/// Whose story, told how.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The customer's id
+    #[arg(long, value_name = "ID")]
+    pub customer: String,
+    /// Only this campaign
+    #[arg(long, value_name = "NAME")]
+    pub campaign: Option<String>,
+    /// Time zone to show times in, by its IANA name
+    #[arg(long, value_name = "NAME", default_value = "UTC")]
+    pub zone: String,
+    /// One JSON object for each record instead of sentences
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The story, as text.
+///
+/// # Errors
+/// Those of Kafka; `Usage` for an unknown time zone.
+pub fn run(common: &Common, args: &Args) -> Result<String, Failure> {
+    let zone = TimeZone::get(&args.zone).map_err(|_| {
+        Failure::new(Exit::Usage, format!("there is no time zone {}: use an IANA name such as Europe/Berlin", args.zone))
+    })?;
+    topics::reach(common)?;
+    let mut records = read(common, &args.customer)?;
+    records.retain(|record| args.campaign.as_ref().is_none_or(|campaign| record.campaign == *campaign));
+    if !args.json {
+        return Ok(story::tell(&args.customer, &records, &zone));
+    }
+    let lines: Result<Vec<String>, _> = records.iter().map(serde_json::to_string).collect();
+    Ok(lines.map_err(Failure::unexpected)?.into_iter().map(|line| line + "\n").collect())
+}
+
+fn read(common: &Common, customer: &str) -> Result<Vec<Journal>, Failure> {
+    let topic = common.topics.journal();
+    let count = reading::partitions(&common.kafka, &topic)?;
+    let mut records = Vec::new();
+    for partition in candidates(customer, count, common.partitions) {
+        reading::partition(&common.kafka, &topic, partition, |record| {
+            if record.key() != Some(customer.as_bytes()) {
+                return;
+            }
+            match record.value().map(schemas::decode::<Journal>) {
+                Some(Ok(read)) => records.push(read),
+                Some(Err(error)) => tracing::warn!(partition, offset = record.offset(), %error, "a journal record cannot be read"),
+                None => {}
+            }
+        })?;
+    }
+    Ok(records)
+}
+
+/// Where the customer's records can be: in the partition of the key, counted as `input` is counted or as the journal is.
+fn candidates(customer: &str, journal: i32, input: i32) -> BTreeSet<i32> {
+    [journal, input].iter().map(|count| partition::of(customer.as_bytes(), *count)).filter(|found| *found < journal).collect()
+}

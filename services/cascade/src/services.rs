@@ -1,0 +1,88 @@
+//! Runs one service: check, run until a signal, drain.
+
+use std::path::PathBuf;
+
+use schemas::Ids;
+use stream::clock::Clock;
+
+use crate::config::{self, Common, Flags, Process, Reader};
+use crate::failure::Failure;
+use crate::ops::{self, Ops, Shown};
+use crate::{logs, state, topics};
+
+/// Source topics to `input`.
+pub fn intake(flags: &Flags) -> Result<String, Failure> {
+    let (common, ops) = config::read(flags, &Process, both)?;
+    let mut needed: Vec<String> = common.topics.sources().into_iter().map(|(name, _)| name).collect();
+    needed.extend([common.topics.input(), common.topics.dead_letter()]);
+    let config = intake::Config { identity: Some(common.kafka.instance.clone()), ..intake::Config::new(common.topics.clone()) };
+    run("intake", &common, &ops, &needed, |clock, ops| {
+        let Shown { probe, registry, .. } = &ops.shown;
+        intake::run(&common.kafka, &config, Ids::new(), clock, probe, &ops.stop, registry)?;
+        Ok(())
+    })
+}
+
+/// Decides, and keeps the state.
+pub fn operator(flags: &Flags) -> Result<String, Failure> {
+    let read = |reader: &mut Reader<'_>| {
+        let (common, ops) = both(reader);
+        let dir = PathBuf::from(reader.required("state.dir"));
+        let mut operator = operator::Config::new("cascade-operator", &common.kafka.instance, dir, &common.channels);
+        operator.shards = reader.number("state.shards", 1..=256);
+        operator.cache_rows = reader.number("state.rows", 1_000..=1_000_000_000);
+        (common, ops, operator)
+    };
+    let (common, ops, operator) = config::read(flags, &Process, read)?;
+    let names = &common.topics;
+    let mut needed = vec![names.input(), names.changelog(), names.revoke(), names.journal(), names.campaign(), names.dead_letter()];
+    needed.extend(common.channels.iter().map(|channel| names.send(channel)));
+    run("operator", &common, &ops, &needed, |clock, ops| {
+        state::require(&operator.state_dir)?;
+        let Shown { probe, registry, .. } = &ops.shown;
+        operator::run(&common.kafka, names, &operator, clock, probe, &ops.stop, registry)?;
+        Ok(())
+    })
+}
+
+/// Hands messages over to a channel's provider.
+pub fn channel(name: &str, flags: &Flags) -> Result<String, Failure> {
+    let read = |reader: &mut Reader<'_>| {
+        let (common, ops) = both(reader);
+        let channel = config::channel(name, &common.channels, reader);
+        (common, ops, channel)
+    };
+    let (common, ops, channel) = config::read(flags, &Process, read)?;
+    let channel = channel.ok_or_else(|| Failure::unexpected("the channel's section was not read"))?;
+    let names = &common.topics;
+    let needed = [names.send(name), names.attempt(name), names.revoke(), names.feedback()];
+    run(&format!("channel-{name}"), &common, &ops, &needed, |clock, ops| {
+        let metrics = channels::Metrics::new(&ops.shown.registry).map_err(Failure::unexpected)?;
+        channels::run(&channel, &common.kafka, names, clock, &ops.shown.probe, &ops.stop, &metrics)?;
+        Ok(())
+    })
+}
+
+fn both(reader: &mut Reader<'_>) -> (Common, ops::Settings) {
+    (Common::read(reader), config::ops(reader))
+}
+
+/// Runs `body` between the checks before it and the farewell after it.
+fn run(
+    service: &str,
+    common: &Common,
+    ops: &ops::Settings,
+    needed: &[String],
+    body: impl FnOnce(&Clock, &Ops) -> Result<(), Failure>,
+) -> Result<String, Failure> {
+    logs::start(&common.logs);
+    let ops = Ops::start(ops, service)?;
+    tracing::info!(service, instance = common.kafka.instance, version = env!("CARGO_PKG_VERSION"), "starting");
+    let ended = topics::require(common, needed).and_then(|()| body(&common.time.clock()?, &ops));
+    match &ended {
+        Ok(()) => tracing::info!(service, "drained: nothing is left half done"),
+        Err(_) => ops.shown.probe.set_failed(),
+    }
+    ops.end();
+    ended.map(|()| String::new())
+}

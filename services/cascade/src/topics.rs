@@ -1,0 +1,152 @@
+//! `cascade topics plan|apply|verify`, and what a service checks before it starts.
+
+use std::time::Duration;
+
+use schemas::{Spread, Topic};
+use stream::admin::{self, Mismatch, Refusal, Step, Wanted};
+
+use crate::config::Common;
+use crate::failure::{Exit, Failure};
+
+/// How long the first contact with the brokers may take.
+const FIRST_CONTACT: Duration = Duration::from_secs(15);
+
+/// The brokers answer.
+///
+/// # Errors
+/// `Unreachable`, if nobody does.
+pub fn reach(common: &Common) -> Result<(), Failure> {
+    let answered = common.kafka.cluster_id(FIRST_CONTACT);
+    answered.map(drop).map_err(|error| Failure::new(Exit::Unreachable, error.to_string()))
+}
+
+/// All topics of the catalogue that `needed` names exist, with the partition counts that matter.
+///
+/// # Errors
+/// `Unreachable`, `TopicMissing` or `TopicDiffers`, one sentence for each topic.
+pub fn require(common: &Common, needed: &[String]) -> Result<(), Failure> {
+    reach(common)?;
+    let catalogue = common.topics.catalogue(&common.channels, common.partitions);
+    let wanted: Vec<(&str, Option<i32>)> = catalogue
+        .iter()
+        .filter(|topic| needed.contains(&topic.name))
+        .map(|topic| (topic.name.as_str(), (topic.spread != Spread::Free).then_some(topic.partitions)))
+        .collect();
+    assert_eq!(wanted.len(), needed.len(), "every topic that a service needs is in the catalogue");
+    Ok(admin::require(&common.kafka, &wanted)?)
+}
+
+/// What would be done, without doing it.
+///
+/// # Errors
+/// `Unreachable`.
+pub fn plan(common: &Common) -> Result<String, Failure> {
+    Ok(steps(common)?.iter().map(|step| format!("{step}\n")).collect())
+}
+
+/// Creates what is missing and configures what differs.
+///
+/// # Errors
+/// `TopicDiffers` if a partition count is wrong: then nothing is changed at all.
+pub fn apply(common: &Common) -> Result<String, Failure> {
+    let steps = steps(common)?;
+    let refused_steps: Vec<Mismatch> =
+        steps.iter().filter_map(|step| if let Step::Refuse(mismatch) = step { Some(mismatch.clone()) } else { None }).collect();
+    if !refused_steps.is_empty() {
+        return Err(Refusal::Topics(refused_steps).into());
+    }
+    block(admin::apply(&common.kafka, &steps))??;
+    let changes: Vec<String> =
+        steps.iter().filter(|step| !matches!(step, Step::Keep(_))).map(|step| format!("done: {step}\n")).collect();
+    Ok(if changes.is_empty() { format!("all {} topics are as they should be\n", steps.len()) } else { changes.concat() })
+}
+
+/// Compares without changing.
+///
+/// # Errors
+/// `TopicMissing` or `TopicDiffers`, one sentence for each topic and setting.
+pub fn verify(common: &Common) -> Result<String, Failure> {
+    let (existing, wanted) = compared(common)?;
+    let mismatches = admin::verify(&existing, &wanted);
+    match mismatches.is_empty() {
+        true => Ok(format!("all {} topics are as they should be\n", wanted.len())),
+        false => Err(Refusal::Topics(mismatches).into()),
+    }
+}
+
+fn steps(common: &Common) -> Result<Vec<Step>, Failure> {
+    let (existing, wanted) = compared(common)?;
+    Ok(admin::plan(&existing, &wanted))
+}
+
+type Existing = std::collections::BTreeMap<String, admin::Topic>;
+
+fn compared(common: &Common) -> Result<(Existing, Vec<Wanted>), Failure> {
+    reach(common)?;
+    let catalogue = common.topics.catalogue(&common.channels, common.partitions);
+    let names: Vec<&str> = catalogue.iter().map(|topic| topic.name.as_str()).collect();
+    let existing = block(admin::existing(&common.kafka, &names))??;
+    let wanted = catalogue.iter().map(|topic| wanted(topic, common.replication, existing.get(&topic.name))).collect();
+    Ok((existing, wanted))
+}
+
+fn wanted(topic: &Topic, replication: i32, existing: Option<&admin::Topic>) -> Wanted {
+    let partitions = match (topic.spread, existing) {
+        // Nobody counts on the number: a topic of the shop keeps what it has.
+        (Spread::Free, Some(existing)) => existing.partitions,
+        _ => topic.partitions,
+    };
+    let configs = topic.settings().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Wanted { name: topic.name.clone(), partitions, replication, configs }
+}
+
+/// A wrong count is worse than a missing topic: `topics apply` cannot put it right.
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let exit = match refusal {
+            Refusal::Kafka(error) => return error.into(),
+            Refusal::Topics(ref all) if all.iter().all(|one| matches!(one, Mismatch::Missing { .. })) => Exit::TopicMissing,
+            Refusal::Topics(_) => Exit::TopicDiffers,
+        };
+        Failure::new(exit, refusal.to_string())
+    }
+}
+
+/// Waits for an answer of the admin client.
+fn block<T>(answer: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::unexpected)?;
+    Ok(runtime.block_on(answer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn missing() -> Mismatch {
+        Mismatch::Missing { topic: "input".to_owned() }
+    }
+
+    #[test]
+    fn a_missing_topic_and_a_wrong_count_have_different_exit_codes() {
+        let miscounted = Mismatch::Partitions { topic: "revoke".to_owned(), found: 3, wanted: 8 };
+        assert_eq!(Failure::from(Refusal::Topics(vec![missing()])).exit, Exit::TopicMissing);
+        assert_eq!(Failure::from(Refusal::Topics(vec![missing(), miscounted])).exit, Exit::TopicDiffers);
+    }
+
+    #[test]
+    fn the_sentence_names_the_topic_and_the_command_that_helps() {
+        let sentence = Failure::from(Refusal::Topics(vec![missing()])).sentence;
+        assert!(sentence.contains("input") && sentence.contains("cascade topics apply"), "{sentence}");
+    }
+
+    #[test]
+    fn a_topic_of_the_shop_keeps_its_partitions_and_ours_does_not() {
+        let catalogue = schemas::Topics::new("").catalogue(&["sms"], 8);
+        let existing = admin::Topic { partitions: 3, ..admin::Topic::default() };
+        let count = |name: &str| {
+            let topic = catalogue.iter().find(|topic| topic.name == name).unwrap();
+            wanted(topic, 1, Some(&existing)).partitions
+        };
+        assert_eq!((count("cart"), count("input")), (3, 8));
+    }
+}
