@@ -8,6 +8,8 @@ set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 cd "$root" || exit 1
+# Nothing is written into the checkout.
+export PYTHONDONTWRITEBYTECODE=1
 # shellcheck source=../../deploy/env.sh
 . deploy/env.sh
 
