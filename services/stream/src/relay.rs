@@ -239,7 +239,7 @@ impl<'a> Loop<'a> {
             let wait = self.rest.map_or(Duration::ZERO, Tick::remaining);
             let change = match self.member.poll(wait) {
                 Ok(change) => change,
-                Err(error) => return self.rejoin(error),
+                Err(error) => return self.rejoin(&error),
             };
             match &change {
                 None => break,
@@ -260,6 +260,7 @@ impl<'a> Loop<'a> {
     /// Finishes the work on partitions before they go; where they are gone already, there is nothing to finish.
     fn give_up(&mut self, partitions: &[(String, i32)], lost: bool) {
         let finished = if lost {
+            self.assigned = false;
             // Best effort: what stays open delays those who read our outputs.
             if let Some(Err(error)) = self.producer.as_mut().map(Producer::abort) {
                 tracing::warn!("{error}");
@@ -284,13 +285,18 @@ impl<'a> Loop<'a> {
 
     /// This member is no more: another one joined under its identity while it stood still, or it broke. A new one joins, once;
     /// two processes that do this to each other for ever would stop all work.
-    fn rejoin(&mut self, error: Error) -> Result<(), Error> {
+    fn rejoin(&mut self, error: &Error) -> Result<(), Error> {
         if self.expelled.is_some_and(|expelled| expelled.elapsed() < EXPELLED) {
-            let words = format!("{error}; make sure that no other process runs with this identity, then start again");
-            return Err(Error::stop("stay in the group", words));
+            let identity = self.plan.identity.as_deref().unwrap_or(&self.settings.instance);
+            return Err(Error::stop(
+                "stay in the group",
+                format!(
+                    "another process joins as {identity} again and again; give each process an identity of its own"
+                ),
+            ));
         }
+        tracing::warn!("joining the group anew: {error}");
         self.expelled = Some(Tick::now());
-        self.assigned = false;
         let all: Vec<_> =
             self.positions.keys().map(|(topic, partition)| (self.plan.topics[*topic].clone(), *partition)).collect();
         self.give_up(&all, true);
