@@ -1,0 +1,93 @@
+//! Whose turn it is: permitted by the breaker and the rate limit, and with a message that can be made.
+
+use std::collections::BTreeMap;
+
+use schemas::{Id, Millis, Status};
+use stream::clock::Tick;
+
+use crate::breaker::Breaker;
+use crate::lane::{Lane, Outcome};
+use crate::limit::Limit;
+use crate::metrics::ChannelMetrics;
+use crate::render::Renderer;
+use crate::transport::Message;
+
+/// A command whose turn has come.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    pub(crate) id: Id,
+    pub(crate) message: Message,
+    pub(crate) send_before: Millis,
+}
+
+/// Who decides about turns.
+pub(crate) struct Chooser<'a> {
+    pub(crate) limit: &'a Limit,
+    pub(crate) breaker: &'a Breaker,
+    pub(crate) renderer: &'a Renderer,
+    pub(crate) metrics: &'a ChannelMetrics,
+    pub(crate) calls_max: usize,
+}
+
+impl Chooser<'_> {
+    /// Takes the next commands, lane by lane in turn, so that a full one does not hold up the others. What cannot be rendered
+    /// is settled on the way and uses up no permit.
+    pub(crate) fn choose(&self, lanes: &mut BTreeMap<i32, Lane>, calls: usize, now: Millis) -> Vec<Candidate> {
+        let tick = Tick::now();
+        let room = self.breaker.admits(calls, self.calls_max, tick);
+        if room == 0 {
+            return Vec::new();
+        }
+        let mut queues: Vec<_> = lanes.iter().map(|(partition, lane)| (*partition, lane.ready(tick, room).into_iter())).collect();
+        let mut chosen = Vec::new();
+        loop {
+            let mut idle = true;
+            for (partition, queue) in &mut queues {
+                let Some(offset) = queue.next() else { continue };
+                idle = false;
+                let Some(lane) = lanes.get_mut(partition) else { continue };
+                match self.consider(lane, *partition, offset, now, tick) {
+                    Turn::Comes(candidate) => chosen.push(*candidate),
+                    Turn::Settled => {}
+                    Turn::Waits => return chosen,
+                }
+                if chosen.len() == room {
+                    return chosen;
+                }
+            }
+            if idle {
+                return chosen;
+            }
+        }
+    }
+
+    fn consider(&self, lane: &mut Lane, partition: i32, offset: i64, now: Millis, tick: Tick) -> Turn {
+        let Some(entry) = lane.entry(offset) else { return Turn::Settled };
+        let Some((id, send)) = &entry.send else { return Turn::Settled };
+        let message = match self.renderer.render(*id, send, now) {
+            Ok(message) => message,
+            Err(flaw) => {
+                lane.settle(offset, Outcome::of(Status::Refused, Some(flaw.0), now));
+                return Turn::Settled;
+            }
+        };
+        let (id, send_before) = (*id, send.send_before);
+        if !entry.permitted {
+            let since = *entry.waits_since.get_or_insert(tick);
+            if !self.limit.permits() {
+                return Turn::Waits;
+            }
+            entry.permitted = true;
+            self.metrics.rate_limit_wait_seconds.observe(since.elapsed().as_secs_f64());
+        }
+        Turn::Comes(Box::new(Candidate { partition, offset, id, message, send_before }))
+    }
+}
+
+enum Turn {
+    Comes(Box<Candidate>),
+    Settled,
+    Waits,
+}

@@ -1,0 +1,92 @@
+//! What a worker has to be told.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::{link, transport};
+
+/// A channel and its provider.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Name of the channel: its commands are in `send.<channel>`.
+    pub channel: String,
+    /// Name of the provider in feedback; the channel's name where it is empty.
+    #[serde(default)]
+    pub provider: String,
+    /// Hand-overs per second that the provider takes from all workers of the channel together.
+    #[serde(default = "default_rate")]
+    pub rate_per_second: u32,
+    /// Hand-overs that may come at once after a pause; as many as in a second where it is 0.
+    #[serde(default)]
+    pub burst: u32,
+    /// Calls that may be under way at once, in one worker.
+    #[serde(default = "default_calls")]
+    pub calls_max: usize,
+    /// What to do when nobody knows whether a message was handed over.
+    #[serde(default)]
+    pub on_unknown: OnUnknown,
+    /// Directory of the templates: `<template>.<channel>.txt`, and beside it `.html`, `.subject`, `.link` where wanted.
+    pub templates: PathBuf,
+    /// Links and pixels that tell the tracker of opens, clicks and unsubscribes; none where it is left out.
+    #[serde(default)]
+    pub tracking: Option<link::Config>,
+    /// The way to the provider.
+    pub transport: transport::Config,
+}
+
+/// What to do when nobody knows whether a message was handed over: the worker died between intent and outcome, or the
+/// connection broke before the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnUnknown {
+    /// Report it as unknown and never send it again: at most once. For paid channels.
+    #[default]
+    Skip,
+    /// Send it again with the same id while it is valid: at least once. For free channels, and for providers that know
+    /// repeats by their id.
+    Resend,
+}
+
+/// Default of [`Config::rate_per_second`].
+fn default_rate() -> u32 {
+    50
+}
+
+/// Default of [`Config::calls_max`].
+fn default_calls() -> usize {
+    CALLS_MAX
+}
+
+/// More calls at once would only make the residual window longer.
+pub const CALLS_MAX: usize = 64;
+
+impl Config {
+    /// Everything that is wrong, each in a sentence; nothing if all is well.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut check = |good: bool, words: String| {
+            if !good {
+                problems.push(format!("channel {}: {words}", self.channel));
+            }
+        };
+        check(!self.channel.is_empty(), "channel is empty: name it as in the topic send.<channel>".to_owned());
+        check(self.rate_per_second > 0, "rate_per_second must be at least 1".to_owned());
+        check((1..=CALLS_MAX).contains(&self.calls_max), format!("calls_max must be from 1 to {CALLS_MAX}"));
+        check(self.templates.is_dir(), format!("templates: {} is not a directory", self.templates.display()));
+        let parts = self.tracking.iter().flat_map(link::Config::problems).chain(self.transport.problems());
+        parts.for_each(|words| check(false, words));
+        problems
+    }
+
+    /// Name of the provider in feedback.
+    pub fn provider(&self) -> &str {
+        if self.provider.is_empty() { &self.channel } else { &self.provider }
+    }
+
+    /// Hand-overs that may come at once.
+    pub fn burst(&self) -> u32 {
+        if self.burst == 0 { self.rate_per_second } else { self.burst }
+    }
+}

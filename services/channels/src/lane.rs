@@ -1,0 +1,419 @@
+//! One partition of a channel: which commands wait, which are out, which are finished. Pure: no Kafka, no clock.
+//!
+//! ```text
+//!              ┌── withdrawn, expired, no template ──────────────┐
+//! command ─> waiting ── intent committed ─> out ── answer ─> judged ── written ─> done
+//!              └──<── the provider did not take it ──┘
+//! ```
+//!
+//! A transaction that fails drops the lane whole: what it says is then read anew from the topics.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use schemas::{Id, Millis, Send, Status};
+use stream::clock::Tick;
+
+use crate::config::OnUnknown;
+use crate::memory::{Recent, Withdrawn};
+use crate::transport::Answer;
+
+/// Commands of a partition that are remembered after they are settled.
+pub const MEMORY: usize = 16_384;
+
+/// Commands of a partition that are held in memory at once; the rest waits in the topic.
+pub const WINDOW: usize = 1_024;
+
+/// What became of a command, as it will be written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The status that the feedback carries.
+    pub status: Status,
+    /// The provider's own id.
+    pub provider_id: Option<String>,
+    /// Why, where there is something to say.
+    pub code: Option<String>,
+    /// When, in business time.
+    pub occurred_at: Millis,
+}
+
+impl Outcome {
+    pub(crate) fn of(status: Status, code: Option<&str>, occurred_at: Millis) -> Self {
+        Outcome { status, provider_id: None, code: code.map(str::to_owned), occurred_at }
+    }
+}
+
+/// A command that was read and is not yet behind the committed offset.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// Who and what; none for a record that says nothing more to us: unreadable, or a repeat.
+    pub(crate) send: Option<(Id, Send)>,
+    stage: Stage,
+    /// No record about it in `attempt` lies before this offset of that topic.
+    floor: Option<i64>,
+    /// It may have been handed over already.
+    doubtful: bool,
+    /// The rate limiter has let it through; it need not wait there again.
+    pub(crate) permitted: bool,
+    /// When it first had to wait for the rate limiter.
+    pub(crate) waits_since: Option<Tick>,
+    /// Not before this moment, after the provider did not take it.
+    not_before: Option<Tick>,
+    delays: Option<ExponentialBackoff>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Stage {
+    Waiting,
+    Out,
+    Judged(Outcome),
+    Done,
+}
+
+/// What a transaction has to say about one command.
+#[derive(Debug)]
+pub(crate) struct Line<'a> {
+    pub(crate) offset: i64,
+    pub(crate) id: Id,
+    pub(crate) send: &'a Send,
+    pub(crate) outcome: Outcome,
+}
+
+/// One partition of a channel.
+#[derive(Debug)]
+pub struct Lane {
+    /// Next offset to read of the commands.
+    next: i64,
+    /// Next offset to read of the withdrawals.
+    revoke_next: i64,
+    /// The end of `attempt` as last seen: whatever is written from now on lies at or after it.
+    attempt_end: i64,
+    /// Where this lane began to read `attempt`: behind it lies all that a predecessor wrote about commands from `next` on.
+    attempt_from: i64,
+    /// A predecessor wrote about commands up to this offset.
+    touched_until: i64,
+    window: BTreeMap<i64, Entry>,
+    offsets: HashMap<Id, i64>,
+    withdrawn: Withdrawn,
+    settled: Recent,
+    /// Intents without outcome, left by a predecessor.
+    doubts: HashSet<Id>,
+    /// Intents that came to nothing, to be taken back in the next transaction.
+    idle_intents: Vec<Id>,
+    on_unknown: OnUnknown,
+}
+
+impl Lane {
+    /// A lane that begins at `next` of the commands, `revoke_next` of the withdrawals and `attempt_from` of the attempts.
+    pub fn new(next: i64, revoke_next: i64, attempt_from: i64, on_unknown: OnUnknown) -> Self {
+        Lane {
+            next,
+            revoke_next,
+            attempt_end: attempt_from,
+            attempt_from,
+            touched_until: next,
+            window: BTreeMap::new(),
+            offsets: HashMap::new(),
+            withdrawn: Withdrawn::default(),
+            settled: Recent::new(MEMORY),
+            doubts: HashSet::new(),
+            idle_intents: Vec::new(),
+            on_unknown,
+        }
+    }
+
+    // What the topics say.
+
+    /// A predecessor (or we, before a failure) meant to hand over the command at `offset`.
+    pub fn intended(&mut self, id: Id, offset: i64) {
+        self.touched_until = self.touched_until.max(offset + 1);
+        self.doubts.insert(id);
+    }
+
+    /// A predecessor settled the command at `offset`.
+    pub fn was_settled(&mut self, id: Id, offset: i64) {
+        self.touched_until = self.touched_until.max(offset + 1);
+        self.doubts.remove(&id);
+        self.settled.insert(id);
+    }
+
+    /// A predecessor took its intent back: the provider did not take it.
+    pub fn intent_was_idle(&mut self, id: Id) {
+        self.doubts.remove(&id);
+    }
+
+    /// A withdrawal was read.
+    pub fn withdraw(&mut self, offset: i64, id: Id) {
+        self.withdrawn.insert(offset, id);
+        self.revoke_next = self.revoke_next.max(offset + 1);
+    }
+
+    /// The withdrawals before `offset` were read, or are none.
+    pub fn withdrawals_read(&mut self, offset: i64) {
+        self.revoke_next = self.revoke_next.max(offset);
+    }
+
+    /// Withdrawals before `low` do not exist any more.
+    pub fn forget_withdrawals_before(&mut self, low: i64) {
+        self.withdrawn.forget_before(low);
+    }
+
+    /// Next offset to read of the withdrawals.
+    pub fn revoke_next(&self) -> i64 {
+        self.revoke_next
+    }
+
+    /// A command was read. `ours` tells that a call for it is under way in this very process. Whatever lies before the
+    /// next offset was read before and is ignored. False for a repeat, which will not be handed over again.
+    pub fn command(&mut self, offset: i64, id: Id, send: Send, now: Millis, ours: bool) -> bool {
+        if offset < self.next {
+            return true;
+        }
+        if self.offsets.contains_key(&id) || self.settled.contains(id) {
+            let floor = Some(self.attempt_from);
+            self.window.insert(offset, Entry { stage: Stage::Done, floor, ..Entry::of(None) });
+            self.next = offset + 1;
+            return false;
+        }
+        let doubtful = self.doubts.remove(&id);
+        let stage = match self.on_unknown {
+            _ if doubtful && ours => Stage::Out,
+            OnUnknown::Skip if doubtful => Stage::Judged(Outcome::of(Status::Unknown, Some("interrupted"), now)),
+            _ => Stage::Waiting,
+        };
+        self.offsets.insert(id, offset);
+        let floor = doubtful.then_some(self.attempt_from);
+        self.window.insert(offset, Entry { stage, floor, doubtful, ..Entry::of(Some((id, send))) });
+        self.next = offset + 1;
+        true
+    }
+
+    /// A record was read that asks for nothing.
+    pub fn nothing(&mut self, offset: i64) {
+        if offset >= self.next {
+            self.window.insert(offset, Entry { stage: Stage::Done, ..Entry::of(None) });
+            self.next = offset + 1;
+        }
+    }
+
+    /// The commands before `offset` were read.
+    pub fn commands_read(&mut self, offset: i64) {
+        self.next = self.next.max(offset);
+    }
+
+    /// Next offset to read of the commands.
+    pub fn next(&self) -> i64 {
+        self.next
+    }
+
+    /// Commands in memory.
+    pub fn len(&self) -> usize {
+        self.window.len()
+    }
+
+    /// Nothing is in memory.
+    pub fn is_empty(&self) -> bool {
+        self.window.is_empty()
+    }
+
+    // What is to be done.
+
+    /// Settles what must not go out any more, whether or not its turn has come.
+    pub fn judge(&mut self, now: Millis) {
+        for entry in self.window.values_mut() {
+            let (Stage::Waiting, Some((id, send))) = (&entry.stage, &entry.send) else { continue };
+            let status = match () {
+                () if self.withdrawn.contains(*id) => Status::Revoked,
+                () if now > send.send_before => Status::Expired,
+                () => continue,
+            };
+            entry.stage = Stage::Judged(if entry.doubtful {
+                Outcome::of(Status::Unknown, Some("interrupted"), now)
+            } else {
+                Outcome::of(status, None, now)
+            });
+        }
+    }
+
+    /// Offsets of those whose turn it is, in order, at most `limit`. Nobody overtakes an earlier message to the same customer.
+    pub fn ready(&self, tick: Tick, limit: usize) -> Vec<i64> {
+        let mut customers = HashSet::new();
+        let mut ready = Vec::new();
+        for (offset, entry) in &self.window {
+            if ready.len() == limit {
+                break;
+            }
+            let Some((_, send)) = &entry.send else { continue };
+            if entry.stage == Stage::Done {
+                continue;
+            }
+            let first = customers.insert(send.customer_id.as_str());
+            if first && entry.stage == Stage::Waiting && entry.not_before.is_none_or(|moment| moment <= tick) {
+                ready.push(*offset);
+            }
+        }
+        ready
+    }
+
+    /// The command at an offset of the window.
+    pub fn command_at(&self, offset: i64) -> Option<(Id, &Send)> {
+        self.window.get(&offset)?.send.as_ref().map(|(id, send)| (*id, send))
+    }
+
+    /// Whatever a predecessor wrote about was read again.
+    pub fn has_caught_up(&self) -> bool {
+        self.next >= self.touched_until
+    }
+
+    pub(crate) fn entry(&mut self, offset: i64) -> Option<&mut Entry> {
+        self.window.get_mut(&offset)
+    }
+
+    /// Still waiting: neither withdrawn nor expired since it was chosen.
+    pub fn is_waiting(&self, offset: i64) -> bool {
+        self.window.get(&offset).is_some_and(|entry| entry.stage == Stage::Waiting)
+    }
+
+    /// Its intent goes into the transaction that is being written; after the commit it is called.
+    pub fn start(&mut self, offset: i64) {
+        if let Some(entry) = self.window.get_mut(&offset) {
+            entry.stage = Stage::Out;
+            entry.floor.get_or_insert(self.attempt_end);
+        }
+    }
+
+    /// It was settled without a call.
+    pub fn settle(&mut self, offset: i64, outcome: Outcome) {
+        if let Some(entry) = self.window.get_mut(&offset) {
+            entry.stage = Stage::Judged(outcome);
+        }
+    }
+
+    /// Whether a call for it is under way.
+    pub fn is_out(&self, id: Id) -> bool {
+        self.offsets.get(&id).and_then(|offset| self.window.get(offset)).is_some_and(|entry| entry.stage == Stage::Out)
+    }
+
+    /// Calls of this lane that are under way.
+    pub fn out(&self) -> usize {
+        self.window.values().filter(|entry| entry.stage == Stage::Out).count()
+    }
+
+    /// What the provider said. A command that was not taken waits for another turn.
+    pub fn answered(&mut self, id: Id, answer: &Answer, now: Millis, tick: Tick) {
+        let Some(entry) = self.offsets.get(&id).and_then(|offset| self.window.get_mut(offset)) else { return };
+        if entry.stage != Stage::Out {
+            return;
+        }
+        entry.stage = match answer {
+            Answer::Accepted { provider_id } => {
+                let accepted = Outcome::of(Status::Accepted, None, now);
+                Stage::Judged(Outcome { provider_id: provider_id.clone(), ..accepted })
+            }
+            Answer::Refused { code } => Stage::Judged(Outcome::of(Status::Refused, Some(code), now)),
+            Answer::TooLate if entry.doubtful => Stage::Judged(Outcome::of(Status::Unknown, Some("interrupted"), now)),
+            Answer::TooLate => Stage::Judged(Outcome::of(Status::Expired, None, now)),
+            Answer::Unknown { code } if self.on_unknown == OnUnknown::Skip => {
+                Stage::Judged(Outcome::of(Status::Unknown, Some(code), now))
+            }
+            Answer::Unknown { .. } => {
+                entry.doubtful = true;
+                entry.delay(None, tick);
+                Stage::Waiting
+            }
+            Answer::NotTaken { retry_after, .. } => {
+                entry.delay(*retry_after, tick);
+                Stage::Waiting
+            }
+            Answer::Stale => {
+                entry.permitted = true;
+                Stage::Waiting
+            }
+        };
+        // An earlier attempt may have got through, so only a first one can be taken back.
+        if entry.stage == Stage::Waiting
+            && !entry.doubtful
+        {
+            self.idle_intents.push(id);
+        }
+    }
+
+    // What a transaction says.
+
+    /// Everything that is judged and not yet written. Counts as written: a transaction that fails drops the lane.
+    pub(crate) fn lines(&mut self) -> Vec<Line<'_>> {
+        let mut lines = Vec::new();
+        for (offset, entry) in &mut self.window {
+            if !matches!(entry.stage, Stage::Judged(_)) {
+                continue;
+            }
+            entry.floor.get_or_insert(self.attempt_end);
+            if let Stage::Judged(outcome) = std::mem::replace(&mut entry.stage, Stage::Done)
+                && let Some((id, send)) = &entry.send
+            {
+                self.settled.insert(*id);
+                lines.push(Line { offset: *offset, id: *id, send, outcome });
+            }
+        }
+        lines
+    }
+
+    /// Intents to take back.
+    pub(crate) fn idle_intents(&mut self) -> Vec<Id> {
+        std::mem::take(&mut self.idle_intents)
+    }
+
+    /// Whether a transaction has something to say.
+    pub fn has_news(&self) -> bool {
+        !self.idle_intents.is_empty() || self.window.values().any(|entry| matches!(entry.stage, Stage::Judged(_)))
+    }
+
+    /// `attempt` ends here now, or later.
+    pub fn attempts_end(&mut self, offset: i64) {
+        self.attempt_end = self.attempt_end.max(offset);
+    }
+
+    /// Where a successor begins: the next command, and the offset of `attempt` behind which everything about it lies.
+    pub fn position(&mut self) -> (i64, i64) {
+        while let Some(first) = self.window.first_entry().filter(|first| first.get().stage == Stage::Done) {
+            let entry = first.remove();
+            if let Some((id, _)) = entry.send {
+                self.offsets.remove(&id);
+            }
+        }
+        let next = self.window.first_key_value().map_or(self.next, |(offset, _)| *offset);
+        let known = if self.next < self.touched_until { self.attempt_from } else { self.attempt_end };
+        (next, self.window.values().filter_map(|entry| entry.floor).chain([known]).min().unwrap_or(known))
+    }
+}
+
+impl Entry {
+    fn of(send: Option<(Id, Send)>) -> Self {
+        Entry {
+            send,
+            stage: Stage::Waiting,
+            floor: None,
+            doubtful: false,
+            permitted: false,
+            waits_since: None,
+            not_before: None,
+            delays: None,
+        }
+    }
+
+    /// Not again at once: after a pause that grows, or the one that the provider asks for.
+    fn delay(&mut self, asked: Option<Duration>, tick: Tick) {
+        let delays = self.delays.get_or_insert_with(|| {
+            let (first, last) = (Duration::from_millis(200), Duration::from_secs(30));
+            ExponentialBuilder::default().with_min_delay(first).with_max_delay(last).with_jitter().without_max_times().build()
+        });
+        let pause = delays.next().unwrap_or(Duration::from_secs(30));
+        self.not_before = Some(tick.after(asked.unwrap_or(pause).max(pause)));
+        self.permitted = false;
+        self.waits_since = None;
+    }
+}
+
+#[cfg(test)]
+mod tests;

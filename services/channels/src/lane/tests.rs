@@ -1,0 +1,314 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn id(name: &str) -> Id {
+    Id::of_instance(name, "", "", "")
+}
+
+fn send(customer: &str, send_before: Millis) -> Send {
+    Send { customer_id: customer.to_owned(), send_before, ..Send::default() }
+}
+
+/// A lane at offset 10 whose predecessor began `attempt` at 100 and left it at 120.
+fn lane(on_unknown: OnUnknown) -> Lane {
+    Lane::new(10, 0, 100, on_unknown)
+}
+
+fn outcomes(lane: &mut Lane) -> Vec<(i64, Status)> {
+    lane.lines().iter().map(|line| (line.offset, line.outcome.status)).collect()
+}
+
+fn accepted() -> Answer {
+    Answer::Accepted { provider_id: Some("p1".to_owned()) }
+}
+
+#[test]
+fn a_command_goes_out_and_its_outcome_is_written_once() {
+    let (mut lane, tick) = (lane(OnUnknown::Skip), Tick::now());
+    assert!(lane.command(10, id("a"), send("c1", 50), 0, false));
+    assert_eq!(lane.ready(tick, 9), [10]);
+    lane.start(10);
+    assert_eq!((lane.ready(tick, 9).len(), lane.out(), lane.has_news()), (0, 1, false));
+    lane.answered(id("a"), &accepted(), 7, tick);
+    let lines = lane.lines();
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0].outcome, Outcome { provider_id: Some("p1".to_owned()), ..Outcome::of(Status::Accepted, None, 7) });
+    assert!(lane.lines().is_empty());
+    assert_eq!(lane.position().0, 11);
+}
+
+#[test]
+fn positions_stay_below_the_lowest_command_that_is_not_finished() {
+    let (mut lane, tick) = (lane(OnUnknown::Skip), Tick::now());
+    for (offset, name) in [(10, "a"), (11, "b"), (14, "c")] {
+        lane.command(offset, id(name), send(name, 50), 0, false);
+        lane.start(offset);
+    }
+    lane.commands_read(16);
+    lane.answered(id("c"), &accepted(), 0, tick);
+    lane.answered(id("b"), &accepted(), 0, tick);
+    assert_eq!(outcomes(&mut lane), [(11, Status::Accepted), (14, Status::Accepted)]);
+    assert_eq!(lane.position().0, 10);
+    lane.answered(id("a"), &accepted(), 0, tick);
+    assert_eq!(outcomes(&mut lane), [(10, Status::Accepted)]);
+    assert_eq!(lane.position().0, 16, "markers behind the last command count as read");
+}
+
+#[test]
+fn what_was_withdrawn_or_is_too_late_is_settled_without_its_turn() {
+    let mut lane = lane(OnUnknown::Skip);
+    lane.withdraw(3, id("a"));
+    lane.command(10, id("a"), send("c1", 50), 0, false);
+    lane.command(11, id("b"), send("c2", 50), 0, false);
+    lane.command(12, id("c"), send("c3", 60), 0, false);
+    lane.judge(50);
+    assert_eq!(outcomes(&mut lane), [(10, Status::Revoked)], "send_before itself is still in time");
+    lane.judge(51);
+    assert_eq!(outcomes(&mut lane), [(11, Status::Expired)]);
+    lane.withdraw(4, id("c"));
+    lane.judge(51);
+    assert_eq!(outcomes(&mut lane), [(12, Status::Revoked)]);
+    assert_eq!((lane.position().0, lane.revoke_next()), (13, 5));
+}
+
+#[test]
+fn a_withdrawal_does_not_touch_what_is_out() {
+    let (mut lane, tick) = (lane(OnUnknown::Skip), Tick::now());
+    lane.command(10, id("a"), send("c1", 50), 0, false);
+    lane.start(10);
+    lane.withdraw(0, id("a"));
+    lane.judge(99);
+    assert!(!lane.has_news());
+    lane.answered(id("a"), &accepted(), 99, tick);
+    assert_eq!(outcomes(&mut lane), [(10, Status::Accepted)]);
+}
+
+#[test]
+fn nobody_overtakes_an_earlier_message_to_the_same_customer() {
+    let (mut lane, tick) = (lane(OnUnknown::Skip), Tick::now());
+    lane.command(10, id("a"), send("c1", 50), 0, false);
+    lane.command(11, id("b"), send("c1", 50), 0, false);
+    lane.command(12, id("c"), send("c2", 50), 0, false);
+    assert_eq!(lane.ready(tick, 9), [10, 12]);
+    lane.start(10);
+    assert_eq!(lane.ready(tick, 9), [12]);
+    lane.answered(id("a"), &accepted(), 0, tick);
+    outcomes(&mut lane);
+    assert_eq!(lane.ready(tick, 9), [11, 12]);
+}
+
+#[test]
+fn an_outage_refuses_nothing_and_the_command_expires_in_the_end() {
+    let (mut lane, tick) = (lane(OnUnknown::Skip), Tick::now());
+    lane.command(10, id("a"), send("c1", 50), 0, false);
+    lane.start(10);
+    lane.answered(id("a"), &Answer::NotTaken { code: "http_503".to_owned(), retry_after: Some(Duration::from_secs(9)) }, 0, tick);
+    assert_eq!(lane.idle_intents(), [id("a")], "a successor must not take it for unknown");
+    assert!(lane.ready(tick.after(Duration::from_millis(8_999)), 9).is_empty());
+    assert_eq!(lane.ready(tick.after(Duration::from_secs(9)), 9), [10]);
+    lane.judge(51);
+    assert_eq!(outcomes(&mut lane), [(10, Status::Expired)]);
+}
+
+#[test]
+fn pauses_between_attempts_grow() {
+    let (mut lane, mut tick) = (lane(OnUnknown::Skip), Tick::now());
+    lane.command(10, id("a"), send("c1", Millis::MAX), 0, false);
+    let mut pauses = Vec::new();
+    for _ in 0..12 {
+        lane.start(10);
+        lane.answered(id("a"), &Answer::NotTaken { code: "connection".to_owned(), retry_after: None }, 0, tick);
+        let pause = (0..100_000).map(Duration::from_millis).find(|pause| !lane.ready(tick.after(*pause), 1).is_empty()).unwrap();
+        tick = tick.after(pause);
+        pauses.push(pause);
+    }
+    assert!(pauses[0] >= Duration::from_millis(200) && pauses[0] < Duration::from_secs(1), "{pauses:?}");
+    assert!(pauses[11] >= Duration::from_secs(30), "{pauses:?}");
+}
+
+#[test]
+fn a_successor_skips_what_may_have_been_handed_over() {
+    let mut lane = lane(OnUnknown::Skip);
+    lane.intended(id("a"), 10);
+    lane.intended(id("b"), 11);
+    lane.was_settled(id("b"), 11);
+    lane.intended(id("c"), 12);
+    lane.intent_was_idle(id("c"));
+    lane.attempts_end(120);
+    lane.command(10, id("a"), send("c1", 50), 5, false);
+    assert!(!lane.command(11, id("b"), send("c2", 50), 5, false), "it is finished");
+    lane.command(12, id("c"), send("c3", 50), 5, false);
+    assert_eq!(lane.ready(Tick::now(), 9), [12]);
+    let lines = lane.lines();
+    assert_eq!((lines[0].offset, &lines[0].outcome), (10, &Outcome::of(Status::Unknown, Some("interrupted"), 5)));
+}
+
+#[test]
+fn a_successor_sends_again_where_policy_says_so_and_never_calls_it_revoked() {
+    let mut lane = lane(OnUnknown::Resend);
+    lane.intended(id("a"), 10);
+    lane.intended(id("b"), 11);
+    lane.attempts_end(120);
+    lane.command(10, id("a"), send("c1", 50), 5, false);
+    lane.command(11, id("b"), send("c2", 50), 5, false);
+    assert_eq!(lane.ready(Tick::now(), 9), [10, 11]);
+    lane.withdraw(0, id("a"));
+    lane.judge(51);
+    assert_eq!(outcomes(&mut lane), [(10, Status::Unknown), (11, Status::Unknown)], "it may have been handed over before");
+}
+
+#[test]
+fn after_a_failure_of_kafka_our_own_call_is_still_ours() {
+    let (mut lane, tick) = (lane(OnUnknown::Skip), Tick::now());
+    lane.intended(id("a"), 10);
+    lane.attempts_end(120);
+    lane.command(10, id("a"), send("c1", 50), 5, true);
+    assert_eq!((lane.out(), lane.has_news()), (1, false));
+    lane.answered(id("a"), &accepted(), 6, tick);
+    assert_eq!(outcomes(&mut lane), [(10, Status::Accepted)]);
+}
+
+#[test]
+fn a_broken_connection_follows_the_policy() {
+    let broken = Answer::Unknown { code: "timeout".to_owned() };
+    for (policy, expected) in [(OnUnknown::Skip, vec![(10, Status::Unknown)]), (OnUnknown::Resend, vec![])] {
+        let (mut lane, tick) = (lane(policy), Tick::now());
+        lane.command(10, id("a"), send("c1", 50), 0, false);
+        lane.start(10);
+        lane.answered(id("a"), &broken, 0, tick);
+        assert_eq!(outcomes(&mut lane), expected);
+        assert_eq!(lane.idle_intents(), [], "an intent in doubt is not taken back");
+        let again = lane.ready(tick.after(Duration::from_secs(60)), 9);
+        assert_eq!(again.len(), usize::from(policy == OnUnknown::Resend));
+    }
+}
+
+#[test]
+fn a_look_that_had_become_too_old_costs_nothing_but_another_turn() {
+    let (mut lane, tick) = (lane(OnUnknown::Skip), Tick::now());
+    lane.command(10, id("a"), send("c1", 50), 0, false);
+    lane.start(10);
+    lane.answered(id("a"), &Answer::Stale, 0, tick);
+    assert_eq!(lane.ready(tick, 9), [10]);
+    assert!(lane.entry(10).unwrap().permitted);
+    assert_eq!(lane.idle_intents(), [id("a")]);
+}
+
+#[test]
+fn repeats_are_not_handed_over_again() {
+    let (mut lane, tick) = (lane(OnUnknown::Skip), Tick::now());
+    lane.command(10, id("a"), send("c1", 50), 0, false);
+    assert!(!lane.command(11, id("a"), send("c1", 50), 0, false), "the first one still waits");
+    lane.start(10);
+    lane.answered(id("a"), &accepted(), 0, tick);
+    assert_eq!(outcomes(&mut lane).len(), 1);
+    assert!(!lane.command(12, id("a"), send("c1", 50), 0, false), "the first one is finished");
+    assert_eq!((lane.ready(tick, 9).len(), lane.position().0), (0, 13));
+}
+
+#[test]
+fn a_record_read_twice_counts_once() {
+    let mut lane = lane(OnUnknown::Skip);
+    lane.command(10, id("a"), send("c1", 50), 0, false);
+    lane.command(9, id("z"), send("c2", 50), 0, false);
+    lane.command(10, id("a"), send("c1", 50), 0, false);
+    assert_eq!(lane.len(), 1);
+}
+
+#[test]
+fn the_bookmark_stays_before_everything_that_a_successor_must_know() {
+    let (mut lane, tick) = (lane(OnUnknown::Skip), Tick::now());
+    lane.was_settled(id("b"), 11);
+    lane.attempts_end(120);
+    lane.command(10, id("a"), send("c1", 50), 0, false);
+    assert_eq!(lane.position(), (10, 100), "command 11 is settled, and this was not read again yet");
+    lane.command(11, id("b"), send("c2", 50), 0, false);
+    assert_eq!(lane.position(), (10, 100), "command 10 holds 11 back");
+    lane.start(10);
+    lane.attempts_end(130);
+    lane.answered(id("a"), &accepted(), 0, tick);
+    outcomes(&mut lane);
+    assert_eq!(lane.position(), (12, 130));
+    lane.command(12, id("c"), send("c1", 50), 0, false);
+    lane.start(12);
+    lane.attempts_end(140);
+    assert_eq!(lane.position(), (12, 130), "its intent lies behind 130");
+}
+
+/// One thing that can happen to a lane.
+#[derive(Clone, Debug)]
+enum Happens {
+    Command,
+    Withdrawal(usize),
+    Turn,
+    Answer(usize, u8),
+    Time(Millis),
+    Write,
+}
+
+fn happens() -> impl Strategy<Value = Happens> {
+    prop_oneof![
+        3 => Just(Happens::Command),
+        1 => (0_usize..20).prop_map(Happens::Withdrawal),
+        3 => Just(Happens::Turn),
+        3 => (0_usize..20, 0_u8..5).prop_map(|(which, answer)| Happens::Answer(which, answer)),
+        1 => (1_i64..20).prop_map(Happens::Time),
+        2 => Just(Happens::Write),
+    ]
+}
+
+proptest! {
+    /// Whatever happens: each command has at most one outcome, nothing withdrawn or expired starts, and the committed
+    /// position never passes a command without an outcome.
+    #[test]
+    fn a_lane_never_loses_and_never_doubles(story in proptest::collection::vec(happens(), 1..200), resend: bool) {
+        let policy = if resend { OnUnknown::Resend } else { OnUnknown::Skip };
+        let (mut lane, mut tick, mut now, mut next) = (lane(policy), Tick::now(), 0, 10_i64);
+        let (mut withdrawn, mut settled) = (HashSet::new(), HashMap::new());
+        let name = |offset: i64| id(&format!("send-{offset}"));
+        for step in story {
+            tick = tick.after(Duration::from_secs(40));
+            match step {
+                Happens::Command => {
+                    lane.command(next, name(next), send(&format!("c{}", next % 3), now + 15), now, false);
+                    next += 1;
+                }
+                Happens::Withdrawal(which) => {
+                    let offset = 10 + which as i64;
+                    lane.withdraw(which as i64, name(offset));
+                    withdrawn.insert(offset);
+                }
+                Happens::Turn => {
+                    lane.judge(now);
+                    for offset in lane.ready(tick, 2) {
+                        prop_assert!(!withdrawn.contains(&offset), "{offset} was withdrawn");
+                        prop_assert!(!settled.contains_key(&offset), "{offset} was settled");
+                        prop_assert!(lane.command_at(offset).unwrap().1.send_before >= now);
+                        lane.start(offset);
+                    }
+                }
+                Happens::Answer(which, kind) => {
+                    let answer = match kind {
+                        0 => accepted(),
+                        1 => Answer::Refused { code: "no".to_owned() },
+                        2 => Answer::NotTaken { code: "later".to_owned(), retry_after: None },
+                        3 => Answer::Unknown { code: "timeout".to_owned() },
+                        _ => Answer::Stale,
+                    };
+                    lane.answered(name(10 + which as i64), &answer, now, tick);
+                }
+                Happens::Time(passes) => now += passes,
+                Happens::Write => {
+                    for line in lane.lines() {
+                        prop_assert!(settled.insert(line.offset, line.outcome.status).is_none(), "{} twice", line.offset);
+                    }
+                    let (position, _) = lane.position();
+                    prop_assert!((10..position).all(|offset| settled.contains_key(&offset)), "{position} passes a command");
+                }
+            }
+        }
+    }
+}

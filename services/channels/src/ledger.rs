@@ -1,0 +1,122 @@
+//! What a worker writes and reads back: intents, outcomes, feedback.
+
+use schemas::{Actor, Attempt, AttemptState, Feedback, Id, Millis, Send, Status, decode, encode};
+use stream::Error;
+use stream::kafka::{Producer, Record};
+
+use crate::lane::{Lane, Line};
+
+/// Writes into the open transaction.
+pub(crate) struct Ledger<'a> {
+    pub(crate) producer: &'a mut Producer,
+    /// Index of `attempt.<channel>`.
+    pub(crate) attempt: usize,
+    /// Index of `feedback`.
+    pub(crate) feedback: usize,
+    pub(crate) provider: &'a str,
+}
+
+impl Ledger<'_> {
+    /// The provider is about to be called.
+    pub(crate) fn intend(&mut self, partition: i32, offset: i64, id: Id, send: &Send, now: Millis) -> Result<(), Error> {
+        let attempt = Attempt {
+            send_id: id.to_string(),
+            customer_id: send.customer_id.clone(),
+            state: AttemptState::Intended,
+            offset,
+            at: now,
+            status: Status::Unspecified,
+            provider_id: None,
+        };
+        self.producer.produce(self.attempt, Some(partition), Some(attempt.send_id.as_bytes()), Some(&encode(&attempt)), &[])
+    }
+
+    /// The provider certainly did not take it: the intent is void. A tombstone says so, and lets compaction drop both.
+    pub(crate) fn take_back(&mut self, partition: i32, id: Id) -> Result<(), Error> {
+        self.producer.produce(self.attempt, Some(partition), Some(id.to_string().as_bytes()), None, &[])
+    }
+
+    /// It is finished.
+    pub(crate) fn settle(&mut self, partition: i32, line: &Line<'_>) -> Result<(), Error> {
+        let attempt = Attempt {
+            send_id: line.id.to_string(),
+            customer_id: line.send.customer_id.clone(),
+            state: AttemptState::Settled,
+            offset: line.offset,
+            at: line.outcome.occurred_at,
+            status: line.outcome.status,
+            provider_id: line.outcome.provider_id.clone(),
+        };
+        let key = Some(attempt.send_id.as_bytes());
+        self.producer.produce(self.attempt, Some(partition), key, Some(&encode(&attempt)), &[])?;
+        let feedback = feedback(line, self.provider);
+        let key = Some(feedback.customer_id.as_bytes());
+        self.producer.produce(self.feedback, None, key, Some(&encode(&feedback)), &[])
+    }
+}
+
+fn feedback(line: &Line<'_>, provider: &str) -> Feedback {
+    Feedback {
+        // A worker says one thing about a send, once; should it ever repeat itself, the repeat is recognised.
+        event_id: format!("{}/{}", line.id, line.outcome.status),
+        customer_id: line.send.customer_id.clone(),
+        occurred_at: line.outcome.occurred_at,
+        send_id: Some(line.id.to_string()),
+        channel: line.send.channel.clone(),
+        status: line.outcome.status,
+        actor: Actor::Unspecified,
+        provider: provider.to_owned(),
+        provider_id: line.outcome.provider_id.clone(),
+        code: line.outcome.code.clone(),
+    }
+}
+
+/// Takes in what a predecessor wrote.
+pub(crate) fn recall(record: &Record, lane: &mut Lane) {
+    match record.value() {
+        None => {
+            let key = record.key().and_then(|key| std::str::from_utf8(key).ok());
+            key.and_then(Id::parse).into_iter().for_each(|id| lane.intent_was_idle(id));
+        }
+        Some(bytes) => match decode::<Attempt>(bytes).map(|attempt| (Id::parse(&attempt.send_id), attempt)) {
+            Ok((Some(id), attempt)) if attempt.state == AttemptState::Intended => lane.intended(id, attempt.offset),
+            Ok((Some(id), attempt)) if attempt.state == AttemptState::Settled => lane.was_settled(id, attempt.offset),
+            Ok(_) => tracing::error!(offset = record.offset(), "a record of our memory says nothing that we know"),
+            Err(error) => tracing::error!(offset = record.offset(), "a record of our memory cannot be read: {error}"),
+        },
+    }
+}
+
+/// The metadata of a committed position: where a successor begins to read `attempt`.
+pub(crate) fn bookmark(attempt_from: i64) -> String {
+    format!("attempt={attempt_from}")
+}
+
+/// Reads [`bookmark`]; none for a position that no worker committed.
+pub(crate) fn read_bookmark(metadata: &str) -> Option<i64> {
+    metadata.strip_prefix("attempt=")?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lane::Outcome;
+
+    #[test]
+    fn a_bookmark_is_read_back() {
+        assert_eq!(read_bookmark(&bookmark(17)), Some(17));
+        assert_eq!(read_bookmark(""), None);
+        assert_eq!(read_bookmark("attempt=x"), None);
+    }
+
+    #[test]
+    fn feedback_about_one_fact_has_one_id_and_no_address() {
+        let id = Id::of_instance("c1", "", "", "");
+        let send = Send { customer_id: "c1".to_owned(), channel: "sms".to_owned(), address: "+7900".to_owned(), ..Send::default() };
+        let line = Line { offset: 1, id, send: &send, outcome: Outcome::of(Status::Refused, Some("blocked"), 9) };
+        let said = feedback(&line, "sandbox");
+        assert_eq!(said.event_id, format!("{id}/REFUSED"));
+        assert_eq!((said.occurred_at, said.code.as_deref()), (9, Some("blocked")));
+        assert!(!format!("{said:?}").contains("+7900"));
+    }
+}

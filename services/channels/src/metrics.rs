@@ -1,0 +1,97 @@
+//! What a worker counts. Names, labels and help texts stand here and nowhere else. No label holds an id or an address.
+
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+
+/// The metrics of all channels of a process.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    hand_overs: IntCounterVec,
+    residual_window_seconds: HistogramVec,
+    hand_over_seconds: HistogramVec,
+    rate_limit_wait_seconds: HistogramVec,
+    paused: IntGaugeVec,
+    recoveries: IntCounterVec,
+}
+
+/// The metrics of one channel.
+#[derive(Clone, Debug)]
+pub struct ChannelMetrics {
+    channel: String,
+    all: Metrics,
+    pub(crate) residual_window_seconds: Histogram,
+    pub(crate) hand_over_seconds: Histogram,
+    pub(crate) rate_limit_wait_seconds: Histogram,
+}
+
+impl Metrics {
+    /// Registers them.
+    ///
+    /// # Errors
+    /// If one of the names is taken.
+    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let seconds = |name, help, buckets: &[f64]| {
+            HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), &["channel"])
+        };
+        let metrics = Metrics {
+            hand_overs: IntCounterVec::new(
+                Opts::new("cascade_hand_overs_total", "Commands by what became of them: a status, or retry or duplicate."),
+                &["channel", "outcome"],
+            )?,
+            residual_window_seconds: seconds(
+                "cascade_residual_window_seconds",
+                "Time between the last look at the withdrawals and the provider's call: what comes in it is too late.",
+                &[0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0],
+            )?,
+            hand_over_seconds: seconds(
+                "cascade_hand_over_seconds",
+                "Time of a provider's call.",
+                &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0],
+            )?,
+            rate_limit_wait_seconds: seconds(
+                "cascade_rate_limit_wait_seconds",
+                "Time that a command waited for the rate limit.",
+                &[0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0],
+            )?,
+            paused: IntGaugeVec::new(
+                Opts::new("cascade_provider_paused", "1 while the provider is left alone because it takes nothing."),
+                &["channel"],
+            )?,
+            recoveries: IntCounterVec::new(
+                Opts::new("cascade_channel_recoveries_total", "Times that everything uncommitted was dropped and read again."),
+                &["channel"],
+            )?,
+        };
+        registry.register(Box::new(metrics.hand_overs.clone()))?;
+        registry.register(Box::new(metrics.residual_window_seconds.clone()))?;
+        registry.register(Box::new(metrics.hand_over_seconds.clone()))?;
+        registry.register(Box::new(metrics.rate_limit_wait_seconds.clone()))?;
+        registry.register(Box::new(metrics.paused.clone()))?;
+        registry.register(Box::new(metrics.recoveries.clone()))?;
+        Ok(metrics)
+    }
+
+    /// Those of one channel.
+    pub(crate) fn of(&self, channel: &str) -> ChannelMetrics {
+        ChannelMetrics {
+            residual_window_seconds: self.residual_window_seconds.with_label_values(&[channel]),
+            hand_over_seconds: self.hand_over_seconds.with_label_values(&[channel]),
+            rate_limit_wait_seconds: self.rate_limit_wait_seconds.with_label_values(&[channel]),
+            channel: channel.to_owned(),
+            all: self.clone(),
+        }
+    }
+}
+
+impl ChannelMetrics {
+    pub(crate) fn hand_over(&self, outcome: &str) {
+        self.all.hand_overs.with_label_values(&[self.channel.as_str(), outcome]).inc();
+    }
+
+    pub(crate) fn paused(&self, paused: bool) {
+        self.all.paused.with_label_values(&[self.channel.as_str()]).set(i64::from(paused));
+    }
+
+    pub(crate) fn recovery(&self) {
+        self.all.recoveries.with_label_values(&[self.channel.as_str()]).inc();
+    }
+}

@@ -1,0 +1,247 @@
+//! Which partitions are ours, and how their lanes come and go.
+//!
+//! To take a partition over is to learn, in this order: where the group stands (the brokers answer only once no transaction
+//! moves it), what a predecessor wrote about the commands from there on, what was withdrawn. A lane works only then.
+
+use std::collections::{BTreeMap, HashMap};
+
+use stream::clock::Tick;
+use stream::kafka::{Change, Fetched, Position, Producer};
+use stream::{Error, Verdict};
+
+use crate::lane::Lane;
+use crate::ledger;
+use crate::worker::{REST, Worker};
+
+/// A lane that still learns what a predecessor wrote: complete once `attempt` was read up to here.
+#[derive(Debug)]
+pub(crate) struct Learning {
+    pub(crate) lane: Lane,
+    next: i64,
+    end: i64,
+}
+
+impl Worker<'_> {
+    /// Carries out what the group says. While the worker rests after a failure, this is all it does.
+    pub(crate) fn follow_group(&mut self) -> Result<(), Error> {
+        loop {
+            let wait = self.rest.map_or(std::time::Duration::ZERO, Tick::remaining);
+            let change = match self.member.poll(wait) {
+                Ok(change) => change,
+                Err(error) => return self.rejoin(error),
+            };
+            match &change {
+                None => break,
+                Some(Change::Assigned(partitions)) => {
+                    self.assigned = true;
+                    self.awaiting.extend(partitions.iter().map(|(_, partition)| *partition));
+                }
+                Some(Change::Revoked { partitions, lost }) => {
+                    let partitions: Vec<i32> = partitions.iter().map(|(_, partition)| *partition).collect();
+                    self.give_up(&partitions, *lost);
+                }
+            }
+            if let Some(Err(error)) = change.as_ref().map(|change| self.member.accept(change)) {
+                tracing::warn!("{error}");
+            }
+        }
+        self.rest = None;
+        Ok(())
+    }
+
+    /// Waits for the calls of these partitions and writes down what came of them; where the partitions are gone already, a
+    /// successor finds the intents.
+    fn give_up(&mut self, partitions: &[i32], lost: bool) {
+        let finished = match lost {
+            true => Err(Error::new(Verdict::Fenced, "keep the partitions", "the group gave them to others")),
+            false => self.finish_calls(partitions),
+        };
+        if let Err(error) = finished {
+            self.start_over(&error);
+        }
+        for partition in partitions {
+            self.awaiting.retain(|awaiting| awaiting != partition);
+            self.learning.remove(partition);
+            self.lanes.remove(partition);
+            self.stop_reading(*partition);
+            self.probe.released(&self.names.send, *partition);
+        }
+        self.limit.divide(self.lanes_count(), self.partitions);
+    }
+
+    /// This member is no more: another one joined under its identity while it stood still, or it broke. A new one joins, once;
+    /// two processes that do this to each other for ever would stop all work.
+    fn rejoin(&mut self, error: Error) -> Result<(), Error> {
+        const AGAIN: std::time::Duration = std::time::Duration::from_secs(300);
+        if self.expelled.is_some_and(|expelled| expelled.elapsed() < AGAIN) {
+            let words = format!("{error}; make sure that no other process runs with this identity, then start again");
+            return Err(Error::stop("stay in the group", words));
+        }
+        self.expelled = Some(Tick::now());
+        self.assigned = false;
+        let all: Vec<i32> = self.lanes.keys().chain(self.learning.keys()).copied().collect();
+        self.give_up(&all, true);
+        self.awaiting.clear();
+        let member = self.join()?;
+        std::mem::replace(&mut self.member, member).leave();
+        Ok(())
+    }
+
+    /// Takes over what is ours. A predecessor may have a transaction open there: then the brokers do not answer yet, and the
+    /// next turn asks again.
+    pub(crate) fn take_over(&mut self) -> Result<(), Error> {
+        if self.awaiting.is_empty() {
+            return Ok(());
+        }
+        match self.place() {
+            Err(error) if error.verdict() == Verdict::Retry => {
+                tracing::info!("partitions are not taken over yet: {error}");
+                Ok(())
+            }
+            placed => placed,
+        }
+    }
+
+    fn place(&mut self) -> Result<(), Error> {
+        if self.producer.is_none() {
+            // First of all: this ends what an earlier producer of ours left open.
+            let mut producer = Producer::new(self.settings, &self.names.transactional_id)?;
+            self.outputs = (producer.topic(&self.names.attempt)?, producer.topic(&self.names.feedback)?);
+            self.producer = Some(producer);
+        }
+        let wanted: Vec<_> = self.awaiting.iter().map(|partition| (self.names.send.clone(), *partition)).collect();
+        let positions = self.member.committed(&wanted)?;
+        // After the positions: what a predecessor committed with or before them lies below these ends.
+        let ends = self.ends(&self.names.attempt, &self.awaiting)?;
+        for position in positions {
+            let end = ends.get(&position.partition).copied().unwrap_or_default();
+            self.learn(&position, end)?;
+            self.awaiting.retain(|partition| *partition != position.partition);
+        }
+        self.limit.divide(self.lanes_count(), self.partitions);
+        Ok(())
+    }
+
+    /// Starts to read a partition's three topics.
+    fn learn(&mut self, position: &Position, end: i64) -> Result<(), Error> {
+        let partition = position.partition;
+        let (low, high) = self.reader.range(self.inputs.send, partition)?;
+        let next = start_of(position, low, high)?;
+        let (attempt_low, _) = self.reader.range(self.inputs.attempt, partition)?;
+        let attempt_from = ledger::read_bookmark(&position.metadata).unwrap_or(attempt_low).max(attempt_low);
+        let (revoke_low, _) = self.reader.range(self.inputs.revoke, partition)?;
+        self.reader.start(self.inputs.revoke, partition, revoke_low)?;
+        self.reader.start(self.inputs.attempt, partition, attempt_from)?;
+        let lane = Lane::new(next, revoke_low, attempt_from, self.config.on_unknown);
+        self.learning.insert(partition, Learning { lane, next: attempt_from, end });
+        self.learned(partition)
+    }
+
+    /// Takes in a record, or the end, of `attempt`.
+    pub(crate) fn recall(&mut self, fetched: &Fetched) -> Result<(), Error> {
+        let partition = match fetched {
+            Fetched::Record(record) => {
+                let Some(learning) = self.learning.get_mut(&record.partition()) else { return Ok(()) };
+                // What lies behind the end is our own, written since.
+                if record.offset() < learning.end {
+                    ledger::recall(record, &mut learning.lane);
+                }
+                learning.next = record.offset() + 1;
+                record.partition()
+            }
+            Fetched::End { partition, offset, .. } => {
+                let Some(learning) = self.learning.get_mut(partition) else { return Ok(()) };
+                learning.next = learning.next.max(*offset);
+                *partition
+            }
+            Fetched::OutOfRange { .. } => return Ok(()),
+        };
+        self.learned(partition)
+    }
+
+    /// A lane that knows everything goes to work.
+    fn learned(&mut self, partition: i32) -> Result<(), Error> {
+        if self.learning.get(&partition).is_none_or(|learning| learning.next < learning.end) {
+            return Ok(());
+        }
+        if let Some(Learning { mut lane, end, .. }) = self.learning.remove(&partition) {
+            self.reader.stop(self.inputs.attempt, partition);
+            self.reader.start(self.inputs.send, partition, lane.next())?;
+            lane.attempts_end(end);
+            self.probe.consumed(&self.names.send, partition, lane.next());
+            self.lanes.insert(partition, lane);
+        }
+        Ok(())
+    }
+
+    /// The one way out of everything uncertain: everything uncommitted goes, and all lanes learn anew.
+    pub(crate) fn start_over(&mut self, error: &Error) {
+        tracing::warn!("everything uncommitted is dropped and read again: {error}");
+        self.metrics.recovery();
+        self.probe.set_ready(false);
+        self.producer = None;
+        self.paused.clear();
+        let lanes = std::mem::take(&mut self.lanes).into_keys();
+        let all: Vec<i32> = lanes.chain(std::mem::take(&mut self.learning).into_keys()).collect();
+        for partition in all {
+            self.stop_reading(partition);
+            if !self.awaiting.contains(&partition) {
+                self.awaiting.push(partition);
+            }
+        }
+        self.rest = Some(Tick::now().after(self.rest_next));
+        self.rest_next = REST.1.min(self.rest_next * 2);
+    }
+
+    fn stop_reading(&mut self, partition: i32) {
+        self.paused.remove(&partition);
+        for topic in [self.inputs.send, self.inputs.revoke, self.inputs.attempt] {
+            self.reader.stop(topic, partition);
+        }
+    }
+
+    fn lanes_count(&self) -> u32 {
+        u32::try_from(self.lanes.len() + self.learning.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The next offsets of partitions of a topic, open transactions included.
+    pub(crate) fn ends(&self, topic: &str, partitions: &[i32]) -> Result<BTreeMap<i32, i64>, Error> {
+        let Some(producer) = &self.producer else {
+            return Err(Error::new(Verdict::Retry, "ask for the ends of partitions", "there is no producer yet"));
+        };
+        let asked: Vec<_> = partitions.iter().map(|partition| (topic.to_owned(), *partition)).collect();
+        Ok(producer.ends(&asked)?.into_iter().map(|(_, partition, end)| (partition, end)).collect())
+    }
+
+    /// The same for `revoke` and `attempt` of all lanes, in one question: (topic, partition) to offset.
+    pub(crate) fn look_ends(&self) -> Result<HashMap<(String, i32), i64>, Error> {
+        let Some(producer) = &self.producer else {
+            return Err(Error::new(Verdict::Retry, "look at the withdrawals", "there is no producer yet"));
+        };
+        let topics = [&self.names.revoke, &self.names.attempt];
+        let asked: Vec<_> =
+            topics.iter().flat_map(|topic| self.lanes.keys().map(|partition| ((*topic).clone(), *partition))).collect();
+        Ok(producer.ends(&asked)?.into_iter().map(|(topic, partition, end)| ((topic, partition), end)).collect())
+    }
+}
+
+/// Where to start: at the group's offset, or at the first record if it has none or that one was deleted meanwhile.
+fn start_of(position: &Position, low: i64, high: i64) -> Result<i64, Error> {
+    match position.offset {
+        None => Ok(low),
+        Some(offset) if offset < low => {
+            let (topic, partition) = (&position.topic, position.partition);
+            tracing::error!(topic, partition, "commands {offset} to {low} were deleted before they were read: retention is too short");
+            Ok(low)
+        }
+        // To read all of it again would hand over again whatever is still valid.
+        Some(offset) if offset > high => Err(Error::stop(
+            "start to read",
+            format!(
+                "the group stands at {offset} of {}/{}, which ends at {high}; if the topic was made anew, reset the group's offsets",
+                position.topic, position.partition
+            ),
+        )),
+        Some(offset) => Ok(offset),
+    }
+}

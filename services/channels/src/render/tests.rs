@@ -1,0 +1,119 @@
+use std::fs;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use schemas::token::{Key, Keyring, Kind};
+use tempfile::TempDir;
+
+use super::*;
+use crate::link;
+
+fn directory(files: &[(&str, &str)]) -> TempDir {
+    let directory = TempDir::new().unwrap();
+    for (name, text) in files {
+        fs::write(directory.path().join(name), text).unwrap();
+    }
+    directory
+}
+
+fn renderer(files: &[(&str, &str)]) -> Renderer {
+    Renderer::new(directory(files).path(), "email", Some(linker().0)).unwrap()
+}
+
+fn linker() -> (Linker, Arc<Keyring>) {
+    let secret = directory(&[("secret", "a secret of sixteen")]);
+    let keys = vec![Key { id: 1, secret_file: Some(secret.path().join("secret")), secret_env: None }];
+    let keyring = Keyring::load(&keys).unwrap();
+    let config = link::Config { base_url: "https://t.example".to_owned(), keys, lifetime_days: 1 };
+    (Linker::new(&config).unwrap(), Arc::new(keyring))
+}
+
+fn send(fields: &[(&str, &str)]) -> Send {
+    Send {
+        customer_id: "c1".to_owned(),
+        channel: "email".to_owned(),
+        class: Class::Marketing,
+        address: "anna@shop.example".to_owned(),
+        template: "cart".to_owned(),
+        fields: fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        ..Send::default()
+    }
+}
+
+fn id() -> Id {
+    Id::of_instance("c1", "", "", "")
+}
+
+#[test]
+fn pages_are_escaped_and_texts_are_not() {
+    let renderer = renderer(&[
+        ("cart.email.txt", "Hello {{ name }}"),
+        ("cart.email.html", "<b>{{ name }}</b></body>"),
+        ("cart.email.subject", "For {{ name }}\n"),
+    ]);
+    let message = renderer.render(id(), &send(&[("name", "<i>Ann & Co</i>")]), 0).unwrap();
+    assert_eq!(message.text, "Hello <i>Ann & Co</i>");
+    assert_eq!(message.subject.as_deref(), Some("For <i>Ann & Co</i>"));
+    let page = message.html.unwrap();
+    assert!(page.starts_with("<b>&lt;i&gt;Ann &amp; Co&lt;"), "{page}");
+    assert!(page.contains("<img src=\"https://t.example/o/") && page.ends_with(".gif\" width=\"1\" height=\"1\" alt=\"\"></body>"), "{page}");
+}
+
+#[test]
+fn links_lead_through_the_tracker() {
+    let renderer = renderer(&[
+        ("cart.email.txt", "{{ track(url) }}"),
+        ("cart.email.html", "<a href=\"{{ url }}\">x</a>"),
+        ("cart.email.link", "{{ url }}\n"),
+    ]);
+    let message = renderer.render(id(), &send(&[("url", "https://shop.example/cart?a=1&b=2")]), 5).unwrap();
+    let page = message.html.unwrap();
+    let from_page = page.split('"').nth(1).unwrap().to_owned();
+    let keyring = linker().1;
+    for link in [message.text, message.link.unwrap(), from_page] {
+        let token = keyring.verify(link.strip_prefix("https://t.example/c/").unwrap(), Kind::Click, 5).unwrap();
+        assert_eq!((token.target.as_str(), token.customer_id.as_str()), ("https://shop.example/cart?a=1&b=2", "c1"));
+        assert_eq!(token.expires_at, 86_400_005);
+    }
+}
+
+#[test]
+fn marketing_can_be_unsubscribed_by_one_click_and_nothing_else() {
+    let renderer = renderer(&[("cart.email.txt", "x")]);
+    let marketing = renderer.render(id(), &send(&[]), 0).unwrap().unsubscribe.unwrap();
+    let token = marketing.strip_prefix("https://t.example/u/").unwrap();
+    assert!(linker().1.verify(token, Kind::Unsubscribe, 0).is_ok());
+    let transactional = Send { class: Class::Transactional, ..send(&[]) };
+    assert_eq!(renderer.render(id(), &transactional, 0).unwrap().unsubscribe, None);
+}
+
+#[test]
+fn what_cannot_be_said_is_refused() {
+    let renderer = renderer(&[("cart.email.txt", "Hello {{ name }}"), ("loop.email.txt", "{% for i in range(100000) %}{% for j in range(1000) %}{% endfor %}{% endfor %}")]);
+    let code = |send: Send| renderer.render(id(), &send, 0).unwrap_err().0;
+    assert_eq!(code(send(&[])), "render", "nobody is greeted with an empty name");
+    assert_eq!(code(Send { address: String::new(), ..send(&[]) }), "no_address");
+    assert_eq!(code(Send { template: "../cart".to_owned(), ..send(&[]) }), "no_template");
+    assert_eq!(code(Send { template: "loop".to_owned(), ..send(&[]) }), "render", "a template cannot run for ever");
+}
+
+#[test]
+fn templates_are_checked_before_the_first_message() {
+    let broken = directory(&[("a.email.txt", "{{ name"), ("b.email.html", "x"), ("c.sms.txt", "{{ fine }}")]);
+    let problems = Renderer::new(broken.path(), "email", None).unwrap_err();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[0].starts_with("template a.email.txt: "), "{problems:?}");
+    assert_eq!(problems[1], "template b.email.html has no .txt beside it: every message needs a text");
+    assert!(Renderer::new(broken.path(), "push", None).is_err(), "a channel without templates says nothing");
+    assert!(Renderer::new(broken.path(), "sms", None).is_ok());
+}
+
+proptest! {
+    #[test]
+    fn no_field_becomes_markup(name in "\\PC{0,60}") {
+        let files = directory(&[("cart.email.txt", "x"), ("cart.email.html", "<p title=\"{{ name }}\">{{ name }}</p>")]);
+        let renderer = Renderer::new(files.path(), "email", None).unwrap();
+        let page = renderer.render(id(), &send(&[("name", &name)]), 0).unwrap().html.unwrap();
+        prop_assert_eq!((page.matches('<').count(), page.matches('>').count(), page.matches('"').count()), (2, 2, 2));
+    }
+}

@@ -1,0 +1,204 @@
+//! Mail by SMTP.
+//!
+//! The server's word decides: 2xx to the end of the data is taken, 5xx is refused, 4xx is not taken for now. A connection
+//! that breaks in between leaves the outcome unknown.
+
+use std::time::{Duration, SystemTime};
+
+use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MultiPart, SinglePart};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::{Error as SmtpError, PoolConfig};
+use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use serde::Deserialize;
+
+use super::{Answer, Call, Message, Secret, Transport};
+use crate::config::CALLS_MAX;
+
+/// A mail server that relays for us.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Host name or address of the server.
+    pub host: String,
+    /// Port of the server.
+    pub port: u16,
+    /// How the connection is protected.
+    #[serde(default)]
+    pub tls: Protection,
+    /// User name; no login where it is left out.
+    #[serde(default)]
+    pub username: Option<String>,
+    /// The password that goes with it.
+    #[serde(default)]
+    pub password: Option<Secret>,
+    /// Sender, with or without a name: `Shop <news@shop.example>`.
+    pub from: String,
+    /// Where replies go, if not to the sender.
+    #[serde(default)]
+    pub reply_to: Option<String>,
+    /// Longest hand-over, in seconds.
+    #[serde(default = "default_timeout")]
+    pub timeout_seconds: u64,
+}
+
+/// How the connection is protected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protection {
+    /// TLS from the first byte (port 465).
+    Tls,
+    /// An upgrade that the server must offer (port 587).
+    #[default]
+    Starttls,
+    /// None: only for a server on the same machine or network.
+    None,
+}
+
+fn default_timeout() -> u64 {
+    30
+}
+
+impl Config {
+    pub(super) fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let addresses = [("from", Some(&self.from)), ("reply_to", self.reply_to.as_ref())];
+        for (name, address) in addresses {
+            if let Some(Err(error)) = address.map(|address| address.parse::<Mailbox>()) {
+                problems.push(format!("transport.{name} is not a mail address: {error}"));
+            }
+        }
+        if self.username.is_some() != self.password.is_some() {
+            problems.push("transport.username and transport.password go together".to_owned());
+        }
+        if let Some(Err(error)) = self.password.as_ref().map(Secret::read) {
+            problems.push(format!("transport.password: {error}"));
+        }
+        if !(1..=300).contains(&self.timeout_seconds) {
+            problems.push("transport.timeout_seconds must be from 1 to 300".to_owned());
+        }
+        problems
+    }
+}
+
+#[derive(Debug)]
+struct Email {
+    server: AsyncSmtpTransport<Tokio1Executor>,
+    from: Mailbox,
+    reply_to: Option<Mailbox>,
+    timeout: Duration,
+}
+
+pub(super) fn open(config: &Config) -> Result<Box<dyn Transport>, String> {
+    let mailbox = |text: &str| text.parse::<Mailbox>().map_err(|error| format!("not a mail address: {error}"));
+    let parameters = || TlsParameters::new(config.host.clone()).map_err(|error| error.to_string());
+    let tls = match config.tls {
+        Protection::Tls => Tls::Wrapper(parameters()?),
+        Protection::Starttls => Tls::Required(parameters()?),
+        Protection::None => Tls::None,
+    };
+    let timeout = Duration::from_secs(config.timeout_seconds);
+    let pool = PoolConfig::new().max_size(u32::try_from(CALLS_MAX).unwrap_or(u32::MAX));
+    let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&config.host)
+        .port(config.port)
+        .tls(tls)
+        .timeout(Some(timeout))
+        .pool_config(pool);
+    if let (Some(username), Some(password)) = (&config.username, &config.password) {
+        builder = builder.credentials(Credentials::new(username.clone(), password.read()?));
+    }
+    Ok(Box::new(Email {
+        server: builder.build(),
+        from: mailbox(&config.from)?,
+        reply_to: config.reply_to.as_deref().map(mailbox).transpose()?,
+        timeout,
+    }))
+}
+
+impl Transport for Email {
+    fn hand_over<'a>(&'a self, message: &'a Message) -> Call<'a> {
+        Box::pin(async move {
+            let mail = match self.compose(message) {
+                Ok(mail) => mail,
+                Err(code) => return Answer::refused(code),
+            };
+            match tokio::time::timeout(self.timeout, self.server.send(mail)).await {
+                // The server's own queue id stands somewhere in its words; our message id is what comes back in bounces.
+                Ok(Ok(_)) => Answer::Accepted { provider_id: Some(self.message_id(message)) },
+                Ok(Err(error)) => answer_of(&error),
+                Err(_) => Answer::unknown("timeout"),
+            }
+        })
+    }
+}
+
+fn answer_of(error: &SmtpError) -> Answer {
+    match error.status() {
+        Some(code) if error.is_permanent() => Answer::refused(format!("smtp_{code}")),
+        Some(code) => Answer::not_taken(format!("smtp_{code}")),
+        // Before the first command; the library tells it apart in its words alone (a test watches over them).
+        None if error.to_string().starts_with("Connection error") => Answer::not_taken("connection"),
+        None if error.is_tls() => Answer::not_taken("tls"),
+        None if error.is_client() => Answer::refused("smtp_client"),
+        None => Answer::unknown("connection_broke"),
+    }
+}
+
+impl Email {
+    /// The same for every attempt, so that mail programs and bounces know a repeat.
+    fn message_id(&self, message: &Message) -> String {
+        format!("<{}@{}>", message.send_id, self.from.email.domain())
+    }
+
+    fn compose(&self, message: &Message) -> Result<lettre::Message, &'static str> {
+        // The library encodes such characters away; they are refused none the less, because whoever put them there meant to.
+        if [&message.address, message.subject.as_ref().unwrap_or(&message.address)].iter().any(|text| breaks_header(text)) {
+            return Err("header_injection");
+        }
+        let to: Address = message.address.parse().map_err(|_| "bad_address")?;
+        let mut builder = lettre::Message::builder()
+            .from(self.from.clone())
+            .to(Mailbox::new(None, to))
+            .message_id(Some(self.message_id(message)))
+            .date(SystemTime::UNIX_EPOCH + Duration::from_millis(message.now.try_into().unwrap_or(0)))
+            .subject(message.subject.clone().unwrap_or_default());
+        if let Some(reply_to) = &self.reply_to {
+            builder = builder.reply_to(reply_to.clone());
+        }
+        let plain = SinglePart::plain(message.text.clone());
+        let composed = match &message.html {
+            Some(html) => {
+                let page = SinglePart::html(html.clone());
+                builder.multipart(MultiPart::alternative().singlepart(plain).singlepart(page))
+            }
+            None => builder.singlepart(plain),
+        };
+        let mut mail = composed.map_err(|_| "cannot_compose")?;
+        if let Some(url) = &message.unsubscribe {
+            one_click(&mut mail, url)?;
+        }
+        Ok(mail)
+    }
+}
+
+/// RFC 8058: both headers, and the relay's DKIM signature must cover them.
+fn one_click(mail: &mut lettre::Message, url: &str) -> Result<(), &'static str> {
+    if breaks_header(url) {
+        return Err("header_injection");
+    }
+    let headers = [("List-Unsubscribe", format!("<{url}>")), ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned())];
+    for (name, value) in headers {
+        let name = HeaderName::new_from_ascii(name.to_owned()).map_err(|_| "cannot_compose")?;
+        // As it is: an address folded or encoded in the middle is not recognised.
+        mail.headers_mut().insert_raw(HeaderValue::dangerous_new_pre_encoded(name, value.clone(), value));
+    }
+    Ok(())
+}
+
+fn breaks_header(text: &str) -> bool {
+    text.chars().any(char::is_control)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+//! Against a real SMTP peer (`mailin`, the state machine that is also behind the demo's inbox) on loopback.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+use mail_parser::MessageParser;
+use mailin::{Action, Handler, Response, SessionBuilder};
+use proptest::prelude::*;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use super::*;
+
+/// What the peer received: whole mails.
+type Inbox = Arc<Mutex<Vec<Vec<u8>>>>;
+
+struct Peer {
+    inbox: Inbox,
+    mail: Vec<u8>,
+}
+
+impl Handler for Peer {
+    fn rcpt(&mut self, to: &str) -> Response {
+        match to {
+            "dead@shop.example" => Response::custom(550, "5.1.1 no such user".to_owned()),
+            "full@shop.example" => Response::custom(452, "4.2.2 mailbox full".to_owned()),
+            _ => mailin::response::OK,
+        }
+    }
+
+    fn data(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.mail.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn data_end(&mut self) -> Response {
+        self.inbox.lock().unwrap().push(std::mem::take(&mut self.mail));
+        mailin::response::OK
+    }
+}
+
+/// Serves for as long as the set lives. With `breaks` it hangs up instead of acknowledging the data.
+async fn serve(breaks: bool) -> (SocketAddr, Inbox, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let inbox = Inbox::default();
+    let kept = Arc::clone(&inbox);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut sessions = JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            let peer = Peer { inbox: Arc::clone(&kept), mail: Vec::new() };
+            sessions.spawn(async move {
+                let (input, mut output) = stream.into_split();
+                let mut input = BufReader::new(input);
+                let mut session = SessionBuilder::new("peer.example").build(IpAddr::V4(Ipv4Addr::LOCALHOST), peer);
+                let greeting = session.greeting().buffer().unwrap();
+                output.write_all(&greeting).await.unwrap();
+                let mut line = Vec::new();
+                while input.read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
+                    let response = session.process(&line);
+                    if breaks && line == b".\r\n" {
+                        return;
+                    }
+                    if response.action != Action::NoReply {
+                        output.write_all(&response.buffer().unwrap()).await.unwrap();
+                    }
+                    if response.action == Action::Close {
+                        return;
+                    }
+                    line.clear();
+                }
+            });
+        }
+    });
+    (address, inbox, tasks)
+}
+
+fn config(address: SocketAddr) -> Config {
+    Config {
+        host: address.ip().to_string(),
+        port: address.port(),
+        tls: Protection::None,
+        username: None,
+        password: None,
+        from: "Лавка <news@shop.example>".to_owned(),
+        reply_to: None,
+        timeout_seconds: 5,
+    }
+}
+
+fn message(address: &str) -> Message {
+    Message {
+        send_id: "8f9b22f9-9da3-56c4-85fa-4f1aea6bed7e".to_owned(),
+        address: address.to_owned(),
+        subject: Some("Ваша корзина ждёт".to_owned()),
+        text: "Привет!\n.\nhttps://t.example/c/1\n".to_owned(),
+        html: Some("<p>Привет!</p>".to_owned()),
+        link: None,
+        unsubscribe: Some(format!("https://t.example/u/{}", "x".repeat(180))),
+        receipt_token: None,
+        now: 1_700_000_000_000,
+    }
+}
+
+#[tokio::test]
+async fn a_mail_arrives_as_it_was_meant() {
+    let (address, inbox, _tasks) = serve(false).await;
+    let transport = open(&config(address)).unwrap();
+    let answer = transport.hand_over(&message("anna@shop.example")).await;
+    let id = "8f9b22f9-9da3-56c4-85fa-4f1aea6bed7e@shop.example";
+    assert_eq!(answer, Answer::Accepted { provider_id: Some(format!("<{id}>")) });
+    let raw = inbox.lock().unwrap().pop().unwrap();
+    let mail = MessageParser::default().parse(&raw).unwrap();
+    assert_eq!(mail.subject(), Some("Ваша корзина ждёт"));
+    assert_eq!(mail.message_id(), Some(id));
+    assert_eq!(mail.from().unwrap().first().unwrap().name(), Some("Лавка"));
+    assert_eq!(mail.date().unwrap().to_timestamp(), 1_700_000_000);
+    assert_eq!(mail.body_text(0).unwrap().replace("\r\n", "\n"), "Привет!\n.\nhttps://t.example/c/1\n");
+    assert_eq!(mail.body_html(0).unwrap().trim(), "<p>Привет!</p>");
+    let text = String::from_utf8_lossy(&raw);
+    assert!(text.contains(&format!("List-Unsubscribe: <https://t.example/u/{}>\r\n", "x".repeat(180))), "{text}");
+    assert!(text.contains("List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"), "{text}");
+}
+
+#[tokio::test]
+async fn what_is_not_marketing_has_no_unsubscribe_header() {
+    let (address, inbox, _tasks) = serve(false).await;
+    let plain = Message { unsubscribe: None, html: None, ..message("anna@shop.example") };
+    open(&config(address)).unwrap().hand_over(&plain).await;
+    let raw = inbox.lock().unwrap().pop().unwrap();
+    assert!(!String::from_utf8_lossy(&raw).contains("List-Unsubscribe"));
+}
+
+#[tokio::test]
+async fn the_servers_word_decides() {
+    let (address, _, _tasks) = serve(false).await;
+    let transport = open(&config(address)).unwrap();
+    assert_eq!(transport.hand_over(&message("dead@shop.example")).await, Answer::refused("smtp_550"));
+    assert_eq!(transport.hand_over(&message("full@shop.example")).await, Answer::not_taken("smtp_452"));
+    assert_eq!(transport.hand_over(&message("no address")).await, Answer::refused("bad_address"));
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_has_taken_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let transport = open(&config(address)).unwrap();
+    assert_eq!(transport.hand_over(&message("anna@shop.example")).await, Answer::not_taken("connection"));
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_leaves_the_outcome_unknown() {
+    let (address, inbox, _tasks) = serve(true).await;
+    let transport = open(&config(address)).unwrap();
+    assert_eq!(transport.hand_over(&message("anna@shop.example")).await, Answer::unknown("connection_broke"));
+    assert_eq!(inbox.lock().unwrap().len(), 1, "and indeed it was taken");
+}
+
+#[test]
+fn a_bad_configuration_is_told_whole() {
+    let bad = Config { from: "nobody".to_owned(), username: Some("u".to_owned()), timeout_seconds: 0, ..config(([127, 0, 0, 1], 25).into()) };
+    assert_eq!(bad.problems().len(), 3, "{:?}", bad.problems());
+}
+
+proptest! {
+    #[test]
+    fn no_field_can_add_a_header(address in "\\PC{0,20}[\r\n\0]?\\PC{0,20}@shop.example", subject in "\\PC{0,40}[\r\n]{0,2}(Bcc: x@y.example)?\\PC{0,40}") {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _inside = runtime.enter();
+        let email = Email {
+            server: AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous("127.0.0.1").build(),
+            from: "news@shop.example".parse().unwrap(),
+            reply_to: None,
+            timeout: Duration::from_secs(1),
+        };
+        let composed = email.compose(&Message { subject: Some(subject.clone()), ..message(&address) });
+        if [&address, &subject].iter().any(|text| text.chars().any(char::is_control)) {
+            prop_assert!(composed.is_err());
+        }
+        if let Ok(mail) = composed {
+            let raw = mail.formatted();
+            let parsed = MessageParser::default().parse(&raw).unwrap();
+            prop_assert!(parsed.bcc().is_none());
+            prop_assert_eq!(parsed.to().unwrap().iter().count(), 1);
+        }
+    }
+}
