@@ -18,7 +18,22 @@
 //! changed something; a trigger older than its campaign's `max_age` is refused. A command that nobody answered is taken as
 //! undecided until `send_before` and [`limits::ANSWER_MARGIN`] have passed and the step's wait is over.
 //!
-//! The rules that never bend are in `tests/rules.rs`, one property each.
+//! # The rules that never bend
+//!
+//! Each is a property in `tests/rules.rs`, by its number.
+//!
+//! 1. No step goes out after a stop fact that precedes it in the customer's input order.
+//! 2. At most one command per (instance, step, alternative, attempt), and its id is made of exactly those.
+//! 3. Under cost order no paid step goes out while an eligible cheaper one is untried or undecided.
+//! 4. The same inputs and clock readings give the same rows, sends and journal, byte for byte.
+//! 5. No marketing send without contact or consent, or past its validity, judged at dispatch.
+//! 6. Every instance ends.
+//! 7. A repeat changes nothing; between two decisions neither does the order of one message's statuses.
+//! 8. An unsubscribe or complaint ends the cascade; neither it nor an outage is answered by something dearer.
+//! 9. A machine's open counts as delivered, not as opened.
+//! 10. "No information" is not "not delivered".
+//! 11. A wait counts from the hand-over, and nothing is decided while a command may still go out.
+//! 12. After a record that nobody could read the customer's sends are held until somebody has looked.
 
 pub mod limits;
 mod language;

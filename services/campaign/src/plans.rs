@@ -47,7 +47,9 @@ impl Plans {
                 Ok(())
             }
             CampaignKind::Paused => self.state(record, |versions| versions.paused = true),
-            CampaignKind::Resumed => self.state(record, |versions| (versions.paused, versions.stopped) = (false, false)),
+            CampaignKind::Resumed => {
+                self.state(record, |versions| (versions.paused, versions.stopped) = (false, false))
+            }
             CampaignKind::Stopped => self.state(record, |versions| versions.stopped = true),
             CampaignKind::Unspecified => Err(vec![refused(record, "this kind of record is not known: upgrade first")]),
         }
@@ -62,7 +64,9 @@ impl Plans {
         let versions = self.campaigns.entry(record.campaign.clone()).or_default();
         match versions.plans.get(&record.version) {
             Some(known) if known.text == record.definition => return Ok(()),
-            Some(_) => return Err(vec![refused(record, "this version exists with another text: versions never change")]),
+            Some(_) => {
+                return Err(vec![refused(record, "this version exists with another text: versions never change")]);
+            }
             None => {}
         }
         versions.plans.insert(record.version, Defined { plan, text: record.definition.clone() });

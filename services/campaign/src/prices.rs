@@ -20,11 +20,15 @@ impl Prices {
     /// Everything that is wrong with it.
     pub fn parse(source_name: &str, yaml: &str) -> Result<Self, Vec<Problem>> {
         let source = Source { name: source_name, text: yaml };
-        let raw: crate::language::RawPrices = read(&source).map_err(|problem| vec![problem])?;
+        let raw: crate::language::RawPrices = read(&source)?;
         let mut report = Report::new(&source);
         let currency = raw.currency.value.clone();
         if currency.len() != 3 || !currency.chars().all(|c| c.is_ascii_uppercase()) {
-            report.error(raw.currency.referenced, format!("`{currency}` is no currency"), "three capital letters: `USD`");
+            report.error(
+                raw.currency.referenced,
+                format!("`{currency}` is no currency"),
+                "three capital letters: `USD`",
+            );
         }
         let mut minor = BTreeMap::new();
         for price in &raw.prices {

@@ -24,7 +24,13 @@ pub(super) fn meet(case: &mut Case<'_>, customer: &mut Customer, cause: &Cause<'
     })
 }
 
-fn once_more(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mut Instance, cause: &Cause<'_>) -> Fate {
+fn once_more(
+    case: &mut Case<'_>,
+    customer: &mut Customer,
+    plan: &Plan,
+    instance: &mut Instance,
+    cause: &Cause<'_>,
+) -> Fate {
     let known = memory::revision(instance);
     if cause.revision() > 0 && cause.revision() <= known {
         let entry = case.entry(Reason::Superseded).instance(instance);
@@ -52,7 +58,14 @@ fn once_more(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance
         return Fate::Runs;
     }
     if !cause.is_wanted(plan, customer) {
-        return ending::close(case, customer, plan, instance, Reason::Withdrawn, &[("condition", "no longer holds".to_owned())]);
+        return ending::close(
+            case,
+            customer,
+            plan,
+            instance,
+            Reason::Withdrawn,
+            &[("condition", "no longer holds".to_owned())],
+        );
     }
     instance.settled_at = case.now().saturating_add(plan.trigger.settle);
     instance.due = instance.settled_at;

@@ -8,7 +8,7 @@ use crate::limits;
 use crate::predicate::Scope;
 use crate::prices::Prices;
 
-use super::case::{Case, Fate};
+use super::case::{Case, Entry, Fate};
 use super::{Effect, ending};
 
 /// Chooses the next message and sends it, waits for its moment, or ends the instance. `ready` is when it was this
@@ -134,7 +134,11 @@ fn next(plan: &Plan, prices: &Prices, instance: &Instance) -> Option<(usize, usi
 }
 
 /// What is untried and not dearer than an outage allows: step, alternative and cost, as written.
-fn options<'p>(plan: &'p Plan, instance: &Instance, prices: &'p Prices) -> impl Iterator<Item = (usize, usize, i64)> + 'p {
+fn options<'p>(
+    plan: &'p Plan,
+    instance: &Instance,
+    prices: &'p Prices,
+) -> impl Iterator<Item = (usize, usize, i64)> + 'p {
     let (tried, ceiling) = (instance.tried, instance.ceiling);
     plan.steps.iter().enumerate().flat_map(move |(index, step)| {
         step.channels.iter().enumerate().filter_map(move |(alternative, channel)| {
@@ -177,18 +181,30 @@ fn eligible<'c>(class: Class, channel: &Channel, customer: &'c Customer) -> Resu
 }
 
 /// No channel of a step can be used. A step with one channel names the reason itself.
-fn refused(case: &Case<'_>, customer: &Customer, plan: &Plan, step: &Step, instance: &Instance) -> super::case::Entry {
+fn refused(case: &Case<'_>, customer: &Customer, plan: &Plan, step: &Step, instance: &Instance) -> Entry {
     let reason = match step.channels.as_slice() {
         [channel] => eligible(plan.class, channel, customer).err().unwrap_or(Reason::CannotSend),
         _ => Reason::CannotSend,
     };
-    judged(case.entry(reason).instance(instance).step(step), plan, step, customer)
+    judged(case, reason, plan, step, customer, instance)
 }
 
-/// Writes down each channel's eligibility.
-fn judged(entry: super::case::Entry, plan: &Plan, step: &Step, customer: &Customer) -> super::case::Entry {
+/// An entry with each channel's eligibility.
+fn judged(
+    case: &Case<'_>,
+    reason: Reason,
+    plan: &Plan,
+    step: &Step,
+    customer: &Customer,
+    instance: &Instance,
+) -> Entry {
+    let prices = case.plans.prices();
+    let entry = case.entry(reason).instance(instance).step(step);
     step.channels.iter().fold(entry, |entry, channel| {
         let word = match eligible(plan.class, channel, customer) {
+            Ok(_) if instance.ceiling.is_some_and(|ceiling| prices.cost(channel) > ceiling) => {
+                "too dear after an outage"
+            }
             Ok(_) => "ok",
             Err(Reason::NoContact) => "no contact",
             Err(_) => "no consent",
@@ -243,7 +259,7 @@ fn send(
         currency: case.plans.prices().currency.clone(),
         caused_at: case.caused_at,
     })));
-    let entry = judged(case.entry(Reason::Sent).instance(instance).send(plan, &sent), plan, step, customer);
+    let entry = judged(case, Reason::Sent, plan, step, customer, instance).send(plan, &sent);
     case.write(entry.amount(price_minor));
     instance.sends.push(sent);
     instance.tried |= usize::try_from(instance.alternative).map_or(0, |alternative| bit(step, alternative));

@@ -21,7 +21,8 @@ pub(super) fn close(
         entry = entry.because(what, how.as_str());
     }
     if let Some(sent) = pending(instance) {
-        entry = entry.send(plan, sent).because("revoked", sent.channel.as_str()).amount(sent.price_minor.saturating_neg());
+        entry =
+            entry.send(plan, sent).because("revoked", sent.channel.as_str()).amount(sent.price_minor.saturating_neg());
     }
     end(case, customer, instance, reason, entry)
 }

@@ -91,7 +91,8 @@ fn refusal(case: &Case<'_>, customer: &Customer, plan: &Plan, cause: &Cause<'_>,
     if !cause.is_wanted(plan, customer) {
         return entry(Reason::PredicateFalse);
     }
-    let known = |past: &schemas::Past| past.campaign == plan.name && past.key == key && past.revision >= cause.revision();
+    let known =
+        |past: &schemas::Past| past.campaign == plan.name && past.key == key && past.revision >= cause.revision();
     if cause.revision() > 0 && customer.past.iter().any(known) {
         return entry(Reason::Superseded).map(|entry| entry.because("version", cause.revision().to_string()));
     }

@@ -7,7 +7,9 @@ use crate::language::{Cause, Plan};
 use crate::limits;
 
 use super::case::{Case, Entry, Fate};
-use super::dispatch::{self, advance, attempts, current, exhausted, is_open, leave_behind, limit_cost, untry, wait_over};
+use super::dispatch::{
+    self, advance, attempts, current, exhausted, is_open, leave_behind, limit_cost, untry, wait_over,
+};
 
 /// Why a message is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,12 +98,7 @@ pub(super) fn leave(
 
 /// A command of ours was withdrawn because of a hold, and nobody saw it: the same message has another chance within its
 /// validity. A withdrawal that we know nothing of gives the message up.
-pub(super) fn withdrawn(
-    case: &mut Case<'_>,
-    customer: &mut Customer,
-    plan: &Plan,
-    instance: &mut Instance,
-) -> Fate {
+pub(super) fn withdrawn(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mut Instance) -> Fate {
     let ours = instance.sends.last().is_some_and(|sent| sent.failed == Status::Revoked);
     let Some(step) = current(plan, instance).filter(|_| ours && attempts(instance) < limits::ATTEMPTS) else {
         if let Some(sent) = instance.sends.last_mut() {
@@ -109,8 +106,8 @@ pub(super) fn withdrawn(
         }
         return leave(case, customer, plan, instance, Exit::Revoked, &[]);
     };
-    let (price, send_before) =
-        instance.sends.last().map_or((0, case.now()), |sent| (sent.price_minor, sent.send_before));
+    let now = case.now();
+    let (price, send_before) = instance.sends.last().map_or((0, now), |sent| (sent.price_minor, sent.send_before));
     let entry = about_last(case, plan, instance, Reason::Revoked).amount(price.saturating_neg());
     case.write(entry);
     untry(instance, step);

@@ -20,7 +20,11 @@ pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, fact: &Fact
     let changed = match fact {
         Fact::Cart(cart) => {
             let event = Event::Cart(cart);
-            begin(case, customer, &Cause { kind: TriggerKind::Cart, event, id: &cart.event_id, occurred_at: cart.occurred_at })
+            begin(
+                case,
+                customer,
+                &Cause { kind: TriggerKind::Cart, event, id: &cart.event_id, occurred_at: cart.occurred_at },
+            )
         }
         Fact::Registration(it) => {
             let event = Event::Registration(it);

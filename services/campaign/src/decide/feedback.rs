@@ -23,7 +23,9 @@ pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, word: &Feed
         let plans = case.plans;
         let index = instance.sends.iter().position(|sent| sent.id == id);
         match (plans.of(instance), index) {
-            (Some(plan), Some(index)) if meant(word) <= Status::Replied => positive(case, customer, plan, instance, index, word),
+            (Some(plan), Some(index)) if meant(word) <= Status::Replied => {
+                positive(case, customer, plan, instance, index, word)
+            }
             (Some(plan), Some(index)) => negative(case, customer, plan, instance, index, word),
             _ => Fate::Runs,
         }
@@ -89,7 +91,9 @@ fn positive(
         (instance.stage, instance.due) = (Stage::Waiting, wait_over(plan, instance, handed_over_at));
     }
     let step = usize::try_from(instance.sends[index].step).ok().and_then(|step| plan.steps.get(step));
-    let refuted = !is_last && step.is_some_and(|step| step.satisfied_by(reached));
+    // The step was left because of something that proves wrong now: what would follow it must not.
+    let is_left = !is_last || matches!(instance.stage, Stage::Delayed | Stage::Held);
+    let refuted = is_left && step.is_some_and(|step| step.satisfied_by(reached));
     let stops = plan.stop.reached_by(reached) || refuted;
     let reason = if stops && !is_last { Some(Reason::DoubleReached) } else { told(word, further, first) };
     if let Some(reason) = reason {
@@ -191,10 +195,9 @@ fn current_failed(
         _ => Exit::NotDelivered,
     };
     sent.failed = word.status;
-    let evidence: Vec<(&str, String)> =
-        [("status", Some(word.status.to_string())), ("code", word.code.clone())]
-            .into_iter()
-            .filter_map(|(what, how)| how.map(|how| (what, how)))
-            .collect();
+    let evidence: Vec<(&str, String)> = [("status", Some(word.status.to_string())), ("code", word.code.clone())]
+        .into_iter()
+        .filter_map(|(what, how)| how.map(|how| (what, how)))
+        .collect();
     leave(case, customer, plan, instance, exit, &evidence)
 }

@@ -38,10 +38,10 @@ pub(super) fn replace(case: &mut Case<'_>, customer: &mut Customer, profile: &Pr
     }
 }
 
-/// Later withdrawals outlive the profile's word.
+/// A withdrawal outlives a grant that is not newer.
 fn consents(known: &[Consent], told: &[Consent]) -> Vec<Consent> {
     let withdrawn = |channel: &str, at: Millis| {
-        known.iter().find(|consent| consent.channel == channel && !consent.granted && consent.at > at)
+        known.iter().find(|consent| consent.channel == channel && !consent.granted && consent.at >= at)
     };
     let mut consents: Vec<Consent> =
         told.iter().map(|consent| withdrawn(&consent.channel, consent.at).unwrap_or(consent).clone()).collect();
@@ -107,7 +107,8 @@ fn stands_on(instance: &Instance, channel: &str) -> bool {
 
 fn pending_without_consent(case: &Case<'_>, customer: &Customer, instance: &Instance) -> bool {
     let marketing = case.plans.of(instance).is_some_and(|plan| plan.class == Class::Marketing);
-    let refused = |channel: &str| !customer.consents.iter().any(|consent| consent.channel == channel && consent.granted);
+    let refused =
+        |channel: &str| !customer.consents.iter().any(|consent| consent.channel == channel && consent.granted);
     marketing && ending::pending(instance).is_some_and(|sent| refused(&sent.channel))
 }
 

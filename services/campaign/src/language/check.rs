@@ -16,11 +16,21 @@ const MAX_AGE: Millis = DAY;
 
 /// Understands a definition. What could not be understood stands in the report; the plan is complete only if nothing does.
 pub(super) fn plan(raw: &raw::Campaign, report: &mut Report<'_>) -> Option<Plan> {
-    if raw.campaign.value.is_empty() || raw.campaign.value.contains(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')) {
-        report.error(raw.campaign.referenced, "a campaign's name is letters, digits, `-` and `_`", "for example `cart-left`");
+    if raw.campaign.value.is_empty()
+        || raw.campaign.value.contains(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'))
+    {
+        report.error(
+            raw.campaign.referenced,
+            "a campaign's name is letters, digits, `-` and `_`",
+            "for example `cart-left`",
+        );
     }
     if raw.version.value < 1 {
-        report.error(raw.version.referenced, "versions begin with 1", "write `version: 1`, and one more with each change");
+        report.error(
+            raw.version.referenced,
+            "versions begin with 1",
+            "write `version: 1`, and one more with each change",
+        );
     }
     let class = raw.class.as_ref().map_or(Some(Class::Marketing), |class| {
         word(class, &[("marketing", Class::Marketing), ("transactional", Class::Transactional)], "class", report)
@@ -101,9 +111,10 @@ fn goal(raw: &raw::Goal, trigger: &Trigger, report: &mut Report<'_>) -> Goal {
     if raw.action.value.0.is_empty() {
         report.error(raw.action.referenced, "a goal is at least one action", "for example `action: purchase`");
     }
-    let matching = raw.matching.as_ref().and_then(|matching| {
-        word(matching, &[("any", Match::Any), ("same key", Match::SameKey)], "match", report)
-    });
+    let matching = raw
+        .matching
+        .as_ref()
+        .and_then(|matching| word(matching, &[("any", Match::Any), ("same key", Match::SameKey)], "match", report));
     if let (Some(Match::SameKey), Some(word), None) = (matching, &raw.matching, &trigger.key) {
         report.error(word.referenced, "there is no key to be the same", "add `key: cart_id` to the trigger");
     }
@@ -117,7 +128,10 @@ fn goal(raw: &raw::Goal, trigger: &Trigger, report: &mut Report<'_>) -> Goal {
     Goal {
         actions: raw.action.value.0.clone(),
         matching: matching.unwrap_or(Match::Any),
-        condition: raw.condition.as_ref().and_then(|text| condition(text, &Vocabulary::of_trigger(TriggerKind::Action), report)),
+        condition: raw
+            .condition
+            .as_ref()
+            .and_then(|text| condition(text, &Vocabulary::of_trigger(TriggerKind::Action), report)),
         grace: span(raw.grace.as_ref(), 0, report),
     }
 }

@@ -15,7 +15,8 @@ pub(crate) type Wrong = (&'static str, &'static str);
 /// # Errors
 /// A message and a hint.
 pub(crate) fn parse(text: &str) -> Result<Millis, Wrong> {
-    const SHAPE: Wrong = ("this is not a duration", "write a whole number and a unit: `90s`, `15m`, `3h`, `1d 12h`, `2w`");
+    const SHAPE: Wrong =
+        ("this is not a duration", "write a whole number and a unit: `90s`, `15m`, `3h`, `1d 12h`, `2w`");
     let mut total: Millis = 0;
     let mut rest = text.trim();
     if rest.is_empty() {

@@ -19,13 +19,45 @@ pub use problem::{Problem, Severity};
 pub(crate) use problem::{Place, Report, Source, nearest};
 pub(crate) use raw::{Prices as RawPrices, read};
 
-/// Reads one campaign version.
+/// Reads one campaign version. Everything that can be written, with what holds where it is left out:
+///
+/// ```yaml
+/// campaign: cart-left            # letters, digits, - and _
+/// version: 1                     # one more with each change; versions never change
+/// class: marketing               # or transactional: no consent needed
+/// trigger:
+///   on: cart                     # or registration, inactivity, action
+///   action: purchase             # only with `on: action`
+///   where: total_minor >= 1000   # CEL over the record and the profile; always
+///   key: cart_id                 # one instance for each value; one for each customer
+///   settle: 2h                   # nothing new for so long; at once
+///   max_age: 24h                 # an older record begins nothing; 24h
+///   again: refresh               # a further record while it runs; ignore
+/// goal:
+///   action: [purchase]           # one or several
+///   match: same key              # or any; any
+///   where: amount_minor > 0      # CEL over the action; always
+///   grace: 2h                    # so long before the trigger counts too; 0
+/// stop: delivered                # or opened, clicked, replied, goal; delivered
+/// order: as written              # or by cost; as written
+/// steps:
+///   - name: free
+///     any: [push, email]         # the first that can be used; or `channel: email`
+///     template: cart
+///     when: has_contact('push')  # CEL over the kept fields, contacts and earlier steps; always
+///     at: trigger + 1d           # counted from the end of settling; or
+///     # after: 1d                # counted from the last hand-over; at once
+///     wait: 3h                   # counted from the hand-over; until the next step's moment, or 1d for the last
+///     next_if: [not delivered, no information, cannot send, not opened, no goal]   # what the stop level calls a failure
+///     valid: 6h                  # how late it may be handed over; 1d
+///     escalate_on_outage: true   # a dearer step may follow although only an outage kept this one back; false
+/// ```
 ///
 /// # Errors
 /// Everything that is wrong with it; warnings do not count and are kept in [`Plan::warnings`].
 pub fn parse(source_name: &str, yaml: &str) -> Result<Plan, Vec<Problem>> {
     let source = Source { name: source_name, text: yaml };
-    let raw = raw::read(&source).map_err(|problem| vec![problem])?;
+    let raw = raw::read(&source)?;
     let mut report = Report::new(&source);
     let plan = check::plan(&raw, &mut report);
     if let Some(plan) = &plan {

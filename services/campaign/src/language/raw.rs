@@ -114,8 +114,8 @@ impl<'de> Deserialize<'de> for Words {
 ///
 /// # Errors
 /// The first thing that is not YAML or has no place in the shape.
-pub(crate) fn read<T: DeserializeOwned>(source: &Source<'_>) -> Result<T, Problem> {
-    serde_saphyr::from_str(source.text).map_err(|error| problem(source, error.without_snippet()))
+pub(crate) fn read<T: DeserializeOwned>(source: &Source<'_>) -> Result<T, Vec<Problem>> {
+    serde_saphyr::from_str(source.text).map_err(|error| vec![problem(source, error.without_snippet())])
 }
 
 fn problem(source: &Source<'_>, error: &Error) -> Problem {
@@ -125,12 +125,11 @@ fn problem(source: &Source<'_>, error: &Error) -> Problem {
             (format!("unknown key `{field}`"), nearest(field, expected.iter().copied()))
         }
         Error::SerdeMissingField { field, .. } => {
-            (format!("the key `{field}` is missing"), format!("add `{field}: …` here"))
+            (format!("the key `{field}` is missing"), format!("add `{field}: …` beside it"))
         }
-        Error::DuplicateMappingKey { key, .. } => (
-            format!("the key `{}` stands here twice", key.as_deref().unwrap_or("?")),
-            "remove one of them".to_owned(),
-        ),
+        Error::DuplicateMappingKey { key, .. } => {
+            (format!("the key `{}` stands here twice", key.as_deref().unwrap_or("?")), "remove one of them".to_owned())
+        }
         Error::SerdeInvalidType { unexpected, expected, .. } => {
             (format!("{unexpected} cannot stand here"), format!("write {expected}"))
         }

@@ -71,7 +71,11 @@ fn channels(written: &raw::Step, report: &mut Report<'_>) -> Vec<&'static Channe
             vec![channel]
         }
         _ => {
-            report.error(written.name.referenced, "a step needs a channel", "add `channel: email` or `any: [push, email]`");
+            report.error(
+                written.name.referenced,
+                "a step needs a channel",
+                "add `channel: email` or `any: [push, email]`",
+            );
             Vec::new()
         }
     };
@@ -122,7 +126,8 @@ fn start(written: &raw::Step, report: &mut Report<'_>) -> Point {
 
 /// An anchor and an offset to it. The trigger is the one anchor so far; dates will stand in its place.
 fn anchored(at: &Word, report: &mut Report<'_>) -> Millis {
-    let offset = at.value.split_once('+').filter(|(anchor, _)| anchor.trim() == "trigger").map(|(_, offset)| offset.trim());
+    let offset =
+        at.value.split_once('+').filter(|(anchor, _)| anchor.trim() == "trigger").map(|(_, offset)| offset.trim());
     let Some(offset) = offset else {
         report.error(at.referenced, "this is not an anchor with an offset", "write `at: trigger + 7d`");
         return 0;
@@ -135,10 +140,8 @@ fn anchored(at: &Word, report: &mut Report<'_>) -> Millis {
 
 /// Without a word of its own a wait lasts until the next step's moment.
 fn wait(written: &raw::Step, next_if: &[Cause], start_of_next: Option<Point>, report: &mut Report<'_>) -> Point {
-    if written.wait.is_none() {
-        if let Some(point @ (Point::AfterTrigger(_) | Point::AfterHandOver(_))) = start_of_next {
-            return point;
-        }
+    if let (None, Some(point @ (Point::AfterTrigger(_) | Point::AfterHandOver(_)))) = (&written.wait, start_of_next) {
+        return point;
     }
     let needed = start_of_next.is_some() && next_if.iter().any(|cause| *cause != Cause::CannotSend);
     if written.wait.is_none() && needed {

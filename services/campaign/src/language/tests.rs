@@ -1,0 +1,249 @@
+//! What a marketer is told: the whole text of each error, as it stands in the terminal.
+
+use super::{Plan, Point, parse};
+
+const HEAD: &str = "campaign: c\nversion: 1\ntrigger: {on: cart, key: cart_id, settle: 1h}\ngoal: {action: purchase}\n";
+const STEP: &str = "steps:\n  - {name: only, channel: email, template: t}\n";
+
+fn plan(yaml: &str) -> Plan {
+    parse("c.yaml", yaml).unwrap_or_else(|problems| panic!("{}", shown(&problems)))
+}
+
+fn shown(problems: &[super::Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n")
+}
+
+/// The errors of a definition, as they are printed.
+fn errors(yaml: &str) -> String {
+    match parse("c.yaml", yaml) {
+        Ok(_) => "no error".to_owned(),
+        Err(problems) => shown(&problems),
+    }
+}
+
+fn warnings(yaml: &str) -> String {
+    shown(&plan(yaml).warnings)
+}
+
+#[test]
+fn the_smallest_campaign_needs_five_lines() {
+    let plan = plan(
+        "campaign: c\nversion: 1\ntrigger: {on: registration}\nsteps:\n  - {name: only, channel: email, template: t}\n",
+    );
+    assert_eq!((plan.name.as_str(), plan.version, plan.steps.len()), ("c", 1, 1));
+    assert!(plan.warnings.is_empty());
+}
+
+#[test]
+fn an_unknown_key_is_shown_with_the_nearest_known_one() {
+    assert_eq!(
+        errors("campaign: c\nversion: 1\ntrigger:\n  on: cart\n  setle: 1h\nsteps: []\n"),
+        "\
+error: unknown key `setle`
+ --> c.yaml:5:3
+  |
+5 |   setle: 1h
+  |   ^^^^^
+  = help: did you mean `settle`?"
+    );
+}
+
+#[test]
+fn a_missing_key_is_named() {
+    assert_eq!(
+        errors("campaign: c\nversion: 1\nsteps: []\n"),
+        "\
+error: the key `trigger` is missing
+ --> c.yaml:3:1
+  |
+3 | steps: []
+  | ^^^^^
+  = help: add `trigger: …` beside it"
+    );
+}
+
+#[test]
+fn broken_yaml_is_shown_where_it_breaks() {
+    let text = errors("campaign: c\nversion: 1\ntrigger: {on: cart\nsteps: []\n");
+    assert!(text.starts_with("error: ") && text.contains("--> c.yaml:4:"), "{text}");
+}
+
+#[test]
+fn all_errors_of_meaning_are_told_at_once_in_the_order_of_the_file() {
+    let yaml = "\
+campaign: c
+version: 0
+trigger: {on: kart}
+stop: openned
+steps:
+  - {name: a, channel: emial, template: t, wait: 3 hours}
+";
+    assert_eq!(
+        errors(yaml),
+        "\
+error: versions begin with 1
+ --> c.yaml:2:10
+  |
+2 | version: 0
+  |          ^
+  = help: write `version: 1`, and one more with each change
+
+error: `kart` is no trigger
+ --> c.yaml:3:15
+  |
+3 | trigger: {on: kart}
+  |               ^^^^
+  = help: did you mean `cart`?
+
+error: `openned` is no stop level
+ --> c.yaml:4:7
+  |
+4 | stop: openned
+  |       ^^^^^^^
+  = help: did you mean `opened`?"
+    );
+}
+
+#[test]
+fn an_expression_is_shown_with_the_place_inside_it() {
+    let head = "campaign: c\nversion: 1\ntrigger:\n  on: cart\n  settle: 1h\n";
+    assert_eq!(
+        errors(&format!("{head}  where: \"total_minor >= 100 && totl_minor < 5\"\n{STEP}")),
+        "\
+error: `totl_minor` is not known here
+ --> c.yaml:6:33
+  |
+6 |   where: \"total_minor >= 100 && totl_minor < 5\"
+  |                                 ^^^^^^^^^^
+  = help: did you mean `total_minor`?"
+    );
+    assert_eq!(
+        errors(&format!("{head}  where: total_minor > 10.5\n{STEP}")),
+        "\
+error: fractions are refused: they do not add up
+ --> c.yaml:6:24
+  |
+6 |   where: total_minor > 10.5
+  |                        ^^^^
+  = help: write whole numbers; money is in minor units"
+    );
+    assert_eq!(
+        errors(&format!("{head}  where: total_minor\n{STEP}")),
+        "\
+error: this is a whole number, but true or false is needed
+ --> c.yaml:6:10
+  |
+6 |   where: total_minor
+  |          ^^^^^^^^^^^
+  = help: compare it with something"
+    );
+}
+
+#[test]
+fn waiting_for_an_opening_that_nobody_tells_of_is_an_error() {
+    assert_eq!(
+        errors(&format!(
+            "{HEAD}steps:\n  - {{name: a, channel: sms, template: t, wait: 3h, next_if: [not opened]}}\n  - {{name: b, channel: email, template: t}}\n"
+        )),
+        "\
+error: nobody learns whether a message on sms was opened
+ --> c.yaml:6:62
+  |
+6 |   - {name: a, channel: sms, template: t, wait: 3h, next_if: [not opened]}
+  |                                                              ^^^^^^^^^^
+  = help: write what leads on from this step: `next_if: [not delivered, cannot send]`, or `no goal`"
+    );
+}
+
+#[test]
+fn a_step_that_others_follow_says_how_long_it_is_waited_for() {
+    let followed = |first: &str, second: &str| {
+        errors(&format!(
+            "{HEAD}steps:\n  - {{name: a, channel: email, template: t{first}}}\n  - {{name: b, channel: sms, template: t{second}}}\n"
+        ))
+    };
+    assert!(followed("", "").contains("how long is this message waited for before the next one?"));
+    assert_eq!(followed(", wait: 1h", ""), "no error");
+    assert_eq!(followed(", next_if: [cannot send]", ""), "no error");
+    assert_eq!(followed("", ", after: 1d"), "no error");
+}
+
+#[test]
+fn without_a_word_of_its_own_a_wait_lasts_until_the_next_moment() {
+    let plan = plan(&format!(
+        "{HEAD}steps:\n  - {{name: a, channel: email, template: t}}\n  - {{name: b, channel: sms, template: t, at: trigger + 7d}}\n"
+    ));
+    assert_eq!(plan.steps[0].wait, Point::AfterTrigger(7 * 24 * 3_600_000));
+    assert_eq!(plan.steps[1].start, plan.steps[0].wait);
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    let of = |trigger: &str, rest: &str, step: &str| {
+        errors(&format!(
+            "campaign: c\nversion: 1\ntrigger: {trigger}\n{rest}steps:\n  - {{name: a, template: t{step}}}\n"
+        ))
+    };
+    let email = ", channel: email";
+    for (text, message) in [
+        (of("{on: action}", "", email), "which action?"),
+        (of("{on: registration, action: purchase}", "", email), "only `on: action` has an action"),
+        (of("{on: registration}", "stop: goal\n", email), "nothing can stop this cascade: it has no goal"),
+        (of("{on: registration}", "goal: {action: buy, match: same key}\n", email), "there is no key to be the same"),
+        (
+            of("{on: registration}", "goal: {action: buy, where: amount_minor > 5, grace: 1h}\n", email),
+            "a goal with a condition cannot look back",
+        ),
+        (of("{on: registration}", "", ""), "a step needs a channel"),
+        (of("{on: registration}", "", ", channel: email, any: [sms]"), "a step has either `channel` or `any`"),
+        (of("{on: registration}", "", ", any: [sms, sms]"), "this channel stands here twice"),
+        (
+            of("{on: registration}", "", ", channel: email, at: trigger + 1d, after: 1d"),
+            "a step has either `at` or `after`",
+        ),
+        (of("{on: registration}", "", ", channel: email, at: tomorrow"), "this is not an anchor with an offset"),
+        (of("{on: registration}", "", ", channel: email, valid: 5s"), "this is too short for any worker"),
+        (of("{on: registration, settle: 3mo}", "", email), "months and years have no fixed length"),
+        (
+            of("{on: registration}", "", ", channel: email, when: was_opened('b')"),
+            "no step before this one is called `b`",
+        ),
+        (of("{on: registration, where: was_opened('a')}", "", email), "`was_opened` can only be asked in a step"),
+    ] {
+        assert!(text.contains(message), "wanted: {message}\nfound: {text}");
+    }
+}
+
+#[test]
+fn what_marketers_regret_is_a_warning() {
+    let hasty = HEAD.replace("settle: 1h", "settle: 10m");
+    assert_eq!(
+        warnings(&format!("{hasty}{STEP}")),
+        "\
+warning: a reminder within an hour of leaving a cart annoys
+ --> c.yaml:3:43
+  |
+3 | trigger: {on: cart, key: cart_id, settle: 10m}
+  |                                           ^^^
+  = help: write `settle: 1h` or more"
+    );
+    let five: String =
+        (1..=5).map(|n| format!("  - {{name: s{n}, channel: email, template: t, wait: 1d}}\n")).collect();
+    assert!(warnings(&format!("{HEAD}steps:\n{five}")).contains("more than four messages"));
+    let bot = "steps:\n  - {name: a, channel: telegram, template: t}\n";
+    assert!(warnings(&format!("{HEAD}{bot}")).contains("nobody learns whether a message on telegram arrived"));
+    let mixed = "stop: opened\nsteps:\n  - {name: a, any: [email, telegram], template: t}\n";
+    assert!(warnings(&format!("{HEAD}{mixed}")).contains("make it a step of its own"));
+}
+
+#[test]
+fn a_price_table_is_checked_like_a_campaign() {
+    let prices = |text: &str| crate::Prices::parse("prices.yaml", text);
+    let good = prices("currency: USD\nprices: [{channel: sms, minor: 4}]\n").unwrap();
+    assert_eq!(good.price_minor(crate::Channel::find("sms").unwrap()), 4);
+    assert_eq!(good.price_minor(crate::Channel::find("email").unwrap()), 0);
+    let bad =
+        prices("currency: dollars\nprices: [{channel: smss, minor: 4}, {channel: push, minor: -1}]\n").unwrap_err();
+    let messages: Vec<&str> = bad.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(messages, ["`dollars` is no currency", "`smss` is no channel", "a price cannot be negative"]);
+}

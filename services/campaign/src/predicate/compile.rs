@@ -64,7 +64,11 @@ impl Compiler<'_> {
             return Some((node, found));
         }
         let names: Vec<&str> = wanted.iter().map(|wanted| wanted.name()).collect();
-        self.fault(tree, format!("this is {}, but {} is needed", found.name(), names.join(" or ")), "compare it with something")
+        self.fault(
+            tree,
+            format!("this is {}, but {} is needed", found.name(), names.join(" or ")),
+            "compare it with something",
+        )
     }
 
     fn one(&mut self, tree: &IdedExpr, wanted: Type) -> Option<Box<Node>> {
@@ -79,9 +83,15 @@ impl Compiler<'_> {
             Expr::Call(call) => self.call(tree, call),
             Expr::Comprehension(fold) => match quantifier(fold) {
                 Some(found) => self.quantified(tree, &found),
-                None => self.fault(tree, "only `exists` and `all` are known here", "for example `items.exists(i, i.sku == 'A1')`"),
+                None => self.fault(
+                    tree,
+                    "only `exists` and `all` are known here",
+                    "for example `items.exists(i, i.sku == 'A1')`",
+                ),
             },
-            Expr::List(_) => self.fault(tree, "a list can only stand after `in`", "for example `source in ['web', 'app']`"),
+            Expr::List(_) => {
+                self.fault(tree, "a list can only stand after `in`", "for example `source in ['web', 'app']`")
+            }
             Expr::Map(_) | Expr::Struct(_) | Expr::Unspecified => {
                 self.fault(tree, "this kind of value is not known here", "use numbers, texts, `true` and `false`")
             }
@@ -93,9 +103,11 @@ impl Compiler<'_> {
             LiteralValue::Boolean(truth) => Some((Node::Bool(**truth), Type::Bool)),
             LiteralValue::Int(number) => Some((Node::Int(**number), Type::Int)),
             LiteralValue::String(text) => Some((Node::Text((**text).into()), Type::Text)),
-            LiteralValue::Double(_) => {
-                self.fault(tree, "fractions are refused: they do not add up", "write whole numbers; money is in minor units")
-            }
+            LiteralValue::Double(_) => self.fault(
+                tree,
+                "fractions are refused: they do not add up",
+                "write whole numbers; money is in minor units",
+            ),
             LiteralValue::UInt(_) => self.fault(tree, "unsigned numbers are not known here", "leave out the `u`"),
             LiteralValue::Bytes(_) | LiteralValue::Null => {
                 self.fault(tree, "this kind of value is not known here", "use numbers, texts, `true` and `false`")
@@ -109,7 +121,9 @@ impl Compiler<'_> {
         }
         match name {
             "items" if self.vocabulary.items => Some((Node::CountItems, Type::Items)),
-            "profile" => self.fault(tree, "a profile is not a value", "write `profile.attributes.city` or `profile.locale`"),
+            "profile" => {
+                self.fault(tree, "a profile is not a value", "write `profile.attributes.city` or `profile.locale`")
+            }
             "attributes" if self.vocabulary.attributes => {
                 self.fault(tree, "the attributes together are not a value", "write `attributes.city`")
             }
@@ -127,7 +141,9 @@ impl Compiler<'_> {
         let (fields, what) = match &select.operand.expr {
             Expr::Ident(name) if name == "profile" => (PROFILE, "a profile"),
             Expr::Ident(name) if Some(name) == self.item.as_ref() => (ITEM, "an item"),
-            _ => return self.fault(tree, "this has no fields", "fields stand after `profile`, `attributes` or an item"),
+            _ => {
+                return self.fault(tree, "this has no fields", "fields stand after `profile`, `attributes` or an item");
+            }
         };
         match fields.iter().find(|(name, ..)| *name == select.field) {
             Some((_, of, field)) => Some((Node::Field(*field), *of)),
@@ -201,7 +217,8 @@ impl Compiler<'_> {
         let Expr::List(written) = &list.expr else {
             return self.fault(list, "after `in` stands a list", "for example `source in ['web', 'app']`");
         };
-        let nodes: Vec<Node> = written.elements.iter().filter_map(|item| self.one(item, of)).map(|node| *node).collect();
+        let nodes: Vec<Node> =
+            written.elements.iter().filter_map(|item| self.one(item, of)).map(|node| *node).collect();
         (nodes.len() == written.elements.len()).then_some((Node::OneOf(Box::new(needle), nodes), Type::Bool))
     }
 
@@ -273,14 +290,19 @@ impl Compiler<'_> {
             _ => return self.unknown_function(tree, name),
         };
         let Expr::Literal(LiteralValue::String(word)) = &argument.expr else {
-            return self.fault(argument, format!("`{name}` needs a name in quotes"), "for example `has_contact('telegram')`");
+            return self.fault(
+                argument,
+                format!("`{name}` needs a name in quotes"),
+                "for example `has_contact('telegram')`",
+            );
         };
         let word: &str = word;
         let Some(status) = status else {
             if Channel::find(word).is_none() {
                 return self.fault(argument, format!("`{word}` is no channel"), nearest(word, Channel::names()));
             }
-            let node = if name == "has_contact" { Node::HasContact(word.into()) } else { Node::HasConsent(word.into()) };
+            let node =
+                if name == "has_contact" { Node::HasContact(word.into()) } else { Node::HasConsent(word.into()) };
             return Some((node, Type::Bool));
         };
         let Some(steps) = self.vocabulary.steps else {
@@ -288,14 +310,28 @@ impl Compiler<'_> {
         };
         match steps.iter().position(|step| *step == word) {
             Some(step) => Some((Node::Became(step, status), Type::Bool)),
-            None => self.fault(argument, format!("no step before this one is called `{word}`"), nearest(word, steps.iter().copied())),
+            None => self.fault(
+                argument,
+                format!("no step before this one is called `{word}`"),
+                nearest(word, steps.iter().copied()),
+            ),
         }
     }
 
     fn unknown_function(&mut self, tree: &IdedExpr, name: &str) -> Typed {
         const KNOWN: [&str; 12] = [
-            "has", "size", "int", "startsWith", "endsWith", "contains", "has_contact", "has_consent", "was_sent",
-            "was_delivered", "was_opened", "was_clicked",
+            "has",
+            "size",
+            "int",
+            "startsWith",
+            "endsWith",
+            "contains",
+            "has_contact",
+            "has_consent",
+            "was_sent",
+            "was_delivered",
+            "was_opened",
+            "was_clicked",
         ];
         self.fault(tree, format!("the function `{name}` is not known here"), nearest(name, KNOWN))
     }

@@ -19,17 +19,13 @@ pub(super) fn value<'a>(node: &'a Node, scope: &Scope<'a>) -> Option<Value<'a>> 
         Node::Both(left, right) => Value::Bool(joined(left, right, scope, false)?),
         Node::Either(left, right) => Value::Bool(joined(left, right, scope, true)?),
         Node::Compare(how, left, right) => Value::Bool(compare(*how, value(left, scope)?, value(right, scope)?)),
-        Node::Calculate(how, left, right) => {
-            Value::Int(calculate(*how, number(left, scope)?, number(right, scope)?)?)
-        }
+        Node::Calculate(how, left, right) => Value::Int(calculate(*how, number(left, scope)?, number(right, scope)?)?),
         Node::Choose(condition, yes, no) => return value(if truth(condition, scope)? { yes } else { no }, scope),
         Node::OneOf(needle, list) => {
             let needle = value(needle, scope)?;
             Value::Bool(list.iter().any(|item| value(item, scope) == Some(needle)))
         }
-        Node::Search(how, text_in, part) => {
-            Value::Bool(search(*how, text(text_in, scope)?, text(part, scope)?))
-        }
+        Node::Search(how, text_in, part) => Value::Bool(search(*how, text(text_in, scope)?, text(part, scope)?)),
         Node::Length(inner) => Value::Int(count(text(inner, scope)?.chars().count())),
         Node::ToInt(inner) => Value::Int(text(inner, scope)?.parse().ok()?),
         Node::CountItems => Value::Int(count(scope.items().len())),
@@ -38,9 +34,9 @@ pub(super) fn value<'a>(node: &'a Node, scope: &Scope<'a>) -> Option<Value<'a>> 
         Node::HasContact(channel) => {
             Value::Bool(scope.customer.contacts.iter().any(|contact| contact.channel == **channel))
         }
-        Node::HasConsent(channel) => Value::Bool(
-            scope.customer.consents.iter().any(|consent| consent.granted && consent.channel == **channel),
-        ),
+        Node::HasConsent(channel) => {
+            Value::Bool(scope.customer.consents.iter().any(|consent| consent.granted && consent.channel == **channel))
+        }
         Node::Became(step, status) => Value::Bool(became(*step, *status, scope)),
     })
 }

@@ -1,0 +1,170 @@
+//! Conditions, each with what it comes to.
+
+use proptest::prelude::*;
+use schemas::{Cart, Consent, Contact, Customer, Item, Registration, Sent, Status};
+
+use crate::language::TriggerKind;
+
+use super::{Event, Scope, Type, Vocabulary, compile};
+
+fn cart() -> Cart {
+    let item = |sku: &str, category: &str, quantity| Item {
+        sku: sku.into(),
+        category: category.into(),
+        quantity,
+        price_minor: 500,
+    };
+    Cart {
+        cart_id: "c1".into(),
+        version: 3,
+        total_minor: 1500,
+        currency: "USD".into(),
+        items: vec![item("A1", "toys", 1), item("B2", "books", 2)],
+        ..Cart::default()
+    }
+}
+
+fn customer() -> Customer {
+    Customer {
+        contacts: vec![Contact { channel: "telegram".into(), address: "1".into() }],
+        consents: vec![Consent { channel: "email".into(), granted: true, ..Consent::default() }],
+        attributes: [("city".to_owned(), "Omsk".to_owned()), ("age".to_owned(), "41".to_owned())].into(),
+        locale: Some("ru-RU".into()),
+        ..Customer::default()
+    }
+}
+
+fn holds(text: &str) -> bool {
+    let predicate = compile(text, &Vocabulary::of_trigger(TriggerKind::Cart), &[Type::Bool])
+        .unwrap_or_else(|faults| panic!("{text}: {faults:?}"));
+    predicate.holds(&Scope::of_event(Event::Cart(&cart()), &customer()))
+}
+
+fn fault(text: &str) -> String {
+    let faults = compile(text, &Vocabulary::of_trigger(TriggerKind::Cart), &[Type::Bool]).unwrap_err();
+    format!("{} / {}", faults[0].message, faults[0].hint)
+}
+
+#[test]
+fn what_is_true() {
+    for text in [
+        "total_minor >= 1500",
+        "total_minor > 1499 && total_minor < 1501",
+        "total_minor == 3 * 500 && total_minor != 1500 + 1",
+        "total_minor / 2 == 750 && total_minor % 1000 == 500 && -total_minor < 0",
+        "currency in ['EUR', 'USD']",
+        "!(currency in ['EUR'])",
+        "size(items) == 2 && items.size() == 2",
+        "items.exists(i, i.category == 'toys' && i.quantity < 2)",
+        "items.all(i, i.price_minor == 500)",
+        "cart_id.startsWith('c') && cart_id.endsWith('1') && currency.contains('S')",
+        "profile.attributes.city == 'Omsk'",
+        "profile.attributes['city'] == 'Omsk'",
+        "has(profile.attributes.city) && !has(profile.attributes.street)",
+        "profile.attributes.street != 'Main'",
+        "int(profile.attributes.age) > 40",
+        "profile.locale == 'ru-RU'",
+        "has_contact('telegram') && !has_contact('email')",
+        "has_consent('email') && !has_consent('sms')",
+        "true ? total_minor > 0 : false",
+        "size('абв') == 3",
+    ] {
+        assert!(holds(text), "{text}");
+    }
+}
+
+#[test]
+fn what_is_undefined_does_not_hold_and_neither_does_its_opposite() {
+    for text in [
+        "link == 'x'",
+        "!(link == 'x')",
+        "int(profile.attributes.city) > 0",
+        "total_minor / 0 == 1",
+        "9223372036854775807 + total_minor > 0",
+    ] {
+        assert!(!holds(text), "{text}");
+    }
+    assert!(holds("link == 'x' || total_minor > 0"), "one true side decides");
+    assert!(holds("!(link == 'x' && total_minor < 0)"), "one false side decides");
+}
+
+#[test]
+fn what_is_refused_says_what_to_write() {
+    for (text, wanted) in [
+        ("totl > 1", "`totl` is not known here / it can be `occurred_at`"),
+        (
+            "total_minor > 1.5",
+            "fractions are refused: they do not add up / write whole numbers; money is in minor units",
+        ),
+        ("total_minor > 'a'", "this is a text, but a whole number is needed / compare it with something"),
+        ("has_contact('emial')", "`emial` is no channel / did you mean `email`?"),
+        ("profile.locl == 'x'", "a profile has no `locl` / did you mean `locale`?"),
+        ("items.exists(i, i.skuu == 'x')", "an item has no `skuu` / did you mean `sku`?"),
+        (
+            "items.map(i, i.sku) == 1",
+            "only `exists` and `all` are known here / for example `items.exists(i, i.sku == 'A1')`",
+        ),
+        ("matches(cart_id, 'x')", "the function `matches` is not known here / it can be `has`"),
+        ("now() > 1", "the function `now` is not known here / it can be `has`"),
+        ("attributes.x == 'y'", "this has no fields / fields stand after `profile`, `attributes` or an item"),
+        (
+            "total_minor >",
+            "this is not an expression / for example `total_minor >= 100000 && profile.attributes.city == 'Omsk'`",
+        ),
+        ("", "this is not an expression"),
+    ] {
+        let found = fault(text);
+        assert!(found.starts_with(wanted), "{text}\n{found}");
+    }
+}
+
+#[test]
+fn a_step_asks_what_its_instance_kept_and_what_became_of_earlier_steps() {
+    let fields = [("total_minor".to_owned(), "1500".to_owned())].into();
+    let sent = Sent {
+        id: schemas::Id::of_instance("a", "b", "c", "d"),
+        step: 0,
+        alternative: 0,
+        attempt: 0,
+        channel: "email".into(),
+        price_minor: 0,
+        decided_at: 0,
+        send_before: 0,
+        handed_over_at: None,
+        reached: Status::Delivered,
+        failed: Status::Unspecified,
+    };
+    let holds = |text: &str| {
+        let steps = ["letter", "bot"];
+        let predicate = compile(text, &Vocabulary::of_step(TriggerKind::Cart, &steps), &[Type::Bool]).unwrap();
+        predicate.holds(&Scope::of_step(&fields, &customer(), std::slice::from_ref(&sent)))
+    };
+    assert!(holds("total_minor >= 1500"));
+    assert!(holds("was_sent('letter') && was_delivered('letter') && !was_opened('letter')"));
+    assert!(holds("!was_sent('bot')"));
+}
+
+#[test]
+fn the_attributes_of_an_event_are_its_own() {
+    let registration =
+        Registration { attributes: [("city".to_owned(), "Perm".to_owned())].into(), ..Registration::default() };
+    let predicate =
+        compile("attributes.city == 'Perm'", &Vocabulary::of_trigger(TriggerKind::Registration), &[Type::Bool])
+            .unwrap();
+    assert!(predicate.holds(&Scope::of_event(Event::Registration(&registration), &customer())));
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_either_compiled_or_refused(text in "[a-z0-9_.'\"()<>=!&|+*/ \\[\\],-]{0,60}") {
+        if let Ok(predicate) = compile(&text, &Vocabulary::of_trigger(TriggerKind::Cart), &[Type::Bool]) {
+            predicate.holds(&Scope::of_event(Event::Cart(&cart()), &customer()));
+        }
+    }
+
+    #[test]
+    fn numbers_are_compared_as_numbers(left in any::<i32>(), right in any::<i32>()) {
+        prop_assert_eq!(holds(&format!("{left} < {right}")), left < right);
+        prop_assert_eq!(holds(&format!("{left} + {right} >= total_minor")), i64::from(left) + i64::from(right) >= 1500);
+    }
+}

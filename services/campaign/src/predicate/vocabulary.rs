@@ -56,8 +56,7 @@ const CART: Fields = &[
     ("currency", Type::Text, Field::Currency),
     ("link", Type::Text, Field::Link),
 ];
-const REGISTRATION: Fields =
-    &[("occurred_at", Type::Int, Field::OccurredAt), ("source", Type::Text, Field::Source)];
+const REGISTRATION: Fields = &[("occurred_at", Type::Int, Field::OccurredAt), ("source", Type::Text, Field::Source)];
 const INACTIVITY: Fields = &[
     ("occurred_at", Type::Int, Field::OccurredAt),
     ("since", Type::Int, Field::Since),
@@ -78,8 +77,7 @@ pub(super) const ITEM: Fields = &[
     ("price_minor", Type::Int, Field::PriceMinor),
 ];
 /// What a profile has beside its attributes.
-pub(super) const PROFILE: Fields =
-    &[("locale", Type::Text, Field::Locale), ("time_zone", Type::Text, Field::TimeZone)];
+pub(super) const PROFILE: Fields = &[("locale", Type::Text, Field::Locale), ("time_zone", Type::Text, Field::TimeZone)];
 
 /// The names at one place of a campaign.
 pub(crate) struct Vocabulary<'a> {

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses the part that it needs")]
 
 pub mod script;
+pub mod life;
 
 use campaign::{Effect, Input, Moment, Plans, decide, due};
 use schemas::{
@@ -24,6 +25,8 @@ pub struct World {
     pub effects: Vec<(i64, Effect)>,
     /// Whether a worker hands each command over at once.
     pub worker: bool,
+    /// The fact that was told last, to be told again.
+    pub last: Option<Fact>,
     /// Events so far, for their ids.
     count: i64,
 }
@@ -35,7 +38,15 @@ impl World {
         for definition in definitions {
             plans.apply(&record(definition)).unwrap();
         }
-        World { plans, customer: Customer::default(), now: BEGIN, effects: Vec::new(), worker: true, count: 0 }
+        World {
+            plans,
+            customer: Customer::default(),
+            now: BEGIN,
+            effects: Vec::new(),
+            worker: true,
+            last: None,
+            count: 0,
+        }
     }
 
     /// A world with campaigns of `deploy/campaigns`.
@@ -51,6 +62,7 @@ impl World {
 
     /// Hands one fact to `decide`, as it is.
     pub fn tell(&mut self, fact: Fact) {
+        self.last = Some(fact.clone());
         let moment = Moment { now: self.now, partition: 0, offset: Some(self.count), due: None };
         self.decide(Input::Fact { fact: &fact, appended_at: self.now }, &moment);
     }
@@ -58,10 +70,13 @@ impl World {
     fn decide(&mut self, input: Input<'_>, moment: &Moment) {
         let mut effects = Vec::new();
         decide(&self.plans, CUSTOMER, &mut self.customer, input, moment, &mut effects);
-        let sends: Vec<Send> = effects.iter().filter_map(|effect| match effect {
-            Effect::Send(send) => Some((**send).clone()),
-            _ => None,
-        }).collect();
+        let sends: Vec<Send> = effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Send(send) => Some((**send).clone()),
+                _ => None,
+            })
+            .collect();
         self.effects.extend(effects.into_iter().map(|effect| (self.now, effect)));
         let answered = if self.worker { sends } else { Vec::new() };
         for send in &answered {
@@ -71,11 +86,18 @@ impl World {
 
     /// Lets time pass; each deadline is looked at when it falls due.
     pub fn pass_until(&mut self, moment: i64) {
-        while let Some(deadline) = due(&self.customer).filter(|deadline| *deadline <= moment) {
+        while self.fire_next(moment) {}
+        self.now = self.now.max(moment);
+    }
+
+    /// Looks at the next deadline up to `moment`, if there is one.
+    pub fn fire_next(&mut self, moment: i64) -> bool {
+        let next = due(&self.customer).filter(|deadline| *deadline <= moment);
+        if let Some(deadline) = next {
             self.now = self.now.max(deadline);
             self.fire();
         }
-        self.now = self.now.max(moment);
+        next.is_some()
     }
 
     /// Lets time pass while the operator is down: no deadline is looked at.
@@ -95,36 +117,79 @@ impl World {
         let (send_id, channel) = (Some(send_id.to_owned()), channel.to_owned());
         let customer_id = CUSTOMER.to_owned();
         let occurred_at = self.now;
-        self.tell(Fact::Feedback(Feedback { event_id, customer_id, occurred_at, send_id, channel, status, actor, ..Feedback::default() }));
+        self.tell(Fact::Feedback(Feedback {
+            event_id,
+            customer_id,
+            occurred_at,
+            send_id,
+            channel,
+            status,
+            actor,
+            ..Feedback::default()
+        }));
     }
 
     pub fn cart(&mut self, cart_id: &str, version: i64, total_minor: i64) {
-        let items = if total_minor > 0 { vec![Item { sku: "A1".into(), category: "toys".into(), quantity: 1, price_minor: total_minor }] } else { Vec::new() };
+        let items = if total_minor > 0 {
+            vec![Item { sku: "A1".into(), category: "toys".into(), quantity: 1, price_minor: total_minor }]
+        } else {
+            Vec::new()
+        };
         let event_id = self.next_id();
-        let cart = Cart { event_id, customer_id: CUSTOMER.into(), occurred_at: self.now, cart_id: cart_id.into(), version, total_minor, currency: "USD".into(), items, link: None };
+        let cart = Cart {
+            event_id,
+            customer_id: CUSTOMER.into(),
+            occurred_at: self.now,
+            cart_id: cart_id.into(),
+            version,
+            total_minor,
+            currency: "USD".into(),
+            items,
+            link: None,
+        };
         self.tell(Fact::Cart(cart));
     }
 
     pub fn action(&mut self, action: &str, key: Option<&str>) {
         let event_id = self.next_id();
-        self.tell(Fact::Action(Action { event_id, customer_id: CUSTOMER.into(), occurred_at: self.now, action: action.into(), key: key.map(Into::into), ..Action::default() }));
+        self.tell(Fact::Action(Action {
+            event_id,
+            customer_id: CUSTOMER.into(),
+            occurred_at: self.now,
+            action: action.into(),
+            key: key.map(Into::into),
+            ..Action::default()
+        }));
     }
 
     pub fn registration(&mut self) {
         let event_id = self.next_id();
-        self.tell(Fact::Registration(Registration { event_id, customer_id: CUSTOMER.into(), occurred_at: self.now, source: "web".into(), ..Registration::default() }));
+        self.tell(Fact::Registration(Registration {
+            event_id,
+            customer_id: CUSTOMER.into(),
+            occurred_at: self.now,
+            source: "web".into(),
+            ..Registration::default()
+        }));
     }
 
     pub fn inactivity(&mut self, days: i32) {
         let event_id = self.next_id();
-        self.tell(Fact::Inactivity(Inactivity { event_id, customer_id: CUSTOMER.into(), occurred_at: self.now, days, ..Inactivity::default() }));
+        self.tell(Fact::Inactivity(Inactivity {
+            event_id,
+            customer_id: CUSTOMER.into(),
+            occurred_at: self.now,
+            days,
+            ..Inactivity::default()
+        }));
     }
 
     /// A profile with an address and a consent for each of these channels.
     pub fn profile(&mut self, channels: &[&str]) {
         let event_id = self.next_id();
         let contact = |channel: &&str| Contact { channel: (*channel).into(), address: format!("address-of-{channel}") };
-        let consent = |channel: &&str| Consent { channel: (*channel).into(), granted: true, at: self.now, ..Consent::default() };
+        let consent =
+            |channel: &&str| Consent { channel: (*channel).into(), granted: true, at: self.now, ..Consent::default() };
         let profile = Profile {
             event_id,
             customer_id: CUSTOMER.into(),
@@ -138,7 +203,13 @@ impl World {
 
     pub fn erase(&mut self) {
         let event_id = self.next_id();
-        self.tell(Fact::Profile(Profile { event_id, customer_id: CUSTOMER.into(), occurred_at: self.now, erased: true, ..Profile::default() }));
+        self.tell(Fact::Profile(Profile {
+            event_id,
+            customer_id: CUSTOMER.into(),
+            occurred_at: self.now,
+            erased: true,
+            ..Profile::default()
+        }));
     }
 
     pub fn unreadable(&mut self) {
@@ -147,21 +218,32 @@ impl World {
 
     pub fn release(&mut self) {
         let event_id = self.next_id();
-        self.tell(Fact::Release(Release { event_id, customer_id: CUSTOMER.into(), occurred_at: self.now, note: "looked at".into() }));
+        self.tell(Fact::Release(Release {
+            event_id,
+            customer_id: CUSTOMER.into(),
+            occurred_at: self.now,
+            note: "looked at".into(),
+        }));
     }
 
     pub fn sends(&self) -> Vec<&Send> {
-        self.effects.iter().filter_map(|(_, effect)| match effect {
-            Effect::Send(send) => Some(&**send),
-            _ => None,
-        }).collect()
+        self.effects
+            .iter()
+            .filter_map(|(_, effect)| match effect {
+                Effect::Send(send) => Some(&**send),
+                _ => None,
+            })
+            .collect()
     }
 
     pub fn journal(&self) -> Vec<&Journal> {
-        self.effects.iter().filter_map(|(_, effect)| match effect {
-            Effect::Journal(journal) => Some(&**journal),
-            _ => None,
-        }).collect()
+        self.effects
+            .iter()
+            .filter_map(|(_, effect)| match effect {
+                Effect::Journal(journal) => Some(&**journal),
+                _ => None,
+            })
+            .collect()
     }
 }
 
@@ -176,7 +258,13 @@ pub fn record(definition: &str) -> Campaign {
     let plan = campaign::parse("test", definition).unwrap_or_else(|problems| {
         panic!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
     });
-    Campaign { campaign: plan.name, version: plan.version, kind: CampaignKind::Definition, definition: definition.into(), applied_at: BEGIN }
+    Campaign {
+        campaign: plan.name,
+        version: plan.version,
+        kind: CampaignKind::Definition,
+        definition: definition.into(),
+        applied_at: BEGIN,
+    }
 }
 
 pub fn prices() -> Campaign {

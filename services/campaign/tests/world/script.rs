@@ -27,11 +27,23 @@ pub fn play(world: &mut World, line: &str) {
     let moment = BEGIN + duration(words[0]);
     match &words[1..] {
         ["down"] => return world.sleep_until(moment),
+        ["deadlines"] => world.sleep_until(moment),
+        // While the operator was down, facts that piled up are met before the deadlines are.
+        ["piled", rest @ ..] => {
+            world.sleep_until(moment);
+            return act(world, rest);
+        }
         ["worker", state] => world.worker = *state == "on",
         _ => {}
     }
-    world.pass_until(moment);
-    match &words[1..] {
+    if words[1] != "deadlines" {
+        world.pass_until(moment);
+    }
+    act(world, &words[1..]);
+}
+
+fn act(world: &mut World, words: &[&str]) {
+    match words {
         ["worker", _] | ["time", "passes"] => {}
         ["has", channels @ ..] => world.profile(channels),
         ["cart", id, version, "empty"] => world.cart(id, version.parse().unwrap(), 0),
@@ -41,6 +53,11 @@ pub fn play(world: &mut World, line: &str) {
         ["does", action] => world.action(action, None),
         ["does", action, key] => world.action(action, Some(key)),
         ["erased"] => world.erase(),
+        ["again"] => {
+            let fact = world.last.clone().unwrap();
+            world.tell(fact);
+        }
+        ["deadlines"] => world.fire(),
         ["unreadable"] => world.unreadable(),
         ["release"] => world.release(),
         [status, step] => word(world, status, step),
@@ -67,7 +84,12 @@ fn word(world: &mut World, status: &str, step: &str) {
         "complained" => (Status::Complained, Actor::Human),
         other => panic!("no such status: {other}"),
     };
-    let sent = world.sends().into_iter().rev().find(|send| send.step == step).map(|send| (send.send_id.clone(), send.channel.clone()));
+    let sent = world
+        .sends()
+        .into_iter()
+        .rev()
+        .find(|send| send.step == step)
+        .map(|send| (send.send_id.clone(), send.channel.clone()));
     let (id, channel) = sent.unwrap_or_else(|| panic!("{step} was not sent"));
     world.feedback(&id, &channel, status, actor);
 }
@@ -91,7 +113,13 @@ pub fn told(world: &World) -> Vec<String> {
 fn clock(at: i64) -> String {
     let since = at - BEGIN;
     let part = |number: i64, unit: &str| if number > 0 { format!("{number}{unit}") } else { String::new() };
-    let text = [part(since / DAY, "d"), part(since % DAY / HOUR, "h"), part(since % HOUR / MINUTE, "m"), part(since % MINUTE / 1000, "s")].concat();
+    let text = [
+        part(since / DAY, "d"),
+        part(since % DAY / HOUR, "h"),
+        part(since % HOUR / MINUTE, "m"),
+        part(since % MINUTE / 1000, "s"),
+    ]
+    .concat();
     if text.is_empty() { "0".to_owned() } else { text }
 }
 
@@ -101,7 +129,12 @@ fn duration(text: &str) -> i64 {
     for c in text.chars() {
         match c {
             'd' | 'h' | 'm' | 's' => {
-                let unit = match c { 'd' => DAY, 'h' => HOUR, 'm' => MINUTE, _ => 1000 };
+                let unit = match c {
+                    'd' => DAY,
+                    'h' => HOUR,
+                    'm' => MINUTE,
+                    _ => 1000,
+                };
                 total += digits.parse::<i64>().unwrap() * unit;
                 digits.clear();
             }

@@ -1,0 +1,364 @@
+//! The rules that never bend, one property each, over random lives with all examples in force. The numbers are those of
+//! the list on the crate's front page.
+
+mod world;
+
+use std::collections::BTreeSet;
+
+use campaign::{Channel, Effect, Input, Level, Moment, Order, Plan, Plans, decide, due, limits};
+use proptest::prelude::*;
+use schemas::{Action, Actor, Cart, Class, Customer, Fact, Feedback, Item, Reason, Send, Sent, Status};
+use world::life::{Decision, event, life, live};
+use world::{BEGIN, CUSTOMER, DAY, HOUR, World};
+
+const EXAMPLES: [&str; 6] = ["bonus-expiring", "cart-messenger", "cart-left", "come-back", "order-ready", "welcome"];
+
+const ENDS: [Reason; 8] = [
+    Reason::GoalReached,
+    Reason::StopReached,
+    Reason::Exhausted,
+    Reason::OptedOut,
+    Reason::Withdrawn,
+    Reason::Erased,
+    Reason::CampaignStopped,
+    Reason::Unspecified,
+];
+
+fn examples() -> World {
+    World::of_examples(&EXAMPLES)
+}
+
+fn plan_of<'w>(world: &'w World, send: &Send) -> &'w Plan {
+    world.plans.version(&send.campaign, send.version).unwrap()
+}
+
+/// The sends of a decision, each with the sends of its instance before it.
+fn sends<'d>(decision: &'d Decision<'_>) -> Vec<(&'d Send, Vec<&'d Sent>)> {
+    let earlier = |send: &Send| {
+        let instance =
+            decision.world.customer.instances.iter().find(|instance| instance.id.to_string() == send.instance);
+        let sends = instance.map(|instance| instance.sends.iter().collect::<Vec<_>>()).unwrap_or_default();
+        sends.into_iter().take_while(|sent| sent.id.to_string() != send.send_id).collect()
+    };
+    decision
+        .effects
+        .iter()
+        .filter_map(|(_, effect)| match effect {
+            Effect::Send(send) => Some((&**send, earlier(send))),
+            _ => None,
+        })
+        .collect()
+}
+
+fn is_repeat(decision: &Decision<'_>) -> bool {
+    let told = |effect: &Effect| matches!(effect, Effect::Journal(entry) if entry.reason == Reason::Duplicate);
+    decision.effects.iter().any(|(_, effect)| told(effect))
+}
+
+fn has_channel(customer: &Customer, class: Class, channel: &str) -> bool {
+    customer.contacts.iter().any(|contact| contact.channel == channel)
+        && (class == Class::Transactional || customer.consents.iter().any(|it| it.channel == channel && it.granted))
+}
+
+fn cost(world: &World, channel: &str) -> i64 {
+    world.plans.prices().price_minor(Channel::find(channel).unwrap())
+}
+
+proptest! {
+    /// Rule 1. A purchase that is known leaves nothing running that hoped for it, and what has ended sends no more.
+    #[test]
+    fn rule_1_nothing_goes_out_after_a_stop_fact(events in life()) {
+        let mut world = examples();
+        let mut ended: BTreeSet<String> = BTreeSet::new();
+        live(&mut world, &events, |decision| {
+            for (send, _) in sends(decision) {
+                assert!(!ended.contains(&send.instance), "a send after the end");
+            }
+            if let Some(Fact::Action(action)) = decision.fact {
+                let hoped = |campaign: &str, version| decision.world.plans.version(campaign, version).unwrap().goal.as_ref().unwrap().actions.contains(&action.action);
+                let still = decision.world.customer.instances.iter().filter(|it| it.campaign != "order-ready" && hoped(&it.campaign, it.version));
+                assert!(is_repeat(decision) || still.count() == 0, "a goal left an instance running");
+            }
+            for (_, effect) in decision.effects {
+                match effect {
+                    Effect::Journal(entry) if ENDS.contains(&entry.reason) => ended.insert(entry.instance.clone()),
+                    _ => false,
+                };
+            }
+        });
+    }
+
+    /// Rule 2. No two commands have one id, and none goes out twice for one (instance, step, channel, attempt).
+    #[test]
+    fn rule_2_a_message_is_commanded_once(events in life()) {
+        let mut world = examples();
+        let (mut ids, mut names) = (BTreeSet::new(), BTreeSet::new());
+        live(&mut world, &events, |decision| {
+            for (send, _) in sends(decision) {
+                assert!(ids.insert(send.send_id.clone()), "an id twice");
+                let name = (send.instance.clone(), send.step.clone(), send.channel.clone(), send.attempt);
+                assert!(names.insert(name), "a message twice");
+                assert!(send.attempt < limits::ATTEMPTS);
+            }
+        });
+    }
+
+    /// Rule 3. Under cost order a message goes out only when no cheaper one that could go was left out.
+    #[test]
+    fn rule_3_under_cost_order_the_cheaper_one_is_tried_first(events in life()) {
+        let mut world = examples();
+        let mut given_up: BTreeSet<(String, String)> = BTreeSet::new();
+        live(&mut world, &events, |decision| {
+            for (_, effect) in decision.effects {
+                if let Effect::Journal(entry) = effect {
+                    given_up.insert((entry.instance.clone(), entry.step.clone()));
+                }
+                let Effect::Send(send) = effect else { continue };
+                let plan = plan_of(decision.world, send);
+                if plan.order == Order::AsWritten { continue }
+                for step in &plan.steps {
+                    let channel = step.channels[0].name;
+                    let cheaper = cost(decision.world, channel) < send.price_minor;
+                    let behind = given_up.contains(&(send.instance.clone(), step.name.clone()));
+                    let usable = has_channel(&decision.world.customer, send.class, channel);
+                    assert!(!cheaper || behind || !usable, "{} before {channel}", send.channel);
+                }
+            }
+        });
+    }
+
+    /// Rule 4. The same life gives the same rows, sends and journal.
+    #[test]
+    fn rule_4_the_same_inputs_give_the_same_bytes(events in life()) {
+        let (mut one, mut other) = (examples(), examples());
+        live(&mut one, &events, |_| {});
+        live(&mut other, &events, |_| {});
+        assert_eq!(one.effects, other.effects);
+        assert_eq!(one.customer, other.customer);
+    }
+
+    /// Rule 5. Contact, consent and validity are judged when the command is made.
+    #[test]
+    fn rule_5_no_marketing_without_consent_or_past_its_validity(events in life()) {
+        let mut world = examples();
+        live(&mut world, &events, |decision| {
+            for (send, _) in sends(decision) {
+                assert!(has_channel(&decision.world.customer, send.class, &send.channel), "{send:?}");
+                assert!(send.decided_at < send.send_before);
+                assert_eq!(send.decided_at, decision.world.now);
+            }
+        });
+    }
+
+    /// Rule 6. Whatever happened, left alone every instance ends, and is told of once at its begin and once at its end.
+    #[test]
+    fn rule_6_every_instance_ends(events in life()) {
+        let mut world = examples();
+        live(&mut world, &events, |_| {});
+        let mut rounds = 0;
+        while world.fire_next(BEGIN + 5000 * DAY) {
+            rounds += 1;
+            assert!(rounds < 1000, "deadlines without end");
+        }
+        assert_eq!(due(&world.customer), None);
+        let count = |reasons: &[Reason]| {
+            let mut ids: Vec<_> = world.journal().into_iter().filter(|entry| !entry.instance.is_empty() && reasons.contains(&entry.reason)).map(|entry| (entry.instance.clone(), entry.at)).collect();
+            ids.sort();
+            ids.into_iter().map(|(id, _)| id).collect::<Vec<_>>()
+        };
+        assert_eq!(count(&[Reason::Entered]), count(&ENDS));
+    }
+
+    /// Rule 7. A repeat changes neither the row nor what goes out.
+    #[test]
+    fn rule_7_a_repeat_changes_nothing(events in life()) {
+        let mut world = examples();
+        for event in &events {
+            let mut fact = None;
+            live(&mut world, std::slice::from_ref(event), |decision| fact = decision.fact.cloned());
+            let Some(fact) = fact else { continue };
+            let (row, count) = (world.customer.clone(), world.effects.len());
+            world.tell(fact);
+            assert_eq!(world.customer, row);
+            assert!(world.effects[count..].iter().all(|(_, effect)| matches!(effect, Effect::Journal(_))));
+        }
+    }
+
+    /// Rule 7. Between two decisions the order in which statuses of one message arrive does not matter.
+    #[test]
+    fn rule_7_the_order_of_statuses_does_not_matter(order in Just(vec![
+        (Status::Accepted, 1), (Status::Sent, 2), (Status::Delivered, 3), (Status::Delivered, 5),
+        (Status::Opened, 4), (Status::Clicked, 6), (Status::BouncedSoft, 2),
+    ]).prop_shuffle()) {
+        let after = |order: &[(Status, i64)]| {
+            let mut world = World::of_examples(&["cart-left"]);
+            world.worker = false;
+            world.profile(&["push"]);
+            world.cart("c1", 1, 5000);
+            world.pass_until(BEGIN + 3 * HOUR);
+            let send = world.sends()[0].clone();
+            for (index, (status, minutes)) in order.iter().enumerate() {
+                world.tell(Fact::Feedback(Feedback {
+                    event_id: format!("{index}-{status}"),
+                    customer_id: CUSTOMER.into(),
+                    occurred_at: send.decided_at + minutes * world::MINUTE,
+                    send_id: Some(send.send_id.clone()),
+                    channel: send.channel.clone(),
+                    status: *status,
+                    ..Feedback::default()
+                }));
+            }
+            world.customer.instances
+        };
+        let mut sorted = order.clone();
+        sorted.sort();
+        let strip = |mut instances: Vec<schemas::Instance>| {
+            // A soft bounce after an opening is not believed; before it, it is noted and then outdone.
+            for sent in instances.iter_mut().flat_map(|instance| &mut instance.sends) { sent.failed = Status::Unspecified; }
+            instances
+        };
+        assert_eq!(strip(after(&order)), strip(after(&sorted)));
+    }
+
+    /// Rule 8. Who opts out hears no more of that cascade, and what an outage held back is not replaced by something dearer.
+    #[test]
+    fn rule_8_neither_an_opt_out_nor_an_outage_escalates(events in life()) {
+        let mut world = examples();
+        live(&mut world, &events, |decision| {
+            let told = match decision.fact {
+                Some(Fact::Feedback(word)) if !is_repeat(decision) => Some(word),
+                _ => None,
+            };
+            if let Some(word) = told.filter(|it| matches!(it.status, Status::Unsubscribed | Status::Complained)) {
+                assert!(sends(decision).is_empty());
+                let consents = &decision.world.customer.consents;
+                assert!(consents.iter().all(|it| it.channel != word.channel || !it.granted));
+            }
+            for (send, earlier) in sends(decision) {
+                if let Some(last) = earlier.last().filter(|last| last.failed == Status::Expired && last.handed_over_at.is_none()) {
+                    assert!(send.price_minor <= cost(decision.world, &last.channel));
+                }
+            }
+        });
+    }
+
+    /// Rule 9. A machine's open or click proves arrival and no more.
+    #[test]
+    fn rule_9_a_machine_opens_nothing(events in life()) {
+        let mut world = examples();
+        let machines: Vec<_> = events.iter().map(|event| match event {
+            world::life::Event::Word { back, status, .. } => world::life::Event::Word { back: *back, status: *status, actor: Actor::Machine },
+            other => other.clone(),
+        }).collect();
+        live(&mut world, &machines, |decision| {
+            for sent in decision.world.customer.instances.iter().flat_map(|instance| &instance.sends) {
+                assert!(sent.reached <= Status::Delivered || sent.reached == Status::Replied);
+            }
+        });
+    }
+
+    /// Rule 10. A step that goes on only if something was not delivered does not go on because nothing was heard.
+    #[test]
+    fn rule_10_no_information_is_not_a_failure(spans in prop::collection::vec(1..DAY, 1..20), words in prop::collection::vec(0..5_usize, 1..20)) {
+        const PLAN: &str = "
+campaign: strict
+version: 1
+trigger: {on: action, action: lead}
+goal: {action: purchase}
+stop: goal
+steps:
+  - {name: first, channel: email, template: t, wait: 3h, next_if: [not delivered]}
+  - {name: second, channel: sms, template: t}
+";
+        let mut world = World::new(&[PLAN]);
+        world.worker = false;
+        world.profile(&["email", "sms"]);
+        world.action("lead", None);
+        let said = [Status::Accepted, Status::Sent, Status::Delivered, Status::Unknown, Status::Opened];
+        for (span, word) in spans.iter().zip(&words) {
+            world.pass_until(world.now + span);
+            let send = world.sends()[0].clone();
+            world.feedback(&send.send_id, "email", said[*word], Actor::Human);
+        }
+        world.pass_until(world.now + 99 * DAY);
+        assert_eq!(world.sends().len(), 1);
+    }
+
+    /// Rule 11. While a command may still go out, nothing further is decided.
+    #[test]
+    fn rule_11_one_command_at_a_time(events in life()) {
+        let mut world = examples();
+        live(&mut world, &events, |decision| {
+            for (send, earlier) in sends(decision) {
+                for sent in earlier {
+                    let answered = sent.handed_over_at.is_some() || sent.failed != Status::Unspecified;
+                    assert!(answered || send.decided_at >= sent.send_before + limits::ANSWER_MARGIN);
+                }
+            }
+        });
+    }
+
+    /// Rule 12. While a customer is held nothing goes out.
+    #[test]
+    fn rule_12_nothing_goes_out_while_a_customer_is_held(events in life()) {
+        let mut world = examples();
+        live(&mut world, &events, |decision| {
+            assert!(decision.world.customer.held.is_none() || sends(decision).is_empty());
+        });
+    }
+
+    /// Every list of a row stays within its limit.
+    #[test]
+    fn a_row_stays_bounded(events in prop::collection::vec(event(), 200..400)) {
+        let mut world = examples();
+        live(&mut world, &events, |decision| {
+            let row = &decision.world.customer;
+            assert!(row.instances.len() <= limits::INSTANCES && row.past.len() <= limits::PAST);
+            assert!(row.done.len() <= limits::DONE && row.recent.len() <= limits::RECENT && row.dead.len() <= limits::DEAD);
+            for instance in &row.instances {
+                assert!(instance.sends.len() <= limits::OPTIONS * usize::try_from(limits::ATTEMPTS).unwrap());
+            }
+        });
+    }
+
+    /// Whatever times and amounts are told, a decision is made and nothing overflows.
+    #[test]
+    fn decide_is_total(times in prop::collection::vec(any::<i64>(), 12), amounts in prop::collection::vec(any::<i64>(), 4)) {
+        let mut world = examples();
+        world.worker = false;
+        world.profile(&["push", "email", "sms"]);
+        for pair in times.windows(2) {
+            world.now = pair[0];
+            let item = Item { price_minor: amounts[0], ..Item::default() };
+            world.tell(Fact::Cart(Cart { event_id: pair[1].to_string(), occurred_at: pair[1], cart_id: "c".into(), version: amounts[1], total_minor: amounts[2], items: vec![item], ..Cart::default() }));
+            world.tell(Fact::Action(Action { event_id: pair[1].to_string(), occurred_at: pair[1], action: "lead".into(), amount_minor: amounts[3], ..Action::default() }));
+            world.inactivity(i32::MAX);
+            let last = world.sends().last().map(|send| (*send).clone());
+            if let Some(send) = last {
+                world.tell(Fact::Feedback(Feedback { occurred_at: pair[1], send_id: Some(send.send_id), channel: send.channel, status: Status::Accepted, ..Feedback::default() }));
+            }
+            world.fire();
+        }
+    }
+}
+
+#[test]
+fn an_event_that_concerns_nobody_leaves_no_trace() {
+    let plans = examples().plans;
+    let mut row = Customer::default();
+    let mut effects = Vec::new();
+    let fact = Fact::Action(Action { event_id: "e".into(), action: "looked".into(), ..Action::default() });
+    let moment = Moment { now: BEGIN, partition: 0, offset: Some(1), due: None };
+    decide(&plans, CUSTOMER, &mut row, Input::Fact { fact: &fact, appended_at: 0 }, &moment, &mut effects);
+    assert_eq!((row, effects), (Customer::default(), Vec::new()));
+}
+
+#[test]
+fn the_examples_cover_every_order_and_class() {
+    let world = examples();
+    let plans: Vec<&Plan> = world.plans.all().collect();
+    assert!(plans.iter().any(|plan| plan.order == Order::ByCost));
+    assert!(plans.iter().any(|plan| plan.class == Class::Transactional));
+    assert!(plans.iter().any(|plan| plan.stop == Level::Goal));
+    assert!(Plans::default().all().next().is_none());
+}
