@@ -118,7 +118,9 @@ fn read(mail: &[u8]) -> Option<Message> {
     let mut links = web_addresses(&page);
     links.retain(|link| Some(link) != pixel.as_ref());
     let unsubscribe = mail.header_raw("List-Unsubscribe").map(|value| value.trim().trim_matches(['<', '>']).to_owned());
-    Some(Message { channel: "email".to_owned(), send_id, pixel, links, unsubscribe, receipt_token: None })
+    let address = mail.to().and_then(|to| to.first()).and_then(|to| to.address());
+    let customer_id = address.and_then(|address| address.split('@').next()).map(str::to_owned);
+    Some(Message { channel: "email".to_owned(), send_id, customer_id, pixel, links, unsubscribe, receipt_token: None })
 }
 
 #[cfg(test)]
@@ -132,7 +134,7 @@ mod tests {
     #[test]
     fn a_mail_program_finds_the_send_the_links_the_pixel_and_the_way_out() {
         let found = read(MAIL.as_bytes()).unwrap();
-        assert_eq!(found.send_id, "0b9f");
+        assert_eq!((found.send_id.as_str(), found.customer_id.as_deref()), ("0b9f", Some("h1")));
         assert_eq!(found.pixel.as_deref(), Some("http://t.test/o/p.gif"));
         assert_eq!(found.links, ["http://t.test/c/xyz"]);
         assert_eq!(found.unsubscribe.as_deref(), Some("http://t.test/u/abc"));

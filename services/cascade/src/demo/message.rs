@@ -7,6 +7,8 @@ pub struct Message {
     pub channel: String,
     /// The send, as text.
     pub send_id: String,
+    /// Whom it was for, where the provider was given no token to report with: the relay's own address book says so.
+    pub customer_id: Option<String>,
     /// Loaded when the mail is shown.
     pub pixel: Option<String>,
     /// Web links in the message, in their order.

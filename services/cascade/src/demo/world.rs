@@ -41,6 +41,19 @@ pub struct Happening {
     what: What,
 }
 
+impl Happening {
+    /// Default name of the topic that tells of it.
+    pub fn topic(&self) -> &'static str {
+        match self.what {
+            What::Profile => "profile",
+            What::Registration => "registration",
+            What::Cart { .. } | What::Stray { .. } => "cart",
+            What::Purchase { .. } | What::BonusExpiring { .. } => "action",
+            What::Inactivity { .. } => "inactivity",
+        }
+    }
+}
+
 /// Ordered as things follow each other at the same moment. Numbers are indices into the baskets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
@@ -71,17 +84,6 @@ pub enum Source {
 }
 
 impl Source {
-    /// Default name of the topic.
-    pub fn topic(&self) -> &'static str {
-        match self {
-            Source::Profile(_) => "profile",
-            Source::Registration(_) => "registration",
-            Source::Cart(_) => "cart",
-            Source::Action(_) => "action",
-            Source::Inactivity(_) => "inactivity",
-        }
-    }
-
     /// The record's bytes.
     pub fn encode(&self) -> Vec<u8> {
         match self {

@@ -75,7 +75,7 @@ fn a_cart_stands_before_its_purchase_and_after_the_purchase_before() {
 #[test]
 fn the_first_basket_registers_and_is_no_purchase() {
     let world = World::new(vec![basket(1, 9, DAY_MS), basket(2, 9, 2 * DAY_MS)], 1, 0, 30 * DAY_MS, usize::MAX);
-    let topics: Vec<_> = world.happenings().iter().map(|happening| world.source(happening).topic()).collect();
+    let topics: Vec<_> = world.happenings().iter().map(Happening::topic).collect();
     assert_eq!(topics[..2], ["profile", "registration"]);
     let purchases = world.happenings().iter().filter(|happening| matches!(happening.what, What::Purchase { .. }));
     assert_eq!(purchases.count(), 1);
@@ -84,7 +84,7 @@ fn the_first_basket_registers_and_is_no_purchase() {
 #[test]
 fn who_was_there_before_is_told_of_by_a_profile_that_does_not_count() {
     let world = World::new(vec![basket(1, 9, DAY_MS), basket(2, 9, 5 * DAY_MS)], 1, 2 * DAY_MS, 6 * DAY_MS, 0);
-    let told: Vec<_> = world.happenings().iter().map(|happening| (happening.at, world.source(happening).topic())).collect();
+    let told: Vec<_> = world.happenings().iter().map(|happening| (happening.at, happening.topic())).collect();
     assert_eq!(told, [(2 * DAY_MS, "profile")]);
 }
 

@@ -1,0 +1,252 @@
+//! `cascade demo`: lives through a real grocer's year with everything that Cascade is made of.
+//!
+//! *What is real.* The purchases; Kafka; every service, in a process of its own; SMTP and HTTP between them and the outside.
+//!
+//! *What is made up*, by seeded rules that stand in the modules that apply them: carts and addresses ([`world`],
+//! [`household`]), providers and their failures ([`sandbox`], [`inbox`]), how people react ([`people`]), and how fast time goes by
+//! ([`driver`]).
+//!
+//! *Limits.* One machine; everything on loopback; nothing is kept unless `--keep` says so.
+
+mod chance;
+mod shop;
+mod household;
+mod world;
+mod supervisor;
+mod settings;
+mod message;
+mod sandbox;
+mod inbox;
+mod people;
+mod edge;
+mod pipeline;
+mod tally;
+mod driver;
+mod screen;
+mod summary;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use campaign::{Channel, Plan, Prices};
+use jiff::civil::Date;
+use schemas::Topics;
+use stream::clock::Clock;
+use stream::kafka::Settings;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::failure::{Exit, Failure};
+use chance::Chance;
+use driver::{Driver, Log, Story};
+use edge::Edge;
+use people::Agenda;
+use pipeline::Pipeline;
+use sandbox::Desk;
+use screen::Screen;
+use settings::{CHANNELS, Places};
+use supervisor::{Directory, Supervisor};
+use world::World;
+
+/// Partitions of the demo's topics: enough that keys, order and ownership matter.
+const PARTITIONS: i32 = 4;
+
+/// Which part of the year, and how.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// First day, as the shop counts days
+    #[arg(long, value_name = "DATE", default_value = "2017-04-01")]
+    from: Date,
+    /// The day after the last one
+    #[arg(long, value_name = "DATE", default_value = "2017-07-01")]
+    to: Date,
+    /// End after so many events of the shop
+    #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
+    events: usize,
+    /// Length of a tick, in minutes of business time
+    #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(i64).range(1..=1440))]
+    tick: i64,
+    /// Another seed makes other carts, other addresses and other people
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Use these brokers instead of a private one; topics get a prefix of their own
+    #[arg(long, value_name = "HOST:PORT")]
+    brokers: Option<String>,
+    /// Directory with data, campaigns, templates and the way to start Kafka
+    #[arg(long, value_name = "DIR", default_value = "deploy")]
+    deploy: PathBuf,
+    /// Keep logs, settings and state of the run, and say where
+    #[arg(long)]
+    keep: bool,
+    /// Leave everything running at the end, to look around, until Ctrl-C
+    #[arg(long)]
+    stay: bool,
+}
+
+/// Runs the demo to its end.
+///
+/// # Errors
+/// If something cannot be started, if the pipeline stands still, if a check of the result fails, or on Ctrl-C.
+pub fn run(args: Args) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(Failure::unexpected)?;
+    // On the main thread: services are bound to the life of the thread that starts them.
+    runtime.block_on(attended(&args)).map_err(|error| match error.downcast::<Failure>() {
+        Ok(failure) => failure,
+        Err(error) => Failure::unexpected(format!("{error:#}")),
+    })
+}
+
+/// The demo, and an eye on Ctrl-C. However it ends, everything that was started ends.
+async fn attended(args: &Args) -> Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let directory = Directory::new(args.keep)?;
+    let mut supervisor = Supervisor::new(directory)?;
+    let (tasks, end) = (TaskTracker::new(), CancellationToken::new());
+    let ended = tokio::select! {
+        ended = demo(args, &mut supervisor, &tasks, &end) => ended,
+        _ = interrupt.recv() => Err(Failure::new(Exit::Unexpected, "interrupted: everything that was started is ended").into()),
+        _ = terminate.recv() => Err(Failure::new(Exit::Unexpected, "told to end: everything that was started is ended").into()),
+    };
+    let stopped = supervisor.end().await;
+    end.cancel();
+    tasks.close();
+    tasks.wait().await;
+    ended.and(stopped)
+}
+
+async fn demo(args: &Args, supervisor: &mut Supervisor, tasks: &TaskTracker, end: &CancellationToken) -> Result<()> {
+    let (from, to) = (shop::midnight(args.from)?, shop::midnight(args.to)?);
+    ensure!(from < to, Failure::new(Exit::Usage, "--from must be before --to"));
+    let deploy = args.deploy.canonicalize().with_context(|| {
+        format!("there is no directory {}: give --deploy, or start deploy/demo.sh", args.deploy.display())
+    })?;
+    let (plans, sms_minor) = campaigns(&deploy)?;
+    let world = World::new(shop::baskets(&deploy.join("data/baskets.csv.gz"))?, args.seed, from, to, args.events);
+    let last = world.happenings().last().map_or(to, |happening| happening.at.max(from) + 1).min(to);
+    let mut screen = Screen::new(from, last, sms_minor);
+
+    let brokers = match &args.brokers {
+        Some(brokers) => brokers.clone(),
+        None => supervisor.start_broker(&deploy).await?,
+    };
+    let prefix = if args.brokers.is_some() { format!("demo-{}", std::process::id()) } else { String::new() };
+    let chance = Chance::seeded(args.seed);
+    let desk = Arc::new(Desk::new(chance));
+    let places = Places {
+        brokers: &brokers,
+        prefix: &prefix,
+        partitions: PARTITIONS,
+        deploy: &deploy,
+        inbox: inbox::open(Arc::clone(&desk), tasks.clone(), end.clone()).await?,
+        sandbox: sandbox::open(Arc::clone(&desk), tasks, end.clone()).await?,
+        tracker: free_address()?,
+    };
+    let clock = supervisor.directory().join("clock");
+    Clock::drive(&clock, from)?;
+    let secret = settings::write(supervisor.directory(), &places)?;
+    let services = start(supervisor, &deploy).await?;
+
+    let kafka = reader_settings(&brokers);
+    let topics = Topics::new(&prefix);
+    let channels = CHANNELS.map(str::to_owned);
+    let addresses = services.iter().map(|(_, address)| address.clone()).collect();
+    let mut driver = Driver {
+        world,
+        clock,
+        tick: args.tick * 60_000,
+        pipeline: Pipeline::new(&kafka, &topics, &channels, PARTITIONS, addresses)?,
+        desk,
+        edge: Edge::new(places.tracker, &secret)?,
+        agenda: Agenda::default(),
+        chance,
+        story: Story::open(&kafka, &topics.journal())?,
+        log: Log::default(),
+    };
+    screen.say(&format!("Everything runs after {:.1} s. Business time begins.", screen.elapsed().as_secs_f64()))?;
+    driver.live(supervisor, &mut screen, from, to).await?;
+
+    screen.say(&summary::tell(&driver, &screen))?;
+    let wrong = summary::check(&driver, &plans);
+    screen.say(&look_around(&driver, &brokers, &prefix, &services, args))?;
+    ensure!(wrong.is_empty(), "the result does not hold:\n{}", wrong.join("\n"));
+    screen.say("Checked: what the journal says was handed over is what the providers took, once each, and nobody got a message after buying.")?;
+    if args.stay {
+        std::future::pending::<()>().await;
+    }
+    Ok(())
+}
+
+/// The campaigns that will be applied, as the checks understand them, and the price of an SMS.
+fn campaigns(deploy: &Path) -> Result<(Vec<Plan>, i64)> {
+    let mut plans = Vec::new();
+    let mut sms_minor = 0;
+    let directory = deploy.join("campaigns");
+    for entry in std::fs::read_dir(&directory).with_context(|| format!("cannot read {}", directory.display()))? {
+        let path = entry?.path();
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let name = path.display().to_string();
+        if let Ok(plan) = campaign::parse(&name, &text) {
+            plans.push(plan);
+        } else if let (Ok(prices), Some(sms)) = (Prices::parse(&name, &text), Channel::find("sms")) {
+            sms_minor = prices.price_minor(sms);
+        }
+    }
+    Ok((plans, sms_minor))
+}
+
+/// Topics, prices and campaigns, then all services. Gives back the name and the ops address of each.
+async fn start(supervisor: &mut Supervisor, deploy: &Path) -> Result<Vec<(String, String)>> {
+    supervisor.tool(&["topics", "apply"]).await?;
+    let campaigns = deploy.join("campaigns");
+    supervisor.tool(&["campaign", "apply", &campaigns.to_string_lossy()]).await?;
+    let mut names: Vec<String> = ["intake", "operator", "tracker"].map(str::to_owned).into();
+    for name in &names {
+        supervisor.start(name, &[name])?;
+    }
+    for channel in CHANNELS {
+        supervisor.start(channel, &["channel", channel])?;
+        names.push(channel.to_owned());
+    }
+    let mut services = Vec::new();
+    for name in names {
+        let address = supervisor.ops_address(&name).await?;
+        services.push((name, address));
+    }
+    Ok(services)
+}
+
+/// An address that nobody listens on.
+fn free_address() -> Result<SocketAddr> {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot find a free port")?;
+    Ok(listener.local_addr()?)
+}
+
+/// The driver's own way to Kafka. It asks more often than others: it waits for "there is no more".
+fn reader_settings(brokers: &str) -> Settings {
+    let mut settings = Settings::new(brokers, "cascade-demo");
+    settings.properties = Arc::new([("fetch.wait.max.ms".to_owned(), "10".to_owned())].into());
+    settings
+}
+
+/// What to look at while everything still runs.
+fn look_around(driver: &Driver, brokers: &str, prefix: &str, services: &[(String, String)], args: &Args) -> String {
+    let mut text = String::from("\n");
+    if let Some(customer) = driver.story.tally.eventful_customer() {
+        let prefix = if prefix.is_empty() { String::new() } else { format!(" --topics-prefix {prefix}") };
+        text.push_str(&format!(
+            "A customer's story:  cascade journal --customer {customer} --brokers {brokers}{prefix} --topics-partitions {PARTITIONS} --zone {}\n",
+            shop::ZONE
+        ));
+    }
+    let urls: Vec<String> = services.iter().map(|(name, address)| format!("{name} http://{address}/metrics")).collect();
+    text.push_str(&format!("Metrics:  {}\n", urls.join("\n          ")));
+    match (args.keep, args.stay) {
+        (_, true) => text.push_str("Everything goes on running, for you to look around. Ctrl-C ends it.\n"),
+        (true, _) => text.push_str("Logs, settings and state are kept: see the directory named above.\n"),
+        _ => text.push_str("All of it ends now. With --stay it goes on running, with --keep the logs are kept.\n"),
+    }
+    text
+}

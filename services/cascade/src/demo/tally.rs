@@ -1,0 +1,241 @@
+//! What came of it all, counted from the journal and nothing else.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use schemas::{Journal, Millis, Reason, Status};
+
+/// Everything that the journal has told so far.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// By campaign.
+    pub campaigns: BTreeMap<String, Funnel>,
+    /// How cascades ended, over all campaigns.
+    pub ends: BTreeMap<Reason, u64>,
+    /// Money spent: reserved less voided, in minor units.
+    pub cost_minor: i64,
+    /// Records read.
+    pub records: u64,
+    sends: HashMap<String, Sent>,
+    /// Cascades that have not ended, and when they were entered.
+    running: HashMap<String, Millis>,
+    /// Instances that wrote to their customer at least once.
+    spoken: HashSet<String>,
+}
+
+/// One campaign.
+#[derive(Debug, Default)]
+pub struct Funnel {
+    /// Cascades that began.
+    pub entered: u64,
+    /// How they ended.
+    pub ends: BTreeMap<Reason, u64>,
+    /// Steps and channels, in the order in which they were first used.
+    pub steps: Vec<(String, String, Counts)>,
+}
+
+/// What became of the messages of one step on one channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Commands published.
+    pub sent: u64,
+    /// Taken by the provider.
+    pub handed_over: u64,
+    /// Known to have arrived.
+    pub delivered: u64,
+    /// Known to have been opened by a human.
+    pub opened: u64,
+    /// Known to have been clicked.
+    pub clicked: u64,
+    /// Refused, or known not to have arrived.
+    pub failed: u64,
+    /// Money spent on them, in minor units.
+    pub cost_minor: i64,
+}
+
+/// A command, and the furthest that is known of it.
+#[derive(Debug)]
+struct Sent {
+    customer_id: String,
+    campaign: String,
+    entered_at: Millis,
+    slot: usize,
+    reached: Status,
+    failed: bool,
+    unknown: bool,
+}
+
+/// What is needed to judge whether a message was right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin<'a> {
+    /// Whom it was for.
+    pub customer_id: &'a str,
+    /// Name of the campaign.
+    pub campaign: &'a str,
+    /// When its cascade was entered.
+    pub entered_at: Millis,
+}
+
+impl Tally {
+    /// Takes in one record.
+    pub fn note(&mut self, record: &Journal) {
+        self.records += 1;
+        self.cost_minor += record.amount_minor;
+        match record.reason {
+            Reason::Entered => self.entered(record),
+            Reason::Sent => self.sent(record),
+            Reason::LateFeedback => self.told(record),
+            reason if is_end(reason) && !record.instance.is_empty() => self.ended(record),
+            _ if !record.send_id.is_empty() => self.told(record),
+            _ => {}
+        }
+        if record.reason != Reason::Sent && record.amount_minor != 0 {
+            self.charge(&record.send_id, record.amount_minor);
+        }
+    }
+
+    /// Cascades that run: each has a deadline.
+    pub fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Cascades that wrote to their customer at least once: so many SMS it would have been to write to everybody at once.
+    pub fn spoken(&self) -> usize {
+        self.spoken.len()
+    }
+
+    /// Counts by channel, over all campaigns.
+    pub fn channels(&self) -> BTreeMap<&str, Counts> {
+        let mut channels: BTreeMap<&str, Counts> = BTreeMap::new();
+        for (_, channel, counts) in self.campaigns.values().flat_map(|funnel| &funnel.steps) {
+            channels.entry(channel).or_default().add(counts);
+        }
+        channels
+    }
+
+    /// Send ids that a provider has taken, as far as the journal knows, and those of which nobody knows.
+    pub fn handed_over(&self) -> (HashSet<&str>, HashSet<&str>) {
+        let ids = |wanted: fn(&Sent) -> bool| {
+            self.sends.iter().filter(move |(_, sent)| wanted(sent)).map(|(id, _)| id.as_str()).collect()
+        };
+        (ids(|sent| sent.reached >= Status::Accepted), ids(|sent| sent.reached < Status::Accepted && sent.unknown))
+    }
+
+    /// Why a send went out; none if the journal does not know it.
+    pub fn origin_of(&self, send_id: &str) -> Option<Origin<'_>> {
+        let Sent { customer_id, campaign, entered_at, .. } = self.sends.get(send_id)?;
+        Some(Origin { customer_id, campaign, entered_at: *entered_at })
+    }
+
+    /// The customer who was written to most often; of several the first by id.
+    pub fn eventful_customer(&self) -> Option<&str> {
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        for sent in self.sends.values() {
+            *counts.entry(&sent.customer_id).or_default() += 1;
+        }
+        let (customer, _) = counts.into_iter().rev().max_by_key(|(_, count)| *count)?;
+        Some(customer)
+    }
+
+    fn entered(&mut self, record: &Journal) {
+        self.campaigns.entry(record.campaign.clone()).or_default().entered += 1;
+        self.running.insert(record.instance.clone(), record.at);
+    }
+
+    fn sent(&mut self, record: &Journal) {
+        let funnel = self.campaigns.entry(record.campaign.clone()).or_default();
+        let place = funnel.steps.iter().position(|(step, channel, _)| *step == record.step && *channel == record.channel);
+        let slot = place.unwrap_or_else(|| {
+            funnel.steps.push((record.step.clone(), record.channel.clone(), Counts::default()));
+            funnel.steps.len() - 1
+        });
+        let counts = &mut funnel.steps[slot].2;
+        counts.sent += 1;
+        counts.cost_minor += record.amount_minor;
+        self.spoken.insert(record.instance.clone());
+        self.sends.insert(
+            record.send_id.clone(),
+            Sent {
+                customer_id: record.customer_id.clone(),
+                campaign: record.campaign.clone(),
+                entered_at: self.running.get(&record.instance).copied().unwrap_or(record.at),
+                slot,
+                reached: Status::Unspecified,
+                failed: false,
+                unknown: false,
+            },
+        );
+    }
+
+    fn ended(&mut self, record: &Journal) {
+        if self.running.remove(&record.instance).is_some() {
+            *self.ends.entry(record.reason).or_default() += 1;
+            *self.campaigns.entry(record.campaign.clone()).or_default().ends.entry(record.reason).or_default() += 1;
+        }
+    }
+
+    /// A word about a send.
+    fn told(&mut self, record: &Journal) {
+        let Some(sent) = self.sends.get_mut(&record.send_id) else { return };
+        let Some((.., counts)) = self.campaigns.get_mut(&sent.campaign).and_then(|funnel| funnel.steps.get_mut(sent.slot)) else { return };
+        let said = record.evidence.get("status").map_or("", String::as_str);
+        sent.unknown |= record.reason == Reason::UnknownOutcome;
+        let reached = match record.reason {
+            Reason::HandedOver => Status::Accepted,
+            Reason::Delivered | Reason::MachineOpened => Status::Delivered,
+            Reason::Opened => Status::Opened,
+            Reason::Clicked => Status::Clicked,
+            Reason::Replied => Status::Replied,
+            Reason::LateFeedback | Reason::DoubleReached => positive(said),
+            Reason::NotDelivered | Reason::Refused => {
+                counts.failed += u64::from(!std::mem::replace(&mut sent.failed, true));
+                return;
+            }
+            _ => return,
+        };
+        for (level, count) in [
+            (Status::Accepted, &mut counts.handed_over),
+            (Status::Delivered, &mut counts.delivered),
+            (Status::Opened, &mut counts.opened),
+            (Status::Clicked, &mut counts.clicked),
+        ] {
+            *count += u64::from(sent.reached < level && level <= reached);
+        }
+        sent.reached = sent.reached.max(reached);
+    }
+
+    fn charge(&mut self, send_id: &str, amount_minor: i64) {
+        if let Some(sent) = self.sends.get(send_id)
+            && let Some((.., counts)) = self.campaigns.get_mut(&sent.campaign).and_then(|funnel| funnel.steps.get_mut(sent.slot))
+        {
+            counts.cost_minor += amount_minor;
+        }
+    }
+}
+
+impl Counts {
+    fn add(&mut self, other: &Counts) {
+        self.sent += other.sent;
+        self.handed_over += other.handed_over;
+        self.delivered += other.delivered;
+        self.opened += other.opened;
+        self.clicked += other.clicked;
+        self.failed += other.failed;
+        self.cost_minor += other.cost_minor;
+    }
+}
+
+/// Reasons with which a cascade ends.
+fn is_end(reason: Reason) -> bool {
+    use Reason::{CampaignStopped, Erased, Exhausted, GoalReached, OptedOut, StopReached, Withdrawn};
+    matches!(reason, GoalReached | StopReached | Exhausted | OptedOut | Withdrawn | Erased | CampaignStopped)
+}
+
+/// The status of this name, if it is a positive one.
+fn positive(name: &str) -> Status {
+    let found = Status::ALL.iter().copied().find(|status| status.as_str() == name);
+    found.filter(|status| *status <= Status::Replied).unwrap_or_default()
+}
+
+#[cfg(test)]
+#[path = "tally/tests.rs"]
+mod tests;
