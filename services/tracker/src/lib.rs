@@ -1,1 +1,37 @@
-//! tracker
+//! The HTTP edge: what comes back from mail programs, customers and providers becomes feedback.
+//!
+//! | request | does | answers |
+//! |---|---|---|
+//! | `GET /o/{token}.gif` | opened | a pixel, at once |
+//! | `GET /c/{token}` | clicked | 302 to the address in the token, at once |
+//! | `GET /u/{token}` | nothing | a page that asks |
+//! | `POST /u/{token}` | unsubscribed (RFC 8058, one click) | 200 once Kafka has it |
+//! | `POST /receipts/{provider}` | what the receipts say | 204 once Kafka has all of them |
+//! | `GET /health`, `GET /ready` | nothing | 200 or 503 |
+//!
+//! *What holds.* Tokens are signed, so there is no redirect to an address that we did not write, and no fact about a send that
+//! we did not make. A token that is not believed changes nothing. What was answered 2xx is in Kafka, save opens and clicks,
+//! which are spooled in memory (at most [`spool::LIMIT`]) and lost with the process: a customer must not wait for a broker. A
+//! repeat of a fact carries the same event id. No address and no token is ever logged.
+//!
+//! *What it is not.* It keeps nothing and decides nothing; who may be written to is the operator's business.
+//!
+//! *Limits.* Bodies of at most 1 MiB, requests of at most ten seconds. A receipt names its send, by the token that the
+//! provider was given or by id: receipts with a provider's id alone are refused.
+
+pub mod config;
+mod server;
+mod sink;
+pub mod spool;
+mod actor;
+mod fact;
+mod links;
+mod unsubscribe;
+mod receipts;
+pub mod signature;
+mod metrics;
+
+pub use config::Config;
+pub use metrics::Metrics;
+pub use server::{Edge, run};
+pub use sink::{Refused, Sink};

@@ -1,0 +1,54 @@
+//! Who opened or clicked: the customer, or a machine on his behalf.
+//!
+//! The error is asymmetric: a machine's open that is taken for the customer's ends a cascade that reached nobody. So known
+//! fetchers count as machines, and everybody else as the customer. The list is short on purpose; it is evidence, not proof:
+//!
+//! | user agent | who |
+//! |---|---|
+//! | contains `GoogleImageProxy` or `YahooMailProxy` | a mail provider's image proxy |
+//! | exactly `Mozilla/5.0` | Apple Mail Privacy Protection fetches under this bare name |
+//! | contains `bot`, `crawler`, `spider`, `preview`, `scanner`, `curl/`, or nothing at all | crawlers, link scanners |
+//!
+//! Image proxies also fetch when the customer does open. That such an open is not counted is the price; who needs it asks for
+//! a click. A link scanner that poses as a browser is not recognised.
+
+use axum::http::{HeaderMap, header::USER_AGENT};
+use schemas::Actor;
+
+/// Parts of the user agents of machines, in lower case.
+const MACHINES: [&str; 8] = ["googleimageproxy", "yahoomailproxy", "bot", "crawler", "spider", "preview", "scanner", "curl/"];
+
+/// Who made a request.
+pub(crate) fn of(headers: &HeaderMap) -> Actor {
+    let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default().trim().to_ascii_lowercase();
+    let machine = agent.is_empty() || agent == "mozilla/5.0" || MACHINES.iter().any(|part| agent.contains(part));
+    if machine { Actor::Machine } else { Actor::Human }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn actor(agent: &str) -> Actor {
+        let mut headers = HeaderMap::new();
+        headers.insert(USER_AGENT, agent.parse().unwrap());
+        of(&headers)
+    }
+
+    #[test]
+    fn machines_are_known_by_their_names() {
+        let proxy = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)";
+        for agent in [proxy, "YahooMailProxy; https://help.yahoo.com", "Mozilla/5.0", "", "Googlebot/2.1"] {
+            assert_eq!(actor(agent), Actor::Machine, "{agent}");
+        }
+        assert_eq!(of(&HeaderMap::new()), Actor::Machine);
+    }
+
+    #[test]
+    fn browsers_and_mail_programs_are_the_customer() {
+        let iphone = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148";
+        for agent in [iphone, "Mozilla/5.0 (X11; Linux x86_64; rv:109.0) Gecko/20100101 Thunderbird/115.0"] {
+            assert_eq!(actor(agent), Actor::Human, "{agent}");
+        }
+    }
+}

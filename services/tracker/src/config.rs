@@ -1,0 +1,84 @@
+//! What the tracker has to be told.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use schemas::token::{Key, Keyring};
+use serde::Deserialize;
+
+use crate::signature::Secret;
+
+/// The tracker.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen. Port 0 takes any that is free.
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    /// The keys of the channel workers.
+    pub keys: Vec<Key>,
+    /// Who may post receipts.
+    #[serde(default)]
+    pub providers: Vec<Provider>,
+}
+
+/// A provider that posts receipts to `/receipts/<name>`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// Name in the path and in feedback.
+    pub name: String,
+    /// Files that hold the secrets (`whsec_…` or plain text); several while one is replaced by another.
+    #[serde(default)]
+    pub secret_files: Vec<PathBuf>,
+    /// Names of environment variables that hold secrets.
+    #[serde(default)]
+    pub secret_envs: Vec<String>,
+}
+
+fn default_listen() -> SocketAddr {
+    ([127, 0, 0, 1], 8088).into()
+}
+
+impl Config {
+    /// Everything that is wrong, each in a sentence; nothing if all is well.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Keyring::load(&self.keys).err().unwrap_or_default();
+        for provider in &self.providers {
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+            if provider.name.is_empty() || !provider.name.chars().all(plain) {
+                problems.push(format!("provider {:?}: a name is lower-case letters, digits, - and _", provider.name));
+            }
+            if self.providers.iter().filter(|other| other.name == provider.name).count() > 1 {
+                problems.push(format!("provider {} is given more than once", provider.name));
+            }
+            problems.extend(provider.secrets().err().into_iter().flatten());
+        }
+        problems.dedup();
+        problems
+    }
+}
+
+impl Provider {
+    /// Reads the secrets.
+    ///
+    /// # Errors
+    /// One sentence for each that cannot be used.
+    pub(crate) fn secrets(&self) -> Result<Vec<Secret>, Vec<String>> {
+        let files = self.secret_files.iter().map(|path| {
+            let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            Secret::parse(&text)
+        });
+        let variables = self.secret_envs.iter().map(|name| {
+            let text = std::env::var(name).map_err(|error| format!("${name}: {error}"))?;
+            Secret::parse(&text)
+        });
+        let (good, bad): (Vec<_>, Vec<_>) = files.chain(variables).partition(Result::is_ok);
+        let mut problems: Vec<_> =
+            bad.into_iter().filter_map(Result::err).map(|problem| format!("provider {}: {problem}", self.name)).collect();
+        if good.is_empty() && problems.is_empty() {
+            problems.push(format!("provider {}: give a secret, receipts must be signed", self.name));
+        }
+        if problems.is_empty() { Ok(good.into_iter().filter_map(Result::ok).collect()) } else { Err(problems) }
+    }
+}

@@ -1,0 +1,58 @@
+//! What the tracker counts. Names, labels and help texts stand here and nowhere else. No label holds an id or a token.
+
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use schemas::Feedback;
+
+/// The tracker's metrics.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    requests: IntCounterVec,
+    feedback: IntCounterVec,
+    lost: IntCounter,
+    unknown_statuses: IntCounterVec,
+}
+
+impl Metrics {
+    /// Registers them.
+    ///
+    /// # Errors
+    /// If one of the names is taken.
+    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let metrics = Metrics {
+            requests: IntCounterVec::new(
+                Opts::new("cascade_tracker_requests_total", "Requests by endpoint and status code of the answer."),
+                &["endpoint", "code"],
+            )?,
+            feedback: IntCounterVec::new(
+                Opts::new("cascade_feedback_total", "Facts published to Kafka, by channel and status."),
+                &["channel", "status"],
+            )?,
+            lost: IntCounter::new("cascade_tracker_lost_total", "Opens and clicks that could not be published in time.")?,
+            unknown_statuses: IntCounterVec::new(
+                Opts::new("cascade_receipts_unreadable_total", "Receipts that say nothing that we know, by provider."),
+                &["provider"],
+            )?,
+        };
+        registry.register(Box::new(metrics.requests.clone()))?;
+        registry.register(Box::new(metrics.feedback.clone()))?;
+        registry.register(Box::new(metrics.lost.clone()))?;
+        registry.register(Box::new(metrics.unknown_statuses.clone()))?;
+        Ok(metrics)
+    }
+
+    pub(crate) fn request(&self, endpoint: &str, code: u16) {
+        self.requests.with_label_values(&[endpoint, code.to_string().as_str()]).inc();
+    }
+
+    pub(crate) fn fact(&self, fact: &Feedback) {
+        self.feedback.with_label_values(&[fact.channel.as_str(), fact.status.as_str()]).inc();
+    }
+
+    pub(crate) fn lost(&self) {
+        self.lost.inc();
+    }
+
+    pub(crate) fn unreadable_receipt(&self, provider: &str) {
+        self.unknown_statuses.with_label_values(&[provider]).inc();
+    }
+}

@@ -1,0 +1,169 @@
+//! Receipts: what a provider says about messages that it took.
+//!
+//! ```json
+//! [{"token": "…", "status": "delivered", "occurred_at": 1700000000000, "provider_id": "42", "code": "…"}]
+//! ```
+//!
+//! One receipt or a list. Instead of the `token` that the provider was given with the message, a receipt may name `send_id`,
+//! `customer_id` and `channel`: its request is signed as a whole. `occurred_at` (milliseconds since
+//! 1970) is taken where it lies near business time, else it is now.
+//!
+//! | the provider's word (in any case, `-` as `_`) | status |
+//! |---|---|
+//! | `accepted`, `queued` | ACCEPTED |
+//! | `sent`, `submitted` | SENT |
+//! | `delivered` | DELIVERED |
+//! | `opened`, `read`, `seen` | OPENED, by the customer |
+//! | `clicked` | CLICKED, by the customer |
+//! | `replied` | REPLIED |
+//! | `rejected`, `refused`, `blocked` | REFUSED |
+//! | `expired` | EXPIRED |
+//! | `bounced`, `bounced_hard`, `hard_bounce` | BOUNCED_HARD |
+//! | `deferred`, `bounced_soft`, `soft_bounce` | BOUNCED_SOFT |
+//! | `failed`, `undelivered`, `undeliverable` | FAILED |
+//! | `unsubscribed`, `stop` | UNSUBSCRIBED |
+//! | `complained`, `complaint`, `spam` | COMPLAINED |
+//!
+//! A receipt that says something else is counted and dropped: the rest of its request counts, since a provider that gets no 2xx
+//! would repeat all of it for days.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use schemas::token::Kind;
+use schemas::{Actor, Feedback, Id, Millis, Status};
+use serde::Deserialize;
+use tokio::task::JoinSet;
+
+use crate::server::Edge;
+use crate::signature;
+use crate::sink::{Refused, Sink};
+
+/// Receipts in one request.
+const RECEIPTS_MAX: usize = 5_000;
+
+/// What lies further ahead of business time than this is not believed.
+const AHEAD: Millis = 5 * 60_000;
+
+/// What lies further back than this is not believed: providers report for three days.
+const BEHIND: Millis = 14 * 86_400_000;
+
+#[derive(Deserialize)]
+struct Receipt {
+    token: Option<String>,
+    send_id: Option<String>,
+    customer_id: Option<String>,
+    channel: Option<String>,
+    status: String,
+    occurred_at: Option<Millis>,
+    provider_id: Option<String>,
+    code: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Body {
+    Many(Vec<Receipt>),
+    One(Box<Receipt>),
+}
+
+/// 204 means that Kafka has every receipt that says something.
+pub(crate) async fn post(
+    State(edge): State<Edge>,
+    Path(provider): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> StatusCode {
+    let Some(secrets) = edge.secrets.get(&provider) else { return StatusCode::NOT_FOUND };
+    if let Err(why) = signature::verify(secrets, &headers, &body, stream::clock::machine_now()) {
+        tracing::warn!(provider, ?why, "receipts are not believed");
+        return StatusCode::UNAUTHORIZED;
+    }
+    let receipts = match serde_json::from_slice(&body) {
+        Ok(Body::Many(receipts)) if receipts.len() <= RECEIPTS_MAX => receipts,
+        Ok(Body::Many(_)) => return StatusCode::PAYLOAD_TOO_LARGE,
+        Ok(Body::One(receipt)) => vec![*receipt],
+        Err(_) => return StatusCode::BAD_REQUEST,
+    };
+    let now = edge.clock.now();
+    let mut facts = Vec::with_capacity(receipts.len());
+    for receipt in receipts {
+        match fact(&edge, &provider, receipt, now) {
+            Some(fact) => facts.push(fact),
+            None => edge.metrics.unreadable_receipt(&provider),
+        }
+    }
+    match publish(&edge.sink, &facts).await {
+        Ok(()) => {
+            facts.iter().for_each(|fact| edge.metrics.fact(fact));
+            StatusCode::NO_CONTENT
+        }
+        Err(refused) => {
+            tracing::warn!(provider, "receipts could not be published: {}", refused.0);
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+    }
+}
+
+/// All of them side by side; the first failure counts, and the provider repeats the whole request.
+async fn publish(sink: &Arc<dyn Sink>, facts: &[Feedback]) -> Result<(), Refused> {
+    let mut publications = JoinSet::new();
+    for fact in facts {
+        let (sink, fact) = (Arc::clone(sink), fact.clone());
+        publications.spawn(async move { sink.publish(&fact).await });
+    }
+    let mut failed = None;
+    while let Some(ended) = publications.join_next().await {
+        let ended = ended.unwrap_or_else(|error| Err(Refused(error.to_string())));
+        failed = failed.or(ended.err());
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+fn fact(edge: &Edge, provider: &str, receipt: Receipt, now: Millis) -> Option<Feedback> {
+    let status = status(&receipt.status)?;
+    let (send_id, customer_id, channel) = match receipt.token {
+        // How long a token is believed does not matter here: the request is signed.
+        Some(token) => {
+            let token = edge.keys.verify(&token, Kind::Receipt, Millis::MIN).ok()?;
+            (token.send_id, token.customer_id, token.channel)
+        }
+        None => (Id::parse(&receipt.send_id?)?, receipt.customer_id.filter(|id| !id.is_empty())?, receipt.channel?),
+    };
+    let sane = now.saturating_sub(BEHIND)..=now.saturating_add(AHEAD);
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    Some(Feedback {
+        event_id: format!("{send_id}/{status}/{provider}"),
+        customer_id,
+        occurred_at: receipt.occurred_at.filter(|moment| sane.contains(moment)).unwrap_or(now),
+        send_id: Some(send_id.to_string()),
+        channel,
+        status,
+        actor: if matches!(status, Status::Opened | Status::Clicked) { Actor::Human } else { Actor::Unspecified },
+        provider: provider.to_owned(),
+        provider_id: receipt.provider_id.filter(|id| id.len() <= 200),
+        // A code is a word; a sentence could hold an address.
+        code: receipt.code.filter(|code| code.len() <= 48 && code.chars().all(plain)),
+    })
+}
+
+fn status(word: &str) -> Option<Status> {
+    Some(match word.to_ascii_lowercase().replace('-', "_").as_str() {
+        "accepted" | "queued" => Status::Accepted,
+        "sent" | "submitted" => Status::Sent,
+        "delivered" => Status::Delivered,
+        "opened" | "read" | "seen" => Status::Opened,
+        "clicked" => Status::Clicked,
+        "replied" => Status::Replied,
+        "rejected" | "refused" | "blocked" => Status::Refused,
+        "expired" => Status::Expired,
+        "bounced" | "bounced_hard" | "hard_bounce" => Status::BouncedHard,
+        "deferred" | "bounced_soft" | "soft_bounce" => Status::BouncedSoft,
+        "failed" | "undelivered" | "undeliverable" => Status::Failed,
+        "unsubscribed" | "stop" => Status::Unsubscribed,
+        "complained" | "complaint" | "spam" => Status::Complained,
+        _ => return None,
+    })
+}

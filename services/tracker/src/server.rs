@@ -1,0 +1,172 @@
+//! The server: routes, limits, shutdown.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{get, post};
+use schemas::Topics;
+use schemas::token::Keyring;
+use stream::clock::Clock;
+use stream::kafka::Settings;
+use stream::publisher::Publisher;
+use stream::{Error, Probe};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::timeout::TimeoutLayer;
+
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::signature::Secret;
+use crate::sink::{Kafka, Sink};
+use crate::spool::{Spool, publish, spool};
+use crate::{links, receipts, unsubscribe};
+
+/// Largest body, in bytes.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// Longest request. Kafka's answer is waited for as long as a publication may take.
+const REQUEST: Duration = Duration::from_secs(15);
+
+/// How long requests under way and the spool may take after the word to stop.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// What every handler needs. Cheap to clone.
+#[derive(Clone)]
+pub struct Edge {
+    pub(crate) keys: Arc<Keyring>,
+    pub(crate) secrets: Arc<HashMap<String, Vec<Secret>>>,
+    pub(crate) clock: Clock,
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) spool: Spool,
+    pub(crate) metrics: Metrics,
+    pub(crate) probe: Probe,
+}
+
+/// Serves until `shutdown` is cancelled; then requests under way are answered and the spool is emptied. `bound` is told the
+/// address that was bound, once requests are taken.
+///
+/// # Errors
+/// `Stop` if a secret cannot be read, the topic is missing or the address is taken, `Retry` if the brokers do not answer.
+pub async fn run(
+    config: &Config,
+    settings: &Settings,
+    topics: &Topics,
+    clock: Clock,
+    probe: Probe,
+    metrics: Metrics,
+    shutdown: CancellationToken,
+    bound: impl FnOnce(SocketAddr),
+) -> Result<(), Error> {
+    let topic = topics.feedback();
+    let publisher = {
+        // Asks the brokers, which blocks.
+        let (settings, topic) = (settings.clone(), topic.clone());
+        let made = tokio::task::spawn_blocking(move || Publisher::new(&settings, &[&topic])).await;
+        made.map_err(|error| Error::stop("start the tracker", error.to_string()))??
+    };
+    let ended = serve(config, Arc::new(Kafka::new(publisher, topic)), clock, &probe, metrics, shutdown, bound).await;
+    probe.set_ready(false);
+    if ended.is_err() {
+        probe.set_failed();
+    }
+    ended
+}
+
+/// The same with any sink.
+pub(crate) async fn serve(
+    config: &Config,
+    sink: Arc<dyn Sink>,
+    clock: Clock,
+    probe: &Probe,
+    metrics: Metrics,
+    shutdown: CancellationToken,
+    bound: impl FnOnce(SocketAddr),
+) -> Result<(), Error> {
+    let stop = |problems: Vec<String>| Error::stop("start the tracker", problems.join("; "));
+    let mut secrets = HashMap::new();
+    for provider in &config.providers {
+        secrets.insert(provider.name.clone(), provider.secrets().map_err(stop)?);
+    }
+    let (spool, waiting) = spool(metrics.clone());
+    let edge = Edge {
+        keys: Arc::new(Keyring::load(&config.keys).map_err(stop)?),
+        secrets: Arc::new(secrets),
+        clock,
+        sink: Arc::clone(&sink),
+        spool,
+        metrics: metrics.clone(),
+        probe: probe.clone(),
+    };
+    let listening = |error: std::io::Error| Error::stop("listen", format!("{}: {error}; choose another address", config.listen));
+    let listener = TcpListener::bind(config.listen).await.map_err(listening)?;
+    let address = listener.local_addr().map_err(listening)?;
+    let mut background = JoinSet::new();
+    background.spawn(publish(waiting, sink, metrics));
+    tracing::info!(%address, "the tracker listens");
+    probe.set_ready(true);
+    bound(address);
+    let server = axum::serve(listener, router(edge)).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let drained = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        ended = server => ended.map_err(listening)?,
+        () = drained => tracing::warn!("some requests did not end in time"),
+    }
+    // The router is gone, and with it the last end of the spool that takes facts: what still waits is published.
+    if tokio::time::timeout(DRAIN, background.join_next()).await.is_err() {
+        tracing::warn!("some opens and clicks could not be published before the end");
+    }
+    Ok(())
+}
+
+fn router(edge: Edge) -> Router {
+    Router::new()
+        .route("/o/{file}", get(links::open))
+        .route("/c/{token}", get(links::click))
+        .route("/u/{token}", get(unsubscribe::ask).post(unsubscribe::act))
+        .route("/receipts/{provider}", post(receipts::post))
+        .route("/health", get(health))
+        .route("/ready", get(ready))
+        .layer(RequestBodyLimitLayer::new(BODY_BYTES_MAX))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST))
+        .layer(middleware::from_fn_with_state(edge.clone(), count))
+        .with_state(edge)
+}
+
+/// Counts every request by its endpoint. Paths hold tokens and go nowhere.
+async fn count(State(edge): State<Edge>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let endpoint = match path.split('/').nth(1) {
+        Some("o") => "open",
+        Some("c") => "click",
+        Some("u") => "unsubscribe",
+        Some("receipts") => "receipts",
+        Some("health" | "ready") => "probe",
+        _ => "other",
+    };
+    let response = next.run(request).await;
+    edge.metrics.request(endpoint, response.status().as_u16());
+    response
+}
+
+async fn health(State(edge): State<Edge>) -> StatusCode {
+    if edge.probe.is_healthy() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+async fn ready(State(edge): State<Edge>) -> StatusCode {
+    if edge.probe.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! The whole edge on loopback, with a sink in memory. What Kafka makes of it is the system tests' business.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use reqwest::header::{CACHE_CONTROL, LOCATION, USER_AGENT};
+use reqwest::{Client, StatusCode, redirect};
+use schemas::token::{Key, Kind};
+use schemas::{Actor, Feedback, Millis, Status};
+use tempfile::TempDir;
+use tokio::sync::Notify;
+
+use super::*;
+use crate::config::Provider;
+use crate::fact::tests::token;
+use crate::sink::{Publication, Refused};
+
+const NOW: Millis = 500_000;
+
+/// Remembers what it took; refuses while told to.
+#[derive(Default)]
+struct Memory {
+    facts: Mutex<Vec<Feedback>>,
+    refuses: Mutex<bool>,
+    came: Notify,
+}
+
+impl Sink for Memory {
+    fn publish<'a>(&'a self, feedback: &'a Feedback) -> Publication<'a> {
+        Box::pin(async move {
+            if *self.refuses.lock().unwrap() {
+                return Err(Refused("no broker".to_owned()));
+            }
+            self.facts.lock().unwrap().push(feedback.clone());
+            self.came.notify_one();
+            Ok(())
+        })
+    }
+}
+
+struct Fixture {
+    url: String,
+    keys: Keyring,
+    secret: Secret,
+    memory: Arc<Memory>,
+    client: Client,
+    shutdown: CancellationToken,
+    server: JoinSet<Result<(), Error>>,
+    _files: TempDir,
+}
+
+impl Fixture {
+    async fn start() -> Self {
+        let files = TempDir::new().unwrap();
+        std::fs::write(files.path().join("key"), "a signing key of ours").unwrap();
+        std::fs::write(files.path().join("secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let keys = vec![Key { id: 1, secret_file: Some(files.path().join("key")), secret_env: None }];
+        let secret_files = vec![files.path().join("secret")];
+        let providers = vec![Provider { name: "sandbox".to_owned(), secret_files, secret_envs: Vec::new() }];
+        let config = Config { listen: ([127, 0, 0, 1], 0).into(), keys, providers };
+        assert_eq!(config.problems(), Vec::<String>::new());
+        let (memory, shutdown) = (Arc::new(Memory::default()), CancellationToken::new());
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let mut server = JoinSet::new();
+        let fixture_keys = Keyring::load(&config.keys).unwrap();
+        let (sink, stop): (Arc<dyn Sink>, _) = (Arc::clone(&memory) as Arc<dyn Sink>, shutdown.clone());
+        server.spawn(async move {
+            let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
+            let bound = |address| tell.send(address).unwrap();
+            serve(&config, sink, Clock::manual(NOW), &Probe::default(), metrics, stop, bound).await
+        });
+        Fixture {
+            url: format!("http://{}", told.await.unwrap()),
+            keys: fixture_keys,
+            secret: Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap(),
+            memory,
+            client: Client::builder().redirect(redirect::Policy::none()).build().unwrap(),
+            shutdown,
+            server,
+            _files: files,
+        }
+    }
+
+    fn sign(&self, kind: Kind, target: &str) -> String {
+        self.keys.sign(&token(kind, target)).unwrap()
+    }
+
+    async fn get(&self, path: &str) -> reqwest::Response {
+        self.client.get(format!("{}{path}", self.url)).header(USER_AGENT, "Thunderbird").send().await.unwrap()
+    }
+
+    async fn post(&self, path: &str) -> StatusCode {
+        let request = self.client.post(format!("{}{path}", self.url));
+        request.form(&HashMap::from([("List-Unsubscribe", "One-Click")])).send().await.unwrap().status()
+    }
+
+    async fn receipts(&self, body: &str, signature: Option<&str>) -> StatusCode {
+        let timestamp = (stream::clock::machine_now() / 1_000).to_string();
+        let signature = signature.map_or_else(|| self.secret.sign("msg_1", &timestamp, body.as_bytes()), str::to_owned);
+        let request = self.client.post(format!("{}/receipts/sandbox", self.url)).body(body.to_owned());
+        let request = request.header("webhook-id", "msg_1").header("webhook-timestamp", timestamp);
+        request.header("webhook-signature", signature).send().await.unwrap().status()
+    }
+
+    /// Waits until so many facts came.
+    async fn facts(&self, count: usize) -> Vec<Feedback> {
+        loop {
+            let facts = self.memory.facts.lock().unwrap().clone();
+            if facts.len() >= count {
+                return facts;
+            }
+            self.memory.came.notified().await;
+        }
+    }
+
+    fn nothing_came(&self) -> bool {
+        self.memory.facts.lock().unwrap().is_empty()
+    }
+}
+
+#[tokio::test]
+async fn an_open_is_told_and_its_pixel_is_never_stored() {
+    let edge = Fixture::start().await;
+    let pixel = edge.get(&format!("/o/{}.gif", edge.sign(Kind::Open, ""))).await;
+    assert_eq!(pixel.headers()[CACHE_CONTROL], "no-store");
+    assert!(pixel.bytes().await.unwrap().starts_with(b"GIF89a"));
+    let fact = &edge.facts(1).await[0];
+    assert_eq!((fact.status, fact.actor, fact.occurred_at), (Status::Opened, Actor::Human, NOW));
+    assert_eq!((fact.customer_id.as_str(), fact.channel.as_str()), ("c1", "email"));
+}
+
+#[tokio::test]
+async fn a_proxys_open_is_a_machines() {
+    let edge = Fixture::start().await;
+    let request = edge.client.get(format!("{}/o/{}.gif", edge.url, edge.sign(Kind::Open, "")));
+    request.header(USER_AGENT, "Mozilla/5.0 (via ggpht.com GoogleImageProxy)").send().await.unwrap();
+    assert_eq!(edge.facts(1).await[0].actor, Actor::Machine);
+}
+
+#[tokio::test]
+async fn a_click_leads_where_the_token_says_even_without_kafka() {
+    let edge = Fixture::start().await;
+    *edge.memory.refuses.lock().unwrap() = true;
+    let token = edge.sign(Kind::Click, "https://shop.example/cart?a=1&b=%D0%B0");
+    let answer = edge.get(&format!("/c/{token}")).await;
+    assert_eq!(answer.status(), StatusCode::FOUND);
+    assert_eq!(answer.headers()[LOCATION], "https://shop.example/cart?a=1&b=%D0%B0");
+    *edge.memory.refuses.lock().unwrap() = false;
+    assert_eq!(edge.facts(1).await[0].status, Status::Clicked, "the fact is spooled until Kafka takes it");
+}
+
+#[tokio::test]
+async fn a_token_for_something_else_or_a_forged_one_leads_nowhere() {
+    let edge = Fixture::start().await;
+    let open = edge.sign(Kind::Open, "");
+    let mut forged = edge.sign(Kind::Click, "https://shop.example/");
+    forged.replace_range(60..61, if forged.as_bytes()[60] == b'A' { "B" } else { "A" });
+    for path in [format!("/c/{open}"), format!("/c/{forged}"), "/c/x".to_owned(), format!("/u/{open}"), "/c/https%3A%2F%2Fevil.example".to_owned()] {
+        let answer = edge.get(&path).await;
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+        assert!(!answer.headers().contains_key(LOCATION));
+    }
+    assert_eq!(edge.post(&format!("/u/{open}")).await, StatusCode::NOT_FOUND);
+    assert!(edge.nothing_came());
+}
+
+#[tokio::test]
+async fn looking_at_the_unsubscribe_page_changes_nothing_and_one_click_does_it() {
+    let edge = Fixture::start().await;
+    let path = format!("/u/{}", edge.sign(Kind::Unsubscribe, ""));
+    let page = edge.get(&path).await;
+    assert_eq!(page.status(), StatusCode::OK);
+    assert!(page.text().await.unwrap().contains("<form method=\"post\">"));
+    assert!(edge.nothing_came());
+    assert_eq!(edge.post(&path).await, StatusCode::OK);
+    assert_eq!(edge.facts(1).await[0].status, Status::Unsubscribed);
+}
+
+#[tokio::test]
+async fn an_unsubscribe_is_not_acknowledged_before_kafka_has_it() {
+    let edge = Fixture::start().await;
+    *edge.memory.refuses.lock().unwrap() = true;
+    assert_eq!(edge.post(&format!("/u/{}", edge.sign(Kind::Unsubscribe, ""))).await, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(edge.receipts(r#"{"status": "delivered"}"#, None).await, StatusCode::NO_CONTENT, "nothing to publish");
+    let known = format!(r#"{{"token": "{}", "status": "delivered"}}"#, edge.sign(Kind::Receipt, ""));
+    assert_eq!(edge.receipts(&known, None).await, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn receipts_become_facts_by_token_or_by_id() {
+    let edge = Fixture::start().await;
+    let id = token(Kind::Receipt, "").send_id;
+    let body = format!(
+        r#"[{{"token": "{}", "status": "DELIVERED", "occurred_at": 499000, "provider_id": "42"}},
+            {{"send_id": "{id}", "customer_id": "c9", "channel": "sms", "status": "undelivered", "occurred_at": 99999999999, "code": "call +7900"}},
+            {{"send_id": "{id}", "customer_id": "c9", "channel": "sms", "status": "gone fishing"}},
+            {{"send_id": "no id", "customer_id": "c9", "channel": "sms", "status": "delivered"}}]"#,
+        edge.sign(Kind::Receipt, "")
+    );
+    assert_eq!(edge.receipts(&body, None).await, StatusCode::NO_CONTENT);
+    let mut facts = edge.facts(2).await;
+    facts.sort_by(|a, b| a.customer_id.cmp(&b.customer_id));
+    assert_eq!(facts.len(), 2);
+    assert_eq!((facts[0].status, facts[0].occurred_at, facts[0].provider_id.as_deref()), (Status::Delivered, 499_000, Some("42")));
+    assert_eq!(facts[0].event_id, format!("{id}/DELIVERED/sandbox"));
+    assert_eq!((facts[1].status, facts[1].occurred_at), (Status::Failed, NOW), "a time far ahead is not believed");
+    assert_eq!((facts[1].customer_id.as_str(), facts[1].code.as_deref()), ("c9", None), "a code that could hold an address is dropped");
+    assert_eq!(edge.receipts(&body, None).await, StatusCode::NO_CONTENT);
+    let ids: std::collections::BTreeSet<_> = edge.facts(4).await.into_iter().map(|fact| fact.event_id).collect();
+    assert_eq!(ids.len(), 2, "a repeat carries the same ids");
+}
+
+#[tokio::test]
+async fn receipts_that_are_not_signed_change_nothing() {
+    let edge = Fixture::start().await;
+    let body = format!(r#"{{"token": "{}", "status": "delivered"}}"#, edge.sign(Kind::Receipt, ""));
+    assert_eq!(edge.receipts(&body, Some("v1,AAAA")).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(edge.post("/receipts/sandbox").await, StatusCode::UNAUTHORIZED);
+    assert_eq!(edge.post("/receipts/nobody").await, StatusCode::NOT_FOUND);
+    assert_eq!(edge.receipts("not json", None).await, StatusCode::BAD_REQUEST);
+    assert_eq!(edge.receipts(&" ".repeat(BODY_BYTES_MAX + 1), None).await, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(edge.nothing_came());
+}
+
+#[tokio::test]
+async fn what_was_spooled_is_published_before_the_end() {
+    let mut edge = Fixture::start().await;
+    assert_eq!(edge.get("/ready").await.status(), StatusCode::OK);
+    *edge.memory.refuses.lock().unwrap() = true;
+    edge.get(&format!("/c/{}", edge.sign(Kind::Click, "https://shop.example/"))).await;
+    edge.shutdown.cancel();
+    *edge.memory.refuses.lock().unwrap() = false;
+    edge.server.join_next().await.unwrap().unwrap().unwrap();
+    assert_eq!(edge.facts(1).await.len(), 1);
+}
