@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Flags;
 use crate::failure::{Exit, Failure};
-use crate::{dead_letters, journal, ops};
+use crate::{dead_letters, demo, journal, ops};
 
 /// Kafka-native cascade messaging: the cheapest channel speaks first, dearer ones only where it failed.
 #[derive(Debug, Parser)]
@@ -31,6 +31,10 @@ pub enum Command {
         #[command(flatten)]
         flags: Flags,
     },
+    /// Run the tracker: opens, clicks, unsubscribes, receipts
+    Tracker(Flags),
+    /// Live through a real grocer's year
+    Demo(demo::Args),
     /// Create, compare and configure topics
     #[command(subcommand)]
     Topics(Topics),

@@ -1,5 +1,7 @@
 //! Logs: constant words with data in fields, on stderr, so that stdout belongs to what a command was asked for.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -24,7 +26,7 @@ pub struct Settings {
 
 /// Starts logging for the rest of the process.
 pub fn start(settings: &Settings) {
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let registry = tracing_subscriber::registry().with(settings.levels.clone());
     // A second start can only be a test's: the first one's settings stay.
     let _ = match settings.format {

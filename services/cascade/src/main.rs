@@ -1,8 +1,5 @@
 //! The one binary: every service, and the tools around them.
 //!
-//! *What it is.* The command line, the configuration (parsed once, then trusted), the ops endpoint beside each service, and
-//! the small tools that look at topics: campaigns, journal, dead letters.
-//!
 //! *What it is not.* It decides nothing and moves no records: the services' own crates do.
 
 mod cli;
@@ -10,6 +7,7 @@ mod config;
 mod logs;
 mod ops;
 mod services;
+mod registry;
 mod state;
 mod topics;
 mod campaigns;
@@ -17,6 +15,7 @@ mod journal;
 mod dead_letters;
 mod reading;
 mod times;
+mod demo;
 mod failure;
 
 use std::io::Write;
@@ -49,6 +48,8 @@ fn run(command: Command) -> Result<String, Failure> {
         Command::Intake(flags) => services::intake(&flags),
         Command::Operator(flags) => services::operator(&flags),
         Command::Channel { name, flags } => services::channel(&name, &flags),
+        Command::Tracker(flags) => services::tracker(&flags),
+        Command::Demo(args) => demo::run(args).map(|()| String::new()),
         Command::Topics(Topics::Plan(flags)) => topics::plan(&common(&flags)?),
         Command::Topics(Topics::Apply(flags)) => topics::apply(&common(&flags)?),
         Command::Topics(Topics::Verify(flags)) => topics::verify(&common(&flags)?),
@@ -71,7 +72,7 @@ fn tell(named: &Named, kind: CampaignKind) -> Result<String, Failure> {
     campaigns::tell(&common(&named.flags)?, &named.name, kind)
 }
 
-/// The configuration of a tool. Its logs are warnings, so that what it prints stands out.
+/// The configuration of a tool. Logs go to stderr, what was asked for to stdout.
 fn common(flags: &Flags) -> Result<Common, Failure> {
     let common = config::read(flags, &Process, Common::read)?;
     logs::start(&common.logs);

@@ -2,23 +2,27 @@
 
 use std::path::PathBuf;
 
-use schemas::Ids;
 use stream::clock::Clock;
 
 use crate::config::{self, Common, Flags, Process, Reader};
 use crate::failure::Failure;
 use crate::ops::{self, Ops, Shown};
-use crate::{logs, state, topics};
+use crate::{logs, registry, state, topics};
 
 /// Source topics to `input`.
 pub fn intake(flags: &Flags) -> Result<String, Failure> {
-    let (common, ops) = config::read(flags, &Process, both)?;
+    let read = |reader: &mut Reader<'_>| {
+        let (common, ops) = both(reader);
+        (common, ops, registry::Settings::read(reader))
+    };
+    let (common, ops, registry) = config::read(flags, &Process, read)?;
     let mut needed: Vec<String> = common.topics.sources().into_iter().map(|(name, _)| name).collect();
     needed.extend([common.topics.input(), common.topics.dead_letter()]);
     let config = intake::Config { identity: Some(common.kafka.instance.clone()), ..intake::Config::new(common.topics.clone()) };
     run("intake", &common, &ops, &needed, |clock, ops| {
+        let ids = registry::ids(registry.as_ref(), &common.topics)?;
         let Shown { probe, registry, .. } = &ops.shown;
-        intake::run(&common.kafka, &config, Ids::new(), clock, probe, &ops.stop, registry)?;
+        intake::run(&common.kafka, &config, ids, clock, probe, &ops.stop, registry)?;
         Ok(())
     })
 }
@@ -60,6 +64,29 @@ pub fn channel(name: &str, flags: &Flags) -> Result<String, Failure> {
         let metrics = channels::Metrics::new(&ops.shown.registry).map_err(Failure::unexpected)?;
         channels::run(&channel, &common.kafka, names, clock, &ops.shown.probe, &ops.stop, &metrics)?;
         Ok(())
+    })
+}
+
+/// What comes back from mail programs, customers and providers.
+pub fn tracker(flags: &Flags) -> Result<String, Failure> {
+    let read = |reader: &mut Reader<'_>| {
+        let (common, ops) = both(reader);
+        let port_file = reader.optional("tracker.port_file").filter(|path| !path.is_empty()).map(PathBuf::from);
+        (common, ops, config::tracker(reader), port_file)
+    };
+    let (common, ops, tracker, port_file) = config::read(flags, &Process, read)?;
+    let tracker = tracker.ok_or_else(|| Failure::unexpected("the tracker's settings were not read"))?;
+    run("tracker", &common, &ops, &[common.topics.feedback()], |clock, ops| {
+        let metrics = tracker::Metrics::new(&ops.shown.registry).map_err(Failure::unexpected)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(Failure::unexpected)?;
+        let bound = |address| {
+            if let Some(Err(failure)) = port_file.as_deref().map(|path| ops::announce(path, address)) {
+                tracing::error!("{failure}");
+            }
+        };
+        let (probe, drain) = (ops.shown.probe.clone(), ops.drain.clone());
+        let served = tracker::run(&tracker, &common.kafka, &common.topics, clock.clone(), probe, metrics, drain, bound);
+        Ok(runtime.block_on(served)?)
     })
 }
 

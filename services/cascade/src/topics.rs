@@ -1,5 +1,6 @@
 //! `cascade topics plan|apply|verify`, and what a service checks before it starts.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schemas::{Spread, Topic};
@@ -79,7 +80,7 @@ fn steps(common: &Common) -> Result<Vec<Step>, Failure> {
     Ok(admin::plan(&existing, &wanted))
 }
 
-type Existing = std::collections::BTreeMap<String, admin::Topic>;
+type Existing = BTreeMap<String, admin::Topic>;
 
 fn compared(common: &Common) -> Result<(Existing, Vec<Wanted>), Failure> {
     reach(common)?;
@@ -100,15 +101,37 @@ fn wanted(topic: &Topic, replication: i32, existing: Option<&admin::Topic>) -> W
     Wanted { name: topic.name.clone(), partitions, replication, configs }
 }
 
-/// A wrong count is worse than a missing topic: `topics apply` cannot put it right.
+/// One sentence for each kind of trouble, however many topics have it: on a new cluster it is all of them. A wrong count is
+/// worse than a missing topic: `topics apply` cannot put it right.
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        let exit = match refusal {
+        let mismatches = match refusal {
             Refusal::Kafka(error) => return error.into(),
-            Refusal::Topics(ref all) if all.iter().all(|one| matches!(one, Mismatch::Missing { .. })) => Exit::TopicMissing,
-            Refusal::Topics(_) => Exit::TopicDiffers,
+            Refusal::Topics(mismatches) => mismatches,
         };
-        Failure::new(exit, refusal.to_string())
+        let mut missing = Vec::new();
+        let mut miscounted: BTreeMap<(i32, i32), Vec<String>> = BTreeMap::new();
+        let mut sentences = Vec::new();
+        for mismatch in mismatches {
+            match mismatch {
+                Mismatch::Missing { topic } => missing.push(topic),
+                Mismatch::Partitions { topic, found, wanted } => miscounted.entry((found, wanted)).or_default().push(topic),
+                Mismatch::Config { .. } => sentences.push(mismatch.to_string()),
+            }
+        }
+        let exit = if miscounted.is_empty() && sentences.is_empty() { Exit::TopicMissing } else { Exit::TopicDiffers };
+        sentences.extend(miscounted.into_iter().map(|((found, wanted), topics)| {
+            let topics = topics.join(", ");
+            format!(
+                "{topics}: {found} partitions, but {wanted} are needed; a count is never changed in place, because keys would \
+                 change their partition: set topics.partitions to {found}, or use another topics.prefix"
+            )
+        }));
+        if !missing.is_empty() {
+            let topics = missing.join(", ");
+            sentences.push(format!("missing topics: {topics}; create them with `cascade topics apply`, or check topics.prefix"));
+        }
+        Failure::new(exit, sentences.join("\n"))
     }
 }
 
@@ -131,6 +154,14 @@ mod tests {
         let miscounted = Mismatch::Partitions { topic: "revoke".to_owned(), found: 3, wanted: 8 };
         assert_eq!(Failure::from(Refusal::Topics(vec![missing()])).exit, Exit::TopicMissing);
         assert_eq!(Failure::from(Refusal::Topics(vec![missing(), miscounted])).exit, Exit::TopicDiffers);
+    }
+
+    #[test]
+    fn many_topics_with_the_same_trouble_make_one_sentence() {
+        let miscounted = |topic: &str| Mismatch::Partitions { topic: topic.to_owned(), found: 3, wanted: 8 };
+        let sentence = Failure::from(Refusal::Topics(vec![miscounted("revoke"), missing(), miscounted("input"), missing()])).sentence;
+        assert_eq!(sentence.lines().count(), 2, "{sentence}");
+        assert!(sentence.starts_with("revoke, input: 3 partitions, but 8 are needed"), "{sentence}");
     }
 
     #[test]

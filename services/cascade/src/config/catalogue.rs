@@ -34,9 +34,15 @@ pub const SETTINGS: &[Setting] = &[
     setting("log.format", Some("text"), "`text` or `json`"),
     setting("log.level", Some("info"), "`error`, `warn`, `info`, `debug`, or directives such as `info,stream=debug`"),
     setting("templates.dir", Some("templates"), "Directory of the message templates"),
+    setting("registry.url", None, "Schema registry with Confluent's interface; without one the built-in schema ids are enough"),
+    setting("registry.ids", None, "Further schema ids of the registry that source records may have, comma separated"),
+    setting("registry.user", None, "User name, or API key, for the schema registry"),
+    setting("registry.password", None, "Password, or API secret, for the schema registry"),
     setting("tracker.listen", Some("127.0.0.1:8080"), "Address of the tracker's HTTP edge"),
+    setting("tracker.port_file", None, "File that the tracker's bound address is written to, as host:port"),
     setting("tracker.url", None, "Public URL of the tracker; without it messages go out without links to it"),
     setting("tracker.keys", None, "Keys that sign links, ID:PATH or ID:env:NAME, comma separated; the first signs. For one key set $CASCADE_TRACKER_SECRET_FILE instead"),
+    setting("tracker.providers", Some(""), "Who may post receipts, NAME:PATH or NAME:env:VARIABLE of the secret, comma separated"),
 ];
 
 /// Prefix of the keys that are librdkafka's own.
@@ -54,9 +60,9 @@ pub fn setting_of(key: &str) -> Option<&'static Setting> {
 /// with `_FILE` at its end names. Sections of channels name their secrets instead of holding them, but for headers.
 pub fn is_secret(key: &str) -> bool {
     const TELLING: [&str; 5] = ["password", "secret", "pem", "jaas", "sasl.oauthbearer.config"];
-    match key.strip_prefix(KAFKA) {
-        Some(property) => TELLING.iter().any(|word| property.contains(word)),
-        None => key.starts_with(CHANNEL) && key.contains(".headers."),
+    match key.starts_with(CHANNEL) {
+        true => key.contains(".headers."),
+        false => TELLING.iter().any(|word| key.contains(word)),
     }
 }
 

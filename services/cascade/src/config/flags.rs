@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, error::ErrorKind};
 
-use super::catalogue::{KAFKA, SETTINGS, Setting, flag_of, variable_of};
+use super::catalogue::{KAFKA, SETTINGS, Setting, flag_of, is_secret, variable_of};
 use super::layers::Layers;
 use super::surroundings::Surroundings;
 
@@ -43,12 +43,17 @@ impl clap::Args for Flags {
             .action(ArgAction::Append)
             .help(format!("Any setting by its key, such as {KAFKA}security.protocol=SSL; `cascade config explain` lists all"))
             .help_heading("Settings");
-        SETTINGS.iter().map(argument).fold(command.arg(config).arg(set), Command::arg)
+        flagged().map(argument).fold(command.arg(config).arg(set), Command::arg)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
         Self::augment_args(command)
     }
+}
+
+/// Settings with a flag of their own: all but secrets.
+fn flagged() -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().filter(|setting| !is_secret(setting.key))
 }
 
 fn argument(setting: &'static Setting) -> Arg {
@@ -60,7 +65,7 @@ fn argument(setting: &'static Setting) -> Arg {
 impl clap::FromArgMatches for Flags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let given = |setting: &Setting| Some((setting.key.to_owned(), matches.get_one::<String>(setting.key)?.clone()));
-        let mut values: BTreeMap<String, String> = SETTINGS.iter().filter_map(given).collect();
+        let mut values: BTreeMap<String, String> = flagged().filter_map(given).collect();
         for pair in matches.get_many::<String>("set").into_iter().flatten() {
             let Some((key, value)) = pair.split_once('=') else {
                 let advice = format!("--set {pair} has no `=`: write --set KEY=VALUE\n");

@@ -172,7 +172,7 @@ impl<'a> Layers<'a> {
         let open = |key: &str| key.starts_with(KAFKA) || key.starts_with(CHANNEL);
         let unknown = |key: &&String| !open(key) && setting_of(key).is_none();
         let from_flags = self.flags.keys().filter(unknown).map(|key| format!("--set {key}: there is no such setting"));
-        let path = self.path.as_deref().unwrap_or(Path::new("")).display();
+        let path = self.path.clone().unwrap_or_default().display().to_string();
         let from_file = self.file.keys().filter(unknown).map(|key| format!("{path}: there is no setting `{key}`"));
         let advice = "`cascade config explain` lists all";
         let mut problems: Vec<String> = from_flags.chain(from_file).map(|problem| format!("{problem}: {advice}")).collect();

@@ -9,6 +9,7 @@ mod layers;
 mod flags;
 mod reader;
 mod channel;
+mod tracker;
 mod explain;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ pub use explain::explain;
 pub use flags::Flags;
 pub use reader::Reader;
 pub use surroundings::{Process, Surroundings};
+pub use tracker::tracker;
 
 use crate::failure::{Exit, Failure};
 use crate::{logs, ops};

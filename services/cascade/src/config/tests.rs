@@ -135,6 +135,50 @@ fn a_broken_file_is_named_with_its_line() {
     assert!(problems[0].starts_with("c.toml, line 2"), "{problems:?}");
 }
 
+fn section(flags: &Flags, fake: &Fake) -> Result<channels::Config, Failure> {
+    let channels = ["sms".to_owned()];
+    read(flags, fake, |reader| channel("sms", &channels, reader)).map(|channel| channel.expect("a section without problems is read"))
+}
+
+#[test]
+fn a_channels_section_is_completed_by_the_environment_and_by_what_holds_for_all() {
+    let file = "channels = ['sms']\n[channel.sms]\nprovider = 'acme'\nrate_per_second = 5\n\
+                [channel.sms.transport]\nkind = 'http'\nurl = 'http://old.test'\n";
+    let fake = Fake::default()
+        .file("c.toml", file)
+        .variable("CASCADE_CHANNEL__SMS__TRANSPORT__URL", "http://new.test")
+        .variable("CASCADE_TEMPLATES_DIR", "src");
+    let config = section(&Flags::of(&[("channel.sms.rate_per_second", "20")], Some("c.toml")), &fake).unwrap();
+    assert_eq!((config.channel.as_str(), config.provider.as_str(), config.rate_per_second), ("sms", "acme", 20));
+    assert_eq!(config.templates, Path::new("src"));
+    let channels::transport::Config::Http(transport) = config.transport else { panic!("the kind is http") };
+    assert_eq!(transport.url, "http://new.test");
+    assert!(config.tracking.is_none());
+}
+
+#[test]
+fn a_section_with_an_unknown_field_or_none_at_all_says_what_to_do() {
+    let unknown = Fake::default().variable("CASCADE_CHANNEL__SMS__SPEED", "9");
+    let sentence = section(&Flags::default(), &unknown).unwrap_err().sentence;
+    assert!(sentence.contains("channel.sms") && sentence.contains("speed"), "{sentence}");
+    let sentence = section(&Flags::default(), &Fake::default()).unwrap_err().sentence;
+    assert!(sentence.contains("[channel.sms.transport]"), "{sentence}");
+}
+
+#[test]
+fn signing_keys_are_named_and_a_single_one_may_stand_in_the_environment() {
+    let keys = |fake: &Fake| read(&Flags::default(), fake, |reader| reader.keys("tracker.keys", "tracker.secret"));
+    let several = Fake::default().variable("CASCADE_TRACKER_KEYS", "2:/run/new, 1:env:OLD");
+    let found = keys(&several).unwrap();
+    assert_eq!((found[0]["id"].as_integer(), found[0]["secret_file"].as_str()), (Some(2), Some("/run/new")));
+    assert_eq!((found[1]["id"].as_integer(), found[1]["secret_env"].as_str()), (Some(1), Some("OLD")));
+    let single = Fake::default().variable("CASCADE_TRACKER_SECRET", "sixteen bytes or more");
+    assert_eq!(keys(&single).unwrap()[0]["secret_env"].as_str(), Some("CASCADE_TRACKER_SECRET"));
+    assert!(keys(&Fake::default()).unwrap_err().sentence.contains("CASCADE_TRACKER_SECRET_FILE"));
+    let wrong = Fake::default().variable("CASCADE_TRACKER_KEYS", "new:/run/new");
+    assert!(keys(&wrong).unwrap_err().sentence.contains("must be ID:PATH"));
+}
+
 #[test]
 fn every_setting_has_its_own_environment_name_and_a_sentence() {
     let names: std::collections::BTreeSet<String> =

@@ -3,8 +3,6 @@
 mod partition;
 mod story;
 
-use std::collections::BTreeSet;
-
 use jiff::tz::TimeZone;
 use schemas::Journal;
 
@@ -50,23 +48,30 @@ pub fn run(common: &Common, args: &Args) -> Result<String, Failure> {
 fn read(common: &Common, customer: &str) -> Result<Vec<Journal>, Failure> {
     let topic = common.topics.journal();
     let count = reading::partitions(&common.kafka, &topic)?;
+    let home = partition::of(customer.as_bytes(), count);
+    let records = read_partition(common, &topic, home, customer)?;
+    if !records.is_empty() {
+        return Ok(records);
+    }
+    // Partitions may have been added to the journal after the customer's story began.
     let mut records = Vec::new();
-    for partition in candidates(customer, count, common.partitions) {
-        reading::partition(&common.kafka, &topic, partition, |record| {
-            if record.key() != Some(customer.as_bytes()) {
-                return;
-            }
-            match record.value().map(schemas::decode::<Journal>) {
-                Some(Ok(read)) => records.push(read),
-                Some(Err(error)) => tracing::warn!(partition, offset = record.offset(), %error, "a journal record cannot be read"),
-                None => {}
-            }
-        })?;
+    for partition in (0..count).filter(|partition| *partition != home) {
+        records.append(&mut read_partition(common, &topic, partition, customer)?);
     }
     Ok(records)
 }
 
-/// Where the customer's records can be: in the partition of the key, counted as `input` is counted or as the journal is.
-fn candidates(customer: &str, journal: i32, input: i32) -> BTreeSet<i32> {
-    [journal, input].iter().map(|count| partition::of(customer.as_bytes(), *count)).filter(|found| *found < journal).collect()
+fn read_partition(common: &Common, topic: &str, partition: i32, customer: &str) -> Result<Vec<Journal>, Failure> {
+    let mut records = Vec::new();
+    reading::partition(&common.kafka, topic, partition, |record| {
+        if record.key() != Some(customer.as_bytes()) {
+            return;
+        }
+        match record.value().map(schemas::decode::<Journal>) {
+            Some(Ok(read)) => records.push(read),
+            Some(Err(error)) => tracing::warn!(partition, offset = record.offset(), %error, "a journal record cannot be read"),
+            None => {}
+        }
+    })?;
+    Ok(records)
 }

@@ -40,13 +40,16 @@ pub fn run(args: &Args) -> Result<String, Failure> {
 }
 
 async fn ask(url: &str) -> Result<String, Failure> {
-    let unreachable = |error| Failure::new(Exit::Unexpected, format!("no answer from {url} ({error}): is the service running?"));
+    let unreachable = |error: reqwest::Error| {
+        let why = error.without_url();
+        Failure::new(Exit::Unexpected, format!("no answer from {url} ({why}): is the service running?"))
+    };
     let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().map_err(Failure::unexpected)?;
     let answer = client.get(url).send().await.map_err(unreachable)?;
     let status = answer.status();
-    let text = answer.text().await.map_err(unreachable)?.trim().to_owned();
+    let text = answer.text().await.map_err(unreachable)?;
     match status.is_success() {
         true => Ok(text),
-        false => Err(Failure::new(Exit::Unexpected, text)),
+        false => Err(Failure::new(Exit::Unexpected, text.trim_end())),
     }
 }

@@ -43,6 +43,8 @@ pub struct Ops {
     pub shown: Shown,
     /// Set by the first signal: finish what is begun, take nothing new.
     pub stop: Arc<AtomicBool>,
+    /// The same, for what waits instead of looking.
+    pub drain: CancellationToken,
     end: CancellationToken,
     thread: JoinHandle<()>,
 }
@@ -60,7 +62,7 @@ impl Ops {
         };
         let listener = listen(settings)?;
         let stop = Arc::new(AtomicBool::new(false));
-        let end = CancellationToken::new();
+        let (drain, end) = (CancellationToken::new(), CancellationToken::new());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::unexpected)?;
         let (terminate, interrupt) = {
             // Handlers stand before anything else is begun: no signal is lost from here on.
@@ -69,18 +71,18 @@ impl Ops {
             (watch(SignalKind::terminate())?, watch(SignalKind::interrupt())?)
         };
         let body = {
-            let (shown, stop, end) = (shown.clone(), Arc::clone(&stop), end.clone());
+            let (shown, stop, drain, end) = (shown.clone(), Arc::clone(&stop), drain.clone(), end.clone());
             move || {
                 runtime.block_on(async move {
                     tokio::select! {
                         () = answers::serve(listener, shown, end) => {}
-                        () = obey(terminate, interrupt, &stop) => {}
+                        () = obey(terminate, interrupt, &stop, &drain) => {}
                     }
                 });
             }
         };
         let thread = stream::thread::spawn("ops", body).map_err(Failure::unexpected)?;
-        Ok(Ops { shown, stop, end, thread })
+        Ok(Ops { shown, stop, drain, end, thread })
     }
 
     /// Ends the endpoint, after the service has drained.
@@ -103,25 +105,26 @@ fn listen(settings: &Settings) -> Result<TcpListener, Failure> {
         Failure::new(Exit::Input, format!("cannot listen on {wanted} ({error}): set ops.listen to an address that is free"))
     })?;
     tracing::info!(%address, "the ops endpoint listens");
-    if let Some(path) = &settings.port_file {
-        announce(path, address).map_err(|error| {
-            let path = path.display();
-            Failure::new(Exit::Input, format!("cannot write the port file {path} ({error}): check ops.port_file"))
-        })?;
-    }
+    settings.port_file.as_deref().map_or(Ok(()), |path| announce(path, address))?;
     Ok(listener)
 }
 
-/// Writes the address in one step: whoever waits for the file never reads half of it.
-fn announce(path: &Path, address: SocketAddr) -> std::io::Result<()> {
+/// Writes an address into a file, in one step: whoever waits for the file never reads half of it.
+///
+/// # Errors
+/// `Input` if the file cannot be written.
+pub fn announce(path: &Path, address: SocketAddr) -> Result<(), Failure> {
     let mut fresh = path.as_os_str().to_owned();
     fresh.push(".new");
-    std::fs::write(&fresh, format!("{address}\n"))?;
-    std::fs::rename(&fresh, path)
+    let written = std::fs::write(&fresh, format!("{address}\n")).and_then(|()| std::fs::rename(&fresh, path));
+    written.map_err(|error| {
+        let path = path.display();
+        Failure::new(Exit::Input, format!("cannot write the port file {path} ({error}): check ops.port_file and tracker.port_file"))
+    })
 }
 
 /// The first signal drains, the second ends at once. Never returns otherwise.
-async fn obey(mut terminate: Signal, mut interrupt: Signal, stop: &AtomicBool) {
+async fn obey(mut terminate: Signal, mut interrupt: Signal, stop: &AtomicBool, drain: &CancellationToken) {
     let mut next = async || {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -131,6 +134,7 @@ async fn obey(mut terminate: Signal, mut interrupt: Signal, stop: &AtomicBool) {
     next().await;
     tracing::info!("a signal came: finishing what is begun; a second one ends at once");
     stop.store(true, Ordering::SeqCst);
+    drain.cancel();
     next().await;
     at_once();
 }

@@ -1,0 +1,56 @@
+//! The tracker's settings.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::reader::Reader;
+
+/// Reads the tracker's settings. None only if there are problems.
+pub fn tracker(reader: &mut Reader<'_>) -> Option<tracker::Config> {
+    let mut table = toml::Table::new();
+    table.insert("listen".to_owned(), reader.address("tracker.listen").to_string().into());
+    let keys: Vec<toml::Value> = reader.keys("tracker.keys", "tracker.secret").into_iter().map(toml::Value::Table).collect();
+    if keys.is_empty() {
+        return None;
+    }
+    table.insert("keys".to_owned(), keys.into());
+    table.insert("providers".to_owned(), providers(reader).into());
+    match tracker::Config::deserialize(toml::Value::Table(table)) {
+        Ok(config) => {
+            config.problems().into_iter().for_each(|problem| reader.problem(format!("tracker: {problem}")));
+            Some(config)
+        }
+        Err(error) => {
+            reader.problem(format!("tracker: {}", error.message()));
+            None
+        }
+    }
+}
+
+/// Who may post receipts, each with the places of his secrets: one name may stand there several times.
+fn providers(reader: &mut Reader<'_>) -> Vec<toml::Value> {
+    const KEY: &str = "tracker.providers";
+    let text = reader.text(KEY);
+    let mut secrets: BTreeMap<&str, [Vec<toml::Value>; 2]> = BTreeMap::new();
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        match part.split_once(':') {
+            None => reader.wrong(KEY, "must be NAME:PATH or NAME:env:VARIABLE for each provider, separated by commas"),
+            Some((name, place)) => {
+                let [files, variables] = secrets.entry(name).or_default();
+                match place.strip_prefix("env:") {
+                    Some(variable) => variables.push(variable.into()),
+                    None => files.push(place.into()),
+                }
+            }
+        }
+    }
+    let table = |(name, [files, variables]): (&str, [Vec<toml::Value>; 2])| {
+        toml::Value::Table(toml::Table::from_iter([
+            ("name".to_owned(), name.into()),
+            ("secret_files".to_owned(), files.into()),
+            ("secret_envs".to_owned(), variables.into()),
+        ]))
+    };
+    secrets.into_iter().map(table).collect()
+}
