@@ -131,7 +131,8 @@ impl crate::log::Log for KafkaLog {
     }
 
     fn range(&mut self, topic: usize, partition: i32) -> Result<(i64, i64), Error> {
-        self.reader.range(topic, partition)
+        let name = self.name(topic).to_owned();
+        self.producer()?.range(&name, partition)
     }
 
     fn start(&mut self, topic: usize, partition: i32, offset: i64) -> Result<(), Error> {
@@ -153,7 +154,8 @@ impl crate::log::Log for KafkaLog {
         from: i64,
         each: &mut dyn FnMut(&Record) -> bool,
     ) -> Result<i64, Error> {
-        self.replayer.replay(topic, partition, from, each)
+        let (_, end) = crate::log::Log::range(self, topic, partition)?;
+        self.replayer.replay(topic, partition, from..end, each)
     }
 
     fn ends(&mut self, topic: usize, partitions: &[i32]) -> Result<Vec<(i32, i64)>, Error> {

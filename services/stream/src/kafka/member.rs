@@ -143,23 +143,9 @@ impl Member {
         Ok(list.elements().into_iter().map(position).collect())
     }
 
-    /// Leaves the group (a static member only stops to heartbeat). The caller has finished its work.
-    pub fn leave(self) {
-        if let Err(error) = self.client.start_close(&self.events) {
-            tracing::warn!("{error}");
-            return;
-        }
-        let until = Tick::now().after(ANSWER);
-        while !self.client.is_closed() && !until.remaining().is_zero() {
-            if let Some(event) = self.events.poll(Duration::from_millis(100))
-                && let Said::Assign(list) | Said::Revoke(list) = event.read()
-                && self.client.unassign(&list).is_err()
-                && let Err(error) = self.client.unassign_all()
-            {
-                tracing::debug!("{error}");
-            }
-        }
-    }
+    /// Ends the membership. The caller has finished its work. The group notices when the session has timed out, so that a static
+    /// member that comes back in time finds its partitions as it left them.
+    pub fn leave(self) {}
 }
 
 fn pairs(list: &Partitions) -> Vec<(String, i32)> {

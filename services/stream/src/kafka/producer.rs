@@ -159,6 +159,15 @@ impl Producer {
         Ok(())
     }
 
+    /// First offset of a partition, and the next one that is not hidden by an open transaction. Asked by the producer, because
+    /// a question of a reader waits behind its open fetch.
+    ///
+    /// # Errors
+    /// `Retry` if the brokers do not answer.
+    pub fn range(&self, topic: &str, partition: i32) -> Result<(i64, i64), Error> {
+        self.client.watermarks(topic, partition, ANSWER)
+    }
+
     /// The next offsets of partitions as of now, open transactions included.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Reads chosen partitions from chosen offsets, without a group.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -189,7 +190,7 @@ impl Reader {
         Ok(())
     }
 
-    /// First offset of a partition, and the next one by this reader's isolation.
+    /// First offset of a partition, and the next one by this reader's isolation. Waits for the open fetch, if there is one.
     ///
     /// # Errors
     /// If the brokers do not answer.
@@ -203,15 +204,15 @@ impl Reader {
     /// # Errors
     /// If the brokers do not answer, or nothing comes for a minute.
     pub fn read_whole(&mut self, topic: usize, partition: i32, mut each: impl FnMut(&Record)) -> Result<i64, Error> {
-        let (low, _) = self.range(topic, partition)?;
-        self.replay(topic, partition, low, &mut |record| {
+        let (low, high) = self.range(topic, partition)?;
+        self.replay(topic, partition, low..high, &mut |record| {
             each(record);
             true
         })
     }
 
-    /// Reads one partition from `from` until `each` says that it has enough (false) or the present end is reached. Returns the
-    /// offset after the last one read. Nothing else may be read by this reader meanwhile.
+    /// Reads `offsets` of one partition, until `each` says that it has enough (false). Returns the offset after the last one
+    /// read. Nothing else may be read by this reader meanwhile.
     ///
     /// # Errors
     /// `Retry` if nothing comes for a minute, `Stop` if `from` does not exist.
@@ -219,19 +220,18 @@ impl Reader {
         &mut self,
         topic: usize,
         partition: i32,
-        from: i64,
+        offsets: Range<i64>,
         each: &mut dyn FnMut(&Record) -> bool,
     ) -> Result<i64, Error> {
-        let (_, high) = self.range(topic, partition)?;
-        let mut next = from;
-        if next >= high {
+        let mut next = offsets.start;
+        if offsets.is_empty() {
             return Ok(next);
         }
         self.start(topic, partition, next)?;
         let mut fetched = Vec::new();
         let mut heard = Tick::now();
         let mut wants_more = true;
-        while next < high && wants_more {
+        while next < offsets.end && wants_more {
             self.fetch(Duration::from_millis(200), REPLAY_BATCH, &mut fetched)?;
             if !fetched.is_empty() {
                 heard = Tick::now();
@@ -250,7 +250,7 @@ impl Reader {
                         let name = &self.topics[topic].0;
                         return Err(Error::stop(
                             "read a topic",
-                            format!("{name}/{partition} has no offset {from} any more"),
+                            format!("{name}/{partition} has no offset {next} any more"),
                         ));
                     }
                 }

@@ -34,7 +34,8 @@ const READING: [(&str, &str); 5] = [
     // The default of 1 s stalls a partition whose queue was full once.
     ("fetch.queue.backoff.ms", "5"),
     ("queued.max.messages.kbytes", "16384"),
-    ("fetch.wait.max.ms", "500"),
+    // A partition that is added waits for the open fetch, and so does any question on the same connection.
+    ("fetch.wait.max.ms", "100"),
     ("check.crcs", "true"),
     ("max.poll.interval.ms", "300000"),
 ];

@@ -156,12 +156,6 @@ impl Client {
         check_error("give up partitions", unsafe { rd::rd_kafka_incremental_unassign(self.pointer, removed.pointer) })
     }
 
-    /// Empties the assignment: what a protocol that revokes everything at once expects.
-    pub(crate) fn unassign_all(&self) -> Result<(), Error> {
-        // SAFETY: a null list empties the assignment.
-        check("give up partitions", unsafe { rd::rd_kafka_assign(self.pointer, ptr::null()) })
-    }
-
     pub(crate) fn pause(&self, partitions: &Partitions) -> Result<(), Error> {
         // SAFETY: the list is written during the call only (an error per partition).
         check("pause partitions", unsafe { rd::rd_kafka_pause_partitions(self.pointer, partitions.pointer) })
@@ -186,17 +180,6 @@ impl Client {
         // SAFETY: null or an object that `Membership` owns.
         let pointer = unsafe { rd::rd_kafka_consumer_group_metadata(self.pointer) };
         (!pointer.is_null()).then_some(Membership { pointer })
-    }
-
-    /// Starts to leave; events go on in `queue` until [`Client::is_closed`].
-    pub(crate) fn start_close(&self, queue: &Queue) -> Result<(), Error> {
-        // SAFETY: the queue belongs to this client and outlives the close, which the caller polls to its end.
-        check_error("leave the group", unsafe { rd::rd_kafka_consumer_close_queue(self.pointer, queue.pointer) })
-    }
-
-    pub(crate) fn is_closed(&self) -> bool {
-        // SAFETY: no pointers besides the client.
-        unsafe { rd::rd_kafka_consumer_closed(self.pointer) != 0 }
     }
 
     // Transactions. All of these block until the broker has answered or the time is over.
@@ -272,8 +255,11 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
+        // Without the closing rebalance: it would wait for answers that nobody gives any more. Who owned partitions has
+        // finished with them before, and a static member does not leave the group in any case.
+        let flags = rd::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE;
         // SAFETY: last owner; queues, topics and messages hold an `Arc` of the client and are gone by now.
-        unsafe { rd::rd_kafka_destroy(self.pointer) }
+        unsafe { rd::rd_kafka_destroy_flags(self.pointer, flags) }
     }
 }
 
