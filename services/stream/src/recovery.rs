@@ -186,11 +186,22 @@ struct Replay<'a, P: Processor> {
     partition: i32,
     store: &'a Store,
     changes: Changes,
-    /// Rows that no META has closed yet: key, sequence, bytes.
-    open: Vec<(Box<[u8]>, Option<Sequence>, Option<Box<[u8]>>)>,
+    /// Rows that no META has closed yet.
+    open: Vec<Open>,
     meta: Option<Meta>,
     replayed: Replayed,
 }
+
+/// A row that waits for its META.
+struct Open {
+    key: Box<[u8]>,
+    /// None for a tombstone.
+    sequence: Option<Sequence>,
+    bytes: Option<Box<[u8]>>,
+}
+
+/// What a replay found: the last META, the keys of torn rows, and how much there was.
+type Found = (Option<Meta>, BTreeSet<Box<[u8]>>, Replayed);
 
 impl<'a, P: Processor> Replay<'a, P> {
     fn new(processor: &'a P, partition: i32, store: &'a Store, meta: Option<Meta>) -> Self {
@@ -215,17 +226,23 @@ impl<'a, P: Processor> Replay<'a, P> {
         })?;
         self.replayed.records += 1;
         match entry {
-            Entry::Row { key, sequence, bytes } => self.open.push((key.into(), sequence, bytes.map(Into::into))),
+            Entry::Row { key, sequence, bytes } => {
+                self.open.push(Open { key: key.into(), sequence, bytes: bytes.map(Into::into) });
+            }
             Entry::Meta(meta) => self.close(meta)?,
             Entry::Barrier(barrier) => return Ok(barrier.nonce == nonce),
         }
         Ok(false)
     }
 
-    /// A META closes every row before it: those of its own transaction, and older ones whose META was compacted away. A torn
-    /// row cannot be among them, because the first transaction after a BARRIER writes torn keys anew, before its META.
+    /// A META closes the rows before it, up to its sequence: those of its own transaction, and older ones whose META was
+    /// compacted away. A torn row among them does no harm: the first transaction after a BARRIER writes torn keys anew, so
+    /// that the right row follows before its META.
     fn close(&mut self, meta: Meta) -> Result<(), Error> {
-        for (key, _, bytes) in std::mem::take(&mut self.open) {
+        let is_closed = |open: &Open| open.sequence.is_none_or(|sequence| sequence <= meta.sequence);
+        let (closed, open) = std::mem::take(&mut self.open).into_iter().partition(is_closed);
+        self.open = open;
+        for Open { key, bytes, .. } in closed {
             match bytes {
                 Some(bytes) => {
                     let due = self.processor.due(&unpack(self.processor, self.partition, &bytes)?);
@@ -244,9 +261,9 @@ impl<'a, P: Processor> Replay<'a, P> {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<(Option<Meta>, BTreeSet<Box<[u8]>>, Replayed), Error> {
+    fn finish(mut self) -> Result<Found, Error> {
         self.store.write(std::mem::take(&mut self.changes))?;
-        let torn: BTreeSet<_> = self.open.into_iter().map(|(key, _, _)| key).collect();
+        let torn: BTreeSet<_> = self.open.into_iter().map(|open| open.key).collect();
         if !torn.is_empty() {
             tracing::warn!(partition = self.partition, rows = torn.len(), "rows of a torn transaction are set aside");
         }
