@@ -4,14 +4,14 @@
 //! text, the page, the subject (title) and the link of template `cart` on channel `email`; only the text must be there. Pages
 //! are escaped, the rest is not. A template sees the command's fields by name, and beside them `campaign`, `locale`,
 //! `unsubscribe_url` (where there is one) and `track(url)`, which leads a link through the tracker; links in pages go there
-//! by themselves.
+//! by themselves. The filter `money` writes minor units as an amount: `1550` becomes `15.50`.
 //!
 //! What a template asks for must be there: nobody is greeted with "Hello ,".
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 use schemas::{Class, Id, Millis, Send};
 
 use crate::link::{Linker, Links};
@@ -43,6 +43,7 @@ impl Renderer {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));
         environment.set_recursion_limit(32);
+        environment.add_filter("money", money);
         environment.set_auto_escape_callback(|name| if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None });
         let files = files_of(directory, channel).map_err(|problem| vec![problem])?;
         let mut problems = Vec::new();
@@ -145,6 +146,13 @@ fn context(send: &Send, links: Option<Links>, unsubscribe: Option<&str>) -> Valu
     let track = move |url: String| links.as_ref().and_then(|links| links.click(&url)).unwrap_or(url);
     context.insert("track", Value::from_function(track));
     Value::from(context)
+}
+
+/// Minor units as an amount with two decimals: fields are text.
+fn money(minor: &str) -> Result<String, minijinja::Error> {
+    let minor: i64 = minor.parse().map_err(|_| minijinja::Error::new(ErrorKind::InvalidOperation, "this is no whole number"))?;
+    let sign = if minor < 0 { "-" } else { "" };
+    Ok(format!("{sign}{}.{:02}", minor.unsigned_abs() / 100, minor.unsigned_abs() % 100))
 }
 
 /// The pixel goes to the end of the page: a mail program that cuts a long mail shows less, not more, than was opened.

@@ -108,6 +108,34 @@ fn templates_are_checked_before_the_first_message() {
     assert!(Renderer::new(broken.path(), "sms", None).is_ok());
 }
 
+#[test]
+fn amounts_are_written_from_minor_units() {
+    let renderer = renderer(&[("cart.email.txt", "{{ total_minor | money }}")]);
+    let text = |minor: &str| renderer.render(id(), &send(&[("total_minor", minor)]), 0).map(|message| message.text);
+    assert_eq!(["1550", "5", "-1205"].map(|minor| text(minor).unwrap()), ["15.50", "0.05", "-12.05"]);
+    assert_eq!(text("many").unwrap_err(), Flaw("render"));
+}
+
+/// Every example renders on every channel that it is for, with no more than what the campaigns' triggers bring.
+#[test]
+fn the_examples_can_be_sent() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/templates");
+    let fields =
+        [("item_count", "2"), ("total_minor", "1550"), ("currency", "USD"), ("points", "30"), ("days", "31")];
+    let mut rendered = 0;
+    for channel in ["push", "email", "telegram", "viber", "whatsapp", "sms"] {
+        let renderer = Renderer::new(&directory, channel, Some(linker().0)).unwrap();
+        for name in renderer.names.iter().filter_map(|name| name.strip_suffix(&format!(".{channel}.txt"))) {
+            let send = Send { template: name.to_owned(), ..send(&fields) };
+            let message = renderer.render(id(), &send, 0).unwrap_or_else(|flaw| panic!("{name}.{channel}: {flaw:?}"));
+            let says = message.text + &message.link.unwrap_or_default();
+            assert!(says.contains("https://t.example/c/"), "{name}.{channel} leads somewhere");
+            rendered += 1;
+        }
+    }
+    assert!(rendered >= 22, "{rendered}");
+}
+
 proptest! {
     #[test]
     fn no_field_becomes_markup(name in "\\PC{0,60}") {

@@ -98,7 +98,13 @@ struct Http {
 }
 
 pub(super) fn open(config: &Config) -> Result<Box<dyn Transport>, String> {
-    let client = Client::builder()
+    let url = Url::parse(&config.url).map_err(|error| format!("transport.url: {error}"))?;
+    let builder = match url.host_str() {
+        // A proxy that the environment names is for the world outside.
+        Some("127.0.0.1" | "[::1]" | "localhost") => Client::builder().no_proxy(),
+        _ => Client::builder(),
+    };
+    let client = builder
         .default_headers(config.header_map()?)
         .timeout(Duration::from_secs(config.timeout_seconds))
         .connect_timeout(Duration::from_secs(config.timeout_seconds.min(5)))
@@ -106,7 +112,6 @@ pub(super) fn open(config: &Config) -> Result<Box<dyn Transport>, String> {
         .redirect(redirect::Policy::none())
         .build()
         .map_err(|error| error.to_string())?;
-    let url = Url::parse(&config.url).map_err(|error| format!("transport.url: {error}"))?;
     Ok(Box::new(Http { client, url, provider_id_field: config.provider_id_field.clone() }))
 }
 
