@@ -49,11 +49,13 @@ impl Recovery<'_> {
         let (first, _) = log.range(INPUT, partition)?;
         let nonce = self.write_barrier(log, partition, committed.unwrap_or(first))?;
         let (low, high) = log.range(CHANGELOG, partition)?;
-        let (store, checkpoint) = self.trusted(store, partition, low, high)?;
+        let (store, mut checkpoint) = self.trusted(store, partition, low, high)?;
         let mut replay = Replay::new(processor, partition, &store, checkpoint.meta.clone());
         let from = checkpoint.next.max(low);
         self.replay_to_barrier(log, partition, from, &nonce, &mut replay)?;
         let (meta, torn, replayed) = replay.finish()?;
+        // What was replayed is in the store now: a checkpoint noted before the first commit must say so.
+        checkpoint.meta.clone_from(&meta);
         let meta = self.starting_point(meta, committed, first, partition)?;
         if meta.next_offset < first {
             return Err(Error::stop(

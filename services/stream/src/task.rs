@@ -323,9 +323,10 @@ impl<P: Processor> Task<P> {
         changes.put_row(&cached.key, cached.armed, bytes);
     }
 
-    /// Notes up to where the changelog is in the store, and makes it survive a crash. Right only between transactions.
+    /// Notes up to where the changelog is in the store, and makes it survive a crash. Right only between transactions, and not
+    /// before torn rows are written anew: the next owner must see them as torn, too.
     pub(crate) fn save(&mut self, changelog_end: i64) -> Result<(), Error> {
-        if self.checkpoint.next == changelog_end {
+        if self.checkpoint.next == changelog_end || !self.torn.is_empty() {
             return Ok(());
         }
         self.checkpoint.next = changelog_end;
