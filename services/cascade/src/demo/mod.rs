@@ -149,7 +149,7 @@ async fn demo(args: &Args, supervisor: &mut Supervisor, tasks: &TaskTracker, end
     let secret = settings::write(supervisor.directory(), &places)?;
     let services = start(supervisor, &deploy).await?;
 
-    let kafka = reader_settings(&brokers);
+    let kafka = driver_settings(&brokers);
     let topics = Topics::new(&prefix);
     let channels = CHANNELS.map(str::to_owned);
     let addresses = services.iter().map(|(_, address)| address.clone()).collect();
@@ -224,10 +224,11 @@ fn free_address() -> Result<SocketAddr> {
     Ok(listener.local_addr()?)
 }
 
-/// The driver's own way to Kafka. It asks more often than others: it waits for "there is no more".
-fn reader_settings(brokers: &str) -> Settings {
+/// The driver's own way to Kafka. It waits for "there is no more", and for records one by one: neither may take its time.
+fn driver_settings(brokers: &str) -> Settings {
     let mut settings = Settings::new(brokers, "cascade-demo");
-    settings.properties = Arc::new([("fetch.wait.max.ms".to_owned(), "10".to_owned())].into());
+    let properties = [("fetch.wait.max.ms", "10"), ("linger.ms", "0")];
+    settings.properties = Arc::new(properties.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
     settings
 }
 
@@ -245,7 +246,7 @@ fn look_around(driver: &Driver, brokers: &str, prefix: &str, services: &[(String
     text.push_str(&format!("Metrics:  {}\n", urls.join("\n          ")));
     match (args.keep, args.stay) {
         (_, true) => text.push_str("Everything goes on running, for you to look around. Ctrl-C ends it.\n"),
-        (true, _) => text.push_str("Logs, settings and state are kept: see the directory named above.\n"),
+        (true, _) => text.push_str(&format!("Logs, settings and state are kept in {}\n", driver.clock.with_file_name("").display())),
         _ => text.push_str("All of it ends now. With --stay it goes on running, with --keep the logs are kept.\n"),
     }
     text

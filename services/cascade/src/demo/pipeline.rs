@@ -23,7 +23,7 @@ use super::supervisor::Supervisor;
 const STANDSTILL: Duration = Duration::from_secs(60);
 
 /// Looks come so close at first, and then further and further apart.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(20));
+const PAUSE: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(15));
 
 /// Topic and partition.
 pub type Place = (String, i32);
