@@ -16,7 +16,9 @@
 //! *Limits.* At most [`limits::OPTIONS`] messages in a campaign and [`limits::INSTANCES`] running cascades for a customer. Every
 //! list in a row is bounded, see [`limits`]. Repeats of an event are recognised among the last [`limits::RECENT`] events that
 //! changed something; a trigger older than its campaign's `max_age` is refused. A command that nobody answered is taken as
-//! undecided until `send_before` and [`limits::ANSWER_MARGIN`] have passed and the step's wait is over.
+//! undecided until `send_before` and [`limits::ANSWER_MARGIN`] have passed and the step's wait is over. An erasure empties the
+//! row, memory of events included: an older event that is repeated after it, and after the customer came back with a new
+//! profile, may begin its cascade again; its sends then carry the ids they had, by which workers know them.
 //!
 //! # The rules that never bend
 //!
