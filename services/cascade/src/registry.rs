@@ -39,7 +39,7 @@ pub fn ids(settings: Option<&Settings>, topics: &Topics) -> Result<Ids, Failure>
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::unexpected)?;
         runtime.block_on(ask(settings, topics, &mut ids)).map_err(|error| {
             let exit = if error.is_passing() { Exit::NotNow } else { Exit::Usage };
-            Failure::new(exit, format!("{error} (registry.url is {})", settings.url))
+            Failure::new(exit, format!("{error} (see registry.url)"))
         })?;
     }
     Ok(ids)
