@@ -23,9 +23,10 @@ unsafe impl Send for Topic {}
 impl Topic {
     pub(crate) fn new(client: &Arc<Client>, name: &str, tag: usize) -> Result<Self, Error> {
         let c_name = c_string(name)?;
+        // A copy of the client's own topic settings: a fresh conf would forget the partitioner and `auto.offset.reset`.
         // SAFETY: the conf is taken by `rd_kafka_topic_new`. The opaque is an integer that nobody dereferences.
         let pointer = unsafe {
-            let conf = rd::rd_kafka_topic_conf_new();
+            let conf = rd::rd_kafka_default_topic_conf_dup(client.pointer);
             rd::rd_kafka_topic_conf_set_opaque(conf, ptr::without_provenance_mut(tag));
             rd::rd_kafka_topic_new(client.pointer, c_name.as_ptr(), conf)
         };
