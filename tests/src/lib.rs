@@ -1,1 +1,19 @@
-//! tests
+//! What the system tests share: a private Kafka, an oracle that looks at it from outside, and real processes to torment.
+//!
+//! *What it is.* Fixtures. Every test binary has one broker of its own, every test a prefix of its own for topics and groups
+//! and a directory of its own for state and logs. What a test asserts it has from a plain read-committed consumer and from
+//! what providers received, never from the program that it examines.
+//!
+//! *What it is not.* No part of the product. Of the product's code it uses the contract (`schemas`), the brain (`campaign`) as
+//! a pure function to fold with, and the clock file that `stream` reads.
+//!
+//! *Limits.* Linux only (`/proc`, signals, `setpriv`). A test waits for conditions, up to [`wait::PATIENCE`] each.
+
+pub mod wait;
+pub mod place;
+pub mod broker;
+pub mod process;
+pub mod feed;
+pub mod tail;
+pub mod changelog;
+pub mod summer;

@@ -1,0 +1,60 @@
+//! The summing application as a process that can really be killed. See `system_tests::summer`.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use stream::clock::Clock;
+use stream::engine::{self, Config};
+use stream::kafka::Topics;
+use stream::{Metrics, Probe};
+use system_tests::summer::{Settings, Summer};
+use tokio::signal::unix::{SignalKind, signal};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+    let told: Settings = serde_json::from_str(&std::env::args().nth(1).ok_or("settings are missing")?)?;
+    let topic = |name: &str| format!("{}.{name}", told.group);
+    let topics = Topics {
+        input: topic("input"),
+        changelog: topic("changelog"),
+        reference: None,
+        outputs: vec![topic("sums"), topic("alarms")],
+    };
+    let config = Config {
+        shards: told.shards,
+        commit_records: told.commit_records,
+        cache_rows: told.cache_rows,
+        save_age: Duration::from_millis(told.save_age_ms),
+        ..Config::new(&told.group, &told.instance, topics, told.state_dir.clone())
+    };
+    let kafka = stream::kafka::Settings {
+        properties: Arc::new(told.properties.clone()),
+        ..stream::kafka::Settings::new(&told.brokers, &told.instance)
+    };
+    let clock = match &told.clock {
+        Some(path) => Clock::driven(path)?,
+        None => Clock::system(),
+    };
+    let metrics = Metrics::new(&prometheus::Registry::new(), &config.topics.input)?;
+    let stop = stop_on_sigterm()?;
+    eprintln!("joining");
+    Ok(engine::run(&kafka, &config, &clock, &Probe::default(), &stop, &metrics, || Summer)?)
+}
+
+/// Set once the process is asked to end.
+fn stop_on_sigterm() -> std::io::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&stop);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut asked = {
+        let _inside = runtime.enter();
+        signal(SignalKind::terminate())?
+    };
+    stream::thread::spawn("signals", move || {
+        runtime.block_on(asked.recv());
+        told.store(true, Ordering::Relaxed);
+    })?;
+    Ok(stop)
+}

@@ -1,0 +1,81 @@
+//! One private Kafka for each test binary.
+
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use crate::place::scratch;
+use crate::wait::until_some;
+
+/// Runs the broker until it ends, which it does soon after the caller is gone (`KAFKA_CALLER`), and cleans up after it.
+const KEEPER: &str = r#"KAFKA_CALLER=$3 "$1" "$2"; [ -e "$2/keep" ] || rm -rf "$2""#;
+
+/// A broker on loopback, with a port that the kernel chose.
+#[derive(Debug)]
+pub struct Broker {
+    address: String,
+    dir: PathBuf,
+}
+
+/// The broker of this process, started by whoever asks first.
+pub fn broker() -> &'static Broker {
+    static BROKER: OnceLock<Broker> = OnceLock::new();
+    BROKER.get_or_init(Broker::start)
+}
+
+impl Broker {
+    fn start() -> Self {
+        let dir = scratch("kafka");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/kafka/start.sh");
+        let child = Command::new("bash")
+            .args(["-c", KEEPER, "keeper"])
+            .args([&script, &dir])
+            .arg(std::process::id().to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            // A group of its own: Ctrl-C ends us, and our end ends the broker.
+            .process_group(0)
+            .spawn()
+            .expect("bash is there");
+        let mut keeper = Keeper(child);
+        let address = until_some("the broker is ready", || {
+            assert!(keeper.is_running(), "the broker did not start: run deploy/setup.sh, see {}", dir.display());
+            std::fs::read_to_string(dir.join("bootstrap")).ok()
+        });
+        keeper.leave_running();
+        Broker { address: address.trim().to_owned(), dir }
+    }
+
+    /// `host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Where its log and data are.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Leaves log and data behind after the end.
+    pub fn keep(&self) {
+        if let Err(error) = std::fs::write(self.dir.join("keep"), "") {
+            eprintln!("cannot keep {}: {error}", self.dir.display());
+        }
+    }
+}
+
+/// The shell that runs the broker.
+struct Keeper(Child);
+
+impl Keeper {
+    fn is_running(&mut self) -> bool {
+        matches!(self.0.try_wait(), Ok(None))
+    }
+
+    /// It outlives this value and ends after the process.
+    fn leave_running(self) {
+        static RUNNING: Mutex<Vec<Keeper>> = Mutex::new(Vec::new());
+        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).push(self);
+    }
+}

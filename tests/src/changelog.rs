@@ -1,0 +1,175 @@
+//! Reads a changelog from outside, by what its format says, and checks what must hold of every one.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::tail::{Message, read};
+
+/// Everything that is committed in a changelog.
+#[derive(Debug)]
+pub struct Changelog {
+    partitions: BTreeMap<i32, Vec<Entry>>,
+}
+
+/// A record of it.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// The state of a key; none where it was forgotten.
+    Row(Vec<u8>, Option<Vec<u8>>),
+    /// Closes a transaction.
+    Meta(Meta),
+    /// An owner begins.
+    Barrier(Barrier),
+}
+
+/// What a transaction rests on.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Meta {
+    /// Of this commit.
+    pub sequence: Sequence,
+    /// Next offset of the input.
+    pub next_offset: i64,
+    /// What was done under which reading of the clock.
+    pub rounds: Vec<Round>,
+    /// Next offset of the reference topic.
+    pub reference: i64,
+    /// Generation of the group under which it was committed.
+    pub generation: i32,
+    /// Who committed it.
+    pub owner: String,
+}
+
+/// Position of a commit in the life of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub struct Sequence {
+    /// Grows with each owner.
+    pub epoch: u64,
+    /// Grows with each commit.
+    pub n: u64,
+}
+
+/// One reading of the clock.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Round {
+    /// The reading.
+    pub now: i64,
+    /// Records before this offset were applied by its end.
+    pub next_offset: i64,
+    /// Deadlines up to here were fired by its end.
+    pub fired_until: i64,
+}
+
+/// The first word of an owner.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Barrier {
+    /// Generation of the group.
+    pub generation: i32,
+    /// Who.
+    pub owner: String,
+}
+
+impl Changelog {
+    /// Reads all of it.
+    pub fn read(brokers: &str, topic: &str) -> Self {
+        let mut partitions: BTreeMap<i32, Vec<Entry>> = BTreeMap::new();
+        for message in read(brokers, topic) {
+            partitions.entry(message.partition).or_default().push(entry(&message));
+        }
+        Changelog { partitions }
+    }
+
+    /// The state as the log has it: the last row of each key.
+    pub fn rows(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let mut rows = BTreeMap::new();
+        for entry in self.partitions.values().flatten() {
+            match entry {
+                Entry::Row(key, Some(row)) => drop(rows.insert(key.clone(), row.clone())),
+                Entry::Row(key, None) => drop(rows.remove(key)),
+                Entry::Meta(_) | Entry::Barrier(_) => {}
+            }
+        }
+        rows
+    }
+
+    /// Every META of a partition, in order.
+    pub fn metas(&self, partition: i32) -> impl Iterator<Item = &Meta> {
+        self.partitions.get(&partition).into_iter().flatten().filter_map(|entry| match entry {
+            Entry::Meta(meta) => Some(meta),
+            Entry::Row(..) | Entry::Barrier(_) => None,
+        })
+    }
+
+    /// Whose partition it is: the owner of its last record that has one.
+    pub fn owner(&self, partition: i32) -> Option<&str> {
+        self.partitions.get(&partition)?.iter().rev().find_map(|entry| match entry {
+            Entry::Meta(meta) => Some(meta.owner.as_str()),
+            Entry::Barrier(barrier) => Some(barrier.owner.as_str()),
+            Entry::Row(..) => None,
+        })
+    }
+
+    /// How often an owner began.
+    pub fn barriers(&self) -> usize {
+        self.partitions.values().flatten().filter(|entry| matches!(entry, Entry::Barrier(_))).count()
+    }
+
+    /// Checks what must hold of every changelog: nobody writes after a newer owner's BARRIER; every row is closed by a META;
+    /// commits follow each other without a gap; input, deadlines and clock never go back; nothing is written outside the group.
+    #[track_caller]
+    pub fn assert_sound(&self) {
+        for (partition, entries) in &self.partitions {
+            let mut owner: Option<&Barrier> = None;
+            let mut last: Option<&Meta> = None;
+            let mut open_rows = 0;
+            for entry in entries {
+                match entry {
+                    Entry::Row(..) => open_rows += 1,
+                    Entry::Barrier(barrier) => {
+                        assert_eq!(open_rows, 0, "partition {partition}: rows without META before a BARRIER");
+                        assert!(barrier.generation >= 0, "partition {partition}: a BARRIER from outside the group");
+                        owner = Some(barrier);
+                    }
+                    Entry::Meta(meta) => {
+                        open_rows = 0;
+                        let owner = owner.unwrap_or_else(|| panic!("partition {partition}: a META before any BARRIER"));
+                        assert_eq!(meta.owner, owner.owner, "partition {partition}: a zombie wrote");
+                        assert_follows(*partition, last, meta);
+                        last = Some(meta);
+                    }
+                }
+            }
+            assert_eq!(open_rows, 0, "partition {partition}: rows without META at the end");
+        }
+    }
+}
+
+#[track_caller]
+fn assert_follows(partition: i32, last: Option<&Meta>, meta: &Meta) {
+    assert!(meta.generation >= 0, "partition {partition}: a commit from outside the group");
+    let Some(last) = last else { return };
+    let (before, after) = (last.sequence, meta.sequence);
+    let is_next = (after.epoch == before.epoch && after.n == before.n + 1) || after.epoch > before.epoch;
+    assert!(is_next, "partition {partition}: {after:?} after {before:?}");
+    assert!(meta.next_offset >= last.next_offset, "partition {partition}: the input went back");
+    assert!(meta.reference >= last.reference, "partition {partition}: the reference went back");
+    let readings: Vec<i64> = last.rounds.iter().chain(&meta.rounds).map(|round| round.now).collect();
+    assert!(readings.is_sorted(), "partition {partition}: the clock went back: {readings:?}");
+}
+
+fn entry(message: &Message) -> Entry {
+    let json = || message.value.as_deref().expect("control records have a value");
+    match message.key.as_slice() {
+        [0, b'M'] => Entry::Meta(serde_json::from_slice(json()).expect("META is JSON")),
+        [0, b'B'] => Entry::Barrier(serde_json::from_slice(json()).expect("BARRIER is JSON")),
+        [1, key @ ..] => Entry::Row(key.to_owned(), message.value.as_deref().map(|value| row(value).to_owned())),
+        key => panic!("a foreign record in the changelog, key {key:?}"),
+    }
+}
+
+/// A row's bytes stand behind two numbers, epoch and n, in LEB128: seven bits in each byte, the last without the eighth.
+fn row(value: &[u8]) -> &[u8] {
+    let after_number = |bytes: &[u8]| bytes.iter().position(|byte| byte & 0x80 == 0).expect("a number ends") + 1;
+    let value = &value[after_number(value)..];
+    &value[after_number(value)..]
+}

@@ -1,0 +1,120 @@
+//! The oracle's hand: creates topics and writes records, as a shop's own producers would.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rdkafka::ClientContext;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+
+use crate::wait::until;
+
+/// How long a broker may take for one answer.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// Creates topics, plain ones.
+pub fn create_topics(brokers: &str, topics: &[(&str, i32)]) {
+    let client: AdminClient<DefaultClientContext> = config(brokers).create().expect("the client's settings are right");
+    let wanted: Vec<_> =
+        topics.iter().map(|(name, partitions)| NewTopic::new(name, *partitions, TopicReplication::Fixed(1))).collect();
+    let options = AdminOptions::new().operation_timeout(Some(ANSWER)).request_timeout(Some(ANSWER));
+    let created = runtime().block_on(client.create_topics(&wanted, &options)).expect("the broker creates topics");
+    for result in created {
+        result.expect("the topic is new");
+    }
+}
+
+pub(crate) fn config(brokers: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers).set("log_level", "3");
+    config
+}
+
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a thread can have a runtime")
+}
+
+/// A producer.
+pub struct Feed {
+    producer: BaseProducer<Reports>,
+    lost: Arc<AtomicUsize>,
+}
+
+/// Counts what did not arrive.
+struct Reports(Arc<AtomicUsize>);
+
+impl ClientContext for Reports {}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if result.is_err() {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Feed {
+    /// A producer that loses and doubles nothing.
+    pub fn new(brokers: &str) -> Self {
+        Self::with(config(brokers).set("linger.ms", "2"))
+    }
+
+    /// A producer with an open transaction, under this id.
+    pub fn in_transaction(brokers: &str, id: &str) -> Self {
+        let feed = Self::with(config(brokers).set("transactional.id", id));
+        feed.producer.init_transactions(ANSWER).expect("the coordinator answers");
+        feed.producer.begin_transaction().expect("none is open");
+        feed
+    }
+
+    fn with(config: &mut ClientConfig) -> Self {
+        let lost = Arc::new(AtomicUsize::new(0));
+        config.set("enable.idempotence", "true").set("partitioner", "murmur2_random");
+        let producer = config.create_with_context(Reports(Arc::clone(&lost))).expect("the client's settings are right");
+        Feed { producer, lost }
+    }
+
+    /// Appends a record to the partition that its key belongs to.
+    pub fn send(&self, topic: &str, key: &str, value: &[u8]) {
+        self.enqueue(&|| BaseRecord::to(topic).key(key).payload(value));
+    }
+
+    /// Appends a record to this partition.
+    pub fn send_to(&self, topic: &str, partition: i32, key: &str, value: &[u8]) {
+        self.enqueue(&|| BaseRecord::to(topic).partition(partition).key(key).payload(value));
+    }
+
+    fn enqueue<'a>(&self, record: &dyn Fn() -> BaseRecord<'a, str, [u8]>) {
+        while let Err((error, _)) = self.producer.send(record()) {
+            assert_eq!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull));
+            self.producer.poll(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits until the broker has everything.
+    pub fn flush(&self) {
+        // The client library's own `flush` looks only every 100 ms.
+        until("the broker has taken everything", || {
+            self.producer.poll(Duration::from_millis(1));
+            self.producer.in_flight_count() == 0
+        });
+        assert_eq!(self.lost.load(Ordering::Relaxed), 0, "records that the broker did not take");
+    }
+
+    /// Ends the transaction: what it wrote counts.
+    pub fn commit(&self) {
+        self.producer.commit_transaction(ANSWER).expect("the coordinator commits");
+    }
+
+    /// Ends the transaction: what it wrote never happened.
+    pub fn abort(&self) {
+        self.producer.abort_transaction(ANSWER).expect("the coordinator aborts");
+    }
+}

@@ -1,0 +1,62 @@
+//! Where one test happens: names that no other test uses, and a directory for state and logs.
+
+use std::path::{Path, PathBuf};
+
+use crate::broker::{Broker, broker};
+
+/// The surroundings of one test. To be made first, so that it goes last: the directory is removed then, unless the test
+/// failed.
+#[derive(Debug)]
+pub struct Place {
+    /// Prefix of topics, groups and transactional ids.
+    pub prefix: String,
+    dir: PathBuf,
+    broker: &'static Broker,
+}
+
+impl Place {
+    /// A place of its own for the test `name` (lower-case letters, digits and `-`).
+    pub fn new(name: &str) -> Self {
+        let broker = broker();
+        let dir = scratch(name);
+        Place { prefix: name.to_owned(), dir, broker }
+    }
+
+    /// Address of the broker.
+    pub fn brokers(&self) -> &str {
+        self.broker.address()
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A path in the directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// Full name of a topic.
+    pub fn topic(&self, name: &str) -> String {
+        format!("{}.{name}", self.prefix)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.broker.keep();
+            eprintln!("logs and state of this test are in {}", self.dir.display());
+            eprintln!("the broker's log is in {}", self.broker.dir().display());
+        } else if let Err(error) = std::fs::remove_dir_all(&self.dir) {
+            eprintln!("cannot remove {}: {error}", self.dir.display());
+        }
+    }
+}
+
+/// A new directory under the system's place for temporary files.
+pub(crate) fn scratch(name: &str) -> PathBuf {
+    let made = tempfile::Builder::new().prefix(&format!("cascade-{name}-")).tempdir();
+    made.expect("the system's directory for temporary files can be written to").keep()
+}

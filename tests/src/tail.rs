@@ -1,0 +1,168 @@
+//! The oracle's eye: a plain consumer without a group that sees what is committed, and nothing else.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers, Message as _};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::feed::config;
+use crate::wait::until_some;
+
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// A record, owned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Topic.
+    pub topic: String,
+    /// Partition.
+    pub partition: i32,
+    /// Offset.
+    pub offset: i64,
+    /// Kafka's timestamp.
+    pub appended_at: i64,
+    /// Key; empty for none.
+    pub key: Vec<u8>,
+    /// Value; none for a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// Headers, in their order.
+    pub headers: Vec<(String, Vec<u8>)>,
+}
+
+impl Message {
+    /// The key as text.
+    pub fn key_text(&self) -> &str {
+        std::str::from_utf8(&self.key).expect("keys are text")
+    }
+
+    /// The value as text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(self.value.as_deref().expect("there is a value")).expect("it is text")
+    }
+
+    /// The value as a record of the contract.
+    pub fn decode<T: schemas::Record>(&self) -> T {
+        schemas::decode(self.value.as_deref().expect("there is a value")).expect("it is a record of this topic")
+    }
+
+    /// A header's value as text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(found, _)| found == name)?;
+        Some(std::str::from_utf8(value).expect("headers are text"))
+    }
+
+    fn of(message: &BorrowedMessage<'_>) -> Self {
+        let headers = message.headers().map(|headers| {
+            headers.iter().map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_owned())).collect()
+        });
+        Message {
+            topic: message.topic().to_owned(),
+            partition: message.partition(),
+            offset: message.offset(),
+            appended_at: message.timestamp().to_millis().unwrap_or(0),
+            key: message.key().unwrap_or_default().to_owned(),
+            value: message.payload().map(ToOwned::to_owned),
+            headers: headers.unwrap_or_default(),
+        }
+    }
+}
+
+/// Follows topics from their beginning.
+pub struct Tail {
+    consumer: BaseConsumer,
+    partitions: usize,
+    seen: Vec<Message>,
+}
+
+impl Tail {
+    /// Follows these topics.
+    pub fn of(brokers: &str, topics: &[&str]) -> Self {
+        let consumer: BaseConsumer = config(brokers)
+            .set("group.id", "oracle")
+            .set("isolation.level", "read_committed")
+            .set("enable.auto.commit", "false")
+            .set("enable.partition.eof", "true")
+            .set("auto.offset.reset", "error")
+            .set("fetch.wait.max.ms", "50")
+            .set("allow.auto.create.topics", "false")
+            .create()
+            .expect("the client's settings are right");
+        let mut list = TopicPartitionList::new();
+        for topic in topics {
+            for partition in 0..partitions(&consumer, topic) {
+                list.add_partition_offset(topic, partition, Offset::Beginning).expect("it is not there twice");
+            }
+        }
+        consumer.assign(&list).expect("partitions can be assigned");
+        Tail { consumer, partitions: list.count(), seen: Vec::new() }
+    }
+
+    /// What was seen so far.
+    pub fn seen(&self) -> &[Message] {
+        &self.seen
+    }
+
+    /// Follows until `holds` of everything that was seen.
+    #[track_caller]
+    pub fn until(&mut self, what: &str, mut holds: impl FnMut(&[Message]) -> bool) -> &[Message] {
+        until_some(what, || {
+            self.poll(Duration::from_millis(2));
+            holds(&self.seen).then_some(())
+        });
+        &self.seen
+    }
+
+    /// Takes what is there, waiting at most so long for the first.
+    pub fn poll(&mut self, wait: Duration) {
+        let mut wait = wait;
+        while let Some(result) = self.consumer.poll(wait) {
+            wait = Duration::ZERO;
+            match result {
+                Ok(message) => self.seen.push(Message::of(&message)),
+                Err(KafkaError::PartitionEOF(_)) => {}
+                Err(error) => panic!("cannot read: {error}"),
+            }
+        }
+    }
+}
+
+/// Everything that is committed in a topic now, in the order of each partition.
+pub fn read(brokers: &str, topic: &str) -> Vec<Message> {
+    let mut tail = Tail::of(brokers, &[topic]);
+    // A new consumer reports the end of each partition once, after everything that was there when it began.
+    let mut ended = BTreeSet::new();
+    until_some(&format!("{topic} is read to its end"), || {
+        while let Some(result) = tail.consumer.poll(Duration::from_millis(20)) {
+            match result {
+                Ok(message) => tail.seen.push(Message::of(&message)),
+                Err(KafkaError::PartitionEOF(partition)) => drop(ended.insert(partition)),
+                Err(error) => panic!("cannot read {topic}: {error}"),
+            }
+            if ended.len() == tail.partitions {
+                break;
+            }
+        }
+        (ended.len() == tail.partitions).then_some(())
+    });
+    let mut seen = tail.seen;
+    seen.sort_by_key(|message| (message.partition, message.offset));
+    seen
+}
+
+/// Next offsets of a topic's partitions, open transactions included.
+pub fn ends(brokers: &str, topic: &str) -> Vec<i64> {
+    let consumer: BaseConsumer =
+        config(brokers).set("isolation.level", "read_uncommitted").create().expect("the client's settings are right");
+    let end = |partition| consumer.fetch_watermarks(topic, partition, ANSWER).expect("the broker answers").1;
+    (0..partitions(&consumer, topic)).map(end).collect()
+}
+
+fn partitions(consumer: &BaseConsumer, topic: &str) -> i32 {
+    let metadata = consumer.fetch_metadata(Some(topic), ANSWER).expect("the broker answers");
+    let found = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+    assert!(found > 0, "there is no topic {topic}");
+    i32::try_from(found).expect("partitions are few")
+}

@@ -1,0 +1,33 @@
+//! What one small transaction costs when there is nothing else to do.
+
+use std::time::Duration;
+
+use stream::clock::Tick;
+use system_tests::summer::Settings;
+
+use crate::steps::Ground;
+
+const SAMPLES: usize = 200;
+
+#[test]
+fn a_lone_record_is_committed_at_once() {
+    let ground = Ground::new("lone", 1);
+    let _summer = ground.start(&Settings::new(&ground.place, "a"));
+    ground.say_in(0, "k", "+1");
+    ground.wait_for_all_sums();
+    let mut sums = ground.tail("sums");
+    sums.until("it is caught up", |sums| sums.len() == 1);
+
+    let mut took: Vec<Duration> = Vec::new();
+    for sample in 0..SAMPLES {
+        let sent = Tick::now();
+        ground.say_in(0, "k", "+1");
+        sums.until("its sum is told", |sums| sums.len() == sample + 2);
+        took.push(sent.elapsed());
+    }
+    took.sort_unstable();
+    let (median, p99) = (took[SAMPLES / 2], took[SAMPLES * 99 / 100]);
+    println!("record written -> sum readable: p50 {median:?}, p99 {p99:?}");
+    // The client library's own commit waits 100 ms in its flush, each time: the median tells, however busy the machine is.
+    assert!(median < Duration::from_millis(50), "p50 {median:?}, p99 {p99:?}");
+}

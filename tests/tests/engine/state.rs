@@ -1,0 +1,65 @@
+//! State: what it is, and where it comes from after a restart.
+
+use system_tests::summer::Settings;
+
+use crate::steps::Ground;
+
+#[test]
+fn state_and_output_are_a_fold_of_the_input() {
+    let ground = Ground::new("fold", 3);
+    ground.add(300, 5_000);
+    let _summer = ground.start(&Settings::new(&ground.place, "a"));
+    ground.say("k7", "forget");
+    ground.say("k7", "+4");
+    ground.say("k8", "forget");
+    ground.feed.flush();
+    ground.wait_for_all_sums();
+    ground.assert_exactly_once();
+}
+
+#[test]
+fn a_warm_restart_goes_on_where_it_stopped() {
+    let ground = Ground::new("warm", 3);
+    let settings = Settings::new(&ground.place, "a");
+    ground.add(300, 3_000);
+    let mut summer = ground.start(&settings);
+    ground.wait_for_all_sums();
+    assert!(summer.terminate().success(), "{}", summer.said());
+
+    ground.add(300, 3_000);
+    let summer = ground.start(&settings);
+    ground.wait_for_all_sums();
+    ground.assert_exactly_once();
+    assert!(!summer.said().contains("is wiped"), "the store was trusted:\n{}", summer.said());
+}
+
+#[test]
+fn a_lost_state_directory_is_restored_from_the_changelog() {
+    let ground = Ground::new("lost", 3);
+    let settings = Settings::new(&ground.place, "a");
+    ground.add(300, 3_000);
+    let mut summer = ground.start(&settings);
+    ground.wait_for_all_sums();
+    summer.kill();
+    std::fs::remove_dir_all(&settings.state_dir).unwrap();
+
+    ground.add(300, 3_000);
+    let _summer = ground.start(&settings);
+    ground.wait_for_all_sums();
+    ground.assert_exactly_once();
+}
+
+#[test]
+fn records_of_an_aborted_transaction_never_happened() {
+    let ground = Ground::new("aborted", 1);
+    let _summer = ground.start(&Settings::new(&ground.place, "a"));
+    let input = ground.place.topic("input");
+    let doomed = system_tests::feed::Feed::in_transaction(ground.place.brokers(), "aborted-producer");
+    ground.say_in(0, "k", "+1");
+    doomed.send_to(&input, 0, "k", b"+1000");
+    doomed.flush();
+    ground.say_in(0, "k", "+2");
+    doomed.abort();
+    ground.wait_for_all_sums();
+    ground.assert_exactly_once();
+}

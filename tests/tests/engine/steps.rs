@@ -1,0 +1,94 @@
+//! Steps that these tests share.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use system_tests::changelog::Changelog;
+use system_tests::feed::{Feed, create_topics};
+use system_tests::place::Place;
+use system_tests::process::Process;
+use system_tests::summer::{Row, Settings, expected};
+use system_tests::tail::{Message, Tail, read};
+
+/// A place with the summing application's topics.
+pub struct Ground {
+    pub place: Place,
+    pub feed: Feed,
+    pub partitions: i32,
+}
+
+impl Ground {
+    pub fn new(name: &str, partitions: i32) -> Self {
+        let place = Place::new(name);
+        let topics = ["input", "changelog", "sums", "alarms"].map(|name| place.topic(name));
+        let topics: Vec<_> = topics.iter().map(|name| (name.as_str(), partitions)).collect();
+        create_topics(place.brokers(), &topics);
+        let feed = Feed::new(place.brokers());
+        Ground { place, feed, partitions }
+    }
+
+    pub fn start(&self, settings: &Settings) -> Process {
+        let argument = serde_json::to_string(settings).unwrap();
+        let log = self.place.path(&format!("{}.log", settings.instance));
+        Process::start(Path::new(env!("CARGO_BIN_EXE_summer")), [argument], [("RUST_LOG", "info")], &log)
+    }
+
+    /// Adds numbers to keys `k0`, `k1`, … in turn.
+    pub fn add(&self, keys: usize, records: usize) {
+        for number in 0..records {
+            self.say(&format!("k{}", number % keys), &format!("+{}", number % 17));
+        }
+        self.feed.flush();
+    }
+
+    pub fn say(&self, key: &str, word: &str) {
+        self.feed.send(&self.place.topic("input"), key, word.as_bytes());
+    }
+
+    pub fn say_in(&self, partition: i32, key: &str, word: &str) {
+        self.feed.send_to(&self.place.topic("input"), partition, key, word.as_bytes());
+        self.feed.flush();
+    }
+
+    pub fn tail(&self, topic: &str) -> Tail {
+        Tail::of(self.place.brokers(), &[&self.place.topic(topic)])
+    }
+
+    pub fn read(&self, topic: &str) -> Vec<Message> {
+        read(self.place.brokers(), &self.place.topic(topic))
+    }
+
+    pub fn changelog(&self) -> Changelog {
+        Changelog::read(self.place.brokers(), &self.place.topic("changelog"))
+    }
+
+    /// Waits until as many sums were told as there are records in the input.
+    #[track_caller]
+    pub fn wait_for_all_sums(&self) {
+        let wanted = self.read("input").len();
+        self.tail("sums").until("every record has its sum", |sums| sums.len() >= wanted);
+    }
+
+    /// The whole truth: each sum was told once, in order, and the changelog holds the state that a fold gives.
+    #[track_caller]
+    pub fn assert_exactly_once(&self) {
+        let (told, rows) = expected(&self.read("input"));
+        assert_eq!(by_key(&self.read("sums")), told);
+        let changelog = self.changelog();
+        changelog.assert_sound();
+        let found = changelog.rows().into_iter();
+        let found: BTreeMap<String, Row> = found
+            .map(|(key, row)| (String::from_utf8(key).unwrap(), serde_json::from_slice(&row).unwrap()))
+            .collect();
+        assert_eq!(found, rows);
+    }
+}
+
+/// Texts of each key, in order.
+pub fn by_key(messages: &[Message]) -> BTreeMap<String, Vec<String>> {
+    let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for message in messages {
+        texts.entry(message.key_text().to_owned()).or_default().push(message.text().to_owned());
+    }
+    texts
+}
