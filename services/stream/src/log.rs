@@ -1,6 +1,7 @@
 //! The seam between the engine and Kafka. The shard's loop cannot tell who stands behind it: Kafka, or a simulation with
 //! transactions, fencing and crashes from one seed.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::Error;
@@ -85,16 +86,16 @@ pub trait Log {
     /// `Stop` for a partition that went away.
     fn fetch(&mut self, wait: Duration, limit: usize, fetched: &mut Vec<Fetched<Self::Record>>) -> Result<(), Error>;
 
-    /// Reads committed records of one partition from `from` on, apart from [`Log::fetch`], until `each` says that it has enough
-    /// (false) or the present end is reached. Returns the offset after the last one.
+    /// Reads `offsets` of one partition, committed records only and apart from [`Log::fetch`], until `each` says that it has
+    /// enough (false). Waits for what is not there yet. Returns the offset after the last one read.
     ///
     /// # Errors
-    /// `Retry` if nothing comes any more, `Stop` if `from` does not exist.
+    /// `Retry` if nothing comes any more, `Stop` if the first offset does not exist.
     fn replay(
         &mut self,
         topic: usize,
         partition: i32,
-        from: i64,
+        offsets: Range<i64>,
         each: &mut dyn FnMut(&Self::Record) -> bool,
     ) -> Result<i64, Error>;
 

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::clock::{Tick, machine_now};
+use crate::clock::machine_now;
 use crate::control::{self, Barrier, Entry, Meta, Sequence};
 use crate::log::{CHANGELOG, INPUT, Log, Record, Target};
 use crate::processor::Processor;
@@ -52,7 +52,7 @@ impl Recovery<'_> {
         let (store, mut checkpoint) = self.trusted(store, partition, low, high)?;
         let mut replay = Replay::new(processor, partition, &store, checkpoint.meta.clone());
         let from = checkpoint.next.max(low);
-        self.replay_to_barrier(log, partition, from, &nonce, &mut replay)?;
+        replay_to_barrier(log, partition, from, &nonce, &mut replay)?;
         let (meta, torn, replayed) = replay.finish()?;
         // What was replayed is in the store now: a checkpoint noted before the first commit must say so.
         checkpoint.meta.clone_from(&meta);
@@ -107,48 +107,6 @@ impl Recovery<'_> {
         Ok((store.wipe(self.budget)?, empty))
     }
 
-    fn replay_to_barrier<L: Log, P: Processor>(
-        &self,
-        log: &mut L,
-        partition: i32,
-        from: i64,
-        nonce: &str,
-        replay: &mut Replay<'_, P>,
-    ) -> Result<(), Error> {
-        let mut next = from;
-        let mut failure = None;
-        let mut is_over = false;
-        let mut moved = Tick::now();
-        while !is_over {
-            let before = next;
-            next = log.replay(CHANGELOG, partition, next, &mut |record| match replay.take(record, nonce) {
-                Ok(over) => {
-                    is_over = over;
-                    !over
-                }
-                Err(error) => {
-                    failure = Some(error);
-                    false
-                }
-            })?;
-            if let Some(error) = failure {
-                return Err(error);
-            }
-            if next > before {
-                moved = Tick::now();
-            } else if moved.elapsed().as_secs() > 180 {
-                return Err(Error::new(
-                    Verdict::Retry,
-                    "restore",
-                    format!(
-                        "partition {partition}: the changelog ends at {next}, before our own BARRIER; is a foreign transaction open on it?"
-                    ),
-                ));
-            }
-        }
-        Ok(())
-    }
-
     /// Where the input goes on. Without any META this is a first start, or the changelog was lost.
     fn starting_point(
         &self,
@@ -180,6 +138,25 @@ impl Recovery<'_> {
             (None, _) => Ok(Meta { next_offset: first, ..Meta::default() }),
         }
     }
+}
+
+/// Replays until our own BARRIER, however long it takes to be seen.
+fn replay_to_barrier<L: Log, P: Processor>(
+    log: &mut L,
+    partition: i32,
+    from: i64,
+    nonce: &str,
+    replay: &mut Replay<'_, P>,
+) -> Result<(), Error> {
+    let mut outcome = Ok(());
+    log.replay(CHANGELOG, partition, from..i64::MAX, &mut |record| match replay.take(record, nonce) {
+        Ok(is_over) => !is_over,
+        Err(error) => {
+            outcome = Err(error);
+            false
+        }
+    })?;
+    outcome
 }
 
 /// Rows on their way from the changelog into the store.

@@ -171,10 +171,10 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         if self.around.config.topics.reference.is_none() {
             return Ok(());
         }
-        let (first, _) = self.log.range(REFERENCE, 0)?;
+        let (first, end) = self.log.range(REFERENCE, 0)?;
         let processor = &mut self.processor;
         let from = self.reference.max(first);
-        let next = self.log.replay(REFERENCE, 0, from, &mut |record| {
+        let next = self.log.replay(REFERENCE, 0, from..end, &mut |record| {
             processor.reference(record.key().unwrap_or_default(), record.value());
             true
         })?;

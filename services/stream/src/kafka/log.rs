@@ -1,5 +1,6 @@
 //! The engine's log on Kafka.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use super::member::{Change, Member, Position};
@@ -151,11 +152,10 @@ impl crate::log::Log for KafkaLog {
         &mut self,
         topic: usize,
         partition: i32,
-        from: i64,
+        offsets: Range<i64>,
         each: &mut dyn FnMut(&Record) -> bool,
     ) -> Result<i64, Error> {
-        let (_, end) = crate::log::Log::range(self, topic, partition)?;
-        self.replayer.replay(topic, partition, from..end, each)
+        self.replayer.replay(topic, partition, offsets, each)
     }
 
     fn ends(&mut self, topic: usize, partitions: &[i32]) -> Result<Vec<(i32, i64)>, Error> {

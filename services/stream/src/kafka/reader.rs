@@ -211,8 +211,8 @@ impl Reader {
         })
     }
 
-    /// Reads `offsets` of one partition, until `each` says that it has enough (false). Returns the offset after the last one
-    /// read. Nothing else may be read by this reader meanwhile.
+    /// Reads `offsets` of one partition, until `each` says that it has enough (false). Waits for what is not there yet. Returns
+    /// the offset after the last one read. Nothing else may be read by this reader meanwhile.
     ///
     /// # Errors
     /// `Retry` if nothing comes for a minute, `Stop` if `from` does not exist.
@@ -236,7 +236,11 @@ impl Reader {
             if !fetched.is_empty() {
                 heard = Tick::now();
             } else if heard.elapsed() > PATIENCE {
-                return Err(Error::new(Verdict::Retry, "read a topic to its end", "nothing came for a minute"));
+                let name = &self.topics[topic].0;
+                let words = format!(
+                    "{name}/{partition} brings nothing after offset {next}; is a foreign transaction open on it?"
+                );
+                return Err(Error::new(Verdict::Retry, "read a topic", words));
             }
             for item in fetched.drain(..) {
                 match item {
