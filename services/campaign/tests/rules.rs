@@ -76,9 +76,6 @@ proptest! {
         let mut world = examples();
         let mut ended: BTreeSet<String> = BTreeSet::new();
         live(&mut world, &events, |decision| {
-            if is_erasure(decision) {
-                ended.clear();
-            }
             for (send, _) in sends(decision) {
                 assert!(!ended.contains(&send.instance), "a send after the end");
             }
@@ -92,6 +89,9 @@ proptest! {
                     Effect::Journal(entry) if ENDS.contains(&entry.reason) => ended.insert(entry.instance.clone()),
                     _ => false,
                 };
+            }
+            if is_erasure(decision) {
+                ended.clear();
             }
         });
     }
