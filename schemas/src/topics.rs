@@ -130,6 +130,12 @@ impl Topics {
         }
     }
 
+    /// Consumer group of a service, and prefix of its transactional ids: under the same prefix as the topics, so that two
+    /// installations on one cluster do not take each other for a restart.
+    pub fn group(&self, service: &str) -> String {
+        if self.prefix.is_empty() { format!("cascade.{service}") } else { self.name(service) }
+    }
+
     fn name(&self, name: &str) -> String {
         if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
     }

@@ -32,7 +32,7 @@ pub fn operator(flags: &Flags) -> Result<String, Failure> {
     let read = |reader: &mut Reader<'_>| {
         let (common, ops) = both(reader);
         let dir = PathBuf::from(reader.required("state.dir"));
-        let mut operator = operator::Config::new("cascade-operator", &common.kafka.instance, dir, &common.channels);
+        let mut operator = operator::Config::new(&common.kafka.instance, dir, &common.channels);
         operator.shards = reader.number("state.shards", 1..=256);
         operator.cache_rows = reader.number("state.rows", 1_000..=1_000_000_000);
         (common, ops, operator)

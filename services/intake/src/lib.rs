@@ -97,7 +97,7 @@ pub fn run(
     let kind = |(topic, record): (String, &str)| Some((topic, Kind::of(record)?));
     let kinds: Vec<(String, Kind)> = sources.into_iter().filter_map(kind).collect();
     // One name for one installation: a second one on the same brokers has another prefix.
-    let group = config.topics.input().trim_end_matches("input").to_owned() + "intake";
+    let group = config.topics.group("intake");
     let plan = Relay {
         identity: config.identity.clone(),
         transactional_id: format!("{group}.{}", settings.instance),

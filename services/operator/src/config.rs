@@ -9,8 +9,6 @@ use stream::{engine, kafka};
 /// How the operator runs.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Consumer group and prefix of the transactional ids.
-    pub group: String,
     /// This replica among its like, stable over restarts.
     pub instance: String,
     /// Threads.
@@ -27,9 +25,8 @@ pub struct Config {
 
 impl Config {
     /// The usual numbers.
-    pub fn new(group: &str, instance: &str, state_dir: PathBuf, channels: &[String]) -> Self {
+    pub fn new(instance: &str, state_dir: PathBuf, channels: &[String]) -> Self {
         Config {
-            group: group.to_owned(),
             instance: instance.to_owned(),
             shards: 1,
             state_dir,
@@ -43,6 +40,7 @@ impl Config {
     pub(crate) fn engine(&self, topics: &Topics) -> engine::Config {
         let mut outputs = vec![topics.journal(), topics.revoke(), topics.dead_letter()];
         outputs.extend(self.channels.iter().map(|channel| topics.send(channel)));
+        let group = topics.group("operator");
         let topics = kafka::Topics {
             input: topics.input(),
             changelog: topics.changelog(),
@@ -53,7 +51,7 @@ impl Config {
             shards: self.shards,
             commit_age: self.commit_age,
             cache_rows: self.cache_rows,
-            ..engine::Config::new(&self.group, &self.instance, topics, self.state_dir.clone())
+            ..engine::Config::new(&group, &self.instance, topics, self.state_dir.clone())
         }
     }
 }

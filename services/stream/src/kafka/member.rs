@@ -68,7 +68,7 @@ impl Member {
             ("partition.assignment.strategy", "cooperative-sticky"),
         ];
         must.extend(identity.map(|identity| ("group.instance.id", identity)));
-        let client = settings.client(Role::Consumer, &must)?;
+        let client = settings.client(Role::Member, &must)?;
         let events = client.member_queue();
         client.subscribe(topics)?;
         Ok(Member { client, events })

@@ -111,7 +111,7 @@ impl Reader {
             Isolation::Uncommitted => "read_uncommitted",
         };
         let client = settings.client(
-            Role::Consumer,
+            Role::Reader,
             &[
                 ("isolation.level", level),
                 ("enable.partition.eof", "true"),

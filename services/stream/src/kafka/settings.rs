@@ -59,7 +59,7 @@ impl Settings {
     /// A client: our tuning, then what the user set, then what must hold.
     pub(super) fn client(&self, role: Role, must: &[(&str, &str)]) -> Result<Arc<Client>, Error> {
         let tuning = match role {
-            Role::Consumer => TUNING.iter().chain(READING.iter()),
+            Role::Member | Role::Reader => TUNING.iter().chain(READING.iter()),
             Role::Producer => TUNING.iter().chain(WRITING.iter()),
         };
         let mut all: BTreeMap<&str, &str> = tuning.copied().collect();

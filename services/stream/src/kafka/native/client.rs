@@ -15,7 +15,8 @@ use crate::{Error, Verdict};
 /// The kind of client to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    Consumer,
+    Member,
+    Reader,
     Producer,
 }
 
@@ -23,6 +24,7 @@ pub(crate) enum Role {
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(super) pointer: *mut rd::rd_kafka_t,
+    is_member: bool,
 }
 
 // SAFETY: librdkafka clients are thread-safe by contract (INTRODUCTION.md, "Threads and callbacks").
@@ -57,7 +59,7 @@ impl Client {
             rd::rd_kafka_conf_set_events(conf, events);
             rd::rd_kafka_conf_set_log_cb(conf, Some(log));
             let kind = match role {
-                Role::Consumer => rd::rd_kafka_type_t::RD_KAFKA_CONSUMER,
+                Role::Member | Role::Reader => rd::rd_kafka_type_t::RD_KAFKA_CONSUMER,
                 Role::Producer => rd::rd_kafka_type_t::RD_KAFKA_PRODUCER,
             };
             let pointer = rd::rd_kafka_new(kind, conf, buffer.as_mut_ptr(), buffer.len());
@@ -65,7 +67,7 @@ impl Client {
                 rd::rd_kafka_conf_destroy(conf);
                 return Err(Error::stop("make a Kafka client", text(buffer.as_ptr())));
             }
-            Ok(Arc::new(Client { pointer }))
+            Ok(Arc::new(Client { pointer, is_member: role == Role::Member }))
         }
     }
 
@@ -255,11 +257,29 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        // Without the closing rebalance: it would wait for answers that nobody gives any more. Who owned partitions has
-        // finished with them before, and a static member does not leave the group in any case.
-        let flags = rd::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE;
+        let last = Last(self.pointer);
+        if !self.is_member {
+            return last.destroy();
+        }
+        // A member that is just joining may wait for ever for an answer that nobody gives any more. Whoever owned partitions
+        // has finished with them before, so nobody has to wait for it.
+        if let Err(error) = crate::thread::spawn("member-ends", move || last.destroy()) {
+            tracing::warn!("a group member is left to end with the process: {error}");
+        }
+    }
+}
+
+/// The pointer of a client that nobody uses any more.
+struct Last(*mut rd::rd_kafka_t);
+
+// SAFETY: the only one that is left, and librdkafka lets any thread destroy a client.
+unsafe impl Send for Last {}
+
+impl Last {
+    /// Without the closing rebalance: a static member does not leave the group.
+    fn destroy(self) {
         // SAFETY: last owner; queues, topics and messages hold an `Arc` of the client and are gone by now.
-        unsafe { rd::rd_kafka_destroy_flags(self.pointer, flags) }
+        unsafe { rd::rd_kafka_destroy_flags(self.0, rd::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE) }
     }
 }
 
