@@ -57,7 +57,7 @@ pub struct Driver {
 /// What the driver itself saw: the other side of every cross-check.
 #[derive(Debug, Default)]
 pub struct Log {
-    /// Records of the shop.
+    /// What happened in the shop.
     pub events: u64,
     /// What people and providers did about messages.
     pub reactions: u64,
@@ -85,14 +85,13 @@ impl Driver {
             self.story.read(Duration::ZERO)?;
             screen.show(now, self)?;
         }
-        self.story.read_to_end(&self.pipeline)
+        self.story.read_to_end(&self.pipeline)?;
+        screen.end(now, self)
     }
 
     /// One tick.
     async fn pass(&mut self, supervisor: &mut Supervisor, now: Millis, until: Millis, happenings: &[Happening]) -> Result<()> {
         let reactions = self.agenda.due(until);
-        let t0 = Tick::now();
-        let mut l = Vec::new();
         let is_held = !happenings.is_empty() || !reactions.is_empty();
         if is_held {
             self.pipeline.hold().await?;
@@ -109,10 +108,7 @@ impl Driver {
         if is_held {
             self.pipeline.release()?;
         }
-        l.push(("released", t0.elapsed()));
         self.pipeline.quiet(supervisor, until).await?;
-        l.push(("quiet", t0.elapsed()));
-        { use std::io::Write; let _ = writeln!(std::io::stderr(), "{} {:?}", happenings.len(), l.iter().map(|(w,d)| format!("{w}@{}", d.as_millis())).collect::<Vec<_>>()); }
         for message in self.desk.fresh() {
             self.agenda.note(&message, until, self.chance);
             self.log.received.push((message.send_id, until));
@@ -142,7 +138,7 @@ impl Driver {
             }
             records.push((happening.topic(), key, source.encode()));
         }
-        self.log.events += records.len() as u64;
+        self.log.events += wave.iter().filter(|happening| happening.is_event()).count() as u64;
         self.pipeline.publish(&records)
     }
 }
@@ -243,7 +239,7 @@ mod tests {
         for wave in waves {
             let mut topics = BTreeMap::new();
             for happening in wave {
-                assert_eq!(*topics.entry(happening.household).or_insert(happening.topic()), happening.topic());
+                assert_eq!(*topics.entry(happening.household).or_insert_with(|| happening.topic()), happening.topic());
             }
         }
     }

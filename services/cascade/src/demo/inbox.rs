@@ -155,7 +155,7 @@ mod tests {
             assert!(said.contains("354 ") && said.contains("221 "), "{said}");
         }
         assert_eq!(desk.fresh().len(), 1);
-        assert_eq!(desk.counts()["email"].repeated, 1);
+        assert_eq!(desk.counts()["email"].doubled, 1);
         end.cancel();
         tasks.close();
         tasks.wait().await;

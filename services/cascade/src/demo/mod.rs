@@ -33,7 +33,7 @@ use anyhow::{Context, Result, ensure};
 use campaign::{Channel, Plan, Prices};
 use jiff::civil::Date;
 use schemas::Topics;
-use stream::clock::Clock;
+use stream::clock::{Clock, Tick};
 use stream::kafka::Settings;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -46,13 +46,16 @@ use edge::Edge;
 use people::Agenda;
 use pipeline::Pipeline;
 use sandbox::Desk;
-use screen::Screen;
+use screen::{Screen, say};
 use settings::{CHANNELS, Places};
 use supervisor::{Directory, Supervisor};
 use world::World;
 
-/// Partitions of the demo's topics: enough that keys, order and ownership matter.
-const PARTITIONS: i32 = 4;
+/// Partitions of the demo's topics. Each more makes each transaction dearer for the one broker.
+const PARTITIONS: i32 = 2;
+
+/// So much of a customer's story is told at the end.
+const STORY_LINES: usize = 24;
 
 /// Which part of the year, and how.
 #[derive(Clone, Debug, clap::Args)]
@@ -126,8 +129,7 @@ async fn demo(args: &Args, supervisor: &mut Supervisor, tasks: &TaskTracker, end
     let (plans, sms_minor) = campaigns(&deploy)?;
     let world = World::new(shop::baskets(&deploy.join("data/baskets.csv.gz"))?, args.seed, from, to, args.events);
     let last = world.happenings().last().map_or(to, |happening| happening.at.max(from) + 1).min(to);
-    let mut screen = Screen::new(from, last, sms_minor);
-
+    let started = Tick::now();
     let brokers = match &args.brokers {
         Some(brokers) => brokers.clone(),
         None => supervisor.start_broker(&deploy).await?,
@@ -165,14 +167,15 @@ async fn demo(args: &Args, supervisor: &mut Supervisor, tasks: &TaskTracker, end
         story: Story::open(&kafka, &topics.journal())?,
         log: Log::default(),
     };
-    screen.say(&format!("Everything runs after {:.1} s. Business time begins.", screen.elapsed().as_secs_f64()))?;
+    say(&format!("Everything runs, {:.0} s after the start. Business time begins.", started.elapsed().as_secs_f64()))?;
+    let mut screen = Screen::new(from, last, sms_minor);
     driver.live(supervisor, &mut screen, from, to).await?;
 
-    screen.say(&summary::tell(&driver, &screen))?;
-    let wrong = summary::check(&driver, &plans);
-    screen.say(&look_around(&driver, &brokers, &prefix, &services, args))?;
+    say(&summary::tell(&driver, &screen))?;
+    let wrong = summary::check(&driver.story.tally, &driver.log, driver.tick, &driver.desk.counts(), &plans);
+    say(&look_around(&driver, supervisor, &services, args).await?)?;
     ensure!(wrong.is_empty(), "the result does not hold:\n{}", wrong.join("\n"));
-    screen.say("Checked: what the journal says was handed over is what the providers took, once each, and nobody got a message after buying.")?;
+    say("Checked: providers took what the journal says was handed over, each message once, and nobody got one after buying.")?;
     if args.stay {
         std::future::pending::<()>().await;
     }
@@ -232,22 +235,24 @@ fn driver_settings(brokers: &str) -> Settings {
     settings
 }
 
-/// What to look at while everything still runs.
-fn look_around(driver: &Driver, brokers: &str, prefix: &str, services: &[(String, String)], args: &Args) -> String {
-    let mut text = String::from("\n");
+/// A customer's story, and where to look further.
+async fn look_around(driver: &Driver, supervisor: &Supervisor, services: &[(String, String)], args: &Args) -> Result<String> {
+    let mut text = String::new();
     if let Some(customer) = driver.story.tally.eventful_customer() {
-        let prefix = if prefix.is_empty() { String::new() } else { format!(" --topics-prefix {prefix}") };
-        text.push_str(&format!(
-            "A customer's story:  cascade journal --customer {customer} --brokers {brokers}{prefix} --topics-partitions {PARTITIONS} --zone {}\n",
-            shop::ZONE
-        ));
+        let command = ["journal", "--customer", customer, "--zone", shop::ZONE];
+        let story = supervisor.tool(&command).await?;
+        let shown: Vec<&str> = story.lines().take(STORY_LINES).collect();
+        let config = driver.clock.with_file_name("cascade.toml");
+        text.push_str(&format!("{}\n  …\n\n", shown.join("\n")));
+        text.push_str(&format!("A whole story:  cascade {} --config {}\n", command.join(" "), config.display()));
     }
-    let urls: Vec<String> = services.iter().map(|(name, address)| format!("{name} http://{address}/metrics")).collect();
-    text.push_str(&format!("Metrics:  {}\n", urls.join("\n          ")));
-    match (args.keep, args.stay) {
-        (_, true) => text.push_str("Everything goes on running, for you to look around. Ctrl-C ends it.\n"),
-        (true, _) => text.push_str(&format!("Logs, settings and state are kept in {}\n", driver.clock.with_file_name("").display())),
-        _ => text.push_str("All of it ends now. With --stay it goes on running, with --keep the logs are kept.\n"),
+    for (name, address) in services {
+        text.push_str(&format!("Metrics of {name:<9} http://{address}/metrics\n"));
     }
-    text
+    text.push_str(&match (args.keep, args.stay) {
+        (_, true) => "Everything goes on running, for you to look around. Ctrl-C ends it.".to_owned(),
+        (true, _) => format!("All of it ends now. Logs, settings and state are kept in {}", driver.clock.with_file_name("").display()),
+        _ => "All of it ends now. With --stay it goes on running, with --keep logs and state are kept.".to_owned(),
+    });
+    Ok(text)
 }

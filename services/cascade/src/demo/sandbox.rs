@@ -8,7 +8,7 @@
 //!
 //! A send that comes again under the same id is the same message, as with any provider that knows idempotency keys.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -44,7 +44,7 @@ struct Book {
     /// Every send ever taken, and how often it came.
     taken: HashMap<String, u32>,
     /// Sends that were turned away once.
-    turned_away: HashMap<String, ()>,
+    turned_away: HashSet<String>,
     counts: BTreeMap<String, Counts>,
 }
 
@@ -53,8 +53,10 @@ struct Book {
 pub struct Counts {
     /// Different messages taken.
     pub taken: u64,
-    /// Messages that came again, and were recognised.
+    /// Messages that came again after the answer was lost, and were recognised.
     pub repeated: u64,
+    /// Messages that came again although the answer was given: somebody sends twice.
+    pub doubled: u64,
     /// Messages to dead addresses.
     pub refused: u64,
     /// Calls turned away for now.
@@ -82,13 +84,21 @@ impl Desk {
         let times = book.taken.entry(message.send_id.clone()).or_default();
         *times += 1;
         let again = *times > 1;
+        let is_silent = self.is_silent(&message);
         let counts = book.counts.entry(message.channel.clone()).or_default();
-        if again {
-            counts.repeated += 1;
-        } else {
-            counts.taken += 1;
-            book.fresh.push(message);
+        match again {
+            true if is_silent => counts.repeated += 1,
+            true => counts.doubled += 1,
+            false => {
+                counts.taken += 1;
+                book.fresh.push(message);
+            }
         }
+    }
+
+    /// Whether the answer to this message gets lost.
+    fn is_silent(&self, message: &Message) -> bool {
+        message.channel != "email" && self.chance.happens(SILENT_PER_MILLE, &message.send_id, "silent")
     }
 
     /// What was taken since the last call, ordered by send id: who came first was a matter of machine time.
@@ -109,7 +119,7 @@ impl Desk {
             return false;
         }
         let mut book = self.book();
-        let first = book.turned_away.insert(send_id.to_owned(), ()).is_none();
+        let first = book.turned_away.insert(send_id.to_owned());
         book.counts.entry(channel.to_owned()).or_default().turned_away += u64::from(first);
         first
     }
@@ -153,16 +163,61 @@ async fn receive(State(desk): State<Arc<Desk>>, Path(channel): Path<String>, Jso
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     let provider_id = format!("{channel}-{}", posted.send_id);
-    let silent = desk.chance.happens(SILENT_PER_MILLE, &posted.send_id, "silent");
-    desk.take(Message {
+    let message = Message {
         channel,
         send_id: posted.send_id,
         links: posted.link.into_iter().chain(web_addresses(&posted.text)).collect(),
         receipt_token: posted.receipt_token,
         ..Message::default()
-    });
-    match silent {
+    };
+    let is_silent = desk.is_silent(&message);
+    desk.take(message);
+    match is_silent {
         true => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         false => Json(json!({"provider_id": provider_id})).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn post(desk: &Desk, channel: &str, send_id: &str) {
+        desk.take(Message { channel: channel.to_owned(), send_id: send_id.to_owned(), ..Message::default() });
+    }
+
+    /// A send id whose answer gets lost, or not.
+    fn send_id(desk: &Desk, is_silent: bool) -> String {
+        let found = (0..10_000).map(|n| n.to_string()).find(|id| desk.chance.happens(SILENT_PER_MILLE, id, "silent") == is_silent);
+        found.unwrap()
+    }
+
+    #[test]
+    fn a_message_that_comes_again_is_one_message_and_its_reason_is_told() {
+        let desk = Desk::new(Chance::seeded(1));
+        for is_silent in [true, false] {
+            let id = send_id(&desk, is_silent);
+            post(&desk, "sms", &id);
+            post(&desk, "sms", &id);
+        }
+        assert_eq!(desk.fresh().len(), 2);
+        let Counts { taken, repeated, doubled, .. } = desk.counts()["sms"];
+        assert_eq!((taken, repeated, doubled), (2, 1, 1));
+    }
+
+    #[test]
+    fn a_busy_provider_turns_a_message_away_once() {
+        let desk = Desk::new(Chance::seeded(1));
+        let turned_away: Vec<String> = (0..2_000).map(|n| n.to_string()).filter(|id| desk.is_busy("push", id)).collect();
+        assert!((2..15).contains(&turned_away.len()), "{}", turned_away.len());
+        assert!(turned_away.iter().all(|id| !desk.is_busy("push", id)));
+    }
+
+    #[test]
+    fn the_dead_stay_dead_and_are_as_many_as_stated() {
+        let desk = Desk::new(Chance::seeded(1));
+        let dead = (0..5_000).filter(|n| !desk.takes("sms", &format!("+1{n}"))).count();
+        assert!((70..130).contains(&dead), "{dead}");
+        assert_eq!(desk.counts()["sms"].refused, dead as u64);
     }
 }

@@ -21,7 +21,7 @@ const LINE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Screen {
     is_terminal: bool,
-    started: Tick,
+    began: Tick,
     shown: Option<Tick>,
     span: (Millis, Millis),
     sms_minor: i64,
@@ -30,15 +30,10 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// For the time from `from` to `to`; an SMS costs so much, in minor units.
+    /// For the time from `from` to `to`, which begins now; an SMS costs so much, in minor units.
     pub fn new(from: Millis, to: Millis, sms_minor: i64) -> Self {
         let is_terminal = std::io::stdout().is_terminal();
-        Screen { is_terminal, started: Tick::now(), shown: None, span: (from, to), sms_minor, height: 0 }
-    }
-
-    /// Time gone by, in machine time.
-    pub fn elapsed(&self) -> Duration {
-        self.started.elapsed()
+        Screen { is_terminal, began: Tick::now(), shown: None, span: (from, to), sms_minor, height: 0 }
     }
 
     /// Shows how things stand, if it is time to.
@@ -47,6 +42,18 @@ impl Screen {
         if self.shown.is_some_and(|shown| shown.elapsed() < interval) {
             return Ok(());
         }
+        self.draw(now, driver)
+    }
+
+    /// Shows how things stand at the end, and how long it took.
+    pub fn end(&mut self, now: Millis, driver: &Driver) -> Result<()> {
+        self.draw(now, driver)?;
+        let seconds = self.began.elapsed().as_secs_f64();
+        let days = (now - self.span.0) / 86_400_000;
+        say(&format!("\n{days} days and {} events in {seconds:.0} s.", driver.log.events))
+    }
+
+    fn draw(&mut self, now: Millis, driver: &Driver) -> Result<()> {
         self.shown = Some(Tick::now());
         let mut out = std::io::stdout().lock();
         if self.is_terminal {
@@ -62,19 +69,11 @@ impl Screen {
         Ok(out.flush()?)
     }
 
-    /// Says something that stays.
-    pub fn say(&mut self, words: &str) -> Result<()> {
-        self.height = 0;
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "{words}")?;
-        Ok(out.flush()?)
-    }
-
     fn line(&self, now: Millis, driver: &Driver) -> String {
         let tally = &driver.story.tally;
         let sends: u64 = tally.channels().values().map(|counts| counts.sent).sum();
         format!(
-            "{}  {:>7} events, {:>5}/s  {:>6} sends  {:>6} cascades run  {} spent, SMS to everybody {}\n",
+            "{}  {:>6} events, {:>4}/s  {:>6} sends  {:>5} cascades run  spent {}, SMS to everybody {}\n",
             shop::on_the_wall(now),
             driver.log.events,
             self.per_second(driver.log.events),
@@ -85,53 +84,61 @@ impl Screen {
         )
     }
 
+    /// No line is longer than a small terminal is wide: a line that wraps could not be drawn over.
     fn picture(&self, now: Millis, driver: &Driver) -> String {
         let tally = &driver.story.tally;
         let (from, to) = self.span;
-        let percent = (now - from) * 100 / (to - from).max(1);
-        let mut picture = format!("\n  \x1b[1m{}\x1b[0m  {percent} %\n\n", shop::on_the_wall(now));
+        let percent = (now - from).min(to - from) * 100 / (to - from).max(1);
+        let mut picture = format!("\n  \x1b[1m{}\x1b[0m   {percent} % of the way\n\n", shop::on_the_wall(now));
         picture.push_str(&format!(
-            "  {} events of the shop ({}/s), {} reactions, {} journal records\n\n",
+            "  {} events of the shop, {}/s; {} reactions to messages\n\n",
             driver.log.events,
             self.per_second(driver.log.events),
             driver.log.reactions,
-            tally.records
         ));
-        picture.push_str(HEAD);
+        picture.push_str(&head("channel"));
         for (channel, counts) in tally.channels() {
             picture.push_str(&row(channel, &counts));
         }
-        let ends: Vec<String> = tally.ends.iter().map(|(reason, count)| format!("{count} {}", word(*reason))).collect();
-        picture.push_str(&format!("\n  ended: {}\n", if ends.is_empty() { "none yet".to_owned() } else { ends.join(", ") }));
-        picture.push_str(&format!("  {} cascades run, each with its deadline\n", tally.running()));
-        picture.push_str(&format!(
-            "  {} spent; an SMS to everybody who was written to: {}\n",
-            money(tally.cost_minor),
-            money(self.everybody(driver))
-        ));
+        picture.push_str(&format!("\n  cascades  {:>8} run, each with its deadline\n", tally.running()));
+        for (reason, count) in &tally.ends {
+            picture.push_str(&format!("            {count:>8} ended: {}\n", word(*reason)));
+        }
+        let (spent, everybody) = (money(tally.cost_minor), money(self.everybody(driver)));
+        picture.push_str(&format!("\n  spent {spent}; an SMS to everybody would have cost {everybody}\n"));
         picture
     }
 
-    /// What it would have cost to send one SMS at once to each customer whom a cascade wrote to.
+    /// What it would have cost to send one SMS at once in each cascade that wrote to its customer.
     pub fn everybody(&self, driver: &Driver) -> i64 {
         i64::try_from(driver.story.tally.spoken()).unwrap_or(i64::MAX).saturating_mul(self.sms_minor)
     }
 
     fn per_second(&self, count: u64) -> u64 {
-        count * 1000 / u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
+        count * 1000 / u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
     }
 }
 
-/// Head of the table of channels.
-pub const HEAD: &str = "  channel       sends   taken  arrived  opened  clicked  failed      cost\n";
-
-/// A line of the table of channels.
-pub fn row(channel: &str, counts: &Counts) -> String {
-    let Counts { sent, handed_over, delivered, opened, clicked, failed, cost_minor } = counts;
-    format!("  {channel:<10} {sent:>8} {handed_over:>7} {delivered:>8} {opened:>7} {clicked:>8} {failed:>7} {:>9}\n", money(*cost_minor))
+/// Says something that stays.
+pub fn say(words: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{words}")?;
+    Ok(out.flush()?)
 }
 
-/// An amount of the price table's currency, which counts in hundredths.
+/// Head of a table of counts.
+pub fn head(of: &str) -> String {
+    format!("  {of:<21} {:>6} {:>6} {:>7} {:>6} {:>7} {:>6} {:>9}\n", "sent", "taken", "arrived", "opened", "clicked", "failed", "cost")
+}
+
+/// A line of a table of counts.
+pub fn row(of: &str, counts: &Counts) -> String {
+    let Counts { sent, handed_over, delivered, opened, clicked, failed, cost_minor } = counts;
+    let cost = money(*cost_minor);
+    format!("  {of:<21} {sent:>6} {handed_over:>6} {delivered:>7} {opened:>6} {clicked:>7} {failed:>6} {cost:>9}\n")
+}
+
+/// An amount in the shop's currency, US dollars.
 pub fn money(minor: i64) -> String {
     let sign = if minor < 0 { "-" } else { "" };
     format!("{sign}${}.{:02}", minor.abs() / 100, minor.abs() % 100)
@@ -150,5 +157,12 @@ mod tests {
     fn amounts_are_written_as_people_write_them() {
         assert_eq!(money(123_405), "$1234.05");
         assert_eq!(money(-7), "-$0.07");
+    }
+
+    #[test]
+    fn a_table_fits_into_a_small_terminal_and_its_columns_stand_below_each_other() {
+        let counts = Counts { sent: 99_999, delivered: 5, ..Counts::default() };
+        assert!(head("channel").trim_end().len() <= 80);
+        assert_eq!(head("channel").len(), row("last-chance telegram", &counts).len());
     }
 }

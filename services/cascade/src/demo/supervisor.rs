@@ -10,7 +10,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use stream::clock::Tick;
 use tokio::process::{Child, Command};
@@ -175,8 +175,11 @@ impl Supervisor {
             }
         }
         if let Some(broker) = &mut self.broker {
-            // Nothing of it is kept, so nothing is lost.
-            broker.kill().await?;
+            // Nothing of it is kept, so nothing is lost. It leads a group of its own, with what its start script still runs.
+            if let Some(id) = broker.id().and_then(|id| i32::try_from(id).ok()) {
+                let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
+            }
+            broker.wait().await?;
         }
         Ok(())
     }

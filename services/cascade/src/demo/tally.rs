@@ -29,6 +29,8 @@ pub struct Funnel {
     pub entered: u64,
     /// How they ended.
     pub ends: BTreeMap<Reason, u64>,
+    /// Of these, cascades that ended before a word was said.
+    pub silent: u64,
     /// Steps and channels, in the order in which they were first used.
     pub steps: Vec<(String, String, Counts)>,
 }
@@ -169,7 +171,9 @@ impl Tally {
     fn ended(&mut self, record: &Journal) {
         if self.running.remove(&record.instance).is_some() {
             *self.ends.entry(record.reason).or_default() += 1;
-            *self.campaigns.entry(record.campaign.clone()).or_default().ends.entry(record.reason).or_default() += 1;
+            let funnel = self.campaigns.entry(record.campaign.clone()).or_default();
+            *funnel.ends.entry(record.reason).or_default() += 1;
+            funnel.silent += u64::from(!self.spoken.contains(&record.instance));
         }
     }
 

@@ -42,6 +42,11 @@ pub struct Happening {
 }
 
 impl Happening {
+    /// Whether something happened, and not only became known.
+    pub fn is_event(&self) -> bool {
+        self.what != What::Profile
+    }
+
     /// Default name of the topic that tells of it.
     pub fn topic(&self) -> &'static str {
         match self.what {
@@ -105,7 +110,7 @@ pub struct World {
 }
 
 impl World {
-    /// What happens in `from..to`, at most `limit` happenings. Profiles that tell who was there before are not counted.
+    /// What happens in `from..to`, up to and including the event with the number `limit`. Profiles are not counted.
     pub fn new(baskets: Vec<Basket>, seed: u64, from: Millis, to: Millis, limit: usize) -> Self {
         let mut world = World { baskets, chance: Chance::seeded(seed), happenings: Vec::new() };
         let mut households: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
@@ -122,7 +127,10 @@ impl World {
         }
         all.retain(|happening| (from..to).contains(&happening.at));
         all.sort_unstable_by_key(|happening| (happening.at, happening.household, happening.what));
-        all.truncate(limit);
+        let events = all.iter().enumerate().filter(|(_, happening)| happening.is_event());
+        if let Some((index, _)) = events.skip(limit).map(|(index, happening)| (index, happening.at)).next() {
+            all.truncate(index);
+        }
         world.happenings = known;
         world.happenings.append(&mut all);
         world

@@ -89,6 +89,13 @@ fn who_was_there_before_is_told_of_by_a_profile_that_does_not_count() {
 }
 
 #[test]
+fn a_limit_counts_events_and_not_profiles() {
+    let world = World::new(real(), 1, day("2017-01-01"), day("2017-02-01"), 100);
+    assert_eq!(world.happenings().iter().filter(|happening| happening.is_event()).count(), 100);
+    assert!(world.happenings().len() > 100);
+}
+
+#[test]
 fn a_silence_comes_in_once_and_the_bonus_before_it() {
     let world = World::new(vec![basket(1, 9, DAY_MS), basket(2, 9, 80 * DAY_MS)], 1, 0, 100 * DAY_MS, usize::MAX);
     let days = |wanted: fn(What) -> bool| -> Vec<i64> {
