@@ -1,5 +1,6 @@
 //! How people and providers reach the tracker: by the links and tokens in the message that they got, and by nothing else.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,24 +43,33 @@ impl Edge {
         Ok(Edge { http, tracker, secret: Arc::new(secret) })
     }
 
-    /// Does it all, and gives back how many facts the tracker has taken in: it publishes one record for each.
+    /// Does it all, and gives back how many facts the tracker has taken in: it publishes one record for each. What is done
+    /// about one message keeps its order; different people act side by side.
     pub async fn react(&self, reactions: Vec<(Reaction, Message)>) -> Result<u64> {
+        let mut people: BTreeMap<String, Vec<(Reaction, RequestBuilder)>> = BTreeMap::new();
+        for (reaction, message) in reactions {
+            if let Some(request) = self.request(reaction, &message)? {
+                people.entry(message.send_id).or_default().push((reaction, request));
+            }
+        }
         let turns = Arc::new(Semaphore::new(AT_ONCE));
         let mut acts = JoinSet::new();
-        for (reaction, message) in reactions {
-            let Some(request) = self.request(reaction, &message)? else { continue };
+        for requests in people.into_values() {
             let turns = Arc::clone(&turns);
             acts.spawn(async move {
                 let _turn = turns.acquire_owned().await?;
-                let status = request.send().await?.status();
-                Ok::<_, anyhow::Error>((reaction, message.channel, status))
+                let mut facts = 0;
+                for (reaction, request) in requests {
+                    let answer = request.send().await.context("the tracker does not answer; look into its log with --keep")?;
+                    ensure!(is_taken(reaction, answer.status()), "the tracker answers {} to {reaction:?}", answer.status());
+                    facts += 1;
+                }
+                Ok(facts)
             });
         }
         let mut facts = 0;
-        while let Some(act) = acts.join_next().await {
-            let (reaction, channel, status) = act?.context("the tracker does not answer; look into its log with --keep")?;
-            ensure!(is_taken(reaction, status), "the tracker answers {status} to {reaction:?} on {channel}");
-            facts += 1;
+        while let Some(done) = acts.join_next().await {
+            facts += done??;
         }
         Ok(facts)
     }

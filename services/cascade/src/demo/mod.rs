@@ -171,7 +171,7 @@ async fn demo(args: &Args, supervisor: &mut Supervisor, tasks: &TaskTracker, end
     let mut screen = Screen::new(from, last, sms_minor);
     driver.live(supervisor, &mut screen, from, to).await?;
 
-    say(&summary::tell(&driver, &screen))?;
+    say(&summary::tell(&driver, &screen, &plans))?;
     let wrong = summary::check(&driver.story.tally, &driver.log, driver.tick, &driver.desk.counts(), &plans);
     say(&look_around(&driver, supervisor, &services, args).await?)?;
     ensure!(wrong.is_empty(), "the result does not hold:\n{}", wrong.join("\n"));

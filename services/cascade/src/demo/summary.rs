@@ -15,11 +15,11 @@ use super::shop;
 use super::tally::{Funnel, Tally};
 
 /// The funnel of each campaign, the cost, and what the providers count.
-pub fn tell(driver: &Driver, screen: &Screen) -> String {
+pub fn tell(driver: &Driver, screen: &Screen, plans: &[Plan]) -> String {
     let tally = &driver.story.tally;
     let mut text = String::new();
     for (campaign, funnel) in &tally.campaigns {
-        text.push_str(&tell_funnel(campaign, funnel));
+        text.push_str(&tell_funnel(campaign, funnel, plans.iter().find(|plan| plan.name == *campaign)));
     }
     text.push_str(&format!("\n{}", head("all campaigns")));
     for (channel, counts) in tally.channels() {
@@ -45,9 +45,17 @@ pub fn tell(driver: &Driver, screen: &Screen) -> String {
     text
 }
 
-fn tell_funnel(campaign: &str, funnel: &Funnel) -> String {
+fn tell_funnel(campaign: &str, funnel: &Funnel, plan: Option<&Plan>) -> String {
     let mut text = format!("\n{}", head(campaign));
-    for (step, channel, counts) in &funnel.steps {
+    // As the campaign's file has them.
+    let place = |step: &str, channel: &str| {
+        let steps = &plan?.steps;
+        let index = steps.iter().position(|it| it.name == step)?;
+        Some((index, steps[index].channels.iter().position(|it| it.name == channel)))
+    };
+    let mut steps: Vec<_> = funnel.steps.iter().collect();
+    steps.sort_by_key(|((step, channel), _)| place(step, channel));
+    for ((step, channel), counts) in steps {
         text.push_str(&row(&format!("{step} {channel}"), counts));
     }
     let ended: u64 = funnel.ends.values().sum();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use schemas::{Journal, Millis, Reason, Status};
+use schemas::{Actor, Journal, Millis, Reason, Status};
 
 /// Everything that the journal has told so far.
 #[derive(Debug, Default)]
@@ -31,8 +31,8 @@ pub struct Funnel {
     pub ends: BTreeMap<Reason, u64>,
     /// Of these, cascades that ended before a word was said.
     pub silent: u64,
-    /// Steps and channels, in the order in which they were first used.
-    pub steps: Vec<(String, String, Counts)>,
+    /// By step and channel.
+    pub steps: BTreeMap<(String, String), Counts>,
 }
 
 /// What became of the messages of one step on one channel.
@@ -60,7 +60,8 @@ struct Sent {
     customer_id: String,
     campaign: String,
     entered_at: Millis,
-    slot: usize,
+    step: String,
+    channel: String,
     reached: Status,
     failed: bool,
     unknown: bool,
@@ -108,7 +109,7 @@ impl Tally {
     /// Counts by channel, over all campaigns.
     pub fn channels(&self) -> BTreeMap<&str, Counts> {
         let mut channels: BTreeMap<&str, Counts> = BTreeMap::new();
-        for (_, channel, counts) in self.campaigns.values().flat_map(|funnel| &funnel.steps) {
+        for ((_, channel), counts) in self.campaigns.values().flat_map(|funnel| &funnel.steps) {
             channels.entry(channel).or_default().add(counts);
         }
         channels
@@ -145,12 +146,7 @@ impl Tally {
 
     fn sent(&mut self, record: &Journal) {
         let funnel = self.campaigns.entry(record.campaign.clone()).or_default();
-        let place = funnel.steps.iter().position(|(step, channel, _)| *step == record.step && *channel == record.channel);
-        let slot = place.unwrap_or_else(|| {
-            funnel.steps.push((record.step.clone(), record.channel.clone(), Counts::default()));
-            funnel.steps.len() - 1
-        });
-        let counts = &mut funnel.steps[slot].2;
+        let counts = funnel.steps.entry((record.step.clone(), record.channel.clone())).or_default();
         counts.sent += 1;
         counts.cost_minor += record.amount_minor;
         self.spoken.insert(record.instance.clone());
@@ -160,7 +156,8 @@ impl Tally {
                 customer_id: record.customer_id.clone(),
                 campaign: record.campaign.clone(),
                 entered_at: self.running.get(&record.instance).copied().unwrap_or(record.at),
-                slot,
+                step: record.step.clone(),
+                channel: record.channel.clone(),
                 reached: Status::Unspecified,
                 failed: false,
                 unknown: false,
@@ -180,7 +177,7 @@ impl Tally {
     /// A word about a send.
     fn told(&mut self, record: &Journal) {
         let Some(sent) = self.sends.get_mut(&record.send_id) else { return };
-        let Some((.., counts)) = self.campaigns.get_mut(&sent.campaign).and_then(|funnel| funnel.steps.get_mut(sent.slot)) else { return };
+        let Some(counts) = sent.counts(&mut self.campaigns) else { return };
         let said = record.evidence.get("status").map_or("", String::as_str);
         sent.unknown |= record.reason == Reason::UnknownOutcome;
         let reached = match record.reason {
@@ -189,7 +186,7 @@ impl Tally {
             Reason::Opened => Status::Opened,
             Reason::Clicked => Status::Clicked,
             Reason::Replied => Status::Replied,
-            Reason::LateFeedback | Reason::DoubleReached => positive(said),
+            Reason::LateFeedback | Reason::DoubleReached => positive(said, record.evidence.get("actor").map(String::as_str)),
             Reason::NotDelivered | Reason::Refused => {
                 counts.failed += u64::from(!std::mem::replace(&mut sent.failed, true));
                 return;
@@ -208,11 +205,16 @@ impl Tally {
     }
 
     fn charge(&mut self, send_id: &str, amount_minor: i64) {
-        if let Some(sent) = self.sends.get(send_id)
-            && let Some((.., counts)) = self.campaigns.get_mut(&sent.campaign).and_then(|funnel| funnel.steps.get_mut(sent.slot))
-        {
+        if let Some(counts) = self.sends.get(send_id).and_then(|sent| sent.counts(&mut self.campaigns)) {
             counts.cost_minor += amount_minor;
         }
+    }
+}
+
+impl Sent {
+    /// Where it is counted.
+    fn counts<'a>(&self, campaigns: &'a mut BTreeMap<String, Funnel>) -> Option<&'a mut Counts> {
+        campaigns.get_mut(&self.campaign)?.steps.get_mut(&(self.step.clone(), self.channel.clone()))
     }
 }
 
@@ -234,10 +236,14 @@ fn is_end(reason: Reason) -> bool {
     matches!(reason, GoalReached | StopReached | Exhausted | OptedOut | Withdrawn | Erased | CampaignStopped)
 }
 
-/// The status of this name, if it is a positive one.
-fn positive(name: &str) -> Status {
+/// The status of this name, if it is a positive one. An open or a click of which the journal does not say that a human made it
+/// is taken for a machine's: it arrived, no more.
+fn positive(name: &str, actor: Option<&str>) -> Status {
     let found = Status::ALL.iter().copied().find(|status| status.as_str() == name);
-    found.filter(|status| *status <= Status::Replied).unwrap_or_default()
+    match found.filter(|status| *status <= Status::Replied).unwrap_or_default() {
+        Status::Opened | Status::Clicked if actor != Some(Actor::Human.as_str()) => Status::Delivered,
+        status => status,
+    }
 }
 
 #[cfg(test)]

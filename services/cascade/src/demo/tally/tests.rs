@@ -23,7 +23,7 @@ fn tally(records: &[Journal]) -> Tally {
 }
 
 fn counts(tally: &Tally) -> Counts {
-    tally.campaigns["cart"].steps[0].2
+    tally.campaigns["cart"].steps[&("letter".to_owned(), "sms".to_owned())]
 }
 
 #[test]
@@ -61,6 +61,16 @@ fn a_hand_over_that_is_told_after_the_end_counts() {
     let tally = tally(&[record(Reason::Sent, "s1"), record(Reason::Exhausted, ""), late]);
     assert_eq!(counts(&tally).handed_over, 1);
     assert!(tally.handed_over().0.contains("s1"));
+}
+
+#[test]
+fn a_late_open_counts_as_one_only_if_a_human_made_it() {
+    let mut late = record(Reason::LateFeedback, "s1");
+    late.evidence.insert("status".to_owned(), "OPENED".to_owned());
+    let sent = record(Reason::Sent, "s1");
+    assert_eq!(counts(&tally(&[sent.clone(), late.clone()])), Counts { sent: 1, handed_over: 1, delivered: 1, ..Counts::default() });
+    late.evidence.insert("actor".to_owned(), "HUMAN".to_owned());
+    assert_eq!(counts(&tally(&[sent, late])).opened, 1);
 }
 
 #[test]
