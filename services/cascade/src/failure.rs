@@ -80,9 +80,14 @@ impl std::error::Error for Failure {}
 
 impl From<stream::Error> for Failure {
     fn from(error: stream::Error) -> Self {
-        let exit = match error.verdict() {
-            stream::Verdict::Retry | stream::Verdict::Abort | stream::Verdict::Fenced => Exit::NotNow,
-            stream::Verdict::Stop => Exit::Unexpected,
+        let exit = match (error.verdict(), error.operation()) {
+            (stream::Verdict::Retry | stream::Verdict::Abort | stream::Verdict::Fenced, _) => Exit::NotNow,
+            (stream::Verdict::Stop, "reach Kafka") => Exit::Unreachable,
+            (stream::Verdict::Stop, "use the state directory") => Exit::State,
+            (stream::Verdict::Stop, "configure the Kafka client" | "make a Kafka client") => {
+                return Self::new(Exit::Usage, format!("{error}; correct the settings under `kafka.`"));
+            }
+            (stream::Verdict::Stop, _) => Exit::Unexpected,
         };
         Self::new(exit, error.to_string())
     }
@@ -105,5 +110,13 @@ mod tests {
         let fenced = stream::Error::new(stream::Verdict::Fenced, "commit", "another member owns the partition");
         assert_eq!(Failure::from(fenced).exit, Exit::NotNow);
         assert_eq!(Failure::from(stream::Error::stop("open", "damaged")).exit, Exit::Unexpected);
+    }
+
+    #[test]
+    fn what_could_not_be_done_decides_the_exit_code() {
+        let exit_of = |operation| Failure::from(stream::Error::stop(operation, "it did not work")).exit;
+        assert_eq!(exit_of("reach Kafka"), Exit::Unreachable);
+        assert_eq!(exit_of("use the state directory"), Exit::State);
+        assert_eq!(exit_of("configure the Kafka client"), Exit::Usage);
     }
 }

@@ -15,10 +15,9 @@ const FIRST_CONTACT: Duration = Duration::from_secs(15);
 /// The brokers answer.
 ///
 /// # Errors
-/// `Unreachable`, if nobody does.
+/// `Unreachable`, if nobody does; `Usage`, if a property of the client is wrong.
 pub fn reach(common: &Common) -> Result<(), Failure> {
-    let answered = common.kafka.cluster_id(FIRST_CONTACT);
-    answered.map(drop).map_err(|error| Failure::new(Exit::Unreachable, error.to_string()))
+    Ok(common.kafka.cluster_id(FIRST_CONTACT).map(drop)?)
 }
 
 /// All topics of the catalogue that `needed` names exist, with the partition counts that matter.
