@@ -114,9 +114,9 @@ impl Links {
             out.push_str(before);
             match href(tag) {
                 Some((start, end)) => {
-                    let link = self.click(&unescape(&tag[start..end]));
+                    let (target, link) = (&tag[start..end], self.click(&unescape(&tag[start..end])));
                     out.push_str(&tag[..start]);
-                    out.push_str(link.as_deref().unwrap_or(&tag[start..end]));
+                    out.push_str(link.as_deref().unwrap_or(target));
                     out.push_str(&tag[end..]);
                 }
                 None => out.push_str(tag),

@@ -79,7 +79,7 @@ impl Worker<'_> {
         }
         self.expelled = Some(Tick::now());
         self.assigned = false;
-        let all: Vec<i32> = self.lanes.keys().chain(self.learning.keys()).copied().collect();
+        let all = self.owned();
         self.give_up(&all, true);
         self.awaiting.clear();
         let member = self.join()?;
@@ -198,6 +198,11 @@ impl Worker<'_> {
         for topic in [self.inputs.send, self.inputs.revoke, self.inputs.attempt] {
             self.reader.stop(topic, partition);
         }
+    }
+
+    /// Partitions that are ours, whether they work already or not.
+    pub(crate) fn owned(&self) -> Vec<i32> {
+        self.lanes.keys().chain(self.learning.keys()).chain(&self.awaiting).copied().collect()
     }
 
     fn lanes_count(&self) -> u32 {

@@ -35,6 +35,9 @@ const ANSWERS: Duration = Duration::from_millis(2);
 /// How often a call that may succeed at once is repeated, in time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a partition that goes away may be held for the calls under way. Longer than any call, shorter than the group waits.
+const FINISH: Duration = Duration::from_secs(60);
+
 /// How often withdrawals are forgotten that the topic has deleted.
 const FORGET: Duration = Duration::from_secs(600);
 
@@ -205,7 +208,7 @@ impl<'a> Worker<'a> {
     /// Leaves the group; before, finishes what is under way or, after an error, drops it.
     fn finish(mut self, ended: Result<(), Error>) -> Result<(), Error> {
         if ended.is_ok() {
-            let all: Vec<i32> = self.lanes.keys().copied().collect();
+            let all: Vec<i32> = self.owned();
             if let Err(error) = self.finish_calls(&all) {
                 // The next owner finds the intents.
                 tracing::warn!("{error}");
@@ -215,15 +218,26 @@ impl<'a> Worker<'a> {
         ended
     }
 
-    /// Waits for the calls of these partitions, which take bounded time, and writes down what came of them.
+    /// Waits for the calls of these partitions, which take bounded time, and writes down what came of them. A partition that
+    /// a failure has just thrown back to its beginning is taken over once more for that: else the next owner would have to
+    /// call unknown what we know.
     pub(crate) fn finish_calls(&mut self, partitions: &[i32]) -> Result<(), Error> {
+        let until = Tick::now().after(FINISH);
         loop {
             self.take_answers()?;
             self.write_and_call(Vec::new(), None)?;
-            let out = |worker: &Self, partition: &i32| worker.lanes.get(partition).is_some_and(|lane| lane.out() > 0);
-            if !partitions.iter().any(|partition| out(self, partition)) {
+            let calls = self.calls.len() > 0 || self.calls.has_answers();
+            let busy = |partition: &i32| match self.lanes.get(partition) {
+                Some(lane) => lane.out() > 0 || (calls && !lane.has_caught_up()),
+                None => calls && (self.awaiting.contains(partition) || self.learning.contains_key(partition)),
+            };
+            if !partitions.iter().any(busy) {
                 return Ok(());
             }
+            if until.remaining().is_zero() {
+                return Err(Error::new(Verdict::Retry, "finish the calls under way", "they took too long"));
+            }
+            self.take_over()?;
             self.read(ANSWERS)?;
         }
     }
@@ -328,7 +342,7 @@ impl<'a> Worker<'a> {
         if !self.calls.has_answers() {
             return Ok(());
         }
-        let (now, tick) = (self.clock.now(), Tick::now());
+        let (now, tick, was_open) = (self.clock.now(), Tick::now(), self.breaker.is_open());
         let (lanes, breaker, metrics) = (&mut self.lanes, &mut self.breaker, &self.metrics);
         self.calls.deliver(|id, answer| {
             let Some(lane) = lanes.values_mut().find(|lane| lane.is_out(id)) else { return false };
@@ -336,12 +350,12 @@ impl<'a> Worker<'a> {
             match answer {
                 Answer::Accepted { .. } | Answer::Refused { .. } => breaker.answered(),
                 Answer::NotTaken { retry_after, code } => {
-                    tracing::info!(code, "the provider did not take a message; it waits for another turn");
+                    tracing::debug!(code, "the provider did not take a message; it waits for another turn");
                     breaker.failed(*retry_after, tick);
                     metrics.hand_over("retry");
                 }
                 Answer::Unknown { code } => {
-                    tracing::warn!(code, "whether the provider took a message is not known");
+                    tracing::info!(code, "whether the provider took a message is not known");
                     breaker.failed(None, tick);
                 }
                 Answer::Stale | Answer::TooLate => {}
@@ -351,13 +365,19 @@ impl<'a> Worker<'a> {
         if self.awaiting.is_empty() && self.learning.is_empty() && self.paused.is_empty() {
             self.forget_foreign_answers();
         }
+        match (was_open, self.breaker.is_open()) {
+            (false, true) => tracing::warn!("the provider takes nothing: it is left alone for a while, and commands wait"),
+            (true, false) => tracing::info!("the provider takes messages again"),
+            _ => {}
+        }
         self.metrics.paused(self.breaker.is_open());
         Ok(())
     }
 
-    /// Once every lane has read its commands, an answer that nobody takes belongs to a partition that went away.
+    /// Once every lane has read its commands, an answer that nobody takes belongs to a partition that went away. While there
+    /// are no lanes it is kept: the group may give the partition back before anybody else has settled it.
     fn forget_foreign_answers(&mut self) {
-        if self.calls.has_answers() && self.lanes.values().all(Lane::has_caught_up) {
+        if self.calls.has_answers() && !self.lanes.is_empty() && self.lanes.values().all(Lane::has_caught_up) {
             self.calls.forget_answers();
         }
     }

@@ -117,7 +117,7 @@ async fn publish(sink: &Arc<dyn Sink>, facts: &[Feedback]) -> Result<(), Refused
     let mut failed = None;
     while let Some(ended) = publications.join_next().await {
         let ended = ended.unwrap_or_else(|error| Err(Refused(error.to_string())));
-        failed = failed.or(ended.err());
+        failed = failed.or_else(|| ended.err());
     }
     failed.map_or(Ok(()), Err)
 }

@@ -75,8 +75,8 @@ impl Config {
         if let Some(Err(error)) = self.password.as_ref().map(Secret::read) {
             problems.push(format!("transport.password: {error}"));
         }
-        if !(1..=300).contains(&self.timeout_seconds) {
-            problems.push("transport.timeout_seconds must be from 1 to 300".to_owned());
+        if !(1..=45).contains(&self.timeout_seconds) {
+            problems.push("transport.timeout_seconds must be from 1 to 45".to_owned());
         }
         problems
     }

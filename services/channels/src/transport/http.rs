@@ -66,8 +66,8 @@ impl Config {
             problems.push("transport.url must be an http:// or https:// address".to_owned());
         }
         problems.extend(self.header_map().err());
-        if !(1..=300).contains(&self.timeout_seconds) {
-            problems.push("transport.timeout_seconds must be from 1 to 300".to_owned());
+        if !(1..=45).contains(&self.timeout_seconds) {
+            problems.push("transport.timeout_seconds must be from 1 to 45".to_owned());
         }
         problems
     }
