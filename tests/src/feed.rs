@@ -12,6 +12,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 
+use crate::http::runtime;
 use crate::wait::until;
 
 /// How long a broker may take for one answer.
@@ -27,16 +28,20 @@ pub fn create_topics(brokers: &str, topics: &[(&str, i32)]) {
     for result in created {
         result.expect("the topic is new");
     }
+    // The controller has them; the broker hears of it a moment later.
+    for (topic, partitions) in topics {
+        let known = || {
+            let metadata = client.inner().fetch_metadata(Some(topic), ANSWER).expect("the broker answers");
+            metadata.topics().iter().any(|topic| i32::try_from(topic.partitions().len()) == Ok(*partitions))
+        };
+        until("the broker knows a new topic", known);
+    }
 }
 
 pub(crate) fn config(brokers: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", brokers).set("log_level", "3");
     config
-}
-
-pub(crate) fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a thread can have a runtime")
 }
 
 /// A producer.

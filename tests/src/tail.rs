@@ -1,6 +1,6 @@
 //! The oracle's eye: a plain consumer without a group that sees what is committed, and nothing else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -152,12 +152,22 @@ pub fn read(brokers: &str, topic: &str) -> Vec<Message> {
     seen
 }
 
-/// Next offsets of a topic's partitions, open transactions included.
-pub fn ends(brokers: &str, topic: &str) -> Vec<i64> {
-    let consumer: BaseConsumer =
-        config(brokers).set("isolation.level", "read_uncommitted").create().expect("the client's settings are right");
-    let end = |partition| consumer.fetch_watermarks(topic, partition, ANSWER).expect("the broker answers").1;
-    (0..partitions(&consumer, topic)).map(end).collect()
+/// Asks where topics end.
+pub struct Ends(BaseConsumer);
+
+impl Ends {
+    /// Asks this broker.
+    pub fn new(brokers: &str) -> Self {
+        let mut config = config(brokers);
+        Ends(config.set("isolation.level", "read_uncommitted").create().expect("the client's settings are right"))
+    }
+
+    /// Next offsets of all partitions of these topics, open transactions included.
+    pub fn of(&self, topics: &[String]) -> BTreeMap<(String, i32), i64> {
+        let end = |topic: &str, partition| self.0.fetch_watermarks(topic, partition, ANSWER).expect("the broker answers").1;
+        let all = topics.iter().flat_map(|topic| (0..partitions(&self.0, topic)).map(move |partition| (topic, partition)));
+        all.map(|(topic, partition)| ((topic.clone(), partition), end(topic, partition))).collect()
+    }
 }
 
 fn partitions(consumer: &BaseConsumer, topic: &str) -> i32 {

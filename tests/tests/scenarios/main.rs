@@ -1,0 +1,10 @@
+//! Scenarios of real shops with their timelines, on the whole pipeline of real processes: what must stand on the send topics,
+//! and what the providers must have.
+
+mod bonus;
+mod cart;
+mod order;
+mod welcome;
+mod come_back;
+mod stops;
+mod poison;
