@@ -54,6 +54,8 @@ pub(crate) struct Shard<'a, L: Log, P: Processor> {
     open_since: Option<Tick>,
     open_records: usize,
     saved: Tick,
+    /// Another process joined under our identity.
+    expelled: bool,
 }
 
 impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
@@ -69,6 +71,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             open_since: None,
             open_records: 0,
             saved: Tick::now(),
+            expelled: false,
         }
     }
 
@@ -77,6 +80,9 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         self.catch_up_with_reference()?;
         while !self.around.stop.load(Ordering::Relaxed) {
             if let Err(error) = self.turn() {
+                if self.expelled {
+                    return Err(error);
+                }
                 self.give_up(&error)?;
             }
         }
@@ -87,7 +93,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
 
     /// One turn of the loop.
     fn turn(&mut self) -> Result<(), Error> {
-        while let Some(change) = self.log.membership(Duration::ZERO)? {
+        while let Some(change) = self.hear(Duration::ZERO)? {
             self.change(&change)?;
         }
         self.recover_waiting()?;
@@ -102,6 +108,13 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         let fired = self.fire()?;
         self.publish_ready()?;
         self.commit_if_due(is_idle && fired == 0)
+    }
+
+    /// The next change of what is ours. A member that was expelled stays so: the process has to begin anew.
+    fn hear(&mut self, wait: Duration) -> Result<Option<Change>, Error> {
+        let heard = self.log.membership(wait);
+        self.expelled |= heard.is_err();
+        heard
     }
 
     /// Carries out a change of what is ours.
@@ -412,7 +425,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         tracing::warn!(cause, "everything uncommitted is dropped and recovered: {error}");
         self.abandon()?;
         // The group may be about to tell us that the partitions are no longer ours: hear it before trying again.
-        match self.log.membership(Duration::from_millis(200)) {
+        match self.hear(Duration::from_millis(200)) {
             Ok(Some(change)) => match self.change(&change) {
                 Err(error) if error.verdict() == Verdict::Stop => Err(error),
                 Err(error) => {

@@ -148,6 +148,14 @@ impl Member {
     pub fn leave(self) {}
 }
 
+impl Drop for Member {
+    fn drop(&mut self) {
+        // What still waits in the queue, if only outdated, holds on to its partitions, and the client's end waits for those for
+        // ever. To poll once is what lets go of it.
+        while self.events.poll(Duration::ZERO).is_some() {}
+    }
+}
+
 fn pairs(list: &Partitions) -> Vec<(String, i32)> {
     list.elements().into_iter().map(|element| (element.topic, element.partition)).collect()
 }

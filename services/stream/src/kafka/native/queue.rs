@@ -86,7 +86,8 @@ impl Event {
                 }
                 rd::RD_KAFKA_EVENT_ERROR => Said::Trouble {
                     words: format!("{}: {}", name_of(code), text(rd::rd_kafka_event_error_string(self.pointer))),
-                    fatal: code == Code::RD_KAFKA_RESP_ERR__FATAL,
+                    // A static member that was replaced is told so under the broker's code, not under the client's.
+                    fatal: matches!(code, Code::RD_KAFKA_RESP_ERR__FATAL | Code::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID),
                 },
                 rd::RD_KAFKA_EVENT_DR => Said::Trouble { words: "a record was not delivered".to_owned(), fatal: false },
                 _ => Said::Other,
