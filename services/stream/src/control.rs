@@ -50,8 +50,8 @@ pub struct Meta {
     pub code: String,
 }
 
-/// One clock reading, and what was done under it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// One clock reading, and what was done under it: records first, then deadlines.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Round {
     /// The reading.
     pub now: Millis,
@@ -59,6 +59,9 @@ pub struct Round {
     pub next_offset: i64,
     /// Deadlines were fired up to this moment.
     pub fired_until: Millis,
+    /// And those behind it up to this one (due, key), where the budget did not suffice for all that were due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fired_through: Option<(Millis, Vec<u8>)>,
 }
 
 /// The first word of a new owner.

@@ -42,7 +42,12 @@ pub(crate) struct Task<P: Processor> {
     /// No index entry behind the cursor is due before this.
     head: Millis,
     fired_until: Millis,
+    /// The last entry fired, where the budget did not suffice for all that were due.
+    fired_through: Option<(Millis, Vec<u8>)>,
     rounds: Vec<Round>,
+    /// Whether deadlines fired in the round that is going on, and in the last one that was closed.
+    fired: bool,
+    fired_in_last: bool,
     /// Entries that fired without a change of the row: only the index has to learn of it.
     rearmed: Vec<Slot>,
     /// Keys that a torn transaction of an earlier owner wrote: written anew by the next commit.
@@ -79,7 +84,10 @@ impl<P: Processor> Task<P> {
             cursor: Cursor::start(),
             head: 0,
             fired_until: 0,
+            fired_through: None,
             rounds: Vec::new(),
+            fired: false,
+            fired_in_last: false,
             rearmed: Vec::new(),
             torn,
             packed: Vec::new(),
@@ -165,12 +173,16 @@ impl<P: Processor> Task<P> {
                 fired = (fired.0 + 1, fired.1.max(self.now - due));
             }
         }
-        self.cursor = match entries.last() {
-            Some((due, key)) if head <= limit => Cursor::behind(*due, key),
-            _ => Cursor::before(limit + 1),
-        };
-        if head > limit {
-            self.fired_until = limit;
+        self.fired |= !entries.is_empty();
+        match entries.last() {
+            Some((due, key)) if head <= limit => {
+                self.cursor = Cursor::behind(*due, key);
+                self.fired_through = Some((*due, key.to_vec()));
+            }
+            _ => {
+                self.cursor = Cursor::before(limit + 1);
+                (self.fired_until, self.fired_through) = (limit, None);
+            }
         }
         self.head = head;
         self.fired_since_retire += entries.len();
@@ -203,15 +215,28 @@ impl<P: Processor> Task<P> {
         changed
     }
 
-    /// Closes a round: what was done since the last one was done under this reading of the clock.
+    /// Closes a round: what was done since the last one was done under this reading of the clock. Rounds are told apart
+    /// wherever deadlines fired between records, so that a replay does things in the same order.
     pub(crate) fn end_round(&mut self) {
         if self.is_unchanged() {
             return;
         }
-        let round = Round { now: self.now, next_offset: self.next, fired_until: self.fired_until };
+        let fired = std::mem::take(&mut self.fired);
+        let round = Round {
+            now: self.now,
+            next_offset: self.next,
+            fired_until: self.fired_until,
+            fired_through: self.fired_through.clone(),
+        };
         match self.rounds.last_mut() {
-            Some(last) if last.now == round.now => *last = round,
-            _ => self.rounds.push(round),
+            Some(last) if last.now == round.now && (!self.fired_in_last || last.next_offset == round.next_offset) => {
+                *last = round;
+                self.fired_in_last |= fired;
+            }
+            _ => {
+                self.rounds.push(round);
+                self.fired_in_last = fired;
+            }
         }
     }
 
