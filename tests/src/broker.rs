@@ -58,6 +58,7 @@ impl Broker {
     }
 
     /// Leaves log and data behind after the end.
+    #[expect(clippy::print_stderr, reason = "a test has failed already: nothing else can be told")]
     pub fn keep(&self) {
         if let Err(error) = std::fs::write(self.dir.join("keep"), "") {
             eprintln!("cannot keep {}: {error}", self.dir.display());

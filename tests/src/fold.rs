@@ -29,12 +29,12 @@ impl Installation {
         changelog.assert_sound();
         let folded = self.fold(&changelog);
         let sends = self.sends();
-        let published: BTreeMap<String, Send> =
-            sends.iter().map(|send| (send.send_id.clone(), send.clone())).collect();
+        let published: BTreeMap<String, Send> = sends.iter().map(|send| (send.send_id.clone(), send.clone())).collect();
         assert_eq!(published.len(), sends.len(), "a command was published twice");
         assert_same_keys(&published, &folded.sends);
         assert!(published == folded.sends, "commands differ in what they say");
-        let rows: BTreeMap<String, Customer> = changelog.rows().into_iter().map(|(key, row)| read_row(key, &row)).collect();
+        let rows: BTreeMap<String, Customer> =
+            changelog.rows().into_iter().map(|(key, row)| read_row(key, &row)).collect();
         assert_same_keys(&rows, &folded.customers);
         for (customer, row) in &rows {
             assert_eq!(row, &folded.customers[customer], "row of {customer}");
@@ -96,7 +96,8 @@ impl Fold<'_> {
     }
 
     fn records_of(&mut self, round: &Round, effects: &mut Vec<Effect>) {
-        let (now, later) = self.records.split_at(self.records.partition_point(|record| record.offset < round.next_offset));
+        let (now, later) =
+            self.records.split_at(self.records.partition_point(|record| record.offset < round.next_offset));
         self.records = later;
         for record in now {
             let input: schemas::Input = record.decode();

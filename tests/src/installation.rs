@@ -136,7 +136,9 @@ impl Installation {
         cascade.tool(["topics", "apply"]);
         let prices = deploy().join("campaigns/prices.yaml");
         let mut apply = vec![Path::new("campaign").to_owned(), "apply".into(), prices];
-        apply.extend(plan.campaigns.iter().enumerate().map(|(number, campaign)| cascade.campaign_file(number, campaign)));
+        apply.extend(
+            plan.campaigns.iter().enumerate().map(|(number, campaign)| cascade.campaign_file(number, campaign)),
+        );
         cascade.tool(apply);
         cascade
     }

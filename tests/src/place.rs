@@ -44,6 +44,7 @@ impl Place {
 }
 
 impl Drop for Place {
+    #[expect(clippy::print_stderr, reason = "who reads of a failed test must learn where to look")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.broker.keep();

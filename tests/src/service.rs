@@ -57,9 +57,8 @@ impl Service {
             let address = std::fs::read_to_string(&self.ops).ok()?;
             get(&format!("http://{}/metrics", address.trim()))
         });
-        let lines = text.lines().filter(|line| {
-            line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
-        });
+        let lines =
+            text.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 

@@ -164,8 +164,10 @@ impl Ends {
 
     /// Next offsets of all partitions of these topics, open transactions included.
     pub fn of(&self, topics: &[String]) -> BTreeMap<(String, i32), i64> {
-        let end = |topic: &str, partition| self.0.fetch_watermarks(topic, partition, ANSWER).expect("the broker answers").1;
-        let all = topics.iter().flat_map(|topic| (0..partitions(&self.0, topic)).map(move |partition| (topic, partition)));
+        let end =
+            |topic: &str, partition| self.0.fetch_watermarks(topic, partition, ANSWER).expect("the broker answers").1;
+        let all =
+            topics.iter().flat_map(|topic| (0..partitions(&self.0, topic)).map(move |partition| (topic, partition)));
         all.map(|(topic, partition)| ((topic.clone(), partition), end(topic, partition))).collect()
     }
 }

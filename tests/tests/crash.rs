@@ -102,6 +102,7 @@ fn fall(shop: &mut Installation, victim: &str) {
     shop.launch(victim);
 }
 
+#[expect(clippy::print_stdout, reason = "how often a free message was doubled is a result, too")]
 fn assert_everybody_was_treated_right(shop: &Installation, victim: &str) {
     let (pushes, sms) = (handed(shop, "push"), handed(shop, "sms"));
     assert_eq!(pushes.len(), CUSTOMERS, "everybody has a push");

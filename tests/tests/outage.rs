@@ -53,7 +53,8 @@ fn after_six_hours_without_the_operator_nobody_who_bought_is_messaged() {
     shop.restart("operator");
     shop.settle();
     shop.pass(DAY);
-    let faithful: Vec<String> = (0..CUSTOMERS).filter(|number| !(1..=6).contains(&(number % 12))).map(customer).collect();
+    let faithful: Vec<String> =
+        (0..CUSTOMERS).filter(|number| !(1..=6).contains(&(number % 12))).map(customer).collect();
     assert_eq!(sms_customers(&shop), faithful);
     shop.assert_equal_to_a_fold();
 }
@@ -74,7 +75,8 @@ fn after_six_hours_without_the_worker_nobody_who_bought_is_messaged() {
     }
     shop.restart("channel sms");
     shop.settle();
-    let faithful: Vec<String> = (0..CUSTOMERS).filter(|number| !(4..=6).contains(&(number % 12))).map(customer).collect();
+    let faithful: Vec<String> =
+        (0..CUSTOMERS).filter(|number| !(4..=6).contains(&(number % 12))).map(customer).collect();
     assert_eq!(sms_customers(&shop), faithful);
     shop.assert_equal_to_a_fold();
 }
@@ -94,11 +96,8 @@ fn a_worker_that_comes_back_too_late_sends_nothing_and_says_so() {
 
 #[test]
 fn a_purchase_withdraws_a_command_that_waits_behind_the_rate_limit() {
-    let plan = Plan {
-        rate_per_second: 4,
-        partitions: 1,
-        ..Plan::new("withdrawn", &["bonus-expiring"], &["push", "sms"])
-    };
+    let plan =
+        Plan { rate_per_second: 4, partitions: 1, ..Plan::new("withdrawn", &["bonus-expiring"], &["push", "sms"]) };
     let mut shop = everybody_has_a_push(&plan, 40);
     shop.set_clock(shop.now() + 3 * HOUR + MINUTE);
     until("the first messages have gone out", || sms_customers(&shop).len() >= 4);
@@ -118,7 +117,8 @@ fn a_purchase_withdraws_a_command_that_waits_behind_the_rate_limit() {
     assert_eq!(feedback(&shop, Status::Revoked), late);
 
     let worker = shop.service("channel sms");
-    let (sum, count) = (worker.metric("cascade_residual_window_seconds_sum"), worker.metric("cascade_residual_window_seconds_count"));
+    let (sum, count) =
+        (worker.metric("cascade_residual_window_seconds_sum"), worker.metric("cascade_residual_window_seconds_count"));
     assert!(count >= 25.0, "the residual window is measured at each hand-over");
     println!("residual window: {:.1} ms on average of {count} hand-overs", 1000.0 * sum / count);
     assert!(sum / count < 1.0, "a look at the withdrawals is at most a second old");

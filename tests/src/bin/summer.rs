@@ -39,8 +39,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let metrics = Metrics::new(&prometheus::Registry::new(), &config.topics.input)?;
     let stop = stop_on_sigterm()?;
-    eprintln!("joining");
+    say("joining");
     Ok(engine::run(&kafka, &config, &clock, &Probe::default(), &stop, &metrics, || Summer)?)
+}
+
+#[expect(clippy::print_stderr, reason = "a test waits for this word")]
+fn say(word: &str) {
+    eprintln!("{word}");
 }
 
 /// Set once the process is asked to end.

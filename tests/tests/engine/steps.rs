@@ -77,9 +77,8 @@ impl Ground {
         let changelog = self.changelog();
         changelog.assert_sound();
         let found = changelog.rows().into_iter();
-        let found: BTreeMap<String, Row> = found
-            .map(|(key, row)| (String::from_utf8(key).unwrap(), serde_json::from_slice(&row).unwrap()))
-            .collect();
+        let found: BTreeMap<String, Row> =
+            found.map(|(key, row)| (String::from_utf8(key).unwrap(), serde_json::from_slice(&row).unwrap())).collect();
         assert_eq!(found, rows);
     }
 }

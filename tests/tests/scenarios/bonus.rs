@@ -23,7 +23,10 @@ fn sms_goes_only_to_those_whom_push_or_email_did_not_reach() {
     shop.receipt(&shop.message("ann", "push"), "delivered");
     shop.receipt(&shop.message("cid", "push"), "failed");
     shop.settle();
-    assert_eq!(shop.received().iter().filter(|message| message.starts_with("sms")).collect::<Vec<_>>(), ["sms to cid-sms"]);
+    assert_eq!(
+        shop.received().iter().filter(|message| message.starts_with("sms")).collect::<Vec<_>>(),
+        ["sms to cid-sms"]
+    );
 
     shop.pass(3 * HOUR - MINUTE);
     assert!(!shop.received().contains(&"sms to bob-sms".to_owned()), "three hours are not over");

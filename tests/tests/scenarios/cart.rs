@@ -31,7 +31,10 @@ fn whatsapp_goes_only_to_those_who_opened_nothing_and_are_not_in_the_bot() {
     shop.pass(2 * DAY);
     let later = ["telegram to gus-telegram", "whatsapp to eve-whatsapp"];
     assert_eq!(sorted(shop.received()[3..].to_vec()), later);
-    assert_eq!(sorted(shop.commands()[3..].to_vec()), ["eve: whatsapp cart-messenger/whatsapp", "gus: telegram cart-messenger/bot"]);
+    assert_eq!(
+        sorted(shop.commands()[3..].to_vec()),
+        ["eve: whatsapp cart-messenger/whatsapp", "gus: telegram cart-messenger/bot"]
+    );
 }
 
 /// A reminder, five percent the next day, the last chance the day after; a purchase ends it.
@@ -56,5 +59,8 @@ fn three_reminders_on_three_days_until_the_purchase() {
     shop.pass(10 * DAY);
     assert_eq!(shop.received()[4..], ["email to ida@example.test"]);
     let steps: Vec<_> = shop.commands().into_iter().filter(|command| command.starts_with("ida")).collect();
-    assert_eq!(steps, ["ida: push cart-left/reminder", "ida: email cart-left/discount", "ida: email cart-left/last-chance"]);
+    assert_eq!(
+        steps,
+        ["ida: push cart-left/reminder", "ida: email cart-left/discount", "ida: email cart-left/last-chance"]
+    );
 }

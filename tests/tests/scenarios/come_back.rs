@@ -31,7 +31,8 @@ fn the_cheapest_channel_speaks_first_and_each_dearer_one_only_after_it() {
         let steps = shop.commands().into_iter().filter(|command| command.starts_with(customer));
         steps.map(|command| command.rsplit('/').next().unwrap().to_owned()).collect()
     };
-    let prices: Vec<i64> = shop.sends().iter().filter(|send| send.customer_id == "pia").map(|send| send.price_minor).collect();
+    let prices: Vec<i64> =
+        shop.sends().iter().filter(|send| send.customer_id == "pia").map(|send| send.price_minor).collect();
     assert_eq!(of("pia").last().unwrap(), "sms");
     assert_eq!(of("pia").len(), 4);
     assert_eq!(sorted(prices), [0, 0, 2, 4]);

@@ -23,7 +23,8 @@ fn a_purchase_between_two_steps_stops_the_cascade() {
 
 #[test]
 fn a_customer_with_one_contact_gets_one_attempt() {
-    let mut shop = Installation::start(&Plan::new("contact", &["bonus-expiring", "come-back"], &["push", "email", "sms"]));
+    let mut shop =
+        Installation::start(&Plan::new("contact", &["bonus-expiring", "come-back"], &["push", "email", "sms"]));
     shop.customer("uma", &["sms"]);
     shop.customer("vic", &["email"]);
     shop.settle();

@@ -26,7 +26,12 @@ fn reminders_after_a_day_a_week_and_months_until_the_first_purchase() {
     let steps: Vec<_> = shop.commands().into_iter().filter(|command| command.starts_with("nat")).collect();
     assert_eq!(
         steps,
-        ["nat: email welcome/reminder", "nat: sms welcome/first50", "nat: email welcome/quarter", "nat: email welcome/half-year"]
+        [
+            "nat: email welcome/reminder",
+            "nat: sms welcome/first50",
+            "nat: email welcome/quarter",
+            "nat: email welcome/half-year"
+        ]
     );
     assert_eq!(shop.received().len(), 6, "oli has bought: {:?}", shop.received());
 }
