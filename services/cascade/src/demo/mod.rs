@@ -81,6 +81,9 @@ pub struct Args {
     /// Directory with data, campaigns, templates and the way to start Kafka
     #[arg(long, value_name = "DIR", default_value = "deploy")]
     deploy: PathBuf,
+    /// What goes into the services' logs: a level, or directives such as warn,channels=debug
+    #[arg(long, value_name = "LEVEL", default_value = "warn")]
+    log_level: String,
     /// Keep logs, settings and state of the run, and say where
     #[arg(long)]
     keep: bool,
@@ -141,6 +144,7 @@ async fn demo(args: &Args, supervisor: &mut Supervisor, tasks: &TaskTracker, end
         brokers: &brokers,
         prefix: &prefix,
         partitions: PARTITIONS,
+        log_level: &args.log_level,
         deploy: &deploy,
         inbox: inbox::open(Arc::clone(&desk), tasks.clone(), end.clone()).await?,
         sandbox: sandbox::open(Arc::clone(&desk), tasks, end.clone()).await?,

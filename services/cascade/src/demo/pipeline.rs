@@ -190,7 +190,7 @@ impl Pipeline {
             if look != last {
                 (last, moved) = (look, Tick::now());
             } else if moved.elapsed() > STANDSTILL {
-                bail!("the pipeline stands still: {}; look into the services' logs with --keep", self.trouble(&last));
+                bail!("the pipeline stands still: {}\n{}", self.trouble(&last), supervisor.last_words());
             }
             if pause == PAUSE.1 {
                 supervisor.check()?;

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 20 addresses | are dead: each message to them is refused (the inbox does the same) |
 //! | 3 sends | are turned away once with 503, and taken when they come again |
-//! | 1 send | is taken, but the answer is lost: the worker cannot know |
+//! | 1 send | is taken, but the first answer is lost: the worker cannot know |
 //!
 //! A send that comes again under the same id is the same message, as with any provider that knows idempotency keys.
 
@@ -78,8 +78,8 @@ impl Desk {
         !dead
     }
 
-    /// Takes a message, or recognises it.
-    pub fn take(&self, message: Message) {
+    /// Takes a message, or recognises it. True if the answer gets lost: once, when the message is new.
+    pub fn take(&self, message: Message) -> bool {
         let mut book = self.book();
         let times = book.taken.entry(message.send_id.clone()).or_default();
         *times += 1;
@@ -94,9 +94,10 @@ impl Desk {
                 book.fresh.push(message);
             }
         }
+        is_silent && !again
     }
 
-    /// Whether the answer to this message gets lost.
+    /// Whether the first answer to this message gets lost.
     fn is_silent(&self, message: &Message) -> bool {
         message.channel != "email" && self.chance.happens(SILENT_PER_MILLE, &message.send_id, "silent")
     }
@@ -170,9 +171,7 @@ async fn receive(State(desk): State<Arc<Desk>>, Path(channel): Path<String>, Jso
         receipt_token: posted.receipt_token,
         ..Message::default()
     };
-    let is_silent = desk.is_silent(&message);
-    desk.take(message);
-    match is_silent {
+    match desk.take(message) {
         true => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         false => Json(json!({"provider_id": provider_id})).into_response(),
     }
@@ -182,8 +181,8 @@ async fn receive(State(desk): State<Arc<Desk>>, Path(channel): Path<String>, Jso
 mod tests {
     use super::*;
 
-    fn post(desk: &Desk, channel: &str, send_id: &str) {
-        desk.take(Message { channel: channel.to_owned(), send_id: send_id.to_owned(), ..Message::default() });
+    fn post(desk: &Desk, channel: &str, send_id: &str) -> bool {
+        desk.take(Message { channel: channel.to_owned(), send_id: send_id.to_owned(), ..Message::default() })
     }
 
     /// A send id whose answer gets lost, or not.
@@ -197,8 +196,8 @@ mod tests {
         let desk = Desk::new(Chance::seeded(1));
         for is_silent in [true, false] {
             let id = send_id(&desk, is_silent);
-            post(&desk, "sms", &id);
-            post(&desk, "sms", &id);
+            assert_eq!(post(&desk, "sms", &id), is_silent);
+            assert!(!post(&desk, "sms", &id), "the second answer arrives");
         }
         assert_eq!(desk.fresh().len(), 2);
         let Counts { taken, repeated, doubled, .. } = desk.counts()["sms"];

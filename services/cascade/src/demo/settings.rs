@@ -25,6 +25,8 @@ pub struct Places<'a> {
     pub prefix: &'a str,
     /// Partitions of the keyed topics.
     pub partitions: i32,
+    /// What goes into the logs.
+    pub log_level: &'a str,
     /// Directory with `templates`.
     pub deploy: &'a Path,
     /// Everybody's mailbox.
@@ -49,7 +51,7 @@ pub fn write(directory: &Directory, places: &Places<'_>) -> Result<String> {
         "clock": format!("driven:{}", directory.join("clock").display()),
         "topics": {"prefix": places.prefix, "partitions": places.partitions},
         "state": {"dir": directory.join("state")},
-        "log": {"level": "warn"},
+        "log": {"level": places.log_level},
         "templates": {"dir": places.deploy.join("templates")},
         "tracker": {
             "listen": places.tracker.to_string(),

@@ -21,6 +21,9 @@ const START_UP: Duration = Duration::from_secs(60);
 /// How long services may take to finish what they have begun, once they are told to end.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// So much of a log is told when something went wrong.
+const LAST_LINES: usize = 5;
+
 /// A directory of the run's own. Readable by its owner only: secrets and messages are in it.
 #[derive(Debug)]
 pub struct Directory {
@@ -154,13 +157,20 @@ impl Supervisor {
         }
         for service in &mut self.services {
             if let Some(status) = service.child.try_wait()? {
-                let log = fs::read_to_string(self.directory.join(&format!("{}.log", service.name))).unwrap_or_default();
-                let last: Vec<&str> = log.lines().rev().take(3).collect();
-                let last: Vec<&str> = last.into_iter().rev().collect();
-                bail!("{} has ended ({status}):\n{}", service.name, last.join("\n"));
+                let words = last_words(&self.directory.join(&format!("{}.log", service.name)));
+                bail!("{} has ended ({status}):\n{words}", service.name);
             }
         }
         Ok(())
+    }
+
+    /// The end of every log, to be told when something is wrong and nobody knows what.
+    pub fn last_words(&self) -> String {
+        let words = |service: &Service| {
+            let words = last_words(&self.directory.join(&format!("{}.log", service.name)));
+            format!("{}:\n{words}\n", service.name)
+        };
+        self.services.iter().map(words).collect()
     }
 
     /// Ends everything: services may finish what they have begun, then the broker goes.
@@ -207,6 +217,12 @@ impl Supervisor {
 /// Ctrl-C at the terminal reaches the demo alone, which then ends its children in their order.
 fn detached(command: &mut Command) -> &mut Command {
     command.stdin(Stdio::null()).process_group(0).kill_on_drop(true)
+}
+
+fn last_words(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
 }
 
 fn terminate(child: &Child) {
