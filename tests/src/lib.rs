@@ -23,4 +23,3 @@ pub mod service;
 pub mod installation;
 pub mod settle;
 pub mod shop;
-pub mod fold;
