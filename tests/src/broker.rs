@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::place::scratch;
 use crate::wait::until_some;
 
 /// Runs the broker until it ends, which it does soon after the caller is gone (`KAFKA_CALLER`), and cleans up after it.
 const KEEPER: &str = r#"KAFKA_CALLER=$3 "$1" "$2"; [ -e "$2/keep" ] || rm -rf "$2""#;
 
-/// A broker on loopback, with a port that the kernel chose.
+/// A broker on loopback, with a port that the kernel chose. Its directory holds those of the tests, too: all goes together,
+/// also when somebody kills the tests.
 #[derive(Debug)]
 pub struct Broker {
     address: String,
@@ -26,7 +26,8 @@ pub fn broker() -> &'static Broker {
 
 impl Broker {
     fn start() -> Self {
-        let dir = scratch("kafka");
+        let made = tempfile::Builder::new().prefix("cascade-tests-").tempdir();
+        let dir = made.expect("the system's directory for temporary files can be written to").keep();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/kafka/start.sh");
         let child = Command::new("bash")
             .args(["-c", KEEPER, "keeper"])

@@ -201,7 +201,9 @@ impl Installation {
 
     /// Runs a command of the binary to its end; it must succeed. Returns what it printed.
     pub fn tool(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> String {
-        let ended = Command::new(binary())
+        let ended = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(binary())
             .args(arguments)
             .env("CASCADE_CONFIG", self.place.path("cascade.toml"))
             .output()

@@ -18,7 +18,8 @@ impl Place {
     /// A place of its own for the test `name` (lower-case letters, digits and `-`).
     pub fn new(name: &str) -> Self {
         let broker = broker();
-        let dir = scratch(name);
+        let made = tempfile::Builder::new().prefix(&format!("{name}-")).tempdir_in(broker.dir());
+        let dir = made.expect("the broker's directory can be written to").keep();
         Place { prefix: name.to_owned(), dir, broker }
     }
 
@@ -54,10 +55,4 @@ impl Drop for Place {
             eprintln!("cannot remove {}: {error}", self.dir.display());
         }
     }
-}
-
-/// A new directory under the system's place for temporary files.
-pub(crate) fn scratch(name: &str) -> PathBuf {
-    let made = tempfile::Builder::new().prefix(&format!("cascade-{name}-")).tempdir();
-    made.expect("the system's directory for temporary files can be written to").keep()
 }
