@@ -1,0 +1,129 @@
+//! A Cascade with its usual settings on a broker of its own: what is measured is what one gets.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use schemas::Topics;
+use system_tests::http::get;
+use system_tests::installation::binary;
+use system_tests::place::Place;
+use system_tests::process::Process;
+use system_tests::service::Progress;
+use system_tests::wait::until;
+
+use crate::cpu;
+use crate::eye::ends;
+
+/// Partitions of `input` and of everything beside it.
+pub const PARTITIONS: i32 = 4;
+
+/// The channel of the one campaign.
+pub const CHANNEL: &str = "push";
+
+/// Speaks at once, so that nothing is waited for.
+const CAMPAIGN: &str = "\
+campaign: at-once
+version: 1
+trigger: {on: registration}
+goal: {action: purchase}
+stop: goal
+steps:
+  - {name: hello, channel: push, template: welcome, wait: 1d}
+";
+
+const BETWEEN_QUESTIONS: Duration = Duration::from_millis(50);
+
+/// Topics and a campaign, and no service yet.
+pub struct Ground {
+    /// Names of the topics.
+    pub topics: Topics,
+    /// Directories and the broker.
+    pub place: Place,
+}
+
+impl Ground {
+    /// Everything that services need to start.
+    pub fn new(name: &str) -> Self {
+        let place = Place::new(name);
+        let ground = Ground { topics: Topics::new(&place.prefix), place };
+        let campaign = ground.place.path("at-once.yaml");
+        std::fs::write(&campaign, CAMPAIGN).expect("the directory can be written to");
+        ground.tool(&["topics", "apply"]);
+        ground.tool(&["campaign", "apply", &campaign.display().to_string()]);
+        ground
+    }
+
+    /// Starts a service, and does not wait until it is ready.
+    pub fn start(&self, name: &str) -> Running {
+        let ops = self.place.path(&format!("{name}.ops"));
+        let mut settings = self.settings();
+        settings.push(("CASCADE_OPS_PORT_FILE", ops.clone().into()));
+        let process = Process::start(&binary(), [name], settings, &self.place.path(&format!("{name}.log")));
+        Running { name: name.to_owned(), process, ops }
+    }
+
+    fn tool(&self, arguments: &[&str]) {
+        let ended =
+            Command::new(binary()).args(arguments).envs(self.settings()).output().expect("the program can be run");
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    }
+
+    fn settings(&self) -> Vec<(&'static str, OsString)> {
+        vec![
+            ("CASCADE_BROKERS", self.place.brokers().into()),
+            ("CASCADE_INSTANCE", "one".into()),
+            ("CASCADE_CHANNELS", CHANNEL.into()),
+            ("CASCADE_TOPICS_PREFIX", self.place.prefix.clone().into()),
+            ("CASCADE_TOPICS_PARTITIONS", PARTITIONS.to_string().into()),
+            ("CASCADE_STATE_DIR", self.place.path("state").into()),
+        ]
+    }
+}
+
+/// A service that runs.
+pub struct Running {
+    name: String,
+    process: Process,
+    ops: PathBuf,
+}
+
+impl Running {
+    /// Waits until it is ready.
+    pub fn wait_until_ready(&mut self) {
+        let name = self.name.clone();
+        until(&format!("{name} is ready"), || {
+            assert!(self.process.is_running(), "{name} has ended:\n{}", self.process.said());
+            self.progress().is_some_and(|progress| progress.ready)
+        });
+    }
+
+    /// Waits, as long as it lives, until it is done with everything that is in the topic now, results included.
+    pub fn wait_until_done(&mut self, brokers: &str, topic: &str) {
+        let ends = ends(brokers, topic);
+        while !self.progress().is_some_and(|progress| is_past(&progress, topic, &ends)) {
+            assert!(self.process.is_running(), "{} has ended:\n{}", self.name, self.process.said());
+            // Its answers are its work, too: few questions are asked.
+            std::thread::park_timeout(BETWEEN_QUESTIONS);
+        }
+    }
+
+    /// Processor time that it has taken, in seconds.
+    pub fn cpu_seconds(&self) -> f64 {
+        cpu::seconds_of(&self.process.id().to_string())
+    }
+
+    fn progress(&self) -> Option<Progress> {
+        let address = std::fs::read_to_string(&self.ops).ok()?;
+        serde_json::from_str(&get(&format!("http://{}/progress", address.trim()))?).ok()
+    }
+}
+
+fn is_past(progress: &Progress, topic: &str, ends: &[(i32, i64)]) -> bool {
+    let next_of = |partition: i32| {
+        let found = progress.positions.iter().find(|(name, at, _)| name == topic && *at == partition);
+        found.map_or(0, |(_, _, next)| *next)
+    };
+    ends.iter().all(|(partition, end)| next_of(*partition) >= *end)
+}

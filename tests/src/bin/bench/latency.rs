@@ -1,0 +1,156 @@
+//! How long a lone record takes from the shop to a command that a channel worker can read.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use rdkafka::Message as _;
+use rdkafka::error::KafkaError;
+use schemas::encode;
+use stream::clock::Tick;
+use system_tests::feed::{Feed, create_topics};
+
+use crate::cpu::load;
+use crate::eye::reader;
+use crate::ground::{CHANNEL, Ground};
+use crate::relay::Relay;
+use crate::workload::{name, profile, registration};
+
+const WARM_UP: usize = 100;
+const SAMPLES: usize = 400;
+
+/// Twenty records in a second: each finds everything idle.
+const PACE: Duration = Duration::from_millis(50);
+
+/// Longer than this and the record is lost.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Measures, and gives back a table.
+pub fn measure() -> String {
+    let before = load();
+    let ground = Ground::new("bench-latency");
+    let cascade = through_cascade(&ground);
+    let two = through_relays(&ground, &["two-a", "two-b", "two-c"]);
+    let one = through_relays(&ground, &["one-a", "one-b"]);
+
+    let mut table = format!(
+        "record appended -> result readable (read_committed), {SAMPLES} records, {} in a second, times in ms\n\n",
+        Duration::from_secs(1).as_millis() / PACE.as_millis()
+    );
+    let _ = writeln!(table, "{:<52}{:>8}{:>8}{:>8}{:>8}", "", "p50", "p90", "p99", "max");
+    row(&mut table, "cascade: source -> intake -> input -> operator -> send", &cascade);
+    row(&mut table, "ceiling: the client library alone, two transactions", &two);
+    row(&mut table, "the same, one transaction", &one);
+    let ratio = cascade.at(50).as_secs_f64() / two.at(50).as_secs_f64();
+    let _ = write!(
+        table,
+        "\ncascade takes {ratio:.2} times its ceiling (p50); load of the machine {before}, then {}",
+        load()
+    );
+    table
+}
+
+fn row(table: &mut String, what: &str, taken: &Taken) {
+    let _ = write!(table, "{what:<52}");
+    for percent in [50, 90, 99, 100] {
+        let _ = write!(table, "{:>8.1}", taken.at(percent).as_secs_f64() * 1e3);
+    }
+    table.push('\n');
+}
+
+/// Times that records took, in order of length.
+struct Taken(Vec<Duration>);
+
+impl Taken {
+    /// So many of a hundred records took no longer.
+    fn at(&self, percent: usize) -> Duration {
+        self.0[(self.0.len() * percent).div_ceil(100).max(1) - 1]
+    }
+}
+
+/// Customers are known before; each registers, and the campaign answers at once.
+fn through_cascade(ground: &Ground) -> Taken {
+    let (brokers, topics) = (ground.place.brokers(), &ground.topics);
+    let [mut intake, mut operator] = ["intake", "operator"].map(|name| ground.start(name));
+    intake.wait_until_ready();
+    operator.wait_until_ready();
+    let feed = Feed::new(brokers);
+    for number in 0..WARM_UP + SAMPLES {
+        feed.send(&topics.profile(), &name(number), &encode(&profile(&name(number))));
+    }
+    feed.flush();
+    intake.wait_until_done(brokers, &topics.profile());
+    operator.wait_until_done(brokers, &topics.input());
+    travel(brokers, &topics.registration(), &topics.send(CHANNEL))
+}
+
+/// The same records from topic to topic, by a process of the plain loop between each two.
+fn through_relays(ground: &Ground, stations: &[&str]) -> Taken {
+    let brokers = ground.place.brokers();
+    let topics: Vec<String> = stations.iter().map(|station| ground.place.topic(station)).collect();
+    let wanted: Vec<(&str, i32)> = topics.iter().map(|topic| (topic.as_str(), crate::ground::PARTITIONS)).collect();
+    create_topics(brokers, &wanted);
+    let relays: Vec<_> = topics
+        .windows(2)
+        .map(|way| Relay {
+            brokers: brokers.to_owned(),
+            from: way[0].clone(),
+            to: way[1].clone(),
+            out_percent: 100,
+            out_bytes: None,
+            linger_ms: 0,
+            records: None,
+        })
+        .map(|relay| relay.start(&ground.place))
+        .collect();
+    let taken = travel(brokers, &topics[0], &topics[topics.len() - 1]);
+    drop(relays);
+    taken
+}
+
+/// Writes records at their pace into `source`, and looks for their keys in `sink`.
+fn travel(brokers: &str, source: &str, sink: &str) -> Taken {
+    let all = WARM_UP + SAMPLES;
+    let begun = Tick::now();
+    let mut left = BTreeMap::new();
+    let arrived = std::thread::scope(|scope| {
+        let arrivals = scope.spawn(move || arrivals(brokers, sink, all, begun));
+        let feed = Feed::new(brokers);
+        for number in 0..all {
+            let slot = begun.after(PACE * u32::try_from(number + 20).expect("samples are few"));
+            while !slot.remaining().is_zero() {
+                std::thread::park_timeout(slot.remaining());
+            }
+            let customer = name(number);
+            let value = encode(&registration(&customer));
+            left.insert(customer.clone(), begun.elapsed());
+            feed.send(source, &customer, &value);
+            feed.flush();
+        }
+        arrivals.join().expect("every record arrives")
+    });
+    // Names are numbered in the order of their departures.
+    let measured = left.iter().skip(WARM_UP);
+    let mut taken: Vec<Duration> = measured.map(|(customer, left)| arrived[customer] - *left).collect();
+    taken.sort_unstable();
+    Taken(taken)
+}
+
+/// When each customer's record could be read, counted from `begun`.
+fn arrivals(brokers: &str, sink: &str, all: usize, begun: Tick) -> BTreeMap<String, Duration> {
+    let consumer = reader(brokers, &[sink]);
+    let mut arrived = BTreeMap::new();
+    while arrived.len() < all {
+        match consumer.poll(PATIENCE) {
+            Some(Ok(message)) => {
+                let now = begun.elapsed();
+                let key = message.key().unwrap_or_default();
+                arrived.entry(String::from_utf8_lossy(key).into_owned()).or_insert(now);
+            }
+            Some(Err(KafkaError::PartitionEOF(_))) => {}
+            Some(Err(error)) => panic!("cannot read {sink}: {error}"),
+            None => panic!("{} of {all} records arrived in {sink}", arrived.len()),
+        }
+    }
+    arrived
+}

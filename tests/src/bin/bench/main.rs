@@ -1,0 +1,53 @@
+//! Two measurements, each beside what the client library alone can do on the same broker in the same run.
+//!
+//! ```text
+//! cargo run -p system-tests --bin bench -- latency    source record appended -> send command readable, when idle
+//! cargo run -p system-tests --bin bench -- drain      records of `input` that the operator does with a second of CPU
+//! ```
+//!
+//! `cargo build -p cascade` comes first, or `CASCADE_BIN` names the program. Figures are for comparing two states of the code on one
+//! quiet machine; the ratio to the ceiling may be compared between machines, too.
+
+mod latency;
+mod drain;
+mod ground;
+mod workload;
+mod relay;
+mod eye;
+mod cpu;
+
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+/// Makes `deploy/kafka/start.sh` start a broker for measurements.
+const LARGE_BROKER: (&str, &str) = ("KAFKA_BENCH", "1");
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["relay", order] => told(&relay::run(order)),
+        ["latency" | "drain"] if std::env::var(LARGE_BROKER.0).is_err() => with_a_large_broker(&arguments),
+        ["latency"] => told(&latency::measure()),
+        ["drain"] => told(&drain::measure()),
+        _ => {
+            let _ = writeln!(std::io::stderr(), "usage: bench latency|drain");
+            ExitCode::from(64)
+        }
+    }
+}
+
+/// Becomes the same program again: processes take their environment from whoever starts them, the broker from this one.
+fn with_a_large_broker(arguments: &[&str]) -> ExitCode {
+    let program = std::env::current_exe().expect("a process knows its program");
+    let error = Command::new(program).args(arguments).env(LARGE_BROKER.0, LARGE_BROKER.1).exec();
+    let _ = writeln!(std::io::stderr(), "cannot start again: {error}");
+    ExitCode::FAILURE
+}
+
+fn told(text: &str) -> ExitCode {
+    // Whoever closed the pipe has seen enough.
+    let _ = writeln!(std::io::stdout(), "{text}");
+    ExitCode::SUCCESS
+}
