@@ -68,7 +68,8 @@ fn row(record: &Record, key: String) -> [String; 7] {
         found.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).unwrap_or_default()
     };
     let place = format!("{}/{}", record.partition(), record.offset());
-    let source = format!("{}/{}/{}", header(dead_letter::TOPIC), header(dead_letter::PARTITION), header(dead_letter::OFFSET));
+    let source =
+        format!("{}/{}/{}", header(dead_letter::TOPIC), header(dead_letter::PARTITION), header(dead_letter::OFFSET));
     let (stage, code, message) = (header(dead_letter::STAGE), header(dead_letter::CODE), header(dead_letter::MESSAGE));
     [times::utc(record.timestamp()), place, key, stage, code, source, message]
 }
@@ -87,7 +88,11 @@ pub fn release(common: &Common, args: &ReleaseArgs) -> Result<String, Failure> {
         occurred_at: now,
         note: args.note.clone(),
     };
-    let origin = Origin { topic: "cascade dlq release".to_owned(), appended_at: stream::clock::machine_now(), ..Origin::default() };
+    let origin = Origin {
+        topic: "cascade dlq release".to_owned(),
+        appended_at: stream::clock::machine_now(),
+        ..Origin::default()
+    };
     let value = schemas::encode(&Input { origin, fact: Fact::Release(release) });
     let mut producer = Producer::new(&common.kafka, &format!("cascade-release-{topic}"))?;
     let index = producer.topic(&topic)?;

@@ -26,7 +26,8 @@ pub struct Settings {
 
 /// Starts logging for the rest of the process.
 pub fn start(settings: &Settings) {
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let registry = tracing_subscriber::registry().with(settings.levels.clone());
     // A second start can only be a test's: the first one's settings stay.
     let _ = match settings.format {

@@ -36,7 +36,8 @@ impl Settings {
 pub fn ids(settings: Option<&Settings>, topics: &Topics) -> Result<Ids, Failure> {
     let mut ids = Ids::new();
     if let Some(settings) = settings {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::unexpected)?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::unexpected)?;
         runtime.block_on(ask(settings, topics, &mut ids)).map_err(|error| {
             let exit = if error.is_passing() { Exit::NotNow } else { Exit::Usage };
             Failure::new(exit, format!("{error} (see registry.url)"))

@@ -18,7 +18,8 @@ pub fn intake(flags: &Flags) -> Result<String, Failure> {
     let (common, ops, registry) = config::read(flags, &Process, read)?;
     let mut needed: Vec<String> = common.topics.sources().into_iter().map(|(name, _)| name).collect();
     needed.extend([common.topics.input(), common.topics.dead_letter()]);
-    let config = intake::Config { identity: Some(common.kafka.instance.clone()), ..intake::Config::new(common.topics.clone()) };
+    let config =
+        intake::Config { identity: Some(common.kafka.instance.clone()), ..intake::Config::new(common.topics.clone()) };
     run("intake", &common, &ops, &needed, |clock, ops| {
         let ids = registry::ids(registry.as_ref(), &common.topics)?;
         let Shown { probe, registry, .. } = &ops.shown;
@@ -39,7 +40,8 @@ pub fn operator(flags: &Flags) -> Result<String, Failure> {
     };
     let (common, ops, operator) = config::read(flags, &Process, read)?;
     let names = &common.topics;
-    let mut needed = vec![names.input(), names.changelog(), names.revoke(), names.journal(), names.campaign(), names.dead_letter()];
+    let mut needed =
+        vec![names.input(), names.changelog(), names.revoke(), names.journal(), names.campaign(), names.dead_letter()];
     needed.extend(common.channels.iter().map(|channel| names.send(channel)));
     run("operator", &common, &ops, &needed, |clock, ops| {
         state::require(&operator.state_dir)?;
@@ -78,7 +80,11 @@ pub fn tracker(flags: &Flags) -> Result<String, Failure> {
     let tracker = tracker.ok_or_else(|| Failure::unexpected("the tracker's settings were not read"))?;
     run("tracker", &common, &ops, &[common.topics.feedback()], |clock, ops| {
         let metrics = tracker::Metrics::new(&ops.shown.registry).map_err(Failure::unexpected)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(Failure::unexpected)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(Failure::unexpected)?;
         let bound = |address| {
             if let Some(Err(failure)) = port_file.as_deref().map(|path| ops::announce(path, address)) {
                 tracing::error!("{failure}");

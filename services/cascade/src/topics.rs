@@ -50,15 +50,21 @@ pub fn plan(common: &Common) -> Result<String, Failure> {
 /// `TopicDiffers` if a partition count is wrong: then nothing is changed at all.
 pub fn apply(common: &Common) -> Result<String, Failure> {
     let steps = steps(common)?;
-    let refused_steps: Vec<Mismatch> =
-        steps.iter().filter_map(|step| if let Step::Refuse(mismatch) = step { Some(mismatch.clone()) } else { None }).collect();
+    let refused_steps: Vec<Mismatch> = steps
+        .iter()
+        .filter_map(|step| if let Step::Refuse(mismatch) = step { Some(mismatch.clone()) } else { None })
+        .collect();
     if !refused_steps.is_empty() {
         return Err(Refusal::Topics(refused_steps).into());
     }
     block(admin::apply(&common.kafka, &steps))??;
     let changes: Vec<String> =
         steps.iter().filter(|step| !matches!(step, Step::Keep(_))).map(|step| format!("done: {step}\n")).collect();
-    Ok(if changes.is_empty() { format!("all {} topics are as they should be\n", steps.len()) } else { changes.concat() })
+    Ok(if changes.is_empty() {
+        format!("all {} topics are as they should be\n", steps.len())
+    } else {
+        changes.concat()
+    })
 }
 
 /// Compares without changing.
@@ -114,7 +120,9 @@ impl From<Refusal> for Failure {
         for mismatch in mismatches {
             match mismatch {
                 Mismatch::Missing { topic } => missing.push(topic),
-                Mismatch::Partitions { topic, found, wanted } => miscounted.entry((found, wanted)).or_default().push(topic),
+                Mismatch::Partitions { topic, found, wanted } => {
+                    miscounted.entry((found, wanted)).or_default().push(topic)
+                }
                 Mismatch::Config { .. } => sentences.push(mismatch.to_string()),
             }
         }
@@ -128,7 +136,9 @@ impl From<Refusal> for Failure {
         }));
         if !missing.is_empty() {
             let topics = missing.join(", ");
-            sentences.push(format!("missing topics: {topics}; create them with `cascade topics apply`, or check topics.prefix"));
+            sentences.push(format!(
+                "missing topics: {topics}; create them with `cascade topics apply`, or check topics.prefix"
+            ));
         }
         Failure::new(exit, sentences.join("\n"))
     }
@@ -158,7 +168,9 @@ mod tests {
     #[test]
     fn many_topics_with_the_same_trouble_make_one_sentence() {
         let miscounted = |topic: &str| Mismatch::Partitions { topic: topic.to_owned(), found: 3, wanted: 8 };
-        let sentence = Failure::from(Refusal::Topics(vec![miscounted("revoke"), missing(), miscounted("input"), missing()])).sentence;
+        let sentence =
+            Failure::from(Refusal::Topics(vec![miscounted("revoke"), missing(), miscounted("input"), missing()]))
+                .sentence;
         assert_eq!(sentence.lines().count(), 2, "{sentence}");
         assert!(sentence.starts_with("revoke, input: 3 partitions, but 8 are needed"), "{sentence}");
     }

@@ -16,11 +16,13 @@ use axum::http::{HeaderMap, header::USER_AGENT};
 use schemas::Actor;
 
 /// Parts of the user agents of machines, in lower case.
-const MACHINES: [&str; 8] = ["googleimageproxy", "yahoomailproxy", "bot", "crawler", "spider", "preview", "scanner", "curl/"];
+const MACHINES: [&str; 8] =
+    ["googleimageproxy", "yahoomailproxy", "bot", "crawler", "spider", "preview", "scanner", "curl/"];
 
 /// Who made a request.
 pub(crate) fn of(headers: &HeaderMap) -> Actor {
-    let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default().trim().to_ascii_lowercase();
+    let agent =
+        headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default().trim().to_ascii_lowercase();
     let machine = agent.is_empty() || agent == "mozilla/5.0" || MACHINES.iter().any(|part| agent.contains(part));
     if machine { Actor::Machine } else { Actor::Human }
 }

@@ -74,8 +74,11 @@ impl Provider {
             Secret::parse(&text)
         });
         let (good, bad): (Vec<_>, Vec<_>) = files.chain(variables).partition(Result::is_ok);
-        let mut problems: Vec<_> =
-            bad.into_iter().filter_map(Result::err).map(|problem| format!("provider {}: {problem}", self.name)).collect();
+        let mut problems: Vec<_> = bad
+            .into_iter()
+            .filter_map(Result::err)
+            .map(|problem| format!("provider {}: {problem}", self.name))
+            .collect();
         if good.is_empty() && problems.is_empty() {
             problems.push(format!("provider {}: give a secret, receipts must be signed", self.name));
         }

@@ -41,6 +41,9 @@ pub(crate) mod tests {
         let human = of(&token, Status::Opened, Actor::Human, 1);
         assert_eq!(human.event_id, of(&token, Status::Opened, Actor::Human, 2).event_id);
         assert_ne!(human.event_id, of(&token, Status::Opened, Actor::Machine, 1).event_id);
-        assert_eq!(of(&token, Status::Unsubscribed, Actor::Unspecified, 1).event_id, format!("{}/UNSUBSCRIBED", token.send_id));
+        assert_eq!(
+            of(&token, Status::Unsubscribed, Actor::Unspecified, 1).event_id,
+            format!("{}/UNSUBSCRIBED", token.send_id)
+        );
     }
 }

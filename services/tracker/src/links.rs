@@ -10,7 +10,8 @@ use crate::server::Edge;
 use crate::{actor, fact};
 
 /// A transparent GIF of one pixel.
-const PIXEL: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
+const PIXEL: &[u8] =
+    b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
 
 /// The pixel, whatever the token is worth: a broken image would annoy the reader and help nobody.
 pub(crate) async fn open(State(edge): State<Edge>, Path(file): Path<String>, headers: HeaderMap) -> Response {
@@ -30,6 +31,10 @@ pub(crate) async fn click(State(edge): State<Edge>, Path(token): Path<String>, h
         return (StatusCode::NOT_FOUND, "This link does not work any more.\n").into_response();
     };
     edge.spool.put(fact::of(&token, Status::Clicked, actor::of(&headers), now));
-    let headers = [(header::LOCATION, token.target.as_str()), (header::CACHE_CONTROL, "no-store"), (header::REFERRER_POLICY, "no-referrer")];
+    let headers = [
+        (header::LOCATION, token.target.as_str()),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
     (StatusCode::FOUND, headers).into_response()
 }

@@ -27,7 +27,10 @@ impl Metrics {
                 Opts::new("cascade_feedback_total", "Facts published to Kafka, by channel and status."),
                 &["channel", "status"],
             )?,
-            lost: IntCounter::new("cascade_tracker_lost_total", "Opens and clicks that could not be published in time.")?,
+            lost: IntCounter::new(
+                "cascade_tracker_lost_total",
+                "Opens and clicks that could not be published in time.",
+            )?,
             unknown_statuses: IntCounterVec::new(
                 Opts::new("cascade_receipts_unreadable_total", "Receipts that say nothing that we know, by provider."),
                 &["provider"],

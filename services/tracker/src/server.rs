@@ -106,7 +106,8 @@ pub(crate) async fn serve(
         metrics: metrics.clone(),
         probe: probe.clone(),
     };
-    let listening = |error: std::io::Error| Error::stop("listen", format!("{}: {error}; choose another address", config.listen));
+    let listening =
+        |error: std::io::Error| Error::stop("listen", format!("{}: {error}; choose another address", config.listen));
     let listener = TcpListener::bind(config.listen).await.map_err(listening)?;
     let address = listener.local_addr().map_err(listening)?;
     let mut background = JoinSet::new();

@@ -81,7 +81,8 @@ impl Secret {
 /// Why it is not believed.
 pub fn verify(secrets: &[Secret], headers: &HeaderMap, body: &[u8], machine_now: i64) -> Result<(), Distrust> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).ok_or(Distrust::Headers);
-    let (id, timestamp, signatures) = (header("webhook-id")?, header("webhook-timestamp")?, header("webhook-signature")?);
+    let (id, timestamp, signatures) =
+        (header("webhook-id")?, header("webhook-timestamp")?, header("webhook-signature")?);
     let seconds: i64 = timestamp.parse().map_err(|_| Distrust::Headers)?;
     if seconds.saturating_mul(1_000).abs_diff(machine_now) > WINDOW.unsigned_abs() {
         return Err(Distrust::Time);
@@ -120,13 +121,15 @@ mod tests {
     fn the_example_of_the_specification_verifies() {
         let secret = Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let body = br#"{"test": 2432232314}"#;
-        let headers = headers("msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+        let headers =
+            headers("msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
         assert_eq!(verify(&[secret], &headers, body, 1_614_265_330_000), Ok(()));
     }
 
     #[test]
     fn an_old_request_is_not_believed_and_a_new_secret_is_known_beside_the_old() {
-        let (old, new) = (Secret::parse("the old secret, sixteen").unwrap(), Secret::parse("the new secret, sixteen").unwrap());
+        let (old, new) =
+            (Secret::parse("the old secret, sixteen").unwrap(), Secret::parse("the new secret, sixteen").unwrap());
         let both = format!("v1a,ignored {} {}", old.sign("m", "1000", b"x"), new.sign("m", "1000", b"x"));
         let headers = headers("m", "1000", &both);
         assert_eq!(verify(std::slice::from_ref(&new), &headers, b"x", 1_000_000 + WINDOW), Ok(()));

@@ -14,7 +14,10 @@ use crate::server::Edge;
 
 /// Nothing from elsewhere runs in the page, and no other page may frame it to catch a click.
 const HEADERS: [(header::HeaderName, &str); 3] = [
-    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; form-action 'self'; frame-ancestors 'none'; style-src 'unsafe-inline'"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; form-action 'self'; frame-ancestors 'none'; style-src 'unsafe-inline'",
+    ),
     (header::CACHE_CONTROL, "no-store"),
     (header::REFERRER_POLICY, "no-referrer"),
 ];

@@ -37,7 +37,12 @@ impl Book {
         let mut plans = Plans::default();
         for record in &records {
             if let Err(problems) = plans.apply(record) {
-                tracing::warn!(campaign = record.campaign, version = record.version, problems = problems.len(), "a record is refused");
+                tracing::warn!(
+                    campaign = record.campaign,
+                    version = record.version,
+                    problems = problems.len(),
+                    "a record is refused"
+                );
             }
         }
         Book { records, plans, pen: None }
@@ -55,7 +60,8 @@ impl Book {
             }
             Kind::Definition { campaign, version } => {
                 let definitions = || {
-                    let same = |record: &&Campaign| record.kind == CampaignKind::Definition && record.campaign == *campaign;
+                    let same =
+                        |record: &&Campaign| record.kind == CampaignKind::Definition && record.campaign == *campaign;
                     self.records.iter().filter(same)
                 };
                 let newest = definitions().map(|record| record.version).max();
@@ -111,7 +117,10 @@ impl Book {
             producer.produce(*topic, Some(0), Some(key(record).as_bytes()), Some(&value), &[])?;
         }
         producer.commit().map_err(|error| {
-            Failure::new(Exit::NotNow, format!("{error}: see `cascade campaign list` for what was applied, and try again"))
+            Failure::new(
+                Exit::NotNow,
+                format!("{error}: see `cascade campaign list` for what was applied, and try again"),
+            )
         })
     }
 }
@@ -124,12 +133,10 @@ pub fn read(common: &Common) -> Result<Vec<Campaign>, Failure> {
     let topic = common.topics.campaign();
     topics::require(common, std::slice::from_ref(&topic))?;
     let mut records = Vec::new();
-    reading::partition(&common.kafka, &topic, 0, |record| {
-        match record.value().map(schemas::decode::<Campaign>) {
-            Some(Ok(read)) => records.push(read),
-            Some(Err(error)) => tracing::warn!(offset = record.offset(), %error, "a campaign record cannot be read"),
-            None => {}
-        }
+    reading::partition(&common.kafka, &topic, 0, |record| match record.value().map(schemas::decode::<Campaign>) {
+        Some(Ok(read)) => records.push(read),
+        Some(Err(error)) => tracing::warn!(offset = record.offset(), %error, "a campaign record cannot be read"),
+        None => {}
     })?;
     Ok(records)
 }

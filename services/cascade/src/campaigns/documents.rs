@@ -70,7 +70,10 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Failure> {
         0 => Ok(documents),
         count => {
             let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            let end = format!("{count} {}: correct the definition and try again", if count == 1 { "problem" } else { "problems" });
+            let end = format!(
+                "{count} {}: correct the definition and try again",
+                if count == 1 { "problem" } else { "problems" }
+            );
             Err(Failure::new(Exit::Campaign, format!("{}\n\n{end}", shown.join("\n\n"))))
         }
     }

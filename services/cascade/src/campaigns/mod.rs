@@ -22,7 +22,8 @@ use documents::{Document, Kind};
 /// `Campaign`, with every problem and its place.
 pub fn check(paths: &[PathBuf]) -> Result<String, Failure> {
     let documents = documents::read(paths)?;
-    let lines = documents.iter().map(|document| format!("{}{}: {}\n", document.warnings, document.path, document.title()));
+    let lines =
+        documents.iter().map(|document| format!("{}{}: {}\n", document.warnings, document.path, document.title()));
     Ok(lines.collect())
 }
 

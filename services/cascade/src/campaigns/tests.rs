@@ -91,7 +91,8 @@ fn a_missing_file_has_an_exit_code_of_its_own() {
 fn a_new_version_starts_a_stopped_campaign_again_and_leaves_a_paused_one_paused() {
     let defined = document(1, "first").into_record(NOW);
     let again = document(2, "second").into_record(NOW);
-    let state_after = |kind| book::state_of(&[defined.clone(), state("order-ready", kind), again.clone()], "order-ready");
+    let state_after =
+        |kind| book::state_of(&[defined.clone(), state("order-ready", kind), again.clone()], "order-ready");
     assert_eq!(state_after(CampaignKind::Stopped), None);
     assert_eq!(state_after(CampaignKind::Paused), Some(CampaignKind::Paused));
 }

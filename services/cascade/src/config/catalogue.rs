@@ -20,7 +20,11 @@ const fn setting(key: &'static str, default: Option<&'static str>, about: &'stat
 /// section of a channel, which the channel workers' crate understands.
 pub const SETTINGS: &[Setting] = &[
     setting("brokers", Some("localhost:9092"), "Kafka brokers, host:port, comma separated"),
-    setting("instance", None, "Name of this process, unique among its like and stable over restarts [default: $HOSTNAME]"),
+    setting(
+        "instance",
+        None,
+        "Name of this process, unique among its like and stable over restarts [default: $HOSTNAME]",
+    ),
     setting("channels", Some("push,email,telegram,viber,whatsapp,sms"), "Names of the channels, comma separated"),
     setting("topics.prefix", Some(""), "Put before every topic name"),
     setting("topics.partitions", Some("8"), "Partitions of every keyed topic; cannot be changed once there are data"),
@@ -28,21 +32,41 @@ pub const SETTINGS: &[Setting] = &[
     setting("state.dir", Some("state"), "Directory of the operator's local state"),
     setting("state.shards", Some("1"), "Threads of the operator; each owns some of the partitions"),
     setting("state.rows", Some("1000000"), "Customers that each shard keeps in memory"),
-    setting("clock", Some("system"), "Business time: `system`, or `driven:PATH` for a clock that another process drives"),
-    setting("ops.listen", Some("127.0.0.1:0"), "Address of /metrics, /health, /ready and /progress; port 0 takes a free one"),
+    setting(
+        "clock",
+        Some("system"),
+        "Business time: `system`, or `driven:PATH` for a clock that another process drives",
+    ),
+    setting(
+        "ops.listen",
+        Some("127.0.0.1:0"),
+        "Address of /metrics, /health, /ready and /progress; port 0 takes a free one",
+    ),
     setting("ops.port_file", None, "File that the bound ops address is written to, as host:port"),
     setting("log.format", Some("text"), "`text` or `json`"),
     setting("log.level", Some("info"), "`error`, `warn`, `info`, `debug`, or directives such as `info,stream=debug`"),
     setting("templates.dir", Some("templates"), "Directory of the message templates"),
-    setting("registry.url", None, "Schema registry with Confluent's interface; without one the built-in schema ids are enough"),
+    setting(
+        "registry.url",
+        None,
+        "Schema registry with Confluent's interface; without one the built-in schema ids are enough",
+    ),
     setting("registry.ids", None, "Further schema ids of the registry that source records may have, comma separated"),
     setting("registry.user", None, "User name, or API key, for the schema registry"),
     setting("registry.password", None, "Password, or API secret, for the schema registry"),
     setting("tracker.listen", Some("127.0.0.1:8080"), "Address of the tracker's HTTP edge"),
     setting("tracker.port_file", None, "File that the tracker's bound address is written to, as host:port"),
     setting("tracker.url", None, "Public URL of the tracker; without it messages go out without links to it"),
-    setting("tracker.keys", None, "Keys that sign links, ID:PATH or ID:env:NAME, comma separated; the first signs. For one key set $CASCADE_TRACKER_SECRET_FILE instead"),
-    setting("tracker.providers", Some(""), "Who may post receipts, NAME:PATH or NAME:env:VARIABLE of the secret, comma separated"),
+    setting(
+        "tracker.keys",
+        None,
+        "Keys that sign links, ID:PATH or ID:env:NAME, comma separated; the first signs. For one key set $CASCADE_TRACKER_SECRET_FILE instead",
+    ),
+    setting(
+        "tracker.providers",
+        Some(""),
+        "Who may post receipts, NAME:PATH or NAME:env:VARIABLE of the secret, comma separated",
+    ),
 ];
 
 /// Prefix of the keys that are librdkafka's own.

@@ -38,7 +38,8 @@ pub fn channel(name: &str, known: &[String], reader: &mut Reader<'_>) -> Option<
 /// How links to the tracker are made; none without `tracker.url`.
 fn tracking(reader: &mut Reader<'_>) -> Option<toml::Value> {
     let url = reader.optional("tracker.url").filter(|url| !url.is_empty())?;
-    let keys: Vec<toml::Value> = reader.keys("tracker.keys", "tracker.secret").into_iter().map(toml::Value::Table).collect();
+    let keys: Vec<toml::Value> =
+        reader.keys("tracker.keys", "tracker.secret").into_iter().map(toml::Value::Table).collect();
     let mut tracking = toml::Table::new();
     tracking.insert("base_url".to_owned(), url.trim_end_matches('/').into());
     tracking.insert("keys".to_owned(), keys.into());

@@ -41,7 +41,9 @@ impl clap::Args for Flags {
             .long("set")
             .value_name("KEY=VALUE")
             .action(ArgAction::Append)
-            .help(format!("Any setting by its key, such as {KAFKA}security.protocol=SSL; `cascade config explain` lists all"))
+            .help(format!(
+                "Any setting by its key, such as {KAFKA}security.protocol=SSL; `cascade config explain` lists all"
+            ))
             .help_heading("Settings");
         flagged().map(argument).fold(command.arg(config).arg(set), Command::arg)
     }

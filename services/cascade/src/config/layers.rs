@@ -55,8 +55,14 @@ impl<'a> Layers<'a> {
     /// Puts the layers together. Problems are kept, not returned: they are reported with all others.
     pub fn new(flags: BTreeMap<String, String>, config: Option<&Path>, surroundings: &'a dyn Surroundings) -> Self {
         let path = config.map(Path::to_path_buf).or_else(|| surroundings.variable("CASCADE_CONFIG").map(PathBuf::from));
-        let mut layers =
-            Layers { flags, surroundings, path, file: BTreeMap::new(), sections: toml::Table::new(), problems: Vec::new() };
+        let mut layers = Layers {
+            flags,
+            surroundings,
+            path,
+            file: BTreeMap::new(),
+            sections: toml::Table::new(),
+            problems: Vec::new(),
+        };
         if let Some(path) = layers.path.clone() {
             layers.read_file(&path);
         }
@@ -91,9 +97,13 @@ impl<'a> Layers<'a> {
             }
             (Some(value), None) => Some(Found { value, from: From::Variable(name) }),
             (None, Some(path)) => match self.surroundings.file(Path::new(&path)) {
-                Ok(text) => Some(Found { value: text.trim_end_matches(['\r', '\n']).to_owned(), from: From::Variable(file) }),
+                Ok(text) => {
+                    Some(Found { value: text.trim_end_matches(['\r', '\n']).to_owned(), from: From::Variable(file) })
+                }
                 Err(error) => {
-                    self.problems.push(format!("{file} names {path}, which cannot be read ({error}): check the path and its permissions"));
+                    self.problems.push(format!(
+                        "{file} names {path}, which cannot be read ({error}): check the path and its permissions"
+                    ));
                     None
                 }
             },
@@ -127,7 +137,9 @@ impl<'a> Layers<'a> {
         let prefix = format!("{CHANNEL}{channel}.");
         let start = variable_of(&prefix);
         for name in self.surroundings.variables() {
-            let Some(value) = name.strip_prefix(&start).and_then(|_| self.surroundings.variable(&name)) else { continue };
+            let Some(value) = name.strip_prefix(&start).and_then(|_| self.surroundings.variable(&name)) else {
+                continue;
+            };
             put(&mut section, &name[start.len()..].to_lowercase().replace("__", "."), &value);
         }
         for (key, value) in &self.flags {
@@ -148,7 +160,9 @@ impl<'a> Layers<'a> {
             Ok(text) => text,
             Err(error) => {
                 let path = path.display();
-                return self.problems.push(format!("the configuration file {path} cannot be read ({error}): check --config"));
+                return self
+                    .problems
+                    .push(format!("the configuration file {path} cannot be read ({error}): check --config"));
             }
         };
         match text.parse::<toml::Table>() {
@@ -175,7 +189,8 @@ impl<'a> Layers<'a> {
         let path = self.path.clone().unwrap_or_default().display().to_string();
         let from_file = self.file.keys().filter(unknown).map(|key| format!("{path}: there is no setting `{key}`"));
         let advice = "`cascade config explain` lists all";
-        let mut problems: Vec<String> = from_flags.chain(from_file).map(|problem| format!("{problem}: {advice}")).collect();
+        let mut problems: Vec<String> =
+            from_flags.chain(from_file).map(|problem| format!("{problem}: {advice}")).collect();
         for key in self.flags.keys().filter(|key| is_secret(key)) {
             problems.push(format!(
                 "{key} is a secret and must not stand on the command line: use {} or {}_FILE",

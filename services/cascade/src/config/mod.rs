@@ -77,7 +77,11 @@ impl Time {
 ///
 /// # Errors
 /// `Usage`, with all problems, one on each line.
-pub fn read<T>(flags: &Flags, surroundings: &dyn Surroundings, read: impl FnOnce(&mut Reader<'_>) -> T) -> Result<T, Failure> {
+pub fn read<T>(
+    flags: &Flags,
+    surroundings: &dyn Surroundings,
+    read: impl FnOnce(&mut Reader<'_>) -> T,
+) -> Result<T, Failure> {
     let mut reader = Reader::new(flags.layers(surroundings));
     let value = read(&mut reader);
     reader.finish(value).map_err(|problems| Failure::new(Exit::Usage, problems.join("\n")))
@@ -93,7 +97,9 @@ impl Common {
             reader.problem(problem.to_string());
         }
         for stray in reader.sectioned().iter().filter(|name| !channels.contains(name)) {
-            reader.problem(format!("[channel.{stray}] is the section of no channel: add {stray} to the setting `channels`"));
+            reader.problem(format!(
+                "[channel.{stray}] is the section of no channel: add {stray} to the setting `channels`"
+            ));
         }
         Common {
             kafka: kafka(reader),
@@ -126,9 +132,10 @@ fn logging(reader: &mut Reader<'_>) -> logs::Settings {
         "json" => Some(logs::Format::Json),
         _ => None,
     });
-    let levels = reader.parsed("log.level", "a level such as `info`, or directives such as `info,stream=debug`", |text| {
-        text.parse::<Targets>().ok()
-    });
+    let levels =
+        reader.parsed("log.level", "a level such as `info`, or directives such as `info,stream=debug`", |text| {
+            text.parse::<Targets>().ok()
+        });
     logs::Settings { format: format.unwrap_or(logs::Format::Text), levels: levels.unwrap_or_default() }
 }
 

@@ -44,7 +44,8 @@ impl<'a> Reader<'a> {
         match self.optional(key).filter(|value| !value.is_empty()) {
             Some(value) => value,
             None => {
-                self.problems.push(format!("{key} is not set: set {} or `{key}` in the configuration file", variable_of(key)));
+                self.problems
+                    .push(format!("{key} is not set: set {} or `{key}` in the configuration file", variable_of(key)));
                 String::new()
             }
         }
@@ -99,8 +100,12 @@ impl<'a> Reader<'a> {
         };
         let mut keys = Vec::new();
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            let Some((id, place)) = part.split_once(':').and_then(|(id, place)| Some((id.parse::<u8>().ok()?, place))) else {
-                self.wrong(key, "must be ID:PATH or ID:env:NAME for each key, separated by commas; an ID is from 0 to 255");
+            let Some((id, place)) = part.split_once(':').and_then(|(id, place)| Some((id.parse::<u8>().ok()?, place)))
+            else {
+                self.wrong(
+                    key,
+                    "must be ID:PATH or ID:env:NAME for each key, separated by commas; an ID is from 0 to 255",
+                );
                 continue;
             };
             let (field, value) = match place.strip_prefix("env:") {
@@ -118,7 +123,8 @@ impl<'a> Reader<'a> {
     /// Comma-separated names.
     pub fn names(&mut self, key: &str) -> Vec<String> {
         let text = self.text(key);
-        let names: Vec<String> = text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        let names: Vec<String> =
+            text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
         if names.is_empty() || names.iter().any(|name| !is_name(name)) {
             self.wrong(key, "must be names of lower-case letters, digits and dashes, separated by commas");
         }

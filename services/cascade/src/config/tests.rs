@@ -60,7 +60,10 @@ fn without_any_word_the_defaults_hold() {
 #[test]
 fn a_flag_wins_over_the_environment_which_wins_over_the_file() {
     let file = "brokers = 'file:1'\nchannels = ['push', 'sms']\n[topics]\nprefix = 'file'\npartitions = 3\n";
-    let fake = Fake::default().file("c.toml", file).variable("CASCADE_TOPICS_PREFIX", "env").variable("CASCADE_BROKERS", "env:1");
+    let fake = Fake::default()
+        .file("c.toml", file)
+        .variable("CASCADE_TOPICS_PREFIX", "env")
+        .variable("CASCADE_BROKERS", "env:1");
     let common = common(&Flags::of(&[("brokers", "flag:1")], Some("c.toml")), &fake).unwrap();
     assert_eq!(common.kafka.brokers, "flag:1");
     assert_eq!(common.topics.input(), "env.input");
@@ -103,7 +106,8 @@ fn any_property_of_librdkafka_can_be_set_in_any_layer() {
         ("sasl.password", "hush"),
         ("security.protocol", "SASL_SSL"),
     ];
-    let found: Vec<(&str, &str)> = common.kafka.properties.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let found: Vec<(&str, &str)> =
+        common.kafka.properties.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(found, expected);
 }
 
@@ -137,7 +141,8 @@ fn a_broken_file_is_named_with_its_line() {
 
 fn section(flags: &Flags, fake: &Fake) -> Result<channels::Config, Failure> {
     let channels = ["sms".to_owned()];
-    read(flags, fake, |reader| channel("sms", &channels, reader)).map(|channel| channel.expect("a section without problems is read"))
+    read(flags, fake, |reader| channel("sms", &channels, reader))
+        .map(|channel| channel.expect("a section without problems is read"))
 }
 
 #[test]

@@ -10,7 +10,8 @@ use super::reader::Reader;
 pub fn tracker(reader: &mut Reader<'_>) -> Option<tracker::Config> {
     let mut table = toml::Table::new();
     table.insert("listen".to_owned(), reader.address("tracker.listen").to_string().into());
-    let keys: Vec<toml::Value> = reader.keys("tracker.keys", "tracker.secret").into_iter().map(toml::Value::Table).collect();
+    let keys: Vec<toml::Value> =
+        reader.keys("tracker.keys", "tracker.secret").into_iter().map(toml::Value::Table).collect();
     if keys.is_empty() {
         return None;
     }

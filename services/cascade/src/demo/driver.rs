@@ -71,7 +71,13 @@ pub struct Log {
 
 impl Driver {
     /// Lives from `from` to `to`, or until nothing more happens.
-    pub async fn live(&mut self, supervisor: &mut Supervisor, screen: &mut Screen, from: Millis, to: Millis) -> Result<()> {
+    pub async fn live(
+        &mut self,
+        supervisor: &mut Supervisor,
+        screen: &mut Screen,
+        from: Millis,
+        to: Millis,
+    ) -> Result<()> {
         let all = self.world.happenings().to_vec();
         let mut coming = all.as_slice();
         let mut now = from;
@@ -90,7 +96,13 @@ impl Driver {
     }
 
     /// One tick.
-    async fn pass(&mut self, supervisor: &mut Supervisor, now: Millis, until: Millis, happenings: &[Happening]) -> Result<()> {
+    async fn pass(
+        &mut self,
+        supervisor: &mut Supervisor,
+        now: Millis,
+        until: Millis,
+        happenings: &[Happening],
+    ) -> Result<()> {
         let reactions = self.agenda.due(until);
         let is_held = !happenings.is_empty() || !reactions.is_empty();
         if is_held {
@@ -194,10 +206,14 @@ impl Story {
                 Fetched::Record(record) => {
                     self.positions.insert(record.partition(), record.offset() + 1);
                     let value = record.value().context("the journal holds a record without a value")?;
-                    self.tally.note(&schemas::decode::<Journal>(value).context("the journal holds a record that cannot be read")?);
+                    self.tally.note(
+                        &schemas::decode::<Journal>(value).context("the journal holds a record that cannot be read")?,
+                    );
                 }
                 Fetched::End { partition, offset, .. } => drop(self.positions.insert(partition, offset)),
-                Fetched::OutOfRange { partition, .. } => bail!("the beginning of {}/{partition} was deleted", self.topic),
+                Fetched::OutOfRange { partition, .. } => {
+                    bail!("the beginning of {}/{partition} was deleted", self.topic)
+                }
             }
         }
         Ok(())
@@ -205,7 +221,8 @@ impl Story {
 
     /// Takes in everything. To be called when nothing is written any more.
     fn read_to_end(&mut self, pipeline: &Pipeline) -> Result<()> {
-        let places: Vec<(String, i32)> = self.positions.keys().map(|partition| (self.topic.clone(), *partition)).collect();
+        let places: Vec<(String, i32)> =
+            self.positions.keys().map(|partition| (self.topic.clone(), *partition)).collect();
         let ends = pipeline.ends(&places)?;
         let until = Tick::now().after(JOURNAL_WAIT);
         while ends.iter().any(|(_, partition, end)| self.positions[partition] < *end) {
@@ -225,7 +242,13 @@ mod tests {
 
     #[test]
     fn no_household_has_two_topics_in_one_wave_and_each_keeps_its_order() {
-        let basket = |id: u64, household| Basket { at: 100_000_000 + i64::try_from(id).unwrap(), household, id, total_minor: 5, pieces: 1 };
+        let basket = |id: u64, household| Basket {
+            at: 100_000_000 + i64::try_from(id).unwrap(),
+            household,
+            id,
+            total_minor: 5,
+            pieces: 1,
+        };
         let baskets = (0..40).map(|id| basket(id, u32::try_from(id % 7).unwrap())).collect();
         let world = World::new(baskets, 1, 0, Millis::MAX, usize::MAX);
         let waves = waves(world.happenings());

@@ -39,7 +39,11 @@ impl Edge {
     /// The tracker at this address, which believes receipts that are signed with this secret.
     pub fn new(tracker: SocketAddr, secret: &str) -> Result<Self> {
         let secret = Secret::parse(secret).map_err(|words| anyhow::anyhow!("the receipts' secret: {words}"))?;
-        let http = reqwest::Client::builder().no_proxy().redirect(redirect::Policy::none()).timeout(Duration::from_secs(10)).build()?;
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .timeout(Duration::from_secs(10))
+            .build()?;
         Ok(Edge { http, tracker, secret: Arc::new(secret) })
     }
 
@@ -60,8 +64,13 @@ impl Edge {
                 let _turn = turns.acquire_owned().await?;
                 let mut facts = 0;
                 for (reaction, request) in requests {
-                    let answer = request.send().await.context("the tracker does not answer; look into its log with --keep")?;
-                    ensure!(is_taken(reaction, answer.status()), "the tracker answers {} to {reaction:?}", answer.status());
+                    let answer =
+                        request.send().await.context("the tracker does not answer; look into its log with --keep")?;
+                    ensure!(
+                        is_taken(reaction, answer.status()),
+                        "the tracker answers {} to {reaction:?}",
+                        answer.status()
+                    );
                     facts += 1;
                 }
                 Ok(facts)
@@ -84,8 +93,12 @@ impl Edge {
             Reaction::Prefetched => open(PROXY),
             Reaction::Opened if message.channel == "email" => open(READER),
             Reaction::Opened => self.receipt(message, "opened", None)?,
-            Reaction::Clicked => message.links.iter().find(ours).map(|link| self.http.get(link).header(USER_AGENT, READER)),
-            Reaction::Unsubscribed => message.unsubscribe.as_ref().map(|url| self.http.post(url).body("List-Unsubscribe=One-Click")),
+            Reaction::Clicked => {
+                message.links.iter().find(ours).map(|link| self.http.get(link).header(USER_AGENT, READER))
+            }
+            Reaction::Unsubscribed => {
+                message.unsubscribe.as_ref().map(|url| self.http.post(url).body("List-Unsubscribe=One-Click"))
+            }
         })
     }
 

@@ -83,8 +83,12 @@ mod tests {
 
     #[test]
     fn channels_are_as_frequent_as_the_rule_says() {
-        let of = |channel: &str| (1..=2000).filter(|household| channels_of(*household).contains(&channel.to_owned())).count();
-        for (channel, expected) in [("push", 1000), ("email", 1400), ("telegram", 500), ("whatsapp", 600), ("sms", 1800), ("viber", 810)] {
+        let of = |channel: &str| {
+            (1..=2000).filter(|household| channels_of(*household).contains(&channel.to_owned())).count()
+        };
+        for (channel, expected) in
+            [("push", 1000), ("email", 1400), ("telegram", 500), ("whatsapp", 600), ("sms", 1800), ("viber", 810)]
+        {
             assert!(of(channel).abs_diff(expected) < 80, "{channel}: {}", of(channel));
         }
     }

@@ -149,7 +149,8 @@ mod tests {
         let address = open(Arc::clone(&desk), tasks.clone(), end.clone()).await.unwrap();
         for _ in 0..2 {
             let mut stream = TcpStream::connect(address).await.unwrap();
-            let mail = format!("EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<h1@example.test>\r\nDATA\r\n{MAIL}.\r\nQUIT\r\n");
+            let mail =
+                format!("EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<h1@example.test>\r\nDATA\r\n{MAIL}.\r\nQUIT\r\n");
             stream.write_all(mail.as_bytes()).await.unwrap();
             let mut said = String::new();
             stream.read_to_string(&mut said).await.unwrap();

@@ -97,7 +97,11 @@ pub struct Args {
 /// # Errors
 /// If something cannot be started, if the pipeline stands still, if a check of the result fails, or on Ctrl-C.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(Failure::unexpected)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(Failure::unexpected)?;
     // On the main thread: services are bound to the life of the thread that starts them.
     runtime.block_on(attended(&args)).map_err(|error| match error.downcast::<Failure>() {
         Ok(failure) => failure,
@@ -179,7 +183,9 @@ async fn demo(args: &Args, supervisor: &mut Supervisor, tasks: &TaskTracker, end
     let wrong = summary::check(&driver.story.tally, &driver.log, driver.tick, &driver.desk.counts(), &plans);
     say(&look_around(&driver, supervisor, &services, args).await?)?;
     ensure!(wrong.is_empty(), "the result does not hold:\n{}", wrong.join("\n"));
-    say("Checked: providers took what the journal says was handed over, each message once, and nobody got one after buying.")?;
+    say(
+        "Checked: providers took what the journal says was handed over, each message once, and nobody got one after buying.",
+    )?;
     if args.stay {
         std::future::pending::<()>().await;
     }
@@ -240,7 +246,12 @@ fn driver_settings(brokers: &str) -> Settings {
 }
 
 /// A customer's story, and where to look further.
-async fn look_around(driver: &Driver, supervisor: &Supervisor, services: &[(String, String)], args: &Args) -> Result<String> {
+async fn look_around(
+    driver: &Driver,
+    supervisor: &Supervisor,
+    services: &[(String, String)],
+    args: &Args,
+) -> Result<String> {
     let mut text = String::new();
     if let Some(customer) = driver.story.tally.eventful_customer() {
         let command = ["journal", "--customer", customer, "--zone", shop::ZONE];
@@ -255,7 +266,10 @@ async fn look_around(driver: &Driver, supervisor: &Supervisor, services: &[(Stri
     }
     text.push_str(&match (args.keep, args.stay) {
         (_, true) => "Everything goes on running, for you to look around. Ctrl-C ends it.".to_owned(),
-        (true, _) => format!("All of it ends now. Logs, settings and state are kept in {}", driver.clock.with_file_name("").display()),
+        (true, _) => format!(
+            "All of it ends now. Logs, settings and state are kept in {}",
+            driver.clock.with_file_name("").display()
+        ),
         _ => "All of it ends now. With --stay it goes on running, with --keep logs and state are kept.".to_owned(),
     });
     Ok(text)

@@ -12,9 +12,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use schemas::Topics;
 use schemas::{Fact, Input, Millis, Origin};
+use serde::Deserialize;
 use stream::clock::Tick;
 use stream::kafka::{Producer, Settings};
-use serde::Deserialize;
 use tokio::task::JoinSet;
 
 use super::supervisor::Supervisor;
@@ -78,7 +78,13 @@ impl Look {
 
 impl Pipeline {
     /// `services` are the ops addresses.
-    pub fn new(settings: &Settings, topics: &Topics, channels: &[String], partitions: i32, services: Vec<String>) -> Result<Self> {
+    pub fn new(
+        settings: &Settings,
+        topics: &Topics,
+        channels: &[String],
+        partitions: i32,
+        services: Vec<String>,
+    ) -> Result<Self> {
         let places = |topic: String| (0..partitions).map(move |partition| (topic.clone(), partition));
         let sources: Vec<Place> = topics.sources().into_iter().flat_map(|(topic, _)| places(topic)).collect();
         let input: Vec<Place> = places(topics.input()).collect();
@@ -178,7 +184,12 @@ impl Pipeline {
         Ok(self.producer.ends(places)?)
     }
 
-    async fn wait(&self, supervisor: &mut Supervisor, now: Millis, mut is_done: impl FnMut(&Look) -> bool) -> Result<()> {
+    async fn wait(
+        &self,
+        supervisor: &mut Supervisor,
+        now: Millis,
+        mut is_done: impl FnMut(&Look) -> bool,
+    ) -> Result<()> {
         let mut pause = PAUSE.0;
         let mut last = Look::default();
         let mut moved = Tick::now();
@@ -221,7 +232,8 @@ impl Pipeline {
             if is_late || progress.settled.is_some_and(|settled| settled < now) {
                 look.behind.push(progress.service);
             }
-            look.positions.extend(progress.positions.into_iter().map(|(topic, partition, next)| ((topic, partition), next)));
+            look.positions
+                .extend(progress.positions.into_iter().map(|(topic, partition, next)| ((topic, partition), next)));
         }
         look.unready.sort();
         look.behind.sort();

@@ -132,7 +132,8 @@ impl Desk {
 
 /// Opens the providers. A channel's messages are to be posted to `/CHANNEL`.
 pub async fn open(desk: Arc<Desk>, tasks: &TaskTracker, end: CancellationToken) -> Result<SocketAddr> {
-    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("cannot listen for messages")?;
+    let listener =
+        tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("cannot listen for messages")?;
     let address = listener.local_addr()?;
     let router = Router::new().route("/{channel}", post(receive)).with_state(desk);
     tasks.spawn(async move {
@@ -187,7 +188,9 @@ mod tests {
 
     /// A send id whose answer gets lost, or not.
     fn send_id(desk: &Desk, is_silent: bool) -> String {
-        let found = (0..10_000).map(|n| n.to_string()).find(|id| desk.chance.happens(SILENT_PER_MILLE, id, "silent") == is_silent);
+        let found = (0..10_000)
+            .map(|n| n.to_string())
+            .find(|id| desk.chance.happens(SILENT_PER_MILLE, id, "silent") == is_silent);
         found.unwrap()
     }
 
@@ -207,7 +210,8 @@ mod tests {
     #[test]
     fn a_busy_provider_turns_a_message_away_once() {
         let desk = Desk::new(Chance::seeded(1));
-        let turned_away: Vec<String> = (0..2_000).map(|n| n.to_string()).filter(|id| desk.is_busy("push", id)).collect();
+        let turned_away: Vec<String> =
+            (0..2_000).map(|n| n.to_string()).filter(|id| desk.is_busy("push", id)).collect();
         assert!((2..15).contains(&turned_away.len()), "{}", turned_away.len());
         assert!(turned_away.iter().all(|id| !desk.is_busy("push", id)));
     }

@@ -128,7 +128,10 @@ pub fn say(words: &str) -> Result<()> {
 
 /// Head of a table of counts.
 pub fn head(of: &str) -> String {
-    format!("  {of:<21} {:>6} {:>6} {:>7} {:>6} {:>7} {:>6} {:>9}\n", "sent", "taken", "arrived", "opened", "clicked", "failed", "cost")
+    format!(
+        "  {of:<21} {:>6} {:>6} {:>7} {:>6} {:>7} {:>6} {:>9}\n",
+        "sent", "taken", "arrived", "opened", "clicked", "failed", "cost"
+    )
 }
 
 /// A line of a table of counts.

@@ -44,7 +44,8 @@ pub fn write(directory: &Directory, places: &Places<'_>) -> Result<String> {
     for (path, word) in [(&key, random_word()?), (&receipts, secret.clone())] {
         fs::write(path, word).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    let channels: Map<String, Value> = CHANNELS.iter().map(|name| ((*name).to_owned(), channel(name, places))).collect();
+    let channels: Map<String, Value> =
+        CHANNELS.iter().map(|name| ((*name).to_owned(), channel(name, places))).collect();
     let settings = json!({
         "brokers": places.brokers,
         "channels": CHANNELS.join(","),
@@ -88,6 +89,8 @@ fn channel(name: &str, places: &Places<'_>) -> Value {
 fn random_word() -> Result<String> {
     use std::io::Read;
     let mut bytes = [0_u8; 32];
-    fs::File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes)).context("cannot read /dev/urandom")?;
+    fs::File::open("/dev/urandom")
+        .and_then(|mut source| source.read_exact(&mut bytes))
+        .context("cannot read /dev/urandom")?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -30,9 +30,11 @@ pub struct Basket {
 
 /// Reads all baskets, in the order in which they were paid.
 pub fn baskets(path: &Path) -> Result<Vec<Basket>> {
-    let file = std::fs::File::open(path)
-        .with_context(|| format!("cannot read the shop's baskets from {}; give the right --deploy directory", path.display()))?;
-    parse(flate2::read::GzDecoder::new(file)).with_context(|| format!("{} is damaged; restore it from the repository", path.display()))
+    let file = std::fs::File::open(path).with_context(|| {
+        format!("cannot read the shop's baskets from {}; give the right --deploy directory", path.display())
+    })?;
+    parse(flate2::read::GzDecoder::new(file))
+        .with_context(|| format!("{} is damaged; restore it from the repository", path.display()))
 }
 
 #[derive(Deserialize)]

@@ -60,7 +60,10 @@ fn tell_funnel(campaign: &str, funnel: &Funnel, plan: Option<&Plan>) -> String {
     }
     let ended: u64 = funnel.ends.values().sum();
     let running = funnel.entered - ended;
-    text.push_str(&format!("  {} cascades: {running} still run, {} ended before a word was said\n", funnel.entered, funnel.silent));
+    text.push_str(&format!(
+        "  {} cascades: {running} still run, {} ended before a word was said\n",
+        funnel.entered, funnel.silent
+    ));
     let mut ends: Vec<_> = funnel.ends.iter().map(|(reason, count)| (*count, word(*reason))).collect();
     ends.sort_unstable_by(|a, b| b.cmp(a));
     let ends: Vec<String> = ends.into_iter().map(|(count, reason)| format!("{count} {reason}")).collect();
@@ -71,10 +74,19 @@ fn tell_funnel(campaign: &str, funnel: &Funnel, plan: Option<&Plan>) -> String {
 }
 
 /// Everything that must hold and does not. Empty if all is well.
-pub fn check(tally: &Tally, log: &Log, tick: Millis, providers: &BTreeMap<String, Counts>, plans: &[Plan]) -> Vec<String> {
+pub fn check(
+    tally: &Tally,
+    log: &Log,
+    tick: Millis,
+    providers: &BTreeMap<String, Counts>,
+    plans: &[Plan],
+) -> Vec<String> {
     let mut wrong = Vec::new();
     for (channel, counts) in providers.iter().filter(|(_, counts)| counts.doubled > 0) {
-        wrong.push(format!("{} messages came to the provider of {channel} twice, though it had answered", counts.doubled));
+        wrong.push(format!(
+            "{} messages came to the provider of {channel} twice, though it had answered",
+            counts.doubled
+        ));
     }
     received_is_handed_over(tally, log, &mut wrong);
     nobody_after_the_purchase(tally, log, tick, plans, &mut wrong);
@@ -92,7 +104,10 @@ fn received_is_handed_over(tally: &Tally, log: &Log, wrong: &mut Vec<String>) {
     }
     let untold: Vec<_> = received.iter().filter(|id| !handed_over.contains(**id) && !unknown.contains(**id)).collect();
     if let Some(first) = untold.first() {
-        wrong.push(format!("{} messages were taken by a provider, but the journal does not say so (the first is {first})", untold.len()));
+        wrong.push(format!(
+            "{} messages were taken by a provider, but the journal does not say so (the first is {first})",
+            untold.len()
+        ));
     }
 }
 
@@ -103,7 +118,9 @@ fn nobody_after_the_purchase(tally: &Tally, log: &Log, tick: Millis, plans: &[Pl
         let Some(origin) = tally.origin_of(send_id) else { continue };
         let purchases = log.purchases.get(origin.customer_id).map(Vec::as_slice).unwrap_or_default();
         let first = purchases.iter().find(|at| **at >= origin.entered_at).filter(|at| **at + tick < *taken_at);
-        if let Some(bought_at) = first.filter(|_| plans.iter().any(|plan| plan.name == origin.campaign && ends_by_purchase(plan))) {
+        if let Some(bought_at) =
+            first.filter(|_| plans.iter().any(|plan| plan.name == origin.campaign && ends_by_purchase(plan)))
+        {
             wrong.push(format!(
                 "{send_id} of {} reached {} at {}, though they had bought at {}",
                 origin.campaign,

@@ -40,7 +40,10 @@ impl Directory {
             match DirBuilder::new().mode(0o700).create(&path) {
                 Ok(()) => return Ok(Directory { path, keep }),
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => bail!("cannot make {} ({error}); point TMPDIR at a directory that can be written to", path.display()),
+                Err(error) => bail!(
+                    "cannot make {} ({error}); point TMPDIR at a directory that can be written to",
+                    path.display()
+                ),
             }
         }
         bail!("{} is full of runs that were killed; remove cascade-demo-* there", base.display())
@@ -95,7 +98,9 @@ impl Supervisor {
         let mut command = Command::new(&script);
         command.arg(&home).env("KAFKA_CALLER", std::process::id().to_string());
         detached(&mut command).stdout(Stdio::null()).stderr(self.log("kafka-start")?);
-        let child = command.spawn().with_context(|| format!("cannot run {}; give the right --deploy directory", script.display()))?;
+        let child = command
+            .spawn()
+            .with_context(|| format!("cannot run {}; give the right --deploy directory", script.display()))?;
         let child = self.broker.insert(child);
         let file = home.join("bootstrap");
         let until = Tick::now().after(START_UP);
@@ -105,7 +110,11 @@ impl Supervisor {
             }
             if child.try_wait()?.is_some() || until.remaining().is_zero() {
                 let words = fs::read_to_string(self.directory.join("kafka-start.log")).unwrap_or_default();
-                bail!("Kafka did not start: {}; its log is {}/kafka.log (see it with --keep)", words.trim(), home.display());
+                bail!(
+                    "Kafka did not start: {}; its log is {}/kafka.log (see it with --keep)",
+                    words.trim(),
+                    home.display()
+                );
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -210,7 +219,11 @@ impl Supervisor {
 
     fn log(&self, name: &str) -> Result<File> {
         let path = self.directory.join(&format!("{name}.log"));
-        File::options().create(true).append(true).open(&path).with_context(|| format!("cannot write {}", path.display()))
+        File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .with_context(|| format!("cannot write {}", path.display()))
     }
 }
 

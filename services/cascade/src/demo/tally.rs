@@ -186,7 +186,9 @@ impl Tally {
             Reason::Opened => Status::Opened,
             Reason::Clicked => Status::Clicked,
             Reason::Replied => Status::Replied,
-            Reason::LateFeedback | Reason::DoubleReached => positive(said, record.evidence.get("actor").map(String::as_str)),
+            Reason::LateFeedback | Reason::DoubleReached => {
+                positive(said, record.evidence.get("actor").map(String::as_str))
+            }
             Reason::NotDelivered | Reason::Refused => {
                 counts.failed += u64::from(!std::mem::replace(&mut sent.failed, true));
                 return;

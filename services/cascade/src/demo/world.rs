@@ -65,12 +65,24 @@ enum What {
     Profile,
     Registration,
     /// The cart of this basket, left or taken up, in this version.
-    Cart { basket: u32, version: u8 },
+    Cart {
+        basket: u32,
+        version: u8,
+    },
     /// A cart that never became a basket; it stood there after this one. Without items it is emptied.
-    Stray { basket: u32, emptied: bool },
-    Purchase { basket: u32 },
-    BonusExpiring { basket: u32 },
-    Inactivity { since: Millis },
+    Stray {
+        basket: u32,
+        emptied: bool,
+    },
+    Purchase {
+        basket: u32,
+    },
+    BonusExpiring {
+        basket: u32,
+    },
+    Inactivity {
+        since: Millis,
+    },
 }
 
 /// A record for one of the source topics.
@@ -214,7 +226,14 @@ impl World {
             }),
             What::Cart { basket, version } => {
                 let Basket { id, total_minor, pieces, .. } = *self.basket(basket);
-                Source::Cart(cart(customer_id, occurred_at, format!("c{id}"), i64::from(version), total_minor, lines(pieces, total_minor)))
+                Source::Cart(cart(
+                    customer_id,
+                    occurred_at,
+                    format!("c{id}"),
+                    i64::from(version),
+                    total_minor,
+                    lines(pieces, total_minor),
+                ))
             }
             What::Stray { basket, emptied } => {
                 let id = format!("s{}", self.basket(basket).id);
@@ -270,7 +289,14 @@ impl World {
     }
 }
 
-fn cart(customer_id: String, occurred_at: Millis, cart_id: String, version: i64, total_minor: i64, items: Vec<Item>) -> Cart {
+fn cart(
+    customer_id: String,
+    occurred_at: Millis,
+    cart_id: String,
+    version: i64,
+    total_minor: i64,
+    items: Vec<Item>,
+) -> Cart {
     Cart {
         event_id: format!("cart/{cart_id}/{version}"),
         customer_id,

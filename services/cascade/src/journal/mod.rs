@@ -33,7 +33,10 @@ pub struct Args {
 /// Those of Kafka; `Usage` for an unknown time zone.
 pub fn run(common: &Common, args: &Args) -> Result<String, Failure> {
     let zone = TimeZone::get(&args.zone).map_err(|_| {
-        Failure::new(Exit::Usage, format!("there is no time zone {}: use an IANA name such as Europe/Berlin", args.zone))
+        Failure::new(
+            Exit::Usage,
+            format!("there is no time zone {}: use an IANA name such as Europe/Berlin", args.zone),
+        )
     })?;
     topics::reach(common)?;
     let mut records = read(common, &args.customer)?;
@@ -69,7 +72,9 @@ fn read_partition(common: &Common, topic: &str, partition: i32, customer: &str) 
         }
         match record.value().map(schemas::decode::<Journal>) {
             Some(Ok(read)) => records.push(read),
-            Some(Err(error)) => tracing::warn!(partition, offset = record.offset(), %error, "a journal record cannot be read"),
+            Some(Err(error)) => {
+                tracing::warn!(partition, offset = record.offset(), %error, "a journal record cannot be read")
+            }
             None => {}
         }
     })?;

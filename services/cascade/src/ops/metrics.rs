@@ -11,7 +11,8 @@ pub fn registry(service: &str) -> Result<Registry, prometheus::Error> {
     let registry = Registry::new();
     registry.register(Box::new(ProcessCollector::for_self()))?;
     let about = Opts::new("cascade_build_info", "Always 1; the labels say which service of which version runs.");
-    let info = IntGauge::with_opts(about.const_label("service", service).const_label("version", env!("CARGO_PKG_VERSION")))?;
+    let info =
+        IntGauge::with_opts(about.const_label("service", service).const_label("version", env!("CARGO_PKG_VERSION")))?;
     info.set(1);
     registry.register(Box::new(info))?;
     Ok(registry)

@@ -63,7 +63,8 @@ impl Ops {
         let listener = listen(settings)?;
         let stop = Arc::new(AtomicBool::new(false));
         let (drain, end) = (CancellationToken::new(), CancellationToken::new());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::unexpected)?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::unexpected)?;
         let (terminate, interrupt) = {
             // Handlers stand before anything else is begun: no signal is lost from here on.
             let _inside = runtime.enter();
@@ -102,7 +103,10 @@ fn listen(settings: &Settings) -> Result<TcpListener, Failure> {
         Ok::<_, std::io::Error>((listener, address))
     };
     let (listener, address) = bind().map_err(|error| {
-        Failure::new(Exit::Input, format!("cannot listen on {wanted} ({error}): set ops.listen to an address that is free"))
+        Failure::new(
+            Exit::Input,
+            format!("cannot listen on {wanted} ({error}): set ops.listen to an address that is free"),
+        )
     })?;
     tracing::info!(%address, "the ops endpoint listens");
     settings.port_file.as_deref().map_or(Ok(()), |path| announce(path, address))?;
@@ -119,7 +123,10 @@ pub fn announce(path: &Path, address: SocketAddr) -> Result<(), Failure> {
     let written = std::fs::write(&fresh, format!("{address}\n")).and_then(|()| std::fs::rename(&fresh, path));
     written.map_err(|error| {
         let path = path.display();
-        Failure::new(Exit::Input, format!("cannot write the port file {path} ({error}): check ops.port_file and tracker.port_file"))
+        Failure::new(
+            Exit::Input,
+            format!("cannot write the port file {path} ({error}): check ops.port_file and tracker.port_file"),
+        )
     })
 }
 
@@ -139,7 +146,10 @@ async fn obey(mut terminate: Signal, mut interrupt: Signal, stop: &AtomicBool, d
     at_once();
 }
 
-#[expect(clippy::disallowed_methods, reason = "somebody asked twice: what is open is aborted by the next owner, as after a crash")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "somebody asked twice: what is open is aborted by the next owner, as after a crash"
+)]
 fn at_once() -> ! {
     tracing::warn!("a second signal came: ending at once");
     std::process::exit(130)

@@ -155,7 +155,13 @@ async fn a_token_for_something_else_or_a_forged_one_leads_nowhere() {
     let open = edge.sign(Kind::Open, "");
     let mut forged = edge.sign(Kind::Click, "https://shop.example/");
     forged.replace_range(60..61, if forged.as_bytes()[60] == b'A' { "B" } else { "A" });
-    for path in [format!("/c/{open}"), format!("/c/{forged}"), "/c/x".to_owned(), format!("/u/{open}"), "/c/https%3A%2F%2Fevil.example".to_owned()] {
+    for path in [
+        format!("/c/{open}"),
+        format!("/c/{forged}"),
+        "/c/x".to_owned(),
+        format!("/u/{open}"),
+        "/c/https%3A%2F%2Fevil.example".to_owned(),
+    ] {
         let answer = edge.get(&path).await;
         assert_eq!(answer.status(), StatusCode::NOT_FOUND);
         assert!(!answer.headers().contains_key(LOCATION));
@@ -201,10 +207,17 @@ async fn receipts_become_facts_by_token_or_by_id() {
     let mut facts = edge.facts(2).await;
     facts.sort_by(|a, b| a.customer_id.cmp(&b.customer_id));
     assert_eq!(facts.len(), 2);
-    assert_eq!((facts[0].status, facts[0].occurred_at, facts[0].provider_id.as_deref()), (Status::Delivered, 499_000, Some("42")));
+    assert_eq!(
+        (facts[0].status, facts[0].occurred_at, facts[0].provider_id.as_deref()),
+        (Status::Delivered, 499_000, Some("42"))
+    );
     assert_eq!(facts[0].event_id, format!("{id}/DELIVERED/sandbox"));
     assert_eq!((facts[1].status, facts[1].occurred_at), (Status::Failed, NOW), "a time far ahead is not believed");
-    assert_eq!((facts[1].customer_id.as_str(), facts[1].code.as_deref()), ("c9", None), "a code that could hold an address is dropped");
+    assert_eq!(
+        (facts[1].customer_id.as_str(), facts[1].code.as_deref()),
+        ("c9", None),
+        "a code that could hold an address is dropped"
+    );
     assert_eq!(edge.receipts(&body, None).await, StatusCode::NO_CONTENT);
     let ids: std::collections::BTreeSet<_> = edge.facts(4).await.into_iter().map(|fact| fact.event_id).collect();
     assert_eq!(ids.len(), 2, "a repeat carries the same ids");

@@ -68,7 +68,10 @@ fn a_late_open_counts_as_one_only_if_a_human_made_it() {
     let mut late = record(Reason::LateFeedback, "s1");
     late.evidence.insert("status".to_owned(), "OPENED".to_owned());
     let sent = record(Reason::Sent, "s1");
-    assert_eq!(counts(&tally(&[sent.clone(), late.clone()])), Counts { sent: 1, handed_over: 1, delivered: 1, ..Counts::default() });
+    assert_eq!(
+        counts(&tally(&[sent.clone(), late.clone()])),
+        Counts { sent: 1, handed_over: 1, delivered: 1, ..Counts::default() }
+    );
     late.evidence.insert("actor".to_owned(), "HUMAN".to_owned());
     assert_eq!(counts(&tally(&[sent, late])).opened, 1);
 }

@@ -61,11 +61,17 @@ fn a_cart_stands_before_its_purchase_and_after_the_purchase_before() {
     for happening in world.happenings() {
         match world.source(happening) {
             Source::Cart(cart) => {
-                assert!(bought.get(&happening.household).is_none_or(|bought| *bought < cart.occurred_at), "{}", cart.cart_id);
+                assert!(
+                    bought.get(&happening.household).is_none_or(|bought| *bought < cart.occurred_at),
+                    "{}",
+                    cart.cart_id
+                );
                 let version = seen.insert(cart.cart_id, cart.version).unwrap_or(cart.version - 1);
                 assert!(version < cart.version);
             }
-            Source::Action(action) if action.action == "purchase" => drop(bought.insert(happening.household, action.occurred_at)),
+            Source::Action(action) if action.action == "purchase" => {
+                drop(bought.insert(happening.household, action.occurred_at))
+            }
             _ => {}
         }
     }
@@ -99,7 +105,12 @@ fn a_limit_counts_events_and_not_profiles() {
 fn a_silence_comes_in_once_and_the_bonus_before_it() {
     let world = World::new(vec![basket(1, 9, DAY_MS), basket(2, 9, 80 * DAY_MS)], 1, 0, 100 * DAY_MS, usize::MAX);
     let days = |wanted: fn(What) -> bool| -> Vec<i64> {
-        world.happenings().iter().filter(|happening| wanted(happening.what)).map(|happening| happening.at / DAY_MS).collect()
+        world
+            .happenings()
+            .iter()
+            .filter(|happening| wanted(happening.what))
+            .map(|happening| happening.at / DAY_MS)
+            .collect()
     };
     assert_eq!(days(|what| matches!(what, What::BonusExpiring { .. })), [22]);
     assert_eq!(days(|what| matches!(what, What::Inactivity { .. })), [31]);
@@ -113,7 +124,13 @@ fn carts_are_left_as_often_as_the_rules_say() {
     let taken_up = count(|what| matches!(what, What::Cart { version: 2, .. }));
     let strays = count(|what| matches!(what, What::Stray { emptied: false, .. }));
     let emptied = count(|what| matches!(what, What::Stray { emptied: true, .. }));
-    assert!((150..250).contains(&(taken_up * 1000 / purchases)), "{taken_up} of {purchases}: some had no room before them");
-    assert!((70..150).contains(&(strays * 1000 / purchases)), "{strays} of {purchases}: some had no room before the next basket");
+    assert!(
+        (150..250).contains(&(taken_up * 1000 / purchases)),
+        "{taken_up} of {purchases}: some had no room before them"
+    );
+    assert!(
+        (70..150).contains(&(strays * 1000 / purchases)),
+        "{strays} of {purchases}: some had no room before the next basket"
+    );
     assert!((60..110).contains(&(emptied * 1000 / strays)), "{emptied} of {strays}");
 }
