@@ -70,7 +70,7 @@ fn a_cart_stands_before_its_purchase_and_after_the_purchase_before() {
                 assert!(version < cart.version);
             }
             Source::Action(action) if action.action == "purchase" => {
-                drop(bought.insert(happening.household, action.occurred_at))
+                bought.insert(happening.household, action.occurred_at);
             }
             _ => {}
         }
