@@ -50,7 +50,7 @@ pub struct Sequence {
 }
 
 /// One reading of the clock.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Round {
     /// The reading.
     pub now: i64,
@@ -58,6 +58,17 @@ pub struct Round {
     pub next_offset: i64,
     /// Deadlines up to here were fired by its end.
     pub fired_until: i64,
+    /// And those up to this one (due, key), where not all that were due were fired.
+    #[serde(default)]
+    pub fired_through: Option<(i64, Vec<u8>)>,
+}
+
+impl Round {
+    /// Whether this deadline of this key was fired by its end.
+    pub fn has_fired(&self, due: i64, key: &str) -> bool {
+        let is_within = |(last, last_key): &(i64, Vec<u8>)| (due, key.as_bytes()) <= (*last, last_key.as_slice());
+        due <= self.fired_until || self.fired_through.as_ref().is_some_and(is_within)
+    }
 }
 
 /// The first word of an owner.

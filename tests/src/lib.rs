@@ -23,3 +23,4 @@ pub mod service;
 pub mod installation;
 pub mod settle;
 pub mod shop;
+pub mod fold;
