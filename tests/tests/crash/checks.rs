@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::{Customer, Feedback, Input, Journal, Revoke, Send, Status, encode};
 use system_tests::changelog::Changelog;
-use system_tests::fold::fold;
 use system_tests::installation::Installation;
 
+use crate::fold::fold;
 use crate::story::CUSTOMERS;
 
 /// What a worker may say became of a command.

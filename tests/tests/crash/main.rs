@@ -2,6 +2,7 @@
 //! doubled, and the state is what the brain makes of the input.
 
 mod story;
+mod fold;
 mod checks;
 mod receipts;
 
