@@ -1,24 +1,28 @@
 //! Calls of the provider that are under way. They outlive a failure of Kafka: their answers are not lost with a transaction.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use schemas::{Id, Millis};
+use schemas::Id;
 use stream::clock::{Clock, Tick};
 use stream::{Error, Verdict};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
+use crate::choice::Candidate;
 use crate::look;
 use crate::metrics::ChannelMetrics;
-use crate::transport::{Answer, Message, Transport};
+use crate::transport::{Answer, Transport};
 
 /// Runs calls beside the worker's thread.
 pub(crate) struct Calls {
     flying: JoinSet<(Id, Answer)>,
-    ids: HashSet<Id>,
-    /// Answers that no lane has taken yet.
-    answers: HashMap<Id, Answer>,
+    /// Partition of each call under way that is still ours to settle.
+    ids: HashMap<Id, i32>,
+    /// Answers that no lane has taken yet, with their partitions.
+    answers: HashMap<Id, (i32, Answer)>,
+    /// Answers that a lane has taken, but no transaction has made lasting yet.
+    taken: HashMap<Id, (i32, Answer)>,
     transport: Arc<dyn Transport>,
     clock: Clock,
     metrics: ChannelMetrics,
@@ -28,7 +32,11 @@ pub(crate) struct Calls {
 
 impl Calls {
     /// A runtime of one thread, and the transport opened in it.
-    pub(crate) fn new(config: &crate::transport::Config, clock: &Clock, metrics: ChannelMetrics) -> Result<Self, Error> {
+    pub(crate) fn new(
+        config: &crate::transport::Config,
+        clock: &Clock,
+        metrics: ChannelMetrics,
+    ) -> Result<Self, Error> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("provider-calls")
@@ -39,31 +47,42 @@ impl Calls {
             let _inside = runtime.enter();
             config.open().map_err(|problem| Error::stop("open the transport", problem))?
         };
-        Ok(Calls {
+        Ok(Self::over(transport.into(), clock, metrics, runtime))
+    }
+
+    fn over(transport: Arc<dyn Transport>, clock: &Clock, metrics: ChannelMetrics, runtime: Runtime) -> Self {
+        Calls {
             flying: JoinSet::new(),
-            ids: HashSet::new(),
+            ids: HashMap::new(),
             answers: HashMap::new(),
-            transport: transport.into(),
+            taken: HashMap::new(),
+            transport,
             clock: clock.clone(),
             metrics,
             runtime,
-        })
+        }
     }
 
     /// Hands a message over, unless the look at the withdrawals has become too old or the validity has ended by then.
-    pub(crate) fn start(&mut self, id: Id, message: Message, send_before: Millis, looked: Tick) {
+    pub(crate) fn start(&mut self, candidate: Candidate, looked: Tick) {
+        self.start_until(candidate, looked, looked.after(look::AGE_MAX));
+    }
+
+    fn start_until(&mut self, candidate: Candidate, looked: Tick, until: Tick) {
+        let Candidate { partition, id, message, send_before, .. } = candidate;
         let (transport, clock, metrics) = (Arc::clone(&self.transport), self.clock.clone(), self.metrics.clone());
-        self.ids.insert(id);
+        self.ids.insert(id, partition);
+        // Whatever an earlier call came to is settled: it must not be taken for the answer of this one.
+        self.answers.remove(&id);
         let call = async move {
             // This is the last moment: a process that was stopped in between wakes up before this line.
-            let window = looked.elapsed();
-            if window > look::AGE_MAX {
+            if until.remaining().is_zero() {
                 return (id, Answer::Stale);
             }
             if clock.now() > send_before {
                 return (id, Answer::TooLate);
             }
-            metrics.residual_window_seconds.observe(window.as_secs_f64());
+            metrics.residual_window_seconds.observe(looked.elapsed().as_secs_f64());
             let began = Tick::now();
             let answer = transport.hand_over(&message).await;
             metrics.hand_over_seconds.observe(began.elapsed().as_secs_f64());
@@ -77,8 +96,9 @@ impl Calls {
         while let Some(ended) = self.flying.try_join_next() {
             match ended {
                 Ok((id, answer)) => {
-                    self.ids.remove(&id);
-                    self.answers.insert(id, answer);
+                    if let Some(partition) = self.ids.remove(&id) {
+                        self.answers.insert(id, (partition, answer));
+                    }
                 }
                 // A successor finds the intent and treats it as unknown.
                 Err(error) => return Err(Error::new(Verdict::Stop, "call the provider", error.to_string())),
@@ -89,26 +109,146 @@ impl Calls {
 
     /// Hands each answer to `take`, which says whether it was its own.
     pub(crate) fn deliver(&mut self, mut take: impl FnMut(Id, &Answer) -> bool) {
-        self.answers.retain(|id, answer| !take(*id, answer));
+        self.taken.extend(self.answers.extract_if(|id, (_, answer)| take(*id, answer)));
     }
 
-    /// Nobody will ask for these answers any more: their partitions are gone, and a successor has settled them.
+    /// What the lanes have taken is written down for good.
+    pub(crate) fn committed(&mut self) {
+        self.taken.clear();
+    }
+
+    /// What the lanes have taken is lost with them, and will be asked for again. `not_called` are commands whose intents were
+    /// in the transaction that failed: whatever became of that, nobody was called.
+    pub(crate) fn dropped(&mut self, not_called: impl Iterator<Item = (Id, i32)>) {
+        self.answers.extend(self.taken.drain());
+        self.answers.extend(not_called.map(|(id, partition)| (id, (partition, Answer::Stale))));
+    }
+
+    /// The partition belongs to somebody else. Should it come back, an intent that stands there may be his: what we know of
+    /// our own call says nothing about it any more.
+    pub(crate) fn release(&mut self, partition: i32) {
+        self.ids.retain(|_, of| *of != partition);
+        self.answers.retain(|_, (of, _)| *of != partition);
+        self.taken.retain(|_, (of, _)| *of != partition);
+    }
+
+    /// Nobody asks for these answers: their commands were settled in another way.
     pub(crate) fn forget_answers(&mut self) {
         self.answers.clear();
     }
 
     /// A call for it is under way, or its answer waits here.
     pub(crate) fn has(&self, id: Id) -> bool {
-        self.ids.contains(&id) || self.answers.contains_key(&id)
+        self.ids.contains_key(&id) || self.answers.contains_key(&id)
     }
 
     /// Calls under way.
     pub(crate) fn len(&self) -> usize {
-        self.ids.len()
+        self.flying.len()
     }
 
     /// Some answers were not taken yet.
     pub(crate) fn has_answers(&self) -> bool {
         !self.answers.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::metrics::Metrics;
+    use crate::transport::{Call, Message};
+
+    /// Takes everything, and counts.
+    #[derive(Debug, Default)]
+    struct Taker(AtomicUsize);
+
+    impl Transport for Taker {
+        fn hand_over<'a>(&'a self, _: &'a Message) -> Call<'a> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Box::pin(async { Answer::Accepted { provider_id: None } })
+        }
+    }
+
+    fn calls(now: i64) -> (Calls, Arc<Taker>) {
+        let taker = Arc::new(Taker::default());
+        let metrics = Metrics::new(&prometheus::Registry::new()).unwrap().of("sms");
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        (Calls::over(Arc::clone(&taker) as Arc<dyn Transport>, &Clock::manual(now), metrics, runtime), taker)
+    }
+
+    fn candidate(name: &str, partition: i32) -> Candidate {
+        let id = Id::of_instance(name, "", "", "");
+        let message = Message {
+            send_id: id.to_string(),
+            address: "+7900".to_owned(),
+            subject: None,
+            text: String::new(),
+            html: None,
+            link: None,
+            unsubscribe: None,
+            receipt_token: None,
+            now: 0,
+        };
+        Candidate { partition, offset: 0, id, message, send_before: 100 }
+    }
+
+    /// Waits for all calls and gives back what a lane would be told.
+    fn told(calls: &mut Calls) -> Vec<Answer> {
+        while calls.len() > 0 {
+            calls.collect().unwrap();
+            std::thread::yield_now();
+        }
+        let mut told = Vec::new();
+        calls.deliver(|_, answer| {
+            told.push(answer.clone());
+            true
+        });
+        told
+    }
+
+    #[test]
+    fn nobody_is_called_on_a_look_that_is_too_old_or_after_the_validity() {
+        let (mut calls, taker) = calls(100);
+        calls.start_until(candidate("a", 0), Tick::now(), Tick::now());
+        assert_eq!(told(&mut calls), [Answer::Stale]);
+        calls.start(Candidate { send_before: 99, ..candidate("b", 0) }, Tick::now());
+        assert_eq!(told(&mut calls), [Answer::TooLate]);
+        assert_eq!(taker.0.load(Ordering::SeqCst), 0);
+        calls.start(candidate("c", 0), Tick::now());
+        assert_eq!(told(&mut calls), [Answer::Accepted { provider_id: None }]);
+        assert_eq!(taker.0.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn an_answer_outlives_the_transaction_that_failed_and_no_other() {
+        let (mut calls, _) = calls(0);
+        calls.start(candidate("a", 0), Tick::now());
+        assert_eq!(told(&mut calls).len(), 1);
+        calls.dropped(std::iter::once((candidate("b", 0).id, 0)));
+        assert_eq!(told(&mut calls).len(), 2, "the answer again, and that b was never called");
+        calls.committed();
+        calls.dropped(std::iter::empty());
+        assert_eq!(told(&mut calls), []);
+    }
+
+    #[test]
+    fn what_we_know_of_a_partition_that_went_away_is_forgotten() {
+        let (mut calls, _) = calls(0);
+        calls.start(candidate("a", 0), Tick::now());
+        calls.start(candidate("b", 1), Tick::now());
+        calls.release(0);
+        assert!(!calls.has(candidate("a", 0).id) && calls.has(candidate("b", 1).id));
+        assert_eq!(told(&mut calls).len(), 1);
+    }
+
+    #[test]
+    fn the_answer_of_an_earlier_call_is_not_taken_for_that_of_a_new_one() {
+        let (mut calls, _) = calls(0);
+        calls.dropped(std::iter::once((candidate("a", 0).id, 0)));
+        calls.start(candidate("a", 0), Tick::now());
+        assert_eq!(told(&mut calls), [Answer::Accepted { provider_id: None }]);
     }
 }

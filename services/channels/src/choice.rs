@@ -40,7 +40,8 @@ impl Chooser<'_> {
         if room == 0 {
             return Vec::new();
         }
-        let mut queues: Vec<_> = lanes.iter().map(|(partition, lane)| (*partition, lane.ready(tick, room).into_iter())).collect();
+        let mut queues: Vec<_> =
+            lanes.iter().map(|(partition, lane)| (*partition, lane.ready(tick, room).into_iter())).collect();
         let mut chosen = Vec::new();
         loop {
             let mut idle = true;

@@ -332,9 +332,7 @@ impl Lane {
             }
         };
         // An earlier attempt may have got through, so only a first one can be taken back.
-        if entry.stage == Stage::Waiting
-            && !entry.doubtful
-        {
+        if entry.stage == Stage::Waiting && !entry.doubtful {
             self.idle_intents.push(id);
         }
     }
@@ -406,7 +404,12 @@ impl Entry {
     fn delay(&mut self, asked: Option<Duration>, tick: Tick) {
         let delays = self.delays.get_or_insert_with(|| {
             let (first, last) = (Duration::from_millis(200), Duration::from_secs(30));
-            ExponentialBuilder::default().with_min_delay(first).with_max_delay(last).with_jitter().without_max_times().build()
+            ExponentialBuilder::default()
+                .with_min_delay(first)
+                .with_max_delay(last)
+                .with_jitter()
+                .without_max_times()
+                .build()
         });
         let pause = delays.next().unwrap_or(Duration::from_secs(30));
         self.not_before = Some(tick.after(asked.unwrap_or(pause).max(pause)));

@@ -18,7 +18,14 @@ pub(crate) struct Ledger<'a> {
 
 impl Ledger<'_> {
     /// The provider is about to be called.
-    pub(crate) fn intend(&mut self, partition: i32, offset: i64, id: Id, send: &Send, now: Millis) -> Result<(), Error> {
+    pub(crate) fn intend(
+        &mut self,
+        partition: i32,
+        offset: i64,
+        id: Id,
+        send: &Send,
+        now: Millis,
+    ) -> Result<(), Error> {
         let attempt = Attempt {
             send_id: id.to_string(),
             customer_id: send.customer_id.clone(),
@@ -28,7 +35,13 @@ impl Ledger<'_> {
             status: Status::Unspecified,
             provider_id: None,
         };
-        self.producer.produce(self.attempt, Some(partition), Some(attempt.send_id.as_bytes()), Some(&encode(&attempt)), &[])
+        self.producer.produce(
+            self.attempt,
+            Some(partition),
+            Some(attempt.send_id.as_bytes()),
+            Some(&encode(&attempt)),
+            &[],
+        )
     }
 
     /// The provider certainly did not take it: the intent is void. A tombstone says so, and lets compaction drop both.
@@ -112,7 +125,12 @@ mod tests {
     #[test]
     fn feedback_about_one_fact_has_one_id_and_no_address() {
         let id = Id::of_instance("c1", "", "", "");
-        let send = Send { customer_id: "c1".to_owned(), channel: "sms".to_owned(), address: "+7900".to_owned(), ..Send::default() };
+        let send = Send {
+            customer_id: "c1".to_owned(),
+            channel: "sms".to_owned(),
+            address: "+7900".to_owned(),
+            ..Send::default()
+        };
         let line = Line { offset: 1, id, send: &send, outcome: Outcome::of(Status::Refused, Some("blocked"), 9) };
         let said = feedback(&line, "sandbox");
         assert_eq!(said.event_id, format!("{id}/REFUSED"));

@@ -134,14 +134,16 @@ fn is_web(url: &str) -> bool {
 /// Where the next `<a ` begins.
 fn find_anchor(html: &str) -> Option<usize> {
     let bytes = html.as_bytes();
-    (0..bytes.len().saturating_sub(2))
-        .find(|at| bytes[*at] == b'<' && bytes[at + 1].eq_ignore_ascii_case(&b'a') && bytes[at + 2].is_ascii_whitespace())
+    (0..bytes.len().saturating_sub(2)).find(|at| {
+        bytes[*at] == b'<' && bytes[at + 1].eq_ignore_ascii_case(&b'a') && bytes[at + 2].is_ascii_whitespace()
+    })
 }
 
 /// Where the value of the tag's `href` stands, without its quotes.
 fn href(tag: &str) -> Option<(usize, usize)> {
     let lower = tag.to_ascii_lowercase();
-    let name = lower.match_indices("href").map(|(at, _)| at).find(|at| lower.as_bytes()[at - 1].is_ascii_whitespace())?;
+    let name =
+        lower.match_indices("href").map(|(at, _)| at).find(|at| lower.as_bytes()[at - 1].is_ascii_whitespace())?;
     let after = name + 4 + tag[name + 4..].find(|c: char| !c.is_ascii_whitespace())?;
     let value = tag[after..].strip_prefix('=')?.trim_start();
     let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
@@ -151,8 +153,19 @@ fn href(tag: &str) -> Option<(usize, usize)> {
 
 /// The character references that template engines write.
 fn unescape(text: &str) -> String {
-    let pairs = [("&#x2f;", "/"), ("&#x27;", "'"), ("&#39;", "'"), ("&#34;", "\""), ("&quot;", "\""), ("&lt;", "<"), ("&gt;", ">")];
-    pairs.iter().fold(text.to_owned(), |text, (reference, character)| text.replace(reference, character)).replace("&amp;", "&")
+    let pairs = [
+        ("&#x2f;", "/"),
+        ("&#x27;", "'"),
+        ("&#39;", "'"),
+        ("&#34;", "\""),
+        ("&quot;", "\""),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+    ];
+    pairs
+        .iter()
+        .fold(text.to_owned(), |text, (reference, character)| text.replace(reference, character))
+        .replace("&amp;", "&")
 }
 
 #[cfg(test)]
@@ -176,9 +189,17 @@ mod tests {
         let page = "<p>Привет</p><a class='x' href=\"https:&#x2f;&#x2f;shop.example&#x2f;cart?a=1&amp;b=2\">Cart</a> <a HREF='http://b.example/'>b</a>\
                     <a href=\"mailto:x@y.example\">m</a><abbr title=\"href='https://no'\">";
         let out = links.rewrite(page);
-        let found: Vec<_> = out.match_indices("https://t.example/c/").map(|(at, _)| out[at..].split(['"', '\'']).next().unwrap()).collect();
-        assert_eq!(found.iter().map(|link| target(&keys, link)).collect::<Vec<_>>(), ["https://shop.example/cart?a=1&b=2", "http://b.example/"]);
-        let undone = out.replace(found[0], "https:&#x2f;&#x2f;shop.example&#x2f;cart?a=1&amp;b=2").replace(found[1], "http://b.example/");
+        let found: Vec<_> = out
+            .match_indices("https://t.example/c/")
+            .map(|(at, _)| out[at..].split(['"', '\'']).next().unwrap())
+            .collect();
+        assert_eq!(
+            found.iter().map(|link| target(&keys, link)).collect::<Vec<_>>(),
+            ["https://shop.example/cart?a=1&b=2", "http://b.example/"]
+        );
+        let undone = out
+            .replace(found[0], "https:&#x2f;&#x2f;shop.example&#x2f;cart?a=1&amp;b=2")
+            .replace(found[1], "http://b.example/");
         assert_eq!(undone, page);
     }
 
@@ -194,7 +215,16 @@ mod tests {
     #[test]
     fn broken_pages_pass_as_they_are() {
         let (links, _) = links();
-        for page in ["<a", "<a ", "<a href", "<a href=", "<a href=\"https://x", "<a\nhref = \"", "</a><a href=https://x>", "ёё<a ё"] {
+        for page in [
+            "<a",
+            "<a ",
+            "<a href",
+            "<a href=",
+            "<a href=\"https://x",
+            "<a\nhref = \"",
+            "</a><a href=https://x>",
+            "ёё<a ё",
+        ] {
             assert_eq!(links.rewrite(page), page);
         }
     }

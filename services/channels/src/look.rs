@@ -53,6 +53,9 @@ mod tests {
         let look = Look::new(Tick::now(), BTreeMap::from([(0, 5), (3, 0)]));
         assert!(!look.is_complete(|partition| Some(if partition == 0 { 4 } else { 0 })));
         assert!(look.is_complete(|partition| Some(if partition == 0 { 5 } else { 0 })));
-        assert!(!look.is_complete(|partition| (partition == 0).then_some(9)), "a partition that is not read is not known");
+        assert!(
+            !look.is_complete(|partition| (partition == 0).then_some(9)),
+            "a partition that is not read is not known"
+        );
     }
 }

@@ -34,7 +34,10 @@ impl Metrics {
         };
         let metrics = Metrics {
             hand_overs: IntCounterVec::new(
-                Opts::new("cascade_hand_overs_total", "Commands by what became of them: a status, or retry or duplicate."),
+                Opts::new(
+                    "cascade_hand_overs_total",
+                    "Commands by what became of them: a status, or retry or duplicate.",
+                ),
                 &["channel", "outcome"],
             )?,
             residual_window_seconds: seconds(
@@ -57,7 +60,10 @@ impl Metrics {
                 &["channel"],
             )?,
             recoveries: IntCounterVec::new(
-                Opts::new("cascade_channel_recoveries_total", "Times that everything uncommitted was dropped and read again."),
+                Opts::new(
+                    "cascade_channel_recoveries_total",
+                    "Times that everything uncommitted was dropped and read again.",
+                ),
                 &["channel"],
             )?,
         };

@@ -3,7 +3,7 @@
 //! To take a partition over is to learn, in this order: where the group stands (the brokers answer only once no transaction
 //! moves it), what a predecessor wrote about the commands from there on, what was withdrawn. A lane works only then.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use stream::clock::Tick;
 use stream::kafka::{Change, Fetched, Position, Producer};
@@ -63,6 +63,7 @@ impl Worker<'_> {
             self.awaiting.retain(|awaiting| awaiting != partition);
             self.learning.remove(partition);
             self.lanes.remove(partition);
+            self.calls.release(*partition);
             self.stop_reading(*partition);
             self.probe.released(&self.names.send, *partition);
         }
@@ -125,11 +126,12 @@ impl Worker<'_> {
     /// Starts to read a partition's three topics.
     fn learn(&mut self, position: &Position, end: i64) -> Result<(), Error> {
         let partition = position.partition;
-        let (low, high) = self.reader.range(self.inputs.send, partition)?;
+        let range = |topic| self.reader.range(topic, partition).map_err(passing);
+        let (low, high) = range(self.inputs.send)?;
         let next = start_of(position, low, high)?;
-        let (attempt_low, _) = self.reader.range(self.inputs.attempt, partition)?;
+        let (attempt_low, _) = range(self.inputs.attempt)?;
         let attempt_from = ledger::read_bookmark(&position.metadata).unwrap_or(attempt_low).max(attempt_low);
-        let (revoke_low, _) = self.reader.range(self.inputs.revoke, partition)?;
+        let (revoke_low, _) = range(self.inputs.revoke)?;
         self.reader.start(self.inputs.revoke, partition, revoke_low)?;
         self.reader.start(self.inputs.attempt, partition, attempt_from)?;
         let lane = Lane::new(next, revoke_low, attempt_from, self.config.on_unknown);
@@ -178,6 +180,7 @@ impl Worker<'_> {
     pub(crate) fn start_over(&mut self, error: &Error) {
         tracing::warn!("everything uncommitted is dropped and read again: {error}");
         self.metrics.recovery();
+        self.calls.dropped(std::iter::empty());
         self.probe.set_ready(false);
         self.producer = None;
         self.paused.clear();
@@ -210,24 +213,34 @@ impl Worker<'_> {
     }
 
     /// The next offsets of partitions of a topic, open transactions included.
-    pub(crate) fn ends(&self, topic: &str, partitions: &[i32]) -> Result<BTreeMap<i32, i64>, Error> {
-        let Some(producer) = &self.producer else {
-            return Err(Error::new(Verdict::Retry, "ask for the ends of partitions", "there is no producer yet"));
-        };
+    fn ends(&self, topic: &str, partitions: &[i32]) -> Result<BTreeMap<i32, i64>, Error> {
         let asked: Vec<_> = partitions.iter().map(|partition| (topic.to_owned(), *partition)).collect();
-        Ok(producer.ends(&asked)?.into_iter().map(|(_, partition, end)| (partition, end)).collect())
+        Ok(self.ask(&asked)?.into_iter().map(|(_, partition, end)| (partition, end)).collect())
     }
 
-    /// The same for `revoke` and `attempt` of all lanes, in one question: (topic, partition) to offset.
-    pub(crate) fn look_ends(&self) -> Result<HashMap<(String, i32), i64>, Error> {
-        let Some(producer) = &self.producer else {
-            return Err(Error::new(Verdict::Retry, "look at the withdrawals", "there is no producer yet"));
-        };
+    /// The same for `revoke` and `attempt` of all lanes, in one question: topic, partition, offset.
+    pub(crate) fn look_ends(&self) -> Result<Vec<(String, i32, i64)>, Error> {
         let topics = [&self.names.revoke, &self.names.attempt];
-        let asked: Vec<_> =
-            topics.iter().flat_map(|topic| self.lanes.keys().map(|partition| ((*topic).clone(), *partition))).collect();
-        Ok(producer.ends(&asked)?.into_iter().map(|(topic, partition, end)| ((topic, partition), end)).collect())
+        let of_lanes =
+            |topic: &String| self.lanes.keys().map(|partition| (topic.clone(), *partition)).collect::<Vec<_>>();
+        self.ask(&topics.into_iter().flat_map(of_lanes).collect::<Vec<_>>())
     }
+
+    fn ask(&self, asked: &[(String, i32)]) -> Result<Vec<(String, i32, i64)>, Error> {
+        match &self.producer {
+            // A client may go on asking a leader that is none any more for minutes; a new one finds the present one at once.
+            Some(producer) => {
+                producer.ends(asked).map_err(|error| Error::new(Verdict::Abort, "ask for ends", error.to_string()))
+            }
+            None => Err(Error::new(Verdict::Retry, "ask for the ends of partitions", "there is no producer yet")),
+        }
+    }
+}
+
+/// The topics were there at the start: whatever the brokers say now instead of an offset (a leader that moves, one that has
+/// just come back) passes.
+fn passing(error: Error) -> Error {
+    Error::new(Verdict::Retry, "ask for offsets", error.to_string())
 }
 
 /// Where to start: at the group's offset, or at the first record if it has none or that one was deleted meanwhile.
@@ -236,7 +249,11 @@ fn start_of(position: &Position, low: i64, high: i64) -> Result<i64, Error> {
         None => Ok(low),
         Some(offset) if offset < low => {
             let (topic, partition) = (&position.topic, position.partition);
-            tracing::error!(topic, partition, "commands {offset} to {low} were deleted before they were read: retention is too short");
+            tracing::error!(
+                topic,
+                partition,
+                "commands {offset} to {low} were deleted before they were read: retention is too short"
+            );
             Ok(low)
         }
         // To read all of it again would hand over again whatever is still valid.

@@ -44,7 +44,8 @@ impl Renderer {
         environment.set_fuel(Some(FUEL));
         environment.set_recursion_limit(32);
         environment.add_filter("money", money);
-        environment.set_auto_escape_callback(|name| if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None });
+        environment
+            .set_auto_escape_callback(|name| if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None });
         let files = files_of(directory, channel).map_err(|problem| vec![problem])?;
         let mut problems = Vec::new();
         let mut names = BTreeSet::new();
@@ -135,7 +136,8 @@ fn files_of(directory: &Path, channel: &str) -> Result<Vec<(String, String)>, St
 }
 
 fn context(send: &Send, links: Option<Links>, unsubscribe: Option<&str>) -> Value {
-    let mut context: BTreeMap<&str, Value> = send.fields.iter().map(|(name, value)| (name.as_str(), Value::from(value))).collect();
+    let mut context: BTreeMap<&str, Value> =
+        send.fields.iter().map(|(name, value)| (name.as_str(), Value::from(value))).collect();
     context.insert("campaign", Value::from(&send.campaign));
     if let Some(locale) = &send.locale {
         context.insert("locale", Value::from(locale));
@@ -150,7 +152,8 @@ fn context(send: &Send, links: Option<Links>, unsubscribe: Option<&str>) -> Valu
 
 /// Minor units as an amount with two decimals: fields are text.
 fn money(minor: &str) -> Result<String, minijinja::Error> {
-    let minor: i64 = minor.parse().map_err(|_| minijinja::Error::new(ErrorKind::InvalidOperation, "this is no whole number"))?;
+    let minor: i64 =
+        minor.parse().map_err(|_| minijinja::Error::new(ErrorKind::InvalidOperation, "this is no whole number"))?;
     let sign = if minor < 0 { "-" } else { "" };
     Ok(format!("{sign}{}.{:02}", minor.unsigned_abs() / 100, minor.unsigned_abs() % 100))
 }

@@ -74,7 +74,7 @@ pub(crate) struct Worker<'a> {
     /// Partitions of each of the topics.
     pub(crate) partitions: u32,
     renderer: Renderer,
-    calls: Calls,
+    pub(crate) calls: Calls,
     pub(crate) limit: Limit,
     breaker: Breaker,
     pub(crate) member: Member,
@@ -250,7 +250,9 @@ impl<'a> Worker<'a> {
         for item in &fetched {
             let (topic, partition) = match item {
                 Fetched::Record(record) => (record.topic(), record.partition()),
-                Fetched::End { topic, partition, .. } | Fetched::OutOfRange { topic, partition } => (*topic, *partition),
+                Fetched::End { topic, partition, .. } | Fetched::OutOfRange { topic, partition } => {
+                    (*topic, *partition)
+                }
             };
             match item {
                 Fetched::OutOfRange { .. } => {
@@ -331,7 +333,9 @@ impl<'a> Worker<'a> {
         if self.forgot.elapsed() > FORGET {
             self.forgot = Tick::now();
             for (partition, lane) in &mut self.lanes {
-                lane.forget_withdrawals_before(self.reader.range(self.inputs.revoke, *partition)?.0);
+                if let Ok((low, _)) = self.reader.range(self.inputs.revoke, *partition) {
+                    lane.forget_withdrawals_before(low);
+                }
             }
         }
         Ok(())
@@ -363,10 +367,12 @@ impl<'a> Worker<'a> {
             true
         });
         if self.awaiting.is_empty() && self.learning.is_empty() && self.paused.is_empty() {
-            self.forget_foreign_answers();
+            self.forget_idle_answers();
         }
         match (was_open, self.breaker.is_open()) {
-            (false, true) => tracing::warn!("the provider takes nothing: it is left alone for a while, and commands wait"),
+            (false, true) => {
+                tracing::warn!("the provider takes nothing: it is left alone for a while, and commands wait")
+            }
             (true, false) => tracing::info!("the provider takes messages again"),
             _ => {}
         }
@@ -374,10 +380,9 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// Once every lane has read its commands, an answer that nobody takes belongs to a partition that went away. While there
-    /// are no lanes it is kept: the group may give the partition back before anybody else has settled it.
-    fn forget_foreign_answers(&mut self) {
-        if self.calls.has_answers() && !self.lanes.is_empty() && self.lanes.values().all(Lane::has_caught_up) {
+    /// Once every lane has read its commands, an answer that nobody takes is of no use.
+    fn forget_idle_answers(&mut self) {
+        if self.calls.has_answers() && self.lanes.values().all(Lane::has_caught_up) {
             self.calls.forget_answers();
         }
     }
@@ -404,7 +409,7 @@ impl<'a> Worker<'a> {
     fn look(&mut self) -> Result<Option<Tick>, Error> {
         let at = Tick::now();
         let mut revoke_ends = BTreeMap::new();
-        for ((topic, partition), end) in self.look_ends()? {
+        for (topic, partition, end) in self.look_ends()? {
             if topic == self.names.revoke {
                 revoke_ends.insert(partition, end);
             } else if let Some(lane) = self.lanes.get_mut(&partition) {
@@ -427,15 +432,21 @@ impl<'a> Worker<'a> {
     fn write_and_call(&mut self, chosen: Vec<Candidate>, looked: Option<Tick>) -> Result<(), Error> {
         let mut going = chosen;
         going.retain(|candidate| {
-            looked.is_some() && self.lanes.get(&candidate.partition).is_some_and(|lane| lane.is_waiting(candidate.offset))
+            looked.is_some()
+                && self.lanes.get(&candidate.partition).is_some_and(|lane| lane.is_waiting(candidate.offset))
         });
         if !going.is_empty() || self.lanes.values().any(Lane::has_news) {
-            self.write(&going)?;
+            let written = self.write(&going);
+            if written.is_err() {
+                self.calls.dropped(going.iter().map(|candidate| (candidate.id, candidate.partition)));
+            }
+            written?;
+            self.calls.committed();
         }
         self.show_progress();
         for candidate in going {
             if let Some(looked) = looked {
-                self.calls.start(candidate.id, candidate.message, candidate.send_before, looked);
+                self.calls.start(candidate, looked);
             }
         }
         Ok(())
@@ -524,7 +535,8 @@ impl Names {
 
     /// All topics are there, and those that go together have the same number of partitions, which is returned.
     fn require(&self, settings: &Settings) -> Result<u32, Error> {
-        let wanted: Vec<_> = [&self.send, &self.revoke, &self.attempt, &self.feedback].map(|topic| (topic.as_str(), None)).into();
+        let wanted: Vec<_> =
+            [&self.send, &self.revoke, &self.attempt, &self.feedback].map(|topic| (topic.as_str(), None)).into();
         admin::require(settings, &wanted)?;
         let count = settings.partitions(&self.send)?.unwrap_or_default();
         admin::require(settings, &[(self.revoke.as_str(), Some(count)), (self.attempt.as_str(), Some(count))])?;

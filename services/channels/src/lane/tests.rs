@@ -35,7 +35,10 @@ fn a_command_goes_out_and_its_outcome_is_written_once() {
     lane.answered(id("a"), &accepted(), 7, tick);
     let lines = lane.lines();
     assert_eq!(lines.len(), 1);
-    assert_eq!(lines[0].outcome, Outcome { provider_id: Some("p1".to_owned()), ..Outcome::of(Status::Accepted, None, 7) });
+    assert_eq!(
+        lines[0].outcome,
+        Outcome { provider_id: Some("p1".to_owned()), ..Outcome::of(Status::Accepted, None, 7) }
+    );
     assert!(lane.lines().is_empty());
     assert_eq!(lane.position().0, 11);
 }
@@ -105,7 +108,12 @@ fn an_outage_refuses_nothing_and_the_command_expires_in_the_end() {
     let (mut lane, tick) = (lane(OnUnknown::Skip), Tick::now());
     lane.command(10, id("a"), send("c1", 50), 0, false);
     lane.start(10);
-    lane.answered(id("a"), &Answer::NotTaken { code: "http_503".to_owned(), retry_after: Some(Duration::from_secs(9)) }, 0, tick);
+    lane.answered(
+        id("a"),
+        &Answer::NotTaken { code: "http_503".to_owned(), retry_after: Some(Duration::from_secs(9)) },
+        0,
+        tick,
+    );
     assert_eq!(lane.idle_intents(), [id("a")], "a successor must not take it for unknown");
     assert!(lane.ready(tick.after(Duration::from_millis(8_999)), 9).is_empty());
     assert_eq!(lane.ready(tick.after(Duration::from_secs(9)), 9), [10]);
@@ -121,7 +129,10 @@ fn pauses_between_attempts_grow() {
     for _ in 0..12 {
         lane.start(10);
         lane.answered(id("a"), &Answer::NotTaken { code: "connection".to_owned(), retry_after: None }, 0, tick);
-        let pause = (0..100_000).map(Duration::from_millis).find(|pause| !lane.ready(tick.after(*pause), 1).is_empty()).unwrap();
+        let pause = (0..100_000)
+            .map(Duration::from_millis)
+            .find(|pause| !lane.ready(tick.after(*pause), 1).is_empty())
+            .unwrap();
         tick = tick.after(pause);
         pauses.push(pause);
     }
@@ -157,7 +168,11 @@ fn a_successor_sends_again_where_policy_says_so_and_never_calls_it_revoked() {
     assert_eq!(lane.ready(Tick::now(), 9), [10, 11]);
     lane.withdraw(0, id("a"));
     lane.judge(51);
-    assert_eq!(outcomes(&mut lane), [(10, Status::Unknown), (11, Status::Unknown)], "it may have been handed over before");
+    assert_eq!(
+        outcomes(&mut lane),
+        [(10, Status::Unknown), (11, Status::Unknown)],
+        "it may have been handed over before"
+    );
 }
 
 #[test]

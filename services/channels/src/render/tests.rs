@@ -56,7 +56,11 @@ fn pages_are_escaped_and_texts_are_not() {
     assert_eq!(message.subject.as_deref(), Some("For <i>Ann & Co</i>"));
     let page = message.html.unwrap();
     assert!(page.starts_with("<b>&lt;i&gt;Ann &amp; Co&lt;"), "{page}");
-    assert!(page.contains("<img src=\"https://t.example/o/") && page.ends_with(".gif\" width=\"1\" height=\"1\" alt=\"\"></body>"), "{page}");
+    assert!(
+        page.contains("<img src=\"https://t.example/o/")
+            && page.ends_with(".gif\" width=\"1\" height=\"1\" alt=\"\"></body>"),
+        "{page}"
+    );
 }
 
 #[test]
@@ -89,7 +93,10 @@ fn marketing_can_be_unsubscribed_by_one_click_and_nothing_else() {
 
 #[test]
 fn what_cannot_be_said_is_refused() {
-    let renderer = renderer(&[("cart.email.txt", "Hello {{ name }}"), ("loop.email.txt", "{% for i in range(100000) %}{% for j in range(1000) %}{% endfor %}{% endfor %}")]);
+    let renderer = renderer(&[
+        ("cart.email.txt", "Hello {{ name }}"),
+        ("loop.email.txt", "{% for i in range(100000) %}{% for j in range(1000) %}{% endfor %}{% endfor %}"),
+    ]);
     let code = |send: Send| renderer.render(id(), &send, 0).unwrap_err().0;
     assert_eq!(code(send(&[])), "render", "nobody is greeted with an empty name");
     assert_eq!(code(Send { address: String::new(), ..send(&[]) }), "no_address");
@@ -120,8 +127,7 @@ fn amounts_are_written_from_minor_units() {
 #[test]
 fn the_examples_can_be_sent() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/templates");
-    let fields =
-        [("item_count", "2"), ("total_minor", "1550"), ("currency", "USD"), ("points", "30"), ("days", "31")];
+    let fields = [("item_count", "2"), ("total_minor", "1550"), ("currency", "USD"), ("points", "30"), ("days", "31")];
     let mut rendered = 0;
     for channel in ["push", "email", "telegram", "viber", "whatsapp", "sms"] {
         let renderer = Renderer::new(&directory, channel, Some(linker().0)).unwrap();

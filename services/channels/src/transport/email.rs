@@ -153,7 +153,10 @@ impl Email {
 
     fn compose(&self, message: &Message) -> Result<lettre::Message, &'static str> {
         // The library encodes such characters away; they are refused none the less, because whoever put them there meant to.
-        if [&message.address, message.subject.as_ref().unwrap_or(&message.address)].iter().any(|text| breaks_header(text)) {
+        if [&message.address, message.subject.as_ref().unwrap_or(&message.address)]
+            .iter()
+            .any(|text| breaks_header(text))
+        {
             return Err("header_injection");
         }
         let to: Address = message.address.parse().map_err(|_| "bad_address")?;
@@ -187,7 +190,8 @@ fn one_click(mail: &mut lettre::Message, url: &str) -> Result<(), &'static str> 
     if breaks_header(url) {
         return Err("header_injection");
     }
-    let headers = [("List-Unsubscribe", format!("<{url}>")), ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned())];
+    let headers =
+        [("List-Unsubscribe", format!("<{url}>")), ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned())];
     for (name, value) in headers {
         let name = HeaderName::new_from_ascii(name.to_owned()).map_err(|_| "cannot_compose")?;
         // As it is: an address folded or encoded in the middle is not recognised.

@@ -76,13 +76,15 @@ impl Config {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
             let parsed = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
-            let (name, value) = parsed.ok_or_else(|| format!("transport.headers: {name} or its value cannot be a header"))?;
+            let (name, value) =
+                parsed.ok_or_else(|| format!("transport.headers: {name} or its value cannot be a header"))?;
             headers.insert(name, value);
         }
         if let Some(secret) = &self.bearer {
             let token = secret.read().map_err(|error| format!("transport.bearer: {error}"))?;
             let value = HeaderValue::try_from(format!("Bearer {token}"));
-            let mut value = value.map_err(|_| "transport.bearer: the token has characters that no header may have".to_owned())?;
+            let mut value =
+                value.map_err(|_| "transport.bearer: the token has characters that no header may have".to_owned())?;
             value.set_sensitive(true);
             headers.insert(reqwest::header::AUTHORIZATION, value);
         }
@@ -157,9 +159,9 @@ impl Http {
         let code = format!("http_{}", status.as_u16());
         let retry_after = retry_after(&response);
         match status {
-            status if status.is_success() => {
-                Answer::Accepted { provider_id: field(response, &self.provider_id_field).await.filter(|id| id.len() <= 200) }
-            }
+            status if status.is_success() => Answer::Accepted {
+                provider_id: field(response, &self.provider_id_field).await.filter(|id| id.len() <= 200),
+            },
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 Answer::NotTaken { code, retry_after }
             }

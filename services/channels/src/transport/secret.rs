@@ -21,7 +21,9 @@ impl Secret {
     /// In words that name the place and not the secret.
     pub fn read(&self) -> Result<String, String> {
         let text = match self {
-            Secret::File(path) => std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?,
+            Secret::File(path) => {
+                std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?
+            }
             Secret::Env(name) => std::env::var(name).map_err(|error| format!("${name}: {error}"))?,
         };
         match text.trim() {

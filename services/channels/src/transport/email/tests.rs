@@ -161,7 +161,12 @@ async fn a_connection_that_breaks_leaves_the_outcome_unknown() {
 
 #[test]
 fn a_bad_configuration_is_told_whole() {
-    let bad = Config { from: "nobody".to_owned(), username: Some("u".to_owned()), timeout_seconds: 0, ..config(([127, 0, 0, 1], 25).into()) };
+    let bad = Config {
+        from: "nobody".to_owned(),
+        username: Some("u".to_owned()),
+        timeout_seconds: 0,
+        ..config(([127, 0, 0, 1], 25).into())
+    };
     assert_eq!(bad.problems().len(), 3, "{:?}", bad.problems());
 }
 
