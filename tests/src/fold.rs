@@ -114,7 +114,7 @@ impl Fold<'_> {
 
     fn deadlines_of(&mut self, round: &Round, effects: &mut Vec<Effect>) {
         for (customer, row) in &mut self.rows {
-            while let Some(at) = due(row).filter(|at| *at <= round.fired_until) {
+            while let Some(at) = due(row).filter(|at| round.has_fired(*at, customer)) {
                 let moment = Moment { now: round.now, partition: self.partition, offset: None, due: Some(at) };
                 decide(self.plans, customer, row, Input::Deadline, &moment, effects);
             }
