@@ -53,7 +53,11 @@ fn error_of(operation: &'static str, code: Code) -> Error {
         | Code::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID
         | Code::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION
         | Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID => Verdict::Fenced,
-        Code::RD_KAFKA_RESP_ERR__FATAL | Code::RD_KAFKA_RESP_ERR__STATE => Verdict::Abort,
+        // A client keeps asking a leader that was replaced until its metadata are renewed: a new client heals it at once.
+        Code::RD_KAFKA_RESP_ERR__FATAL
+        | Code::RD_KAFKA_RESP_ERR__STATE
+        | Code::RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH
+        | Code::RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH => Verdict::Abort,
         Code::RD_KAFKA_RESP_ERR__TIMED_OUT
         | Code::RD_KAFKA_RESP_ERR__TRANSPORT
         | Code::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN
