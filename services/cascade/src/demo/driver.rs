@@ -17,8 +17,7 @@ use stream::kafka::{Fetched, Isolation, Reader, Settings};
 
 use super::chance::Chance;
 use super::edge::Edge;
-use super::message::Message;
-use super::people::{Agenda, Reaction};
+use super::people::Agenda;
 use super::pipeline::Pipeline;
 use super::sandbox::Desk;
 use super::screen::Screen;
@@ -107,14 +106,14 @@ impl Driver {
         let is_held = !happenings.is_empty() || !reactions.is_empty();
         if is_held {
             self.pipeline.hold().await?;
-            self.react(reactions).await?;
-            for wave in waves(happenings) {
-                self.tell(&wave, now)?;
-                self.pipeline.taken_in(supervisor).await?;
-            }
-            if happenings.is_empty() {
-                self.pipeline.taken_in(supervisor).await?;
-            }
+            self.log.reactions += reactions.len() as u64;
+            let told = self.pipeline.feedback_count()?;
+            // People do not wait for the shop.
+            let edge = self.edge.clone();
+            let (facts, shop) = tokio::join!(edge.react(reactions), self.tell(supervisor, happenings, now));
+            shop?;
+            self.pipeline.feedback_reaches(told + facts?).await?;
+            self.pipeline.taken_in(supervisor).await?;
         }
         Clock::drive(&self.clock, until).context("cannot set the clock")?;
         if is_held {
@@ -128,30 +127,26 @@ impl Driver {
         Ok(())
     }
 
-    /// Lets people and providers do what they are about to do.
-    async fn react(&mut self, reactions: Vec<(Reaction, Message)>) -> Result<()> {
-        if reactions.is_empty() {
-            return Ok(());
-        }
-        self.log.reactions += reactions.len() as u64;
-        let told = self.pipeline.feedback_count()?;
-        let facts = self.edge.react(reactions).await?;
-        self.pipeline.feedback_reaches(told + facts).await
-    }
-
-    /// Publishes what the shop has to tell.
-    fn tell(&mut self, wave: &[Happening], now: Millis) -> Result<()> {
-        let mut records = Vec::with_capacity(wave.len());
-        for happening in wave {
-            let source = self.world.source(happening);
-            let key = super::household::customer_id(happening.household);
-            if matches!(&source, Source::Action(action) if action.action == "purchase") {
-                self.log.purchases.entry(key.clone()).or_default().push(now);
+    /// Publishes what the shop has to tell, in its order.
+    async fn tell(&mut self, supervisor: &mut Supervisor, happenings: &[Happening], now: Millis) -> Result<()> {
+        let mut waves = waves(happenings).into_iter().peekable();
+        while let Some(wave) = waves.next() {
+            let mut records = Vec::with_capacity(wave.len());
+            for happening in &wave {
+                let source = self.world.source(happening);
+                let key = super::household::customer_id(happening.household);
+                if matches!(&source, Source::Action(action) if action.action == "purchase") {
+                    self.log.purchases.entry(key.clone()).or_default().push(now);
+                }
+                records.push((happening.topic(), key, source.encode()));
             }
-            records.push((happening.topic(), key, source.encode()));
+            self.log.events += wave.iter().filter(|happening| happening.is_event()).count() as u64;
+            self.pipeline.publish(&records)?;
+            if waves.peek().is_some() {
+                self.pipeline.taken_in(supervisor).await?;
+            }
         }
-        self.log.events += wave.iter().filter(|happening| happening.is_event()).count() as u64;
-        self.pipeline.publish(&records)
+        Ok(())
     }
 }
 

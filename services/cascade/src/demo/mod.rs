@@ -240,7 +240,7 @@ fn free_address() -> Result<SocketAddr> {
 /// The driver's own way to Kafka. It waits for "there is no more", and for records one by one: neither may take its time.
 fn driver_settings(brokers: &str) -> Settings {
     let mut settings = Settings::new(brokers, "cascade-demo");
-    let properties = [("fetch.wait.max.ms", "10"), ("linger.ms", "0")];
+    let properties = [("fetch.wait.max.ms", "10"), ("linger.ms", "0"), ("retry.backoff.ms", "2")];
     settings.properties = Arc::new(properties.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
     settings
 }

@@ -22,8 +22,11 @@ use super::supervisor::Supervisor;
 /// Nothing takes longer than this without any movement, in machine time.
 const STANDSTILL: Duration = Duration::from_secs(60);
 
+/// While something is waited for, services are seen to be alive this often.
+const LIVENESS: Duration = Duration::from_millis(500);
+
 /// Looks come so close at first, and then further and further apart.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(15));
+const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(6));
 
 /// Topic and partition.
 pub type Place = (String, i32);
@@ -35,7 +38,8 @@ pub struct Pipeline {
     services: Vec<String>,
     producer: Producer,
     gate: Producer,
-    sources: Vec<Place>,
+    shop: Vec<Place>,
+    feedback: Vec<Place>,
     input: Vec<Place>,
     watched: Vec<Place>,
     topics: Topics,
@@ -62,15 +66,15 @@ struct Look {
 }
 
 impl Look {
-    /// Whether everything in these partitions is done with.
-    fn covers(&self, places: &[Place]) -> bool {
-        self.unready.is_empty() && self.lagging(places).is_none()
+    /// Whether everything in these partitions is done with, save so many offsets at their ends.
+    fn covers(&self, places: &[Place], save: i64) -> bool {
+        self.unready.is_empty() && self.lagging(places, save).is_none()
     }
 
     /// A partition that nobody has consumed to its end.
-    fn lagging<'a>(&self, places: &'a [Place]) -> Option<&'a Place> {
+    fn lagging<'a>(&self, places: &'a [Place], save: i64) -> Option<&'a Place> {
         places.iter().find(|place| match (self.positions.get(*place), self.ends.get(*place)) {
-            (Some(position), Some(end)) => position < end,
+            (Some(position), Some(end)) => *position < end - save,
             _ => true,
         })
     }
@@ -86,14 +90,15 @@ impl Pipeline {
         services: Vec<String>,
     ) -> Result<Self> {
         let places = |topic: String| (0..partitions).map(move |partition| (topic.clone(), partition));
-        let sources: Vec<Place> = topics.sources().into_iter().flat_map(|(topic, _)| places(topic)).collect();
+        let sources = topics.sources().into_iter().flat_map(|(topic, _)| places(topic));
+        let (feedback, shop): (Vec<Place>, Vec<Place>) = sources.partition(|(topic, _)| *topic == topics.feedback());
         let input: Vec<Place> = places(topics.input()).collect();
         let sends = channels.iter().flat_map(|channel| places(topics.send(channel)));
-        let watched = sources.iter().cloned().chain(input.iter().cloned()).chain(sends).collect();
+        let watched = shop.iter().chain(&feedback).cloned().chain(input.iter().cloned()).chain(sends).collect();
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
         let producer = Producer::new(settings, &format!("{}-shop", settings.instance))?;
         let gate = Producer::new(settings, &format!("{}-gate", settings.instance))?;
-        Ok(Pipeline { http, services, producer, gate, sources, input, watched, topics: topics.clone() })
+        Ok(Pipeline { http, services, producer, gate, shop, feedback, input, watched, topics: topics.clone() })
     }
 
     /// Publishes records of the shop: name of the topic, key, bytes. All or nothing.
@@ -142,15 +147,13 @@ impl Pipeline {
 
     /// Waits until intake has taken in everything that was published.
     pub async fn taken_in(&self, supervisor: &mut Supervisor) -> Result<()> {
-        let places = self.sources.clone();
-        self.wait(supervisor, 0, |look| look.covers(&places)).await
+        // What the shop writes ends with the marker of its transaction, which intake need not have passed.
+        self.wait(supervisor, 0, |look| look.covers(&self.shop, 1) && look.covers(&self.feedback, 0)).await
     }
 
     /// Records in `feedback`. While the operator is held back the tracker alone writes there, one record for each fact.
     pub fn feedback_count(&self) -> Result<u64> {
-        let feedback = self.topics.feedback();
-        let places: Vec<Place> = self.sources.iter().filter(|(topic, _)| *topic == feedback).cloned().collect();
-        Ok(self.producer.ends(&places)?.iter().map(|(.., end)| end.unsigned_abs()).sum())
+        Ok(self.producer.ends(&self.feedback)?.iter().map(|(.., end)| end.unsigned_abs()).sum())
     }
 
     /// Waits for the tracker's spool: a click is answered before it is published.
@@ -171,7 +174,7 @@ impl Pipeline {
         let mut before: Option<Look> = None;
         // What one look finds done may be doing something else by the next: only two alike are believed.
         self.wait(supervisor, now, |look| {
-            let is_quiet = look.behind.is_empty() && look.covers(&self.watched);
+            let is_quiet = look.behind.is_empty() && look.covers(&self.watched, 0);
             let still = before.as_ref() == Some(look);
             before = Some(look.clone());
             is_quiet && still
@@ -193,6 +196,7 @@ impl Pipeline {
         let mut pause = PAUSE.0;
         let mut last = Look::default();
         let mut moved = Tick::now();
+        let mut checked = Tick::now();
         loop {
             let look = self.look(now).await?;
             if is_done(&look) {
@@ -203,8 +207,9 @@ impl Pipeline {
             } else if moved.elapsed() > STANDSTILL {
                 bail!("the pipeline stands still: {}\n{}", self.trouble(&last), supervisor.last_words());
             }
-            if pause == PAUSE.1 {
+            if checked.elapsed() > LIVENESS {
                 supervisor.check()?;
+                checked = Tick::now();
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 3 / 2).min(PAUSE.1);
@@ -241,7 +246,7 @@ impl Pipeline {
     }
 
     fn trouble(&self, look: &Look) -> String {
-        let lagging = look.lagging(&self.watched).map(|place| {
+        let lagging = look.lagging(&self.watched, 0).map(|place| {
             let (position, end) = (look.positions.get(place), look.ends.get(place));
             format!("{}/{} is consumed up to {position:?} of {end:?}", place.0, place.1)
         });

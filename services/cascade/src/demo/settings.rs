@@ -60,8 +60,9 @@ pub fn write(directory: &Directory, places: &Places<'_>) -> Result<String> {
             "keys": format!("1:{}", key.display()),
             "providers": format!("{PROVIDER}:{}", receipts.display()),
         },
-        // A fetch that finds nothing returns at once: the driver waits for "there is no more", not for records.
-        "kafka": {"fetch": {"wait": {"max": {"ms": "10"}}}},
+        // Hardly any load, and one thing after another: a fetch that finds nothing returns at once, because the driver waits for
+        // "there is no more"; and nobody waits for company.
+        "kafka": {"fetch": {"wait": {"max": {"ms": "10"}}}, "linger": {"ms": "0"}, "retry": {"backoff": {"ms": "2"}}},
         "channel": channels,
     });
     let path = directory.join("cascade.toml");
