@@ -55,7 +55,7 @@ use world::World;
 const PARTITIONS: i32 = 2;
 
 /// So much of a customer's story is told at the end.
-const STORY_LINES: usize = 24;
+const STORY_LINES: usize = 40;
 
 /// Which part of the year, and how.
 #[derive(Clone, Debug, clap::Args)]
@@ -120,6 +120,12 @@ async fn attended(args: &Args) -> Result<()> {
         _ = interrupt.recv() => Err(Failure::new(Exit::Unexpected, "interrupted: everything that was started is ended").into()),
         _ = terminate.recv() => Err(Failure::new(Exit::Unexpected, "told to end: everything that was started is ended").into()),
     };
+    if ended.is_ok() && args.stay {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    }
     let stopped = supervisor.end().await;
     end.cancel();
     tasks.close();
@@ -141,7 +147,9 @@ async fn demo(args: &Args, supervisor: &mut Supervisor, tasks: &TaskTracker, end
         Some(brokers) => brokers.clone(),
         None => supervisor.start_broker(&deploy).await?,
     };
-    let prefix = if args.brokers.is_some() { format!("demo-{}", std::process::id()) } else { String::new() };
+    // Somebody else's brokers may see several demos, of several machines.
+    let prefix =
+        if args.brokers.is_some() { format!("demo-{}", &settings::random_word()?[..12]) } else { String::new() };
     let chance = Chance::seeded(args.seed);
     let desk = Arc::new(Desk::new(chance));
     let places = Places {
@@ -159,7 +167,7 @@ async fn demo(args: &Args, supervisor: &mut Supervisor, tasks: &TaskTracker, end
     let secret = settings::write(supervisor.directory(), &places)?;
     let services = start(supervisor, &deploy).await?;
 
-    let kafka = driver_settings(&brokers);
+    let kafka = driver_settings(&brokers, &prefix);
     let topics = Topics::new(&prefix);
     let channels = CHANNELS.map(str::to_owned);
     let addresses = services.iter().map(|(_, address)| address.clone()).collect();
@@ -181,14 +189,11 @@ async fn demo(args: &Args, supervisor: &mut Supervisor, tasks: &TaskTracker, end
 
     say(&summary::tell(&driver, &screen, &plans))?;
     let wrong = summary::check(&driver.story.tally, &driver.log, driver.tick, &driver.desk.counts(), &plans);
-    say(&look_around(&driver, supervisor, &services, args).await?)?;
+    say(&look_around(&driver, supervisor, &places, &services, args).await?)?;
     ensure!(wrong.is_empty(), "the result does not hold:\n{}", wrong.join("\n"));
     say(
         "Checked: providers took what the journal says was handed over, each message once, and nobody got one after buying.",
     )?;
-    if args.stay {
-        std::future::pending::<()>().await;
-    }
     Ok(())
 }
 
@@ -238,8 +243,8 @@ fn free_address() -> Result<SocketAddr> {
 }
 
 /// The driver's own way to Kafka. It waits for "there is no more", and for records one by one: neither may take its time.
-fn driver_settings(brokers: &str) -> Settings {
-    let mut settings = Settings::new(brokers, "cascade-demo");
+fn driver_settings(brokers: &str, prefix: &str) -> Settings {
+    let mut settings = Settings::new(brokers, &format!("{prefix}driver"));
     let properties = [("fetch.wait.max.ms", "10"), ("linger.ms", "0"), ("retry.backoff.ms", "2")];
     settings.properties = Arc::new(properties.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
     settings
@@ -249,26 +254,37 @@ fn driver_settings(brokers: &str) -> Settings {
 async fn look_around(
     driver: &Driver,
     supervisor: &Supervisor,
+    places: &Places<'_>,
     services: &[(String, String)],
     args: &Args,
 ) -> Result<String> {
     let mut text = String::new();
-    if let Some(customer) = driver.story.tally.eventful_customer() {
-        let command = ["journal", "--customer", customer, "--zone", shop::ZONE];
-        let story = supervisor.tool(&command).await?;
+    if let Some((customer, campaign)) = driver.story.tally.example() {
+        let question = ["journal", "--customer", customer, "--campaign", campaign, "--zone", shop::ZONE];
+        let story = supervisor.tool(&question).await?;
         let shown: Vec<&str> = story.lines().take(STORY_LINES).collect();
-        let config = driver.clock.with_file_name("cascade.toml");
-        text.push_str(&format!("{}\n  …\n\n", shown.join("\n")));
-        text.push_str(&format!("A whole story:  cascade {} --config {}\n", command.join(" "), config.display()));
+        text.push_str(&format!("{}\n\n", shown.join("\n")));
+        let mut places_too = format!("--brokers {} --topics-partitions {PARTITIONS}", places.brokers);
+        if !places.prefix.is_empty() {
+            places_too.push_str(&format!(" --topics-prefix {}", places.prefix));
+        }
+        text.push_str(&format!(
+            "Anybody's story:  {} {} {places_too}\n",
+            supervisor.binary().display(),
+            question.join(" ")
+        ));
     }
     for (name, address) in services {
         text.push_str(&format!("Metrics of {name:<9} http://{address}/metrics\n"));
+    }
+    if !places.prefix.is_empty() {
+        text.push_str(&format!("The topics {}.* stay on your brokers.\n", places.prefix));
     }
     text.push_str(&match (args.keep, args.stay) {
         (_, true) => "Everything goes on running, for you to look around. Ctrl-C ends it.".to_owned(),
         (true, _) => format!(
             "All of it ends now. Logs, settings and state are kept in {}",
-            driver.clock.with_file_name("").display()
+            supervisor.directory().path().display()
         ),
         _ => "All of it ends now. With --stay it goes on running, with --keep logs and state are kept.".to_owned(),
     });

@@ -87,7 +87,7 @@ fn channel(name: &str, places: &Places<'_>) -> Value {
 }
 
 /// 32 bytes from the kernel, as hexadecimal digits.
-fn random_word() -> Result<String> {
+pub fn random_word() -> Result<String> {
     use std::io::Read;
     let mut bytes = [0_u8; 32];
     fs::File::open("/dev/urandom")

@@ -49,6 +49,11 @@ impl Directory {
         bail!("{} is full of runs that were killed; remove cascade-demo-* there", base.display())
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A path in it.
     pub fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
@@ -84,6 +89,11 @@ impl Supervisor {
     pub fn new(directory: Directory) -> Result<Self> {
         let binary = std::env::current_exe().context("cannot find this program's own file")?;
         Ok(Supervisor { directory, binary, broker: None, services: Vec::new() })
+    }
+
+    /// This program's own file.
+    pub fn binary(&self) -> &Path {
+        &self.binary
     }
 
     /// Where everything of this run lies.

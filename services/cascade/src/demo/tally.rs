@@ -1,6 +1,6 @@
 //! What came of it all, counted from the journal and nothing else.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use schemas::{Actor, Journal, Millis, Reason, Status};
 
@@ -18,8 +18,12 @@ pub struct Tally {
     sends: HashMap<String, Sent>,
     /// Cascades that have not ended, and when they were entered.
     running: HashMap<String, Millis>,
-    /// Instances that wrote to their customer at least once.
-    spoken: HashSet<String>,
+    /// Instances that wrote to their customer, and how often.
+    spoken: HashMap<String, u64>,
+    /// Customer and campaign, and how many records tell of them.
+    lengths: BTreeMap<(String, String), u64>,
+    /// Customer and campaign of cascades that wrote more than once and ended with what was hoped for.
+    successes: BTreeSet<(String, String)>,
 }
 
 /// One campaign.
@@ -83,6 +87,7 @@ impl Tally {
     pub fn note(&mut self, record: &Journal) {
         self.records += 1;
         self.cost_minor += record.amount_minor;
+        *self.lengths.entry((record.customer_id.clone(), record.campaign.clone())).or_default() += 1;
         match record.reason {
             Reason::Entered => self.entered(record),
             Reason::Sent => self.sent(record),
@@ -129,14 +134,15 @@ impl Tally {
         Some(Origin { customer_id, campaign, entered_at: *entered_at })
     }
 
-    /// The customer who was written to most often; of several the first by id.
-    pub fn eventful_customer(&self) -> Option<&str> {
-        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-        for sent in self.sends.values() {
-            *counts.entry(&sent.customer_id).or_default() += 1;
-        }
-        let (customer, _) = counts.into_iter().rev().max_by_key(|(_, count)| *count)?;
-        Some(customer)
+    /// A customer and a campaign whose story is worth telling and soon told: written to more than once until the goal was
+    /// reached, with the fewest records; else whoever was written to.
+    pub fn example(&self) -> Option<(&str, &str)> {
+        let length = |(customer, campaign): &(&str, &str)| {
+            self.lengths.get(&((*customer).to_owned(), (*campaign).to_owned())).copied().unwrap_or(u64::MAX)
+        };
+        let successes = self.successes.iter().map(|(customer, campaign)| (customer.as_str(), campaign.as_str()));
+        let written = || self.sends.values().map(|sent| (sent.customer_id.as_str(), sent.campaign.as_str())).min();
+        successes.min_by_key(length).or_else(written)
     }
 
     fn entered(&mut self, record: &Journal) {
@@ -149,7 +155,7 @@ impl Tally {
         let counts = funnel.steps.entry((record.step.clone(), record.channel.clone())).or_default();
         counts.sent += 1;
         counts.cost_minor += record.amount_minor;
-        self.spoken.insert(record.instance.clone());
+        *self.spoken.entry(record.instance.clone()).or_default() += 1;
         self.sends.insert(
             record.send_id.clone(),
             Sent {
@@ -170,7 +176,11 @@ impl Tally {
             *self.ends.entry(record.reason).or_default() += 1;
             let funnel = self.campaigns.entry(record.campaign.clone()).or_default();
             *funnel.ends.entry(record.reason).or_default() += 1;
-            funnel.silent += u64::from(!self.spoken.contains(&record.instance));
+            let written = self.spoken.get(&record.instance).copied().unwrap_or(0);
+            funnel.silent += u64::from(written == 0);
+            if record.reason == Reason::GoalReached && written > 1 {
+                self.successes.insert((record.customer_id.clone(), record.campaign.clone()));
+            }
         }
     }
 

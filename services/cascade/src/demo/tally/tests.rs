@@ -54,6 +54,24 @@ fn a_cascade_ends_once() {
 }
 
 #[test]
+fn the_example_is_a_short_story_with_a_good_end() {
+    let of = |customer: &str, reason, send_id: &str| Journal {
+        customer_id: customer.to_owned(),
+        instance: customer.to_owned(),
+        ..record(reason, send_id)
+    };
+    let mut records = Vec::new();
+    for (customer, sends, extra) in [("h1", 1, 0), ("h2", 2, 5), ("h3", 2, 0)] {
+        records.push(of(customer, Reason::Entered, ""));
+        records.extend((0..sends).map(|n| of(customer, Reason::Sent, &format!("{customer}/{n}"))));
+        records.extend((0..extra).map(|_| of(customer, Reason::AlreadyRunning, "")));
+        records.push(of(customer, Reason::GoalReached, ""));
+    }
+    assert_eq!(tally(&records).example(), Some(("h3", "cart")));
+    assert_eq!(tally(&records[..3]).example(), Some(("h1", "cart")), "none was written to twice");
+}
+
+#[test]
 fn a_hand_over_that_is_told_after_the_end_counts() {
     let mut late = record(Reason::LateFeedback, "s1");
     late.evidence.insert("status".to_owned(), "ACCEPTED".to_owned());
