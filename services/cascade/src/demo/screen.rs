@@ -49,8 +49,8 @@ impl Screen {
     pub fn end(&mut self, now: Millis, driver: &Driver) -> Result<()> {
         self.draw(now, driver)?;
         let seconds = self.began.elapsed().as_secs_f64();
-        let days = (now - self.span.0) / 86_400_000;
-        say(&format!("\n{days} days and {} events in {seconds:.0} s.", driver.log.events))
+        let hours = (now - self.span.0) / 3_600_000;
+        say(&format!("\n{} days, {} hours and {} events in {seconds:.0} s.", hours / 24, hours % 24, driver.log.events))
     }
 
     fn draw(&mut self, now: Millis, driver: &Driver) -> Result<()> {
