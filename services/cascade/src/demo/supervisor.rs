@@ -15,6 +15,8 @@ use nix::unistd::Pid;
 use stream::clock::Tick;
 use tokio::process::{Child, Command};
 
+use crate::failure::{Exit, Failure};
+
 /// How long a broker or a service may take until it is ready.
 const START_UP: Duration = Duration::from_secs(60);
 
@@ -135,7 +137,11 @@ impl Supervisor {
         let mut command = self.command(arguments);
         let output = command.output().await.context("cannot run this program's own file")?;
         if !output.status.success() {
-            bail!("`cascade {}`: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+            // Its own sentence, after what its client libraries have logged, and its own exit code.
+            let words = String::from_utf8_lossy(&output.stderr);
+            let sentence = words.split("cascade: ").last().unwrap_or(&words).trim().to_owned();
+            let exit = Exit::ALL.iter().find(|(exit, _)| output.status.code() == Some(*exit as i32));
+            return Err(Failure::new(exit.map_or(Exit::Unexpected, |(exit, _)| *exit), sentence).into());
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
