@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Lives through a real grocer's year, on a private Kafka, with every service in a process of its own.
 #
-#   deploy/demo.sh                                      a quarter, in some ten minutes on two cores
-#   deploy/demo.sh --events 2000                        a few days, in half a minute
+#   deploy/demo.sh                                      a quarter, in six to ten minutes on two cores
+#   deploy/demo.sh --events 2000                        a few days, in 20 s to 40 s
 #   deploy/demo.sh --from 2017-11-01 --to 2018-01-01    another part of the year
 #   deploy/demo.sh --brokers HOST:PORT                  on your Kafka, under topic names of its own
 #   deploy/demo.sh --stay                               leaves everything running to look around, until Ctrl-C
