@@ -2,7 +2,7 @@
 
 mod world;
 
-use schemas::{CampaignKind, Cart, Fact, Item};
+use schemas::{Actor, CampaignKind, Cart, Fact, Item, Reason, Status};
 use world::script::{check, told};
 use world::{BEGIN, CUSTOMER, DAY, HOUR, World};
 
@@ -181,6 +181,20 @@ fn an_arrival_told_too_late_withdraws_the_next_message() {
          3h10m STOP_REACHED second sms
          3h11m LATE_FEEDBACK sms",
     );
+}
+
+#[test]
+fn an_opening_after_the_end_is_told_with_who_opened() {
+    let mut world = World::new(&[TWO_STEPS]);
+    world.profile(&["email"]);
+    world.action("lead", None);
+    world.action("purchase", None);
+    let send = world.sends()[0].send_id.clone();
+    for actor in [Actor::Machine, Actor::Human] {
+        world.feedback(&send, "email", Status::Opened, actor);
+        let told = world.journal().pop().unwrap();
+        assert_eq!((told.reason, &*told.evidence["actor"]), (Reason::LateFeedback, actor.as_str()));
+    }
 }
 
 #[test]

@@ -312,6 +312,7 @@ impl Lane {
                 Stage::Judged(Outcome { provider_id: provider_id.clone(), ..accepted })
             }
             Answer::Refused { code } => Stage::Judged(Outcome::of(Status::Refused, Some(code), now)),
+            Answer::NobodyThere { code } => Stage::Judged(Outcome::of(Status::BouncedHard, Some(code), now)),
             Answer::TooLate if entry.doubtful => Stage::Judged(Outcome::of(Status::Unknown, Some("interrupted"), now)),
             Answer::TooLate => Stage::Judged(Outcome::of(Status::Expired, None, now)),
             Answer::Unknown { code } if self.on_unknown == OnUnknown::Skip => {

@@ -352,7 +352,7 @@ impl<'a> Worker<'a> {
             let Some(lane) = lanes.values_mut().find(|lane| lane.is_out(id)) else { return false };
             lane.answered(id, answer, now, tick);
             match answer {
-                Answer::Accepted { .. } | Answer::Refused { .. } => breaker.answered(),
+                Answer::Accepted { .. } | Answer::Refused { .. } | Answer::NobodyThere { .. } => breaker.answered(),
                 Answer::NotTaken { retry_after, code } => {
                     tracing::debug!(code, "the provider did not take a message; it waits for another turn");
                     breaker.failed(*retry_after, tick);

@@ -1,6 +1,6 @@
 //! What one call of `decide` works with, and how it writes down what was decided.
 
-use schemas::{Customer, Feedback, Instance, Journal, Millis, Reason, Sent};
+use schemas::{Actor, Customer, Feedback, Instance, Journal, Millis, Reason, Sent};
 
 use crate::language::{Plan, Step};
 use crate::plans::Plans;
@@ -126,7 +126,16 @@ impl Entry {
     pub fn late(mut self, word: &Feedback) -> Self {
         self.0.channel.clone_from(&word.channel);
         self.0.send_id = word.send_id.clone().unwrap_or_default();
-        self
+        self.told(word)
+    }
+
+    /// What a word says, and who opened or clicked.
+    pub fn told(self, word: &Feedback) -> Self {
+        let entry = self.because("status", word.status.as_str());
+        match word.actor {
+            Actor::Unspecified => entry,
+            actor => entry.because("actor", actor.as_str()),
+        }
     }
 
     /// Money reserved (positive) or voided (negative), in minor units.

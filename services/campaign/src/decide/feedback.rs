@@ -46,12 +46,11 @@ const _: () = assert!((Status::Replied as u8) < (Status::Refused as u8));
 /// A word about a send of a cascade that ended, or of none: harmless, told once where the send is known.
 fn late(case: &mut Case<'_>, customer: &mut Customer, word: &Feedback, id: Id) -> bool {
     let past = customer.past.iter().find(|past| past.sends.contains(&id));
-    let mut entry = case.entry(Reason::LateFeedback).because("status", word.status.as_str());
+    let mut entry = case.entry(Reason::LateFeedback).late(word);
     if let Some(past) = past {
         entry = entry.because("campaign", past.campaign.as_str()).because("ended", past.reason.as_str());
     }
     let known = past.is_some();
-    let entry = entry.late(word);
     case.write(entry);
     if word.status == Status::BouncedHard {
         profile::bury(customer, &word.channel, word.occurred_at);
@@ -98,7 +97,7 @@ fn positive(
     let reason = if stops && !is_last { Some(Reason::DoubleReached) } else { told(word, further, first) };
     if let Some(reason) = reason {
         let entry = case.entry(reason).instance(instance).send(plan, &instance.sends[index]);
-        case.write(entry.because("status", word.status.as_str()));
+        case.write(entry.told(word));
     }
     if stops {
         let evidence = [("reached", reached.to_string())];

@@ -83,8 +83,8 @@ pub(super) fn opt_out(case: &mut Case<'_>, customer: &mut Customer, word: &Feedb
         }
     });
     if !ended {
-        let entry = case.entry(Reason::OptedOut).because("status", word.status.as_str());
-        case.write(entry.late(word));
+        let entry = case.entry(Reason::OptedOut).late(word);
+        case.write(entry);
     }
     true
 }

@@ -85,7 +85,10 @@ struct Mailbox {
 impl Handler for Mailbox {
     /// Some mailboxes have been given up; who they are is a rule of `people`.
     fn rcpt(&mut self, to: &str) -> Response {
-        if self.desk.takes("email", to) { response::OK } else { response::NO_MAILBOX }
+        match self.desk.takes("email", to) {
+            true => response::OK,
+            false => Response::custom(550, "5.1.1 Mailbox unavailable".to_owned()),
+        }
     }
 
     fn data_start(&mut self, _domain: &str, _from: &str, _is8bit: bool, _to: &[String]) -> Response {

@@ -269,7 +269,7 @@ fn happens() -> impl Strategy<Value = Happens> {
         3 => Just(Happens::Command),
         1 => (0_usize..20).prop_map(Happens::Withdrawal),
         3 => Just(Happens::Turn),
-        3 => (0_usize..20, 0_u8..5).prop_map(|(which, answer)| Happens::Answer(which, answer)),
+        3 => (0_usize..20, 0_u8..6).prop_map(|(which, answer)| Happens::Answer(which, answer)),
         1 => (1_i64..20).prop_map(Happens::Time),
         2 => Just(Happens::Write),
     ]
@@ -310,7 +310,8 @@ proptest! {
                         0 => accepted(),
                         1 => Answer::Refused { code: "no".to_owned() },
                         2 => Answer::NotTaken { code: "later".to_owned(), retry_after: None },
-                        3 => Answer::Unknown { code: "timeout".to_owned() },
+                        3 => Answer::NobodyThere { code: "gone".to_owned() },
+                        4 => Answer::Unknown { code: "timeout".to_owned() },
                         _ => Answer::Stale,
                     };
                     lane.answered(name(10 + which as i64), &answer, now, tick);

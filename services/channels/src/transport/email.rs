@@ -1,7 +1,13 @@
 //! Mail by SMTP.
 //!
-//! The server's word decides: 2xx to the end of the data is taken, 5xx is refused, 4xx is not taken for now. A connection
-//! that breaks in between leaves the outcome unknown.
+//! | the server says | is read as |
+//! |---|---|
+//! | 2xx to the end of the data | taken |
+//! | 5xx with an enhanced code (RFC 3463) of an address that does not exist: 5.1.1, 5.1.2, 5.1.3, 5.1.6, 5.1.10, 5.2.1 | nobody is there |
+//! | other 5xx, also a bare 550 (servers that block a sender say it, too) | refused |
+//! | 4xx | not taken for now |
+//! | no connection | not taken for now |
+//! | the connection breaks, or there is no answer in time | unknown |
 
 use std::time::{Duration, SystemTime};
 
@@ -135,7 +141,11 @@ impl Transport for Email {
 
 fn answer_of(error: &SmtpError) -> Answer {
     match error.status() {
-        Some(code) if error.is_permanent() => Answer::refused(format!("smtp_{code}")),
+        Some(code) if error.is_permanent() => match enhanced(error) {
+            Some(code) if NOBODY_THERE.contains(&&*code) => Answer::nobody_there(format!("smtp_{code}")),
+            Some(code) => Answer::refused(format!("smtp_{code}")),
+            None => Answer::refused(format!("smtp_{code}")),
+        },
         Some(code) => Answer::not_taken(format!("smtp_{code}")),
         // Before the first command; the library tells it apart in its words alone (a test watches over them).
         None if error.to_string().starts_with("Connection error") => Answer::not_taken("connection"),
@@ -143,6 +153,18 @@ fn answer_of(error: &SmtpError) -> Answer {
         None if error.is_client() => Answer::refused("smtp_client"),
         None => Answer::unknown("connection_broke"),
     }
+}
+
+/// No such mailbox, no such domain, bad syntax, moved away, null MX, disabled.
+const NOBODY_THERE: [&str; 6] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"];
+
+/// The enhanced status code (RFC 2034) at the beginning of the server's words.
+fn enhanced(error: &SmtpError) -> Option<String> {
+    let words = std::error::Error::source(error)?.to_string();
+    let code = words.split_whitespace().next()?;
+    let parts: Vec<&str> = code.split('.').collect();
+    let is_number = |part: &&str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    (parts.len() == 3 && parts.iter().all(is_number)).then(|| code.to_owned())
 }
 
 impl Email {

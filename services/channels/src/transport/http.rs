@@ -10,6 +10,7 @@
 //! |---|---|
 //! | 2xx | taken; its id is the answer's field `provider_id_field` |
 //! | 408, 429, 503 | not taken for now; `Retry-After` (in seconds) is kept for all calls |
+//! | 410 | nobody is at this address any more; the reason as below |
 //! | other 4xx, 3xx | refused; the answer's field `code` is the reason where it has one |
 //! | other 5xx | unknown: a gateway may fail after the provider has taken it |
 //! | no connection | not taken for now |
@@ -168,7 +169,8 @@ impl Http {
             status if status.is_server_error() => Answer::unknown(code),
             _ => {
                 let said = field(response, "code").await;
-                Answer::refused(said.as_deref().and_then(plain_code).map_or(code, str::to_owned))
+                let code = said.as_deref().and_then(plain_code).map_or(code, str::to_owned);
+                if status == StatusCode::GONE { Answer::nobody_there(code) } else { Answer::refused(code) }
             }
         }
     }

@@ -54,6 +54,11 @@ pub enum Answer {
         /// Why.
         code: String,
     },
+    /// Nor any other message to this address: nobody is there.
+    NobodyThere {
+        /// Why.
+        code: String,
+    },
     /// It was certainly not taken, and a later call may succeed.
     NotTaken {
         /// Why.
@@ -75,6 +80,10 @@ pub enum Answer {
 impl Answer {
     fn refused(code: impl Into<String>) -> Self {
         Answer::Refused { code: code.into() }
+    }
+
+    fn nobody_there(code: impl Into<String>) -> Self {
+        Answer::NobodyThere { code: code.into() }
     }
 
     fn not_taken(code: impl Into<String>) -> Self {

@@ -24,6 +24,8 @@ impl Handler for Peer {
     fn rcpt(&mut self, to: &str) -> Response {
         match to {
             "dead@shop.example" => Response::custom(550, "5.1.1 no such user".to_owned()),
+            "barred@shop.example" => Response::custom(550, "5.7.1 we do not like you".to_owned()),
+            "bare@shop.example" => Response::custom(550, "5 dogs bark".to_owned()),
             "full@shop.example" => Response::custom(452, "4.2.2 mailbox full".to_owned()),
             _ => mailin::response::OK,
         }
@@ -137,7 +139,9 @@ async fn what_is_not_marketing_has_no_unsubscribe_header() {
 async fn the_servers_word_decides() {
     let (address, _, _tasks) = serve(false).await;
     let transport = open(&config(address)).unwrap();
-    assert_eq!(transport.hand_over(&message("dead@shop.example")).await, Answer::refused("smtp_550"));
+    assert_eq!(transport.hand_over(&message("dead@shop.example")).await, Answer::nobody_there("smtp_5.1.1"));
+    assert_eq!(transport.hand_over(&message("barred@shop.example")).await, Answer::refused("smtp_5.7.1"));
+    assert_eq!(transport.hand_over(&message("bare@shop.example")).await, Answer::refused("smtp_550"));
     assert_eq!(transport.hand_over(&message("full@shop.example")).await, Answer::not_taken("smtp_452"));
     assert_eq!(transport.hand_over(&message("no address")).await, Answer::refused("bad_address"));
 }

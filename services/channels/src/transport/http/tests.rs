@@ -76,6 +76,11 @@ async fn a_status_is_read_as_the_table_says() {
     let cases = [
         ("HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nnot json", Answer::Accepted { provider_id: None }),
         ("HTTP/1.1 400 Bad\r\ncontent-length: 19\r\n\r\n{\"code\": \"blocked\"}", Answer::refused("blocked")),
+        (
+            "HTTP/1.1 410 Gone\r\ncontent-length: 24\r\n\r\n{\"code\": \"unregistered\"}",
+            Answer::nobody_there("unregistered"),
+        ),
+        ("HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n", Answer::nobody_there("http_410")),
         ("HTTP/1.1 400 Bad\r\ncontent-length: 27\r\n\r\n{\"code\": \"call +7900 000 0\"}", Answer::refused("http_400")),
         (
             "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",
