@@ -83,9 +83,14 @@ pub struct Barrier {
 impl Changelog {
     /// Reads all of it.
     pub fn read(brokers: &str, topic: &str) -> Self {
+        Changelog::of(&read(brokers, topic))
+    }
+
+    /// What these records say.
+    pub fn of(messages: &[Message]) -> Self {
         let mut partitions: BTreeMap<i32, Vec<Entry>> = BTreeMap::new();
-        for message in read(brokers, topic) {
-            partitions.entry(message.partition).or_default().push(entry(&message));
+        for message in messages {
+            partitions.entry(message.partition).or_default().push(entry(message));
         }
         Changelog { partitions }
     }
@@ -101,6 +106,11 @@ impl Changelog {
             }
         }
         rows
+    }
+
+    /// Partitions that have an owner, or had one.
+    pub fn partitions(&self) -> impl Iterator<Item = i32> {
+        self.partitions.keys().copied()
     }
 
     /// Every META of a partition, in order.

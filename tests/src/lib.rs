@@ -24,3 +24,4 @@ pub mod installation;
 pub mod settle;
 pub mod shop;
 pub mod fold;
+pub mod simulation;

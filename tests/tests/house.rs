@@ -14,7 +14,7 @@ const MEMBERS: [(&str, &[&str]); 9] = [
     ("services/channels", &["schemas", "stream"]),
     ("services/tracker", &["schemas", "stream"]),
     ("services/cascade", &["schemas", "campaign", "stream", "intake", "operator", "channels", "tracker"]),
-    ("tests", &["schemas", "campaign", "stream"]),
+    ("tests", &["schemas", "campaign", "stream", "operator"]),
 ];
 
 /// The log and the store, which one crate wraps for all others. Only the tests, which must not see through the eyes of what

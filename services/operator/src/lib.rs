@@ -19,6 +19,7 @@ mod metrics;
 mod operator;
 
 pub use config::Config;
+pub use metrics::Metrics;
 pub use operator::Operator;
 
 use std::sync::atomic::AtomicBool;

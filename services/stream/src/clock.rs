@@ -101,6 +101,10 @@ impl Tick {
     /// Now.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the monotonic clock")]
     pub fn now() -> Self {
+        #[cfg(feature = "simulation")]
+        if let Some(simulated) = simulated::elapsed() {
+            return Tick(simulated::origin() + simulated);
+        }
         Tick(Instant::now())
     }
 
@@ -123,7 +127,39 @@ impl Tick {
 /// Wall-clock machine time, as Kafka stamps records: for latencies between processes, never for decisions.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
 pub fn machine_now() -> Millis {
+    #[cfg(feature = "simulation")]
+    if let Some(simulated) = simulated::elapsed() {
+        return Millis::try_from(simulated.as_millis()).unwrap_or(Millis::MAX);
+    }
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX))
+}
+
+/// Machine time of a simulation: on the thread that sets it, it stands still until it is set again.
+#[cfg(feature = "simulation")]
+pub(crate) mod simulated {
+    use std::cell::Cell;
+    use std::sync::OnceLock;
+    use std::time::{Duration, Instant};
+
+    thread_local! {
+        static ELAPSED: Cell<Option<Duration>> = const { Cell::new(None) };
+    }
+
+    /// Sets it; with none, the thread lives in real time again.
+    pub fn set(elapsed: Option<Duration>) {
+        ELAPSED.set(elapsed);
+    }
+
+    pub(super) fn elapsed() -> Option<Duration> {
+        ELAPSED.get()
+    }
+
+    /// Any instant will do: only differences are seen.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the monotonic clock")]
+    pub(super) fn origin() -> Instant {
+        static ORIGIN: OnceLock<Instant> = OnceLock::new();
+        *ORIGIN.get_or_init(Instant::now)
+    }
 }

@@ -100,7 +100,7 @@ pub fn run<P: Processor + Send>(
             probe: probe.clone(),
             stop,
             metrics: metrics.clone(),
-            budget: &budget,
+            disks: &budget,
         };
         let result = KafkaLog::new(settings, &config.topics, &config.group, &identity)
             .and_then(|log| Shard::new(around, log, processor()).run());

@@ -39,6 +39,10 @@ mod shard;
 pub mod engine;
 #[cfg(feature = "state")]
 mod metrics;
+#[cfg(feature = "state")]
+mod planted;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 
 pub use error::{Error, Verdict};
 #[cfg(feature = "state")]

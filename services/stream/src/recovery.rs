@@ -8,12 +8,14 @@
 //! 5. The input goes on at the last META's offset.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use crate::clock::machine_now;
 use crate::control::{self, Barrier, Entry, Meta, Sequence};
 use crate::log::{CHANGELOG, INPUT, Log, Record, Target};
+use crate::planted::{Bug, is_planted};
 use crate::processor::Processor;
-use crate::store::{Budget, Changes, Checkpoint, Store, UNARMED};
+use crate::store::{Changes, Checkpoint, Disks, Store, UNARMED};
 use crate::task::{Start, Task, unpack};
 use crate::{Error, Verdict};
 
@@ -22,7 +24,7 @@ pub(crate) struct Recovery<'a> {
     pub(crate) cluster: &'a str,
     pub(crate) changelog: &'a str,
     pub(crate) owner: &'a str,
-    pub(crate) budget: &'a Budget,
+    pub(crate) disks: &'a dyn Disks,
     /// A checkpoint older than this (machine time, ms) is not trusted: tombstones may have been compacted away since.
     pub(crate) age_max: i64,
 }
@@ -47,12 +49,17 @@ impl Recovery<'_> {
     ) -> Result<(Task<P>, Replayed), Error> {
         let committed = log.committed(partition)?;
         let (first, _) = log.range(INPUT, partition)?;
-        let nonce = self.write_barrier(log, partition, committed.unwrap_or(first))?;
+        let nonce = match is_planted(Bug::NoBarrier) {
+            true => String::new(),
+            false => self.write_barrier(log, partition, committed.unwrap_or(first))?,
+        };
         let (low, high) = log.range(CHANGELOG, partition)?;
         let (store, mut checkpoint) = self.trusted(store, partition, low, high)?;
         let mut replay = Replay::new(processor, partition, &store, checkpoint.meta.clone());
         let from = checkpoint.next.max(low);
-        replay_to_barrier(log, partition, from, &nonce, &mut replay)?;
+        let ends_early = is_planted(Bug::RestoreToStableEnd) || is_planted(Bug::NoBarrier);
+        let until = if ends_early { high } else { i64::MAX };
+        replay_to_barrier(log, partition, from..until, &nonce, &mut replay)?;
         let (meta, torn, replayed) = replay.finish()?;
         // What was replayed is in the store now: a checkpoint noted before the first commit must say so.
         checkpoint.meta.clone_from(&meta);
@@ -90,7 +97,7 @@ impl Recovery<'_> {
             ..Checkpoint::default()
         };
         let Some(found) = store.checkpoint()? else {
-            return Ok((store.wipe(self.budget)?, empty));
+            return Ok((store.wipe(self.disks)?, empty));
         };
         let doubt = if found.cluster != empty.cluster || found.changelog != empty.changelog {
             "it belongs to another cluster or changelog"
@@ -103,8 +110,11 @@ impl Recovery<'_> {
         } else {
             return Ok((store, found));
         };
+        if is_planted(Bug::StaleStateMerged) {
+            return Ok((store, found));
+        }
         tracing::warn!(partition, "the local state is wiped and restored from the changelog: {doubt}");
-        Ok((store.wipe(self.budget)?, empty))
+        Ok((store.wipe(self.disks)?, empty))
     }
 
     /// Where the input goes on. Without any META this is a first start, or the changelog was lost.
@@ -144,12 +154,12 @@ impl Recovery<'_> {
 fn replay_to_barrier<L: Log, P: Processor>(
     log: &mut L,
     partition: i32,
-    from: i64,
+    offsets: Range<i64>,
     nonce: &str,
     replay: &mut Replay<'_, P>,
 ) -> Result<(), Error> {
     let mut outcome = Ok(());
-    log.replay(CHANGELOG, partition, from..i64::MAX, &mut |record| match replay.take(record, nonce) {
+    log.replay(CHANGELOG, partition, offsets, &mut |record| match replay.take(record, nonce) {
         Ok(is_over) => !is_over,
         Err(error) => {
             outcome = Err(error);
@@ -218,7 +228,8 @@ impl<'a, P: Processor> Replay<'a, P> {
     /// compacted away. A torn row among them does no harm: the first transaction after a BARRIER writes torn keys anew, so
     /// that the right row follows before its META.
     fn close(&mut self, meta: Meta) -> Result<(), Error> {
-        let is_closed = |open: &Open| open.sequence.is_none_or(|sequence| sequence <= meta.sequence);
+        let by_any = is_planted(Bug::TornRowsClosed);
+        let is_closed = |open: &Open| by_any || open.sequence.is_none_or(|sequence| sequence <= meta.sequence);
         let (closed, open) = std::mem::take(&mut self.open).into_iter().partition(is_closed);
         self.open = open;
         for Open { key, bytes, .. } in closed {
@@ -242,6 +253,9 @@ impl<'a, P: Processor> Replay<'a, P> {
 
     fn finish(mut self) -> Result<Found, Error> {
         self.store.write(std::mem::take(&mut self.changes))?;
+        if is_planted(Bug::TornRowsClosed) {
+            self.open.clear();
+        }
         let torn: BTreeSet<_> = self.open.into_iter().map(|open| open.key).collect();
         if !torn.is_empty() {
             tracing::warn!(partition = self.partition, rows = torn.len(), "rows of a torn transaction are set aside");

@@ -17,10 +17,11 @@ use crate::engine::Config;
 use crate::kafka::{Change, Fetched};
 use crate::log::{CHANGELOG, INPUT, Log, REFERENCE, Record, Target};
 use crate::metrics::Metrics;
+use crate::planted::{Bug, is_planted};
 use crate::probe::Probe;
 use crate::processor::{Incoming, Outbox, Outgoing, Processor};
 use crate::recovery::Recovery;
-use crate::store::{Budget, Store};
+use crate::store::{Disks, Store};
 use crate::task::Task;
 use crate::{Error, Verdict};
 
@@ -36,7 +37,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) probe: Probe,
     pub(crate) stop: &'a AtomicBool,
     pub(crate) metrics: Metrics,
-    pub(crate) budget: &'a Budget,
+    pub(crate) disks: &'a dyn Disks,
 }
 
 /// One shard.
@@ -77,18 +78,26 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
 
     /// Runs until it is told to stop, or until somebody has to act.
     pub(crate) fn run(mut self) -> Result<(), Error> {
-        self.catch_up_with_reference()?;
+        self.begin()?;
         while !self.around.stop.load(Ordering::Relaxed) {
-            if let Err(error) = self.turn() {
-                if self.expelled {
-                    return Err(error);
-                }
-                self.give_up(&error)?;
-            }
+            self.step()?;
         }
         self.drain();
         self.log.leave();
         Ok(())
+    }
+
+    /// What comes before the first turn.
+    pub(crate) fn begin(&mut self) -> Result<(), Error> {
+        self.catch_up_with_reference()
+    }
+
+    /// One turn of the loop, and what follows if it fails. An error is one that somebody has to act upon.
+    pub(crate) fn step(&mut self) -> Result<(), Error> {
+        match self.turn() {
+            Err(error) if !self.expelled => self.give_up(&error),
+            turned => turned,
+        }
     }
 
     /// One turn of the loop.
@@ -156,15 +165,13 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         for partition in waiting {
             let started = Tick::now();
             let config = self.around.config;
-            let store = Store::open(
-                &config.state_dir.join(format!("{}-{partition}", config.topics.input)),
-                self.around.budget,
-            )?;
+            let store =
+                Store::open(&config.state_dir.join(format!("{}-{partition}", config.topics.input)), self.around.disks)?;
             let recovery = Recovery {
                 cluster: self.around.cluster,
                 changelog: &config.topics.changelog,
                 owner: &self.around.owner,
-                budget: self.around.budget,
+                disks: self.around.disks,
                 age_max: config.checkpoint_age_max,
             };
             let (task, replayed) = recovery.run(&mut self.log, &self.processor, partition, store)?;
@@ -313,7 +320,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         for (partition, moment) in asked {
             if let (Some(Some(task)), Some(end)) = (self.tasks.get_mut(&partition), ends.get(&partition)) {
                 self.around.metrics.lag.with_label_values(&[&partition.to_string()]).set(end - task.next);
-                if task.next >= *end {
+                if task.next >= *end || is_planted(Bug::DeadlinesFirst) {
                     task.watermark = moment;
                 } else {
                     task.target = Some((moment, *end));
@@ -365,6 +372,9 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             task.end_round();
             task.produce(&self.processor, &mut self.log, meta.clone())?;
             positions.push((task.partition, task.next));
+            if is_planted(Bug::StoreBeforeCommit) {
+                task.after_commit(&self.processor)?;
+            }
         }
         let log = &mut self.log;
         self.out.drain_all(|record| publish(log, record))?;
@@ -396,18 +406,29 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         self.save()
     }
 
-    /// Makes the stores survive a crash: bounds the tail that a restart replays.
+    /// Makes the stores survive a crash: bounds the tail that a restart replays. The commit in between proves that whatever
+    /// stands before the ends is ours: a process that stood still for long may have been replaced without knowing it.
     fn save(&mut self) -> Result<(), Error> {
-        let partitions: Vec<i32> = self.tasks.values().flatten().map(|task| task.partition).collect();
-        if !partitions.is_empty() {
-            for (partition, end) in self.log.ends(CHANGELOG, &partitions)? {
-                if let Some(Some(task)) = self.tasks.get_mut(&partition) {
-                    task.save(end)?;
-                }
-            }
-        }
         self.saved = Tick::now();
-        Ok(())
+        let unsaved: Vec<i32> =
+            self.tasks.values().flatten().filter(|task| task.is_unsaved()).map(|task| task.partition).collect();
+        if unsaved.is_empty() {
+            return Ok(());
+        }
+        let ends = match self.log.ends(CHANGELOG, &unsaved) {
+            // Another time.
+            Err(error) if error.verdict() == Verdict::Retry => return Ok(()),
+            ends => ends?,
+        };
+        for (partition, _) in &ends {
+            self.task(*partition).into_iter().for_each(Task::demand_proof);
+        }
+        self.commit()?;
+        ends.into_iter().try_for_each(|(partition, end)| self.task(partition).map_or(Ok(()), |task| task.save(end)))
+    }
+
+    fn task(&mut self, partition: i32) -> Option<&mut Task<P>> {
+        self.tasks.get_mut(&partition)?.as_mut()
     }
 
     /// The one path for every unknown outcome: forget what is uncommitted, replace the producer, recover.
@@ -455,11 +476,15 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             }
             tracing::warn!("cannot replace the producer yet: {error}");
         }
-        Ok(())
+        // Records of the reference topic may have been fetched and dropped with the rest.
+        match self.around.config.topics.reference {
+            Some(_) => self.log.start(REFERENCE, 0, self.reference),
+            None => Ok(()),
+        }
     }
 
     /// The last commit before the end. If it fails, the next owner recovers: nothing is lost.
-    fn drain(&mut self) {
+    pub(crate) fn drain(&mut self) {
         let finished = self.commit().and_then(|()| self.save());
         if let Err(error) = finished {
             tracing::warn!("ended without a last commit; the next owner recovers: {error}");

@@ -12,6 +12,7 @@
 //! whole state, and the changelog's tail from the recorded position on brings it up to date. Replaying more than needed does
 //! no harm, since the tail ends where it ends.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rocksdb::{
@@ -27,7 +28,52 @@ use crate::{Error, Verdict};
 /// No deadline is armed.
 pub const UNARMED: Millis = Millis::MAX;
 
-/// What all stores of a process share: one bound on memory, however many partitions it owns.
+/// Takes the value of a key, by the key's index.
+pub type Each<'a> = dyn FnMut(usize, Option<&[u8]>) -> Result<(), Error> + 'a;
+
+/// A sorted key space on which a store lies: RocksDB, or a simulated one that forgets what was not flushed.
+pub trait Disk {
+    /// Values of `keys`, which must be sorted.
+    ///
+    /// # Errors
+    /// `Stop` if it cannot be read; those of `each`.
+    fn get(&self, keys: &[Vec<u8>], each: &mut Each<'_>) -> Result<(), Error>;
+
+    /// Keys from `from` on and before `to`, in their order, until `each` says false.
+    ///
+    /// # Errors
+    /// `Stop` if it cannot be read.
+    fn scan(&self, from: &[u8], to: &[u8], each: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), Error>;
+
+    /// Writes a batch, whole, and forgets the keys of `retired`.
+    ///
+    /// # Errors
+    /// `Abort` if the disk refuses: what is in memory is ahead of the store then, so it has to be recovered.
+    fn write(&self, batch: WriteBatch, retired: Option<Range<Vec<u8>>>) -> Result<(), Error>;
+
+    /// Makes everything written so far survive a crash.
+    ///
+    /// # Errors
+    /// As for [`Disk::write`].
+    fn flush(&self) -> Result<(), Error>;
+}
+
+/// Where key spaces come from.
+pub trait Disks {
+    /// Opens the one at `path`, making it if there is none.
+    ///
+    /// # Errors
+    /// `Stop` if it cannot be used, `Retry` while somebody else of this process still does.
+    fn open(&self, path: &Path) -> Result<Box<dyn Disk>, Error>;
+
+    /// Removes the one at `path`, which is closed.
+    ///
+    /// # Errors
+    /// `Stop` if it cannot be removed.
+    fn remove(&self, path: &Path) -> Result<(), Error>;
+}
+
+/// RocksDB. What all stores of a process share: one bound on memory, however many partitions it owns.
 pub struct Budget {
     cache: Cache,
     buffers: WriteBufferManager,
@@ -50,16 +96,23 @@ pub struct Checkpoint {
 
 /// The data base of one partition.
 pub struct Store {
-    db: DB,
+    disk: Box<dyn Disk>,
     path: PathBuf,
-    unlogged: WriteOptions,
 }
 
 /// Changes of one commit.
 #[derive(Default)]
 pub struct Changes {
     batch: WriteBatch,
+    retired: Option<Range<Vec<u8>>>,
     buffer: Vec<u8>,
+}
+
+/// An open RocksDB.
+struct Rocks {
+    db: DB,
+    path: PathBuf,
+    unlogged: WriteOptions,
 }
 
 impl Budget {
@@ -95,18 +148,14 @@ impl Budget {
     }
 }
 
-impl Store {
-    /// Opens the data base at `path`, making it if there is none.
-    ///
-    /// # Errors
-    /// `Stop` if the directory cannot be used; a damaged data base is wiped by the caller.
-    pub fn open(path: &Path, budget: &Budget) -> Result<Self, Error> {
+impl Disks for Budget {
+    fn open(&self, path: &Path) -> Result<Box<dyn Disk>, Error> {
         std::fs::create_dir_all(path).map_err(|error| unusable(path, &error.to_string()))?;
-        let db = match open_db(path, budget) {
+        let db = match open_db(path, self) {
             Err(error) if error.kind() == ErrorKind::Corruption => {
                 tracing::warn!(path = %path.display(), "the local state is damaged; it is wiped and restored: {error}");
-                std::fs::remove_dir_all(path).map_err(|error| unusable(path, &error.to_string()))?;
-                open_db(path, budget)
+                self.remove(path)?;
+                open_db(path, self)
             }
             opened => opened,
         };
@@ -117,18 +166,69 @@ impl Store {
         })?;
         let mut unlogged = WriteOptions::default();
         unlogged.disable_wal(true);
-        Ok(Store { db, path: path.to_owned(), unlogged })
+        Ok(Box::new(Rocks { db, path: path.to_owned(), unlogged }))
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), Error> {
+        std::fs::remove_dir_all(path).map_err(|error| unusable(path, &error.to_string()))
+    }
+}
+
+impl Disk for Rocks {
+    fn get(&self, keys: &[Vec<u8>], each: &mut Each<'_>) -> Result<(), Error> {
+        let column = self.db.cf_handle("default").ok_or_else(|| unusable(&self.path, "no default column family"))?;
+        let found = self.db.batched_multi_get_cf(column, keys.iter(), true);
+        for (index, value) in found.into_iter().enumerate() {
+            each(index, value.map_err(|error| unusable(&self.path, error.as_ref()))?.as_deref())?;
+        }
+        Ok(())
+    }
+
+    fn scan(&self, from: &[u8], to: &[u8], each: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), Error> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_lower_bound(from);
+        options.set_iterate_upper_bound(to);
+        for entry in self.db.iterator_opt(IteratorMode::From(from, Direction::Forward), options) {
+            let (key, _) = entry.map_err(|error| unusable(&self.path, error.as_ref()))?;
+            if !each(&key) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, mut batch: WriteBatch, retired: Option<Range<Vec<u8>>>) -> Result<(), Error> {
+        if let Some(Range { start, end }) = retired {
+            batch.delete_range(start, end);
+        }
+        self.db
+            .write_opt(batch, &self.unlogged)
+            .map_err(|error| Error::new(Verdict::Abort, "write the state", error.to_string()))
+    }
+
+    fn flush(&self) -> Result<(), Error> {
+        self.db.flush().map_err(|error| Error::new(Verdict::Abort, "flush the state", error.to_string()))
+    }
+}
+
+impl Store {
+    /// Opens the store at `path`, making it if there is none.
+    ///
+    /// # Errors
+    /// Those of [`Disks::open`].
+    pub fn open(path: &Path, disks: &dyn Disks) -> Result<Self, Error> {
+        Ok(Store { disk: disks.open(path)?, path: path.to_owned() })
     }
 
     /// Closes and removes everything, and opens an empty one.
     ///
     /// # Errors
     /// As for [`Store::open`].
-    pub fn wipe(self, budget: &Budget) -> Result<Self, Error> {
-        let path = self.path.clone();
-        drop(self);
-        std::fs::remove_dir_all(&path).map_err(|error| unusable(&path, &error.to_string()))?;
-        Store::open(&path, budget)
+    pub fn wipe(self, disks: &dyn Disks) -> Result<Self, Error> {
+        let Store { disk, path } = self;
+        drop(disk);
+        disks.remove(&path)?;
+        Store::open(&path, disks)
     }
 
     /// What it is a checkpoint of; none for an empty one.
@@ -136,9 +236,13 @@ impl Store {
     /// # Errors
     /// `Stop` if it cannot be read.
     pub fn checkpoint(&self) -> Result<Option<Checkpoint>, Error> {
-        let bytes = self.db.get(b"M").map_err(|error| unusable(&self.path, error.as_ref()))?;
-        // A checkpoint that this version cannot read counts as none: the store is rebuilt.
-        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+        let mut found = None;
+        self.disk.get(&[b"M".to_vec()], &mut |_, bytes| {
+            // A checkpoint that this version cannot read counts as none: the store is rebuilt.
+            found = bytes.and_then(|bytes| serde_json::from_slice(bytes).ok());
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     /// Rows of `keys`, which must be sorted: (armed deadline, bytes), none for absent ones.
@@ -151,16 +255,10 @@ impl Store {
         mut each: impl FnMut(usize, Option<(Millis, &[u8])>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let prefixed: Vec<Vec<u8>> = keys.iter().map(|key| [b"R", *key].concat()).collect();
-        let column = self.db.cf_handle("default").ok_or_else(|| unusable(&self.path, "no default column family"))?;
-        let found = self.db.batched_multi_get_cf(column, prefixed.iter(), true);
-        for (index, row) in found.into_iter().enumerate() {
-            let row = row.map_err(|error| unusable(&self.path, error.as_ref()))?;
-            match row.as_deref().and_then(|bytes| bytes.split_first_chunk::<8>()) {
-                Some((armed, bytes)) => each(index, Some((Millis::from_be_bytes(*armed), bytes)))?,
-                None => each(index, None)?,
-            }
-        }
-        Ok(())
+        self.disk.get(&prefixed, &mut |index, row| match row.and_then(|bytes| bytes.split_first_chunk::<8>()) {
+            Some((armed, bytes)) => each(index, Some((Millis::from_be_bytes(*armed), bytes))),
+            None => each(index, None),
+        })
     }
 
     /// Index entries behind `cursor` in their order, (due, key), until `each` says false.
@@ -168,18 +266,10 @@ impl Store {
     /// # Errors
     /// `Stop` if it cannot be read.
     pub fn deadlines(&self, cursor: &Cursor, mut each: impl FnMut(Millis, &[u8]) -> bool) -> Result<(), Error> {
-        let mut options = ReadOptions::default();
-        options.set_iterate_lower_bound(cursor.0.clone());
-        options.set_iterate_upper_bound(b"E".to_vec());
-        for entry in self.db.iterator_opt(IteratorMode::From(&cursor.0, Direction::Forward), options) {
-            let (key, _) = entry.map_err(|error| unusable(&self.path, error.as_ref()))?;
-            if let Some((due, key)) = key[1..].split_first_chunk::<8>()
-                && !each(Millis::from_be_bytes(*due), key)
-            {
-                break;
-            }
-        }
-        Ok(())
+        self.disk.scan(&cursor.0, b"E", &mut |key| match key[1..].split_first_chunk::<8>() {
+            Some((due, key)) => each(Millis::from_be_bytes(*due), key),
+            None => true,
+        })
     }
 
     /// Writes the changes of one commit, whole.
@@ -187,9 +277,7 @@ impl Store {
     /// # Errors
     /// `Abort` if the disk refuses: what is in memory is ahead of the store then, so it has to be recovered.
     pub fn write(&self, changes: Changes) -> Result<(), Error> {
-        self.db
-            .write_opt(changes.batch, &self.unlogged)
-            .map_err(|error| Error::new(Verdict::Abort, "write the state", error.to_string()))
+        self.disk.write(changes.batch, changes.retired)
     }
 
     /// Makes everything written so far survive a crash.
@@ -197,7 +285,7 @@ impl Store {
     /// # Errors
     /// As for [`Store::write`].
     pub fn flush(&self) -> Result<(), Error> {
-        self.db.flush().map_err(|error| Error::new(Verdict::Abort, "flush the state", error.to_string()))
+        self.disk.flush()
     }
 }
 
@@ -222,7 +310,7 @@ impl Changes {
 
     /// Retires all index entries before `cursor`.
     pub fn retire_before(&mut self, cursor: &Cursor) {
-        self.batch.delete_range(b"D".to_vec(), cursor.0.clone());
+        self.retired = Some(b"D".to_vec()..cursor.0.clone());
     }
 
     /// Records what the store is a checkpoint of, from this batch on.

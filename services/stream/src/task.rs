@@ -14,6 +14,7 @@ use std::ops::Range;
 use crate::clock::{Millis, machine_now};
 use crate::control::{self, Meta, Round, Sequence};
 use crate::log::{Log, Target};
+use crate::planted::{Bug, is_planted};
 use crate::processor::{Due, Incoming, Outbox, Processor};
 use crate::store::{Changes, Checkpoint, Cursor, Store, UNARMED};
 use crate::table::{Slot, Table};
@@ -41,8 +42,11 @@ pub(crate) struct Task<P: Processor> {
     cursor: Cursor,
     /// No index entry behind the cursor is due before this.
     head: Millis,
+    /// Deadlines that the open transaction set, of which the index does not know yet, are not before this.
+    unindexed: Millis,
+    /// No deadline up to here is still to fire.
     fired_until: Millis,
-    /// The last entry fired, where the budget did not suffice for all that were due.
+    /// Nor up to this one, where the budget did not suffice for all that were due.
     fired_through: Option<(Millis, Vec<u8>)>,
     rounds: Vec<Round>,
     /// Whether deadlines fired in the round that is going on, and in the last one that was closed.
@@ -56,6 +60,8 @@ pub(crate) struct Task<P: Processor> {
     packed: Vec<u8>,
     written: Vec<(Slot, Range<usize>)>,
     fired_since_retire: usize,
+    needs_proof: bool,
+    is_unsaved: bool,
 }
 
 /// How a task begins, as recovery found it.
@@ -83,6 +89,7 @@ impl<P: Processor> Task<P> {
             committed_next: meta.next_offset,
             cursor: Cursor::start(),
             head: 0,
+            unindexed: Millis::MAX,
             fired_until: 0,
             fired_through: None,
             rounds: Vec::new(),
@@ -93,6 +100,8 @@ impl<P: Processor> Task<P> {
             packed: Vec::new(),
             written: Vec::new(),
             fired_since_retire: 0,
+            needs_proof: false,
+            is_unsaved: true,
         }
     }
 
@@ -128,6 +137,7 @@ impl<P: Processor> Task<P> {
         let Some(slot) = self.table.find(record.key) else { unreachable!("rows are loaded before they are used") };
         if processor.record(&mut self.table.get(slot).row, record, self.now, out) {
             self.table.touch(slot);
+            self.heed(processor, slot);
         }
     }
 
@@ -151,7 +161,7 @@ impl<P: Processor> Task<P> {
         budget: usize,
         out: &mut Outbox,
     ) -> Result<(usize, Millis), Error> {
-        let limit = self.now.min(self.watermark);
+        let limit = self.now.min(self.watermark).min(self.unindexed - 1);
         if self.head > limit {
             self.fired_until = self.fired_until.max(limit);
             return Ok((0, 0));
@@ -167,30 +177,41 @@ impl<P: Processor> Task<P> {
             true
         })?;
         self.load(processor, &mut entries.iter().map(|(_, key)| &**key).collect())?;
-        let mut fired = (0, 0);
-        for (due, key) in &entries {
-            if self.fire_one(processor, *due, key, limit, out) {
-                fired = (fired.0 + 1, fired.1.max(self.now - due));
-            }
-        }
-        self.fired |= !entries.is_empty();
-        match entries.last() {
+        let through = match entries.last() {
             Some((due, key)) if head <= limit => {
                 self.cursor = Cursor::behind(*due, key);
                 self.fired_through = Some((*due, key.to_vec()));
+                Some((*due, &**key))
             }
             _ => {
                 self.cursor = Cursor::before(limit + 1);
                 (self.fired_until, self.fired_through) = (limit, None);
+                None
+            }
+        };
+        self.head = head;
+        self.fired |= !entries.is_empty();
+        self.fired_since_retire += entries.len();
+        let is_within = |at: Millis, key: &[u8]| through.map_or(at <= limit, |through| (at, key) <= through);
+        let mut fired = (0, 0);
+        for (due, key) in &entries {
+            if self.fire_one(processor, *due, key, &is_within, out) {
+                fired = (fired.0 + 1, fired.1.max(self.now - due));
             }
         }
-        self.head = head;
-        self.fired_since_retire += entries.len();
         Ok(fired)
     }
 
-    /// Fires one entry of the index, unless it is stale.
-    fn fire_one(&mut self, processor: &mut P, due: Millis, key: &[u8], limit: Millis, out: &mut Outbox) -> bool {
+    /// Fires one entry of the index, unless it is stale. A row whose deadline has moved on since it was armed fires only if
+    /// that is among those that fire now, too: what happens must not depend on when the index was written.
+    fn fire_one(
+        &mut self,
+        processor: &mut P,
+        due: Millis,
+        key: &[u8],
+        is_within: &impl Fn(Millis, &[u8]) -> bool,
+        out: &mut Outbox,
+    ) -> bool {
         let Some(slot) = self.table.find(key) else { unreachable!("rows are loaded before they are used") };
         let cached = self.table.get(slot);
         if cached.armed != due {
@@ -200,7 +221,7 @@ impl<P: Processor> Task<P> {
         let mut changed = false;
         for _ in 0..REPEATS_MAX {
             match processor.due(&cached.row) {
-                Some(at) if at <= limit => {
+                Some(at) if is_within(at, key) => {
                     let due = Due { partition: self.partition, key, at };
                     changed |= processor.deadline(&mut cached.row, &due, self.now, out);
                 }
@@ -212,7 +233,19 @@ impl<P: Processor> Task<P> {
         } else {
             self.rearmed.push(slot);
         }
+        self.heed(processor, slot);
         changed
+    }
+
+    /// A deadline that the index will know only after the commit: until then none that is due later may fire, and none from there
+    /// on counts as fired.
+    fn heed(&mut self, processor: &P, slot: Slot) {
+        let cached = self.table.get(slot);
+        if let Some(due) = processor.due(&cached.row).filter(|due| *due < cached.armed) {
+            self.unindexed = self.unindexed.min(due);
+            self.fired_until = self.fired_until.min(due - 1);
+            self.fired_through.take_if(|(through, key)| (*through, key.as_slice()) >= (due, &*cached.key));
+        }
     }
 
     /// Closes a round: what was done since the last one was done under this reading of the clock. Rounds are told apart
@@ -242,7 +275,20 @@ impl<P: Processor> Task<P> {
 
     /// Whether there is nothing to commit.
     pub(crate) fn is_unchanged(&self) -> bool {
-        self.next == self.committed_next && self.table.dirty().is_empty() && self.rearmed.is_empty()
+        self.next == self.committed_next
+            && self.table.dirty().is_empty()
+            && self.rearmed.is_empty()
+            && !self.needs_proof
+    }
+
+    /// Asks for a commit, though nothing may have changed.
+    pub(crate) fn demand_proof(&mut self) {
+        self.needs_proof = true;
+    }
+
+    /// Whether a restart would replay more than it must.
+    pub(crate) fn is_unsaved(&self) -> bool {
+        self.is_unsaved && self.torn.is_empty()
     }
 
     /// Rows that the open transaction changed.
@@ -251,8 +297,17 @@ impl<P: Processor> Task<P> {
     }
 
     /// Puts the changed rows and META into the transaction.
-    pub(crate) fn produce<L: Log>(&mut self, processor: &P, log: &mut L, mut meta: Meta) -> Result<(), Error> {
+    pub(crate) fn produce<L: Log>(&mut self, processor: &P, log: &mut L, meta: Meta) -> Result<(), Error> {
         self.sequence.n += 1;
+        if is_planted(Bug::MetaFirst) {
+            self.produce_meta(log, meta)?;
+            return self.produce_rows(processor, log);
+        }
+        self.produce_rows(processor, log)?;
+        self.produce_meta(log, meta)
+    }
+
+    fn produce_rows<L: Log>(&mut self, processor: &P, log: &mut L) -> Result<(), Error> {
         self.packed.clear();
         self.written.clear();
         let mut key = Vec::new();
@@ -271,7 +326,10 @@ impl<P: Processor> Task<P> {
             log.produce(Target::Changelog(self.partition), &key, value, &[])?;
             self.written.push((slot, middle..self.packed.len()));
         }
-        self.produce_torn(log)?;
+        self.produce_torn(log)
+    }
+
+    fn produce_meta<L: Log>(&mut self, log: &mut L, mut meta: Meta) -> Result<(), Error> {
         meta.sequence = self.sequence;
         meta.next_offset = self.next;
         meta.now = self.now;
@@ -326,6 +384,8 @@ impl<P: Processor> Task<P> {
         self.store.write(changes)?;
         self.table.settle();
         self.torn.clear();
+        self.unindexed = Millis::MAX;
+        (self.needs_proof, self.is_unsaved) = (false, true);
         self.committed_next = self.next;
         Ok(())
     }
@@ -343,17 +403,17 @@ impl<P: Processor> Task<P> {
             changes.arm(due, &cached.key);
             self.head = self.head.min(due);
             // A deadline before the cursor pulls it back; what lies between is stale and passed over.
-            self.cursor = self.cursor.clone().min(Cursor::before(due));
+            if !is_planted(Bug::CursorStays) {
+                self.cursor = self.cursor.clone().min(Cursor::before(due));
+            }
         }
         changes.put_row(&cached.key, cached.armed, bytes);
     }
 
-    /// Notes up to where the changelog is in the store, and makes it survive a crash. Right only between transactions, and not
-    /// before torn rows are written anew: the next owner must see them as torn, too.
+    /// Notes up to where the changelog is in the store, and makes it survive a crash. Right only after a commit that followed
+    /// upon the question where it ends, and not before torn rows are written anew: the next owner must see them as torn, too.
     pub(crate) fn save(&mut self, changelog_end: i64) -> Result<(), Error> {
-        if self.checkpoint.next == changelog_end || !self.torn.is_empty() {
-            return Ok(());
-        }
+        self.is_unsaved = false;
         self.checkpoint.next = changelog_end;
         self.checkpoint.saved_at = machine_now();
         let mut changes = Changes::default();

@@ -1,0 +1,71 @@
+//! Mistakes that the simulator must find. A simulator that cannot find them proves nothing; a build without it has none.
+
+/// A mistake that engines like this one have made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    /// The input's positions are committed after the transaction, not in it.
+    OffsetsOutside,
+    /// Positions are committed without a generation, so that nobody refuses those of a zombie.
+    NoGeneration,
+    /// RocksDB is written before the transaction is committed.
+    StoreBeforeCommit,
+    /// META stands before the rows of its transaction, not behind them.
+    MetaFirst,
+    /// Restoring ends at the last stable offset, not at the BARRIER.
+    RestoreToStableEnd,
+    /// A new owner writes no BARRIER.
+    NoBarrier,
+    /// The deadline cursor is not pulled back for a deadline that is armed before it.
+    CursorStays,
+    /// After an unknown outcome the producer is used again.
+    ProducerKept,
+    /// A local state that does not belong to the changelog is gone on with.
+    StaleStateMerged,
+    /// Restoring reads what is not committed.
+    RestoreUncommitted,
+    /// Deadlines fire though records that were there are not read yet.
+    DeadlinesFirst,
+    /// A row of a torn transaction is closed by whatever META comes next.
+    TornRowsClosed,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Bug; 12] = [
+        Bug::OffsetsOutside,
+        Bug::NoGeneration,
+        Bug::StoreBeforeCommit,
+        Bug::MetaFirst,
+        Bug::RestoreToStableEnd,
+        Bug::NoBarrier,
+        Bug::CursorStays,
+        Bug::ProducerKept,
+        Bug::StaleStateMerged,
+        Bug::RestoreUncommitted,
+        Bug::DeadlinesFirst,
+        Bug::TornRowsClosed,
+    ];
+}
+
+#[cfg(feature = "simulation")]
+thread_local! {
+    static PLANTED: std::cell::Cell<Option<Bug>> = const { std::cell::Cell::new(None) };
+}
+
+/// Plants a bug in all that this thread does from now on.
+#[cfg(feature = "simulation")]
+pub fn plant(bug: Option<Bug>) {
+    PLANTED.set(bug);
+}
+
+/// Whether a bug is planted here.
+#[cfg(feature = "simulation")]
+pub fn is_planted(bug: Bug) -> bool {
+    PLANTED.get() == Some(bug)
+}
+
+/// Whether a bug is planted here: never.
+#[cfg(not(feature = "simulation"))]
+pub const fn is_planted(_bug: Bug) -> bool {
+    false
+}

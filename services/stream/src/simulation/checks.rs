@@ -1,0 +1,181 @@
+//! What must hold of every run, whatever the application does. I1 to I14 are the invariants of the engine's design.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::cluster::{Cluster, Fate};
+use super::disk::Machine;
+use super::world::Due;
+use crate::clock::Millis;
+use crate::control::{self, Barrier, Entry, Meta, Sequence};
+use crate::log::{CHANGELOG, INPUT};
+use crate::store::{Checkpoint, UNARMED};
+
+type Verdict = Result<(), String>;
+
+/// The changelog and the input, at the end of a run. Where transactions may be torn, rows without META may stand before a BARRIER.
+pub fn history(cluster: &Cluster, tears: bool) -> Verdict {
+    (0..cluster.count(CHANGELOG)).try_for_each(|partition| {
+        changelog(cluster, partition, tears).map_err(|words| format!("partition {partition}: {words}"))
+    })
+}
+
+/// Nobody commits behind a newer owner's BARRIER (I6), and never outside the group (I1); commits follow each other without a
+/// gap, input and clock never go back (I4); each row is closed by the META of its own transaction, and no deadline overtakes
+/// a record that was there when it fell due.
+fn changelog(cluster: &Cluster, partition: i32, tears: bool) -> Verdict {
+    let mut owner: Option<Barrier> = None;
+    let mut expected: Option<u64> = None;
+    let mut last: Option<Meta> = None;
+    let mut rows: Vec<Option<Sequence>> = Vec::new();
+    for record in super::committed(cluster, CHANGELOG, partition, 0) {
+        let words = |words: String| format!("offset {}: {words}", record.offset);
+        match control::read(&record.key, record.value.as_deref()).map_err(words)? {
+            Entry::Row { sequence, .. } => rows.push(sequence),
+            Entry::Barrier(barrier) => {
+                check(tears || rows.is_empty(), || {
+                    format!("offset {}: rows without META before a BARRIER", record.offset)
+                })?;
+                rows.clear();
+                check(barrier.generation >= 0, || "I1: a BARRIER from outside the group".to_owned())?;
+                expected = Some(last.as_ref().map_or(0, |meta| meta.sequence.epoch) + 1);
+                owner = Some(barrier);
+            }
+            Entry::Meta(meta) => {
+                let at = record.offset;
+                check(owner.is_some(), || format!("offset {at}: a META before any BARRIER"))?;
+                check(Some(meta.sequence.epoch) == expected, || {
+                    format!("I6: offset {at}: {:?} of {} behind a newer BARRIER", meta.sequence, meta.owner)
+                })?;
+                let own = |sequence: &Option<Sequence>| sequence.is_none_or(|sequence| sequence == meta.sequence);
+                check(rows.iter().all(own), || format!("offset {at}: META closes rows of another transaction"))?;
+                follows(last.as_ref(), &meta).map_err(|words| format!("offset {at}: {words}"))?;
+                watermark(cluster, partition, &meta).map_err(|words| format!("offset {at}: {words}"))?;
+                rows.clear();
+                last = Some(meta);
+            }
+        }
+    }
+    check(rows.is_empty(), || "rows without META at the end".to_owned())?;
+    caught_up(cluster, partition, last.as_ref())
+}
+
+fn follows(last: Option<&Meta>, meta: &Meta) -> Verdict {
+    check(meta.generation >= 0, || "I1: a commit from outside the group".to_owned())?;
+    let Some(last) = last else {
+        return check(meta.sequence.n == 1, || "I4: the first commit is not the first".to_owned());
+    };
+    let (before, after) = (last.sequence, meta.sequence);
+    let is_next = if after.epoch == before.epoch { after.n == before.n + 1 } else { after.n == 1 };
+    check(is_next, || format!("I4: {after:?} after {before:?}"))?;
+    check(meta.next_offset >= last.next_offset, || "I4: the input went back".to_owned())?;
+    check(meta.reference >= last.reference, || "the reference went back".to_owned())?;
+    let readings: Vec<Millis> = last.rounds.iter().chain(&meta.rounds).map(|round| round.now).collect();
+    check(readings.is_sorted(), || format!("I12: the clock went back: {readings:?}"))
+}
+
+/// Everything that was in the input before business time was `t` is applied before a deadline of `t` fires.
+fn watermark(cluster: &Cluster, partition: i32, meta: &Meta) -> Verdict {
+    for round in &meta.rounds {
+        let fired_until = round.fired_through.as_ref().map_or(round.fired_until, |(due, _)| *due);
+        let missed = cluster
+            .partition(INPUT, partition)
+            .entries_from(round.next_offset)
+            .iter()
+            .find(|entry| entry.fate == Fate::Committed && entry.body.is_some() && entry.business < fired_until);
+        if let Some(entry) = missed {
+            let words = "deadlines fired up to {fired} before the record of offset {offset} was read";
+            return Err(words
+                .replace("{fired}", &fired_until.to_string())
+                .replace("{offset}", &format!("{} (there since {})", entry.offset, entry.business)));
+        }
+    }
+    Ok(())
+}
+
+/// At rest, every record of the input is applied, and the group's position says the same as META.
+fn caught_up(cluster: &Cluster, partition: i32, last: Option<&Meta>) -> Verdict {
+    let next = last.map_or(0, |meta| meta.next_offset);
+    let missed = cluster.partition(INPUT, partition).committed_at(next).map(|(entry, _)| entry.offset);
+    check(missed.is_none(), || format!("I4: lost: the input from offset {missed:?} on was never applied"))?;
+    let group = cluster.committed(partition).map_err(|_| "a transaction is still open at rest".to_owned())?;
+    let is_there = last.is_none() || group.is_some_and(|group| group >= next);
+    check(is_there, || format!("the group stands at {group:?}, META at {next}"))
+}
+
+/// What lies on a disk: rows are those of the committed changelog as of the checkpoint's META, or newer ones (I2, I3); each
+/// deadline has an index entry that is not later (I10).
+pub fn disk(cluster: &Cluster, machine: &Machine, due: &Due<'_>) -> Verdict {
+    machine.contents().iter().try_for_each(|(path, keys)| {
+        space(cluster, path, keys, due).map_err(|words| format!("{}: {words}", path.display()))
+    })
+}
+
+fn space(cluster: &Cluster, path: &Path, keys: &BTreeMap<Vec<u8>, Vec<u8>>, due: &Due<'_>) -> Verdict {
+    let Some(checkpoint) = keys.get(b"M".as_slice()) else { return Ok(()) };
+    let checkpoint: Checkpoint = serde_json::from_slice(checkpoint).map_err(|error| error.to_string())?;
+    let Some(meta) = checkpoint.meta else { return Ok(()) };
+    let name = path.to_string_lossy();
+    let partition = name.rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or(0);
+    let versions = versions(cluster, partition, meta.sequence)?;
+    let found: BTreeMap<&[u8], (Millis, &[u8])> = keys
+        .iter()
+        .filter(|(key, _)| key.first() == Some(&b'R'))
+        .filter_map(|(key, value)| {
+            let (armed, bytes) = value.split_first_chunk::<8>()?;
+            Some((&key[1..], (Millis::from_be_bytes(*armed), bytes)))
+        })
+        .collect();
+    let none = [None];
+    for key in found.keys().copied().chain(versions.keys().map(Vec::as_slice)) {
+        let bytes = found.get(key).map(|(_, bytes)| bytes.to_vec());
+        let allowed = versions.get(key).map_or(none.as_slice(), Vec::as_slice);
+        check(allowed.contains(&bytes), || {
+            let key = String::from_utf8_lossy(key);
+            format!(
+                "I2/I3: as of {:?}, the row of {key} is none of the {} that may be there",
+                meta.sequence,
+                allowed.len()
+            )
+        })?;
+    }
+    for (key, (armed, bytes)) in found {
+        let Some(due) = due(bytes) else { continue };
+        let entry = [b"D".as_slice(), &armed.to_be_bytes(), key].concat();
+        check(armed != UNARMED && armed <= due && keys.contains_key(&entry), || {
+            format!("I10: nothing wakes {} at {due} (armed {armed})", String::from_utf8_lossy(key))
+        })?;
+    }
+    Ok(())
+}
+
+/// Rows by their keys; none where there is no row.
+type Versions = BTreeMap<Vec<u8>, Vec<Option<Vec<u8>>>>;
+
+/// Of each key, the row as of a commit, and all later ones.
+fn versions(cluster: &Cluster, partition: i32, as_of: Sequence) -> Result<Versions, String> {
+    let mut versions = Versions::new();
+    let mut rows: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::new();
+    // A commit counts once it is decided, though its marker may still be missing.
+    for (_, body) in cluster.decided(CHANGELOG, partition) {
+        match control::read(body.key.as_deref().unwrap_or_default(), body.value.as_deref())? {
+            Entry::Row { key, bytes, .. } => rows.push((key.to_vec(), bytes.map(<[u8]>::to_vec))),
+            // What no META closed before it is torn.
+            Entry::Barrier(_) => rows.clear(),
+            Entry::Meta(meta) => {
+                for (key, bytes) in rows.drain(..) {
+                    let known = versions.entry(key).or_insert_with(|| vec![None]);
+                    if meta.sequence <= as_of {
+                        known.clear();
+                    }
+                    known.push(bytes);
+                }
+            }
+        }
+    }
+    Ok(versions)
+}
+
+fn check(holds: bool, words: impl FnOnce() -> String) -> Verdict {
+    if holds { Ok(()) } else { Err(words()) }
+}

@@ -1,0 +1,363 @@
+//! The seam's other side: what one process sees of the simulated brokers. Every call is a place where it may be stopped.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::cluster::{Body, Producer, Refusal};
+use super::disk::Machine;
+use super::group::Standing;
+use super::world::World;
+use crate::kafka::{Change, Fetched};
+use crate::log::{Log, Record, Target};
+use crate::planted::{Bug, is_planted};
+use crate::{Error, Verdict};
+
+/// Topics before the outputs: input, changelog, reference.
+pub const FIRST_OUTPUT: usize = 3;
+/// Commands in a transaction wait in the client until so many are there, or it commits.
+const LINGER: usize = 4;
+
+/// One process's view.
+pub struct SimulatedLog<'a> {
+    world: Rc<World<'a>>,
+    machine: Machine,
+    identity: String,
+    who: usize,
+    member: u64,
+    /// Whether its heartbeats are missing.
+    silent: Rc<Cell<bool>>,
+    generation: i32,
+    owned: BTreeSet<i32>,
+    producer: Option<Producer>,
+    /// Written, but still in the client.
+    waiting: Vec<((usize, i32), Rc<Body>)>,
+    positions: BTreeMap<(usize, i32), Position>,
+}
+
+#[derive(Debug)]
+struct Position {
+    next: i64,
+    told_end: i64,
+}
+
+/// A record of the simulation.
+#[derive(Clone, Debug)]
+pub struct SimulatedRecord {
+    topic: usize,
+    partition: i32,
+    offset: i64,
+    timestamp: i64,
+    body: Rc<Body>,
+}
+
+impl Record for SimulatedRecord {
+    fn topic(&self) -> usize {
+        self.topic
+    }
+
+    fn partition(&self) -> i32 {
+        self.partition
+    }
+
+    fn offset(&self) -> i64 {
+        self.offset
+    }
+
+    fn timestamp(&self) -> i64 {
+        self.timestamp
+    }
+
+    fn key(&self) -> Option<&[u8]> {
+        self.body.key.as_deref()
+    }
+
+    fn value(&self) -> Option<&[u8]> {
+        self.body.value.as_deref()
+    }
+}
+
+impl<'a> SimulatedLog<'a> {
+    /// A process that joins the group, and makes its producer.
+    pub fn new(world: &Rc<World<'a>>, who: usize, machine: &Machine, identity: &str) -> Result<Self, Error> {
+        let silent = Rc::new(Cell::new(false));
+        let mut log = SimulatedLog {
+            member: world.join(identity, &silent, machine),
+            world: Rc::clone(world),
+            machine: machine.clone(),
+            identity: identity.to_owned(),
+            who,
+            silent,
+            generation: -1,
+            owned: BTreeSet::new(),
+            producer: None,
+            waiting: Vec::new(),
+            positions: BTreeMap::new(),
+        };
+        log.renew()?;
+        Ok(log)
+    }
+
+    /// A place where the process may die or stand still.
+    fn step(&self, what: &str) -> Result<(), Error> {
+        self.world.step(self.who, &self.machine, &self.silent, what)
+    }
+
+    /// The client's background thread hears of a new generation whenever it likes.
+    fn hear_generation(&mut self) {
+        self.generation = match self.world.cluster.borrow().group.standing(self.member) {
+            Standing::Member(generation) => generation,
+            Standing::Expelled | Standing::Replaced => -1,
+        };
+    }
+
+    /// Sends what waits in the client.
+    fn flush(&mut self) -> Result<(), Error> {
+        for (place, body) in std::mem::take(&mut self.waiting) {
+            let producer = self.live()?;
+            self.patiently("write", |cluster| cluster.write(&producer, place, &body))?;
+        }
+        Ok(())
+    }
+
+    fn live(&self) -> Result<Producer, Error> {
+        self.producer.clone().ok_or_else(|| Error::new(Verdict::Abort, "write", "the producer is being replaced"))
+    }
+
+    /// Repeats a request for as long as the last transaction is being ended.
+    fn patiently<T>(
+        &self,
+        what: &'static str,
+        mut request: impl FnMut(&mut super::cluster::Cluster) -> Result<T, Refusal>,
+    ) -> Result<T, Error> {
+        for _ in 0..100 {
+            let said = request(&mut self.world.cluster.borrow_mut());
+            match said {
+                Ok(done) => return Ok(done),
+                Err(Refusal::Concurrent) => self.world.wait(20),
+                Err(Refusal::Fenced) => return Err(Error::new(Verdict::Fenced, what, "a newer producer is there")),
+                Err(Refusal::Generation) => return Err(Error::new(Verdict::Fenced, what, "the group has moved on")),
+                Err(Refusal::State) => return Err(Error::new(Verdict::Abort, what, "no transaction is open")),
+            }
+            self.step(what)?;
+        }
+        Err(Error::new(Verdict::Retry, what, "another transaction is still being ended"))
+    }
+}
+
+impl Log for SimulatedLog<'_> {
+    type Record = SimulatedRecord;
+
+    fn membership(&mut self, wait: Duration) -> Result<Option<Change>, Error> {
+        self.step("membership")?;
+        if !wait.is_zero() {
+            self.world.wait(i64::try_from(wait.as_millis()).unwrap_or(0));
+        }
+        let name = |partitions: Vec<i32>| partitions.into_iter().map(|p| (String::new(), p)).collect::<Vec<_>>();
+        let standing = self.world.cluster.borrow().group.standing(self.member);
+        match standing {
+            Standing::Replaced => Err(Error::new(Verdict::Fenced, "stay in the group", "another process joined")),
+            Standing::Expelled => {
+                self.generation = -1;
+                self.member = self.world.join(&self.identity, &self.silent, &self.machine);
+                let owned: Vec<i32> = std::mem::take(&mut self.owned).into_iter().collect();
+                Ok((!owned.is_empty()).then(|| Change::Revoked { partitions: name(owned), lost: true }))
+            }
+            Standing::Member(generation) => {
+                self.generation = generation;
+                let group = &mut self.world.cluster.borrow_mut().group;
+                let revoked = group.to_revoke(self.member, &self.owned);
+                if !revoked.is_empty() {
+                    return Ok(Some(Change::Revoked { partitions: name(revoked), lost: false }));
+                }
+                let assigned = group.assign(self.member, &self.owned);
+                Ok((!assigned.is_empty()).then(|| Change::Assigned(name(assigned))))
+            }
+        }
+    }
+
+    fn accept(&mut self, change: &Change) -> Result<(), Error> {
+        self.step("accept")?;
+        match change {
+            Change::Assigned(partitions) => self.owned.extend(partitions.iter().map(|(_, partition)| *partition)),
+            Change::Revoked { lost: true, .. } => {}
+            Change::Revoked { partitions, lost: false } => {
+                let partitions: Vec<i32> = partitions.iter().map(|(_, partition)| *partition).collect();
+                self.owned.retain(|owned| !partitions.contains(owned));
+                self.world.cluster.borrow_mut().group.revoked(self.member, &partitions);
+            }
+        }
+        Ok(())
+    }
+
+    fn generation(&self) -> i32 {
+        self.generation
+    }
+
+    fn committed(&mut self, partition: i32) -> Result<Option<i64>, Error> {
+        self.step("committed")?;
+        let said = self.world.cluster.borrow().committed(partition);
+        said.map_err(|_| {
+            self.world.wait(50);
+            Error::new(Verdict::Retry, "ask for the group's offset", "a transaction that moves it is open")
+        })
+    }
+
+    fn range(&mut self, topic: usize, partition: i32) -> Result<(i64, i64), Error> {
+        self.step("range")?;
+        let cluster = self.world.cluster.borrow();
+        let log = cluster.partition(topic, partition);
+        Ok((log.start(), log.stable_end()))
+    }
+
+    fn start(&mut self, topic: usize, partition: i32, offset: i64) -> Result<(), Error> {
+        self.step("start")?;
+        self.positions.insert((topic, partition), Position { next: offset, told_end: -1 });
+        Ok(())
+    }
+
+    fn stop(&mut self, topic: usize, partition: i32) {
+        self.positions.remove(&(topic, partition));
+    }
+
+    fn fetch(
+        &mut self,
+        _wait: Duration,
+        limit: usize,
+        fetched: &mut Vec<Fetched<SimulatedRecord>>,
+    ) -> Result<(), Error> {
+        self.step("fetch")?;
+        let cluster = self.world.cluster.borrow();
+        for ((topic, partition), position) in &mut self.positions {
+            let log = cluster.partition(*topic, *partition);
+            for _ in 0..self.world.random(6) {
+                let Some((entry, body)) = log.committed_at(position.next).filter(|_| fetched.len() < limit) else {
+                    break;
+                };
+                fetched.push(Fetched::Record(SimulatedRecord {
+                    topic: *topic,
+                    partition: *partition,
+                    offset: entry.offset,
+                    timestamp: entry.appended_at,
+                    body: Rc::clone(body),
+                }));
+                position.next = entry.offset + 1;
+            }
+            let end = log.stable_end();
+            if log.committed_at(position.next).is_none() && position.told_end != end {
+                (position.next, position.told_end) = (position.next.max(end), end);
+                fetched.push(Fetched::End { topic: *topic, partition: *partition, offset: end });
+            }
+        }
+        Ok(())
+    }
+
+    fn replay(
+        &mut self,
+        topic: usize,
+        partition: i32,
+        offsets: Range<i64>,
+        each: &mut dyn FnMut(&SimulatedRecord) -> bool,
+    ) -> Result<i64, Error> {
+        let mut next = offsets.start;
+        for _ in 0..2_000 {
+            if next >= offsets.end {
+                return Ok(next);
+            }
+            let found = {
+                let cluster = self.world.cluster.borrow();
+                let log = cluster.partition(topic, partition);
+                let found = match is_planted(Bug::RestoreUncommitted) {
+                    true => log.any_at(next),
+                    false => log.committed_at(next),
+                };
+                let found = found.map(|(entry, body)| SimulatedRecord {
+                    topic,
+                    partition,
+                    offset: entry.offset,
+                    timestamp: entry.appended_at,
+                    body: Rc::clone(body),
+                });
+                next = if found.is_none() { next.max(log.stable_end()) } else { next };
+                found
+            };
+            match found {
+                Some(record) => {
+                    next = record.offset + 1;
+                    if !each(&record) {
+                        return Ok(next);
+                    }
+                }
+                None if next >= offsets.end => return Ok(next),
+                None => {
+                    self.step("replay")?;
+                    self.world.wait(50);
+                }
+            }
+        }
+        Err(Error::new(Verdict::Retry, "read a topic", "nothing comes any more"))
+    }
+
+    fn ends(&mut self, topic: usize, partitions: &[i32]) -> Result<Vec<(i32, i64)>, Error> {
+        self.step("ends")?;
+        let cluster = self.world.cluster.borrow();
+        Ok(partitions.iter().map(|partition| (*partition, cluster.partition(topic, *partition).end())).collect())
+    }
+
+    fn produce(
+        &mut self,
+        target: Target,
+        key: &[u8],
+        value: Option<&[u8]>,
+        _headers: &[(&'static str, Vec<u8>)],
+    ) -> Result<(), Error> {
+        self.step("produce")?;
+        self.live()?;
+        let place = self.world.cluster.borrow().place(target, key);
+        let body = Body { key: Some(key.to_vec()), value: value.map(<[u8]>::to_vec) };
+        self.waiting.push((place, Rc::new(body)));
+        if self.waiting.len() >= LINGER && self.world.random(2) == 0 { self.flush() } else { Ok(()) }
+    }
+
+    fn commit(&mut self, positions: &[(i32, i64)]) -> Result<(), Error> {
+        self.step("flush")?;
+        self.flush()?;
+        self.step("offsets")?;
+        if self.world.random(2) == 0 {
+            self.hear_generation();
+        }
+        if self.generation < 0 {
+            return Err(Error::new(Verdict::Fenced, "commit offsets", "this process is not in the group now"));
+        }
+        let producer = self.live()?;
+        let member = (!is_planted(Bug::NoGeneration)).then_some((self.member, self.generation));
+        if !is_planted(Bug::OffsetsOutside) {
+            self.patiently("commit offsets", |cluster| cluster.send_offsets(&producer, positions, member))?;
+        }
+        self.step("end")?;
+        self.world.end(&producer, || self.step("end a transaction"))?;
+        if is_planted(Bug::OffsetsOutside) {
+            self.step("offsets afterwards")?;
+            self.world.cluster.borrow_mut().move_offsets(positions);
+        }
+        self.step("ended")
+    }
+
+    fn renew(&mut self) -> Result<(), Error> {
+        self.step("renew")?;
+        self.waiting.clear();
+        if let Some(kept) = self.producer.clone().filter(|_| is_planted(Bug::ProducerKept)) {
+            // An abort of what may be open, and on with it.
+            let _ = self.world.cluster.borrow_mut().end(&kept, false);
+            return Ok(());
+        }
+        self.producer = None;
+        let name = self.identity.clone();
+        self.producer = Some(self.patiently("make a producer", |cluster| cluster.init(&name))?);
+        Ok(())
+    }
+
+    fn leave(self) {}
+}

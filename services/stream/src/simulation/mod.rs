@@ -1,0 +1,268 @@
+//! The engine on simulated brokers, disks and clocks, all from one seed.
+//!
+//! *What it is.* The real shard, store format and recovery of every replica, run on one thread behind the seams [`crate::log::Log`]
+//! and [`crate::store::Disks`]. Processes are killed, stopped and replaced at every call; answers get lost or come late;
+//! transactions are left open; the changelog is compacted; disks are lost. What happened is given back, to be compared with
+//! what should have.
+//!
+//! *What it is not.* No Kafka: a conformance suite runs the same checks on both. No RocksDB: a disk here is a sorted map that
+//! loses unflushed batches, the last ones first, and never tears one.
+//!
+//! *Limits.* One input topic, one consumer group; no retention of the input; a process that stands still inside another one's
+//! turn goes on only after it.
+
+mod checks;
+mod cluster;
+mod disk;
+mod group;
+mod log;
+mod world;
+
+use std::sync::atomic::AtomicBool;
+
+use cluster::Cluster;
+use disk::Machine;
+use log::{FIRST_OUTPUT, SimulatedLog};
+use world::{Process, SESSION_TIMEOUT, TOMBSTONES_KEPT, World};
+
+pub use crate::planted::Bug;
+pub use world::Surface;
+
+use crate::Error;
+use crate::clock::{Millis, simulated};
+use crate::engine::Config;
+use crate::kafka::Topics;
+use crate::log::{CHANGELOG, INPUT, REFERENCE};
+use crate::metrics::Metrics;
+use crate::planted::plant;
+use crate::probe::Probe;
+use crate::processor::Processor;
+use crate::shard::{Shard, Surroundings};
+
+/// What is simulated.
+#[derive(Clone, Debug)]
+pub struct Scene {
+    /// Everything that chance decides follows from it.
+    pub seed: u64,
+    /// Processes of the engine.
+    pub replicas: usize,
+    /// Partitions of the input.
+    pub partitions: i32,
+    /// Outputs of the application.
+    pub outputs: usize,
+    /// Business time at the beginning.
+    pub begin: Millis,
+    /// At most so many faults.
+    pub faults: u32,
+    /// So much happens before the faults are over.
+    pub turns: u32,
+    /// Whether an end of a transaction may hit the next one, as Kafka's transactions of version 1 allow.
+    pub tears: bool,
+    /// A mistake to be found.
+    pub bug: Option<Bug>,
+    /// Whether to write down what happens.
+    pub traced: bool,
+}
+
+impl Scene {
+    fn topics(&self) -> Vec<i32> {
+        let mut topics = vec![self.partitions; FIRST_OUTPUT + self.outputs];
+        topics[REFERENCE] = 1;
+        topics
+    }
+}
+
+/// The world outside of the engine.
+pub trait Outside {
+    /// Something may happen: records for the input, answers to outputs, a little business time.
+    fn live(&mut self, surface: &mut Surface<'_, '_>);
+
+    /// The same after the faults, until everything has come to rest.
+    fn rest(&mut self, surface: &mut Surface<'_, '_>);
+
+    /// Whether it has nothing more to do.
+    fn is_at_rest(&self) -> bool;
+}
+
+/// A committed record.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// Partition.
+    pub partition: i32,
+    /// Offset.
+    pub offset: i64,
+    /// Machine time of its append.
+    pub appended_at: Millis,
+    /// Business time of its append.
+    pub business: Millis,
+    /// Key; empty for none.
+    pub key: Vec<u8>,
+    /// Value; none for a tombstone.
+    pub value: Option<Vec<u8>>,
+}
+
+/// What happened, as a reader of committed records sees it.
+#[derive(Debug)]
+pub struct History {
+    /// The input.
+    pub input: Vec<Committed>,
+    /// The changelog, as if it had never been compacted.
+    pub changelog: Vec<Committed>,
+    /// The reference topic.
+    pub reference: Vec<Committed>,
+    /// The outputs, by their index.
+    pub outputs: Vec<Vec<Committed>>,
+    /// Business time at the end.
+    pub ended_at: Millis,
+    /// What was written down.
+    pub trace: Vec<String>,
+}
+
+/// A run that broke a rule of the engine.
+#[derive(Debug)]
+pub struct Failure {
+    /// Which.
+    pub words: String,
+    /// What was written down.
+    pub trace: Vec<String>,
+}
+
+/// Lives through a scene.
+///
+/// # Errors
+/// If one of the engine's invariants did not hold, or it did not come to rest.
+pub fn run<P: Processor>(
+    scene: &Scene,
+    metrics: &Metrics,
+    processor: &dyn Fn() -> P,
+    outside: &mut dyn Outside,
+) -> Result<History, Failure> {
+    plant(scene.bug);
+    simulated::set(Some(std::time::Duration::ZERO));
+    let config = config(scene);
+    let stop = AtomicBool::new(false);
+    let machines: Vec<Machine> = (0..scene.replicas + 4).map(|_| Machine::default()).collect();
+    let judge = processor();
+    let due = |bytes: &[u8]| judge.unpack(bytes).ok().and_then(|row| judge.due(&row));
+    let world = World::new(
+        scene,
+        &machines,
+        outside,
+        Box::new(|world, who, machine| {
+            let identity = format!("replica-{who}");
+            let log = SimulatedLog::new(world, who, machine, &identity)?;
+            let around = Surroundings {
+                config: &config,
+                cluster: "simulated",
+                owner: identity,
+                clock: world.clock.clone(),
+                probe: Probe::default(),
+                stop: &stop,
+                metrics: metrics.clone(),
+                disks: machine,
+            };
+            let mut shard = Shard::new(around, log, processor());
+            shard.begin()?;
+            Ok(Box::new(shard))
+        }),
+        Box::new(due),
+    );
+    let outcome = live(scene, &world);
+    world.close();
+    plant(None);
+    outcome
+}
+
+impl<L: crate::log::Log, P: Processor> Process for Shard<'_, L, P> {
+    fn turn(&mut self) -> Result<(), Error> {
+        self.step()
+    }
+
+    fn drain(&mut self) {
+        Shard::drain(self);
+    }
+}
+
+fn live(scene: &Scene, world: &World<'_>) -> Result<History, Failure> {
+    for _ in 0..scene.turns {
+        if world.trouble().is_none() {
+            world.pump();
+        }
+    }
+    world.calm();
+    let mut quiet = 0;
+    for _ in 0..50 * scene.turns {
+        quiet = if world.unrest().is_none() { quiet + 1 } else { 0 };
+        if quiet > QUIET_TURNS || world.trouble().is_some() {
+            break;
+        }
+        world.pump();
+    }
+    if quiet <= QUIET_TURNS {
+        world.report(format!("it does not come to rest: {:?}", world.unrest()));
+    }
+    let cluster = world.cluster.borrow();
+    for machine in world.machines() {
+        world.check(machine);
+    }
+    if let Err(words) = checks::history(&cluster, scene.tears) {
+        world.report(words);
+    }
+    let trace = world.take_trace();
+    match world.trouble() {
+        Some(words) => Err(Failure { words, trace }),
+        None => Ok(History {
+            input: all(&cluster, INPUT),
+            changelog: all(&cluster, CHANGELOG),
+            reference: all(&cluster, REFERENCE),
+            outputs: (0..scene.outputs).map(|output| all(&cluster, FIRST_OUTPUT + output)).collect(),
+            ended_at: cluster.business,
+            trace,
+        }),
+    }
+}
+
+/// Turns in which nothing is left to do, before that is believed.
+const QUIET_TURNS: u32 = 150;
+
+fn all(cluster: &Cluster, topic: usize) -> Vec<Committed> {
+    (0..cluster.count(topic)).flat_map(|partition| committed(cluster, topic, partition, 0)).collect()
+}
+
+/// Committed records of a partition from an offset on, compacted ones, too.
+fn committed(cluster: &Cluster, topic: usize, partition: i32, from: i64) -> Vec<Committed> {
+    let log = cluster.partition(topic, partition);
+    let stable = log.stable_end();
+    let entries = log.entries_from(from).iter().take_while(|entry| entry.offset < stable);
+    let record = |entry: &cluster::Entry| {
+        let body = entry.body.as_ref().filter(|_| entry.fate == cluster::Fate::Committed)?;
+        Some(Committed {
+            partition,
+            offset: entry.offset,
+            appended_at: entry.appended_at,
+            business: entry.business,
+            key: body.key.clone().unwrap_or_default(),
+            value: body.value.clone(),
+        })
+    };
+    entries.filter_map(record).collect()
+}
+
+/// Short ages, so that a short life sees a lot.
+fn config(scene: &Scene) -> Config {
+    let topics = Topics {
+        input: "input".to_owned(),
+        changelog: "changelog".to_owned(),
+        reference: Some("reference".to_owned()),
+        outputs: (0..scene.outputs).map(|output| format!("output-{output}")).collect(),
+    };
+    Config {
+        commit_age: std::time::Duration::from_millis(40),
+        commit_records: 8,
+        cache_rows: 4,
+        fire_budget: 3,
+        save_age: std::time::Duration::from_millis(SESSION_TIMEOUT.unsigned_abs() / 3),
+        checkpoint_age_max: TOMBSTONES_KEPT / 2,
+        ..Config::new("group", "replica", topics, "state".into())
+    }
+}

@@ -1,0 +1,500 @@
+//! Time, chance and processes. One thread: while a call of one process is being served, others may run inside it, so that
+//! every call is a place where the world can change.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::cluster::{Body, Cluster, Producer, Refusal};
+use super::disk::Machine;
+use super::{Committed, Outside, Scene, checks};
+use crate::clock::{Clock, Millis, simulated};
+use crate::log::{CHANGELOG, INPUT};
+use crate::{Error, Verdict};
+
+/// Calls inside calls: deeper than this, time passes but nobody else runs.
+const DEPTH_MAX: u32 = 2;
+/// A transaction of a process that says nothing more is aborted after this.
+const TRANSACTION_TIMEOUT: Millis = 20_000;
+/// A member that is silent for longer is expelled.
+pub const SESSION_TIMEOUT: Millis = 6_000;
+/// Compaction forgets tombstones of this age.
+pub const TOMBSTONES_KEPT: Millis = 40_000;
+
+/// A process of the engine.
+pub trait Process {
+    /// One turn of its loop.
+    fn turn(&mut self) -> Result<(), Error>;
+
+    /// The end that it was asked for.
+    fn drain(&mut self);
+}
+
+/// Starts a process of a replica on a machine.
+pub type Birth<'a> = dyn Fn(&Rc<World<'a>>, usize, &'a Machine) -> Result<Box<dyn Process + 'a>, Error> + 'a;
+
+/// When a row must be looked at, by its bytes.
+pub type Due<'a> = dyn Fn(&[u8]) -> Option<Millis> + 'a;
+
+/// One replica: a place for a process with an identity.
+struct Replica<'a> {
+    process: Option<Box<dyn Process + 'a>>,
+    machine: &'a Machine,
+    /// A process of it is on the stack.
+    is_running: bool,
+    /// Grows when another process takes its place.
+    incarnation: u32,
+    starts_at: Millis,
+}
+
+/// The simulated world.
+pub struct World<'a> {
+    itself: Weak<World<'a>>,
+    /// The brokers.
+    pub cluster: RefCell<Cluster>,
+    /// Business time, as all processes see it.
+    pub clock: Clock,
+    scene: &'a Scene,
+    chance: RefCell<Rng>,
+    replicas: RefCell<Vec<Replica<'a>>>,
+    spare: RefCell<Vec<&'a Machine>>,
+    birth: Box<Birth<'a>>,
+    /// When a row must be looked at, by its bytes.
+    due: Box<Due<'a>>,
+    outside: RefCell<Option<&'a mut dyn Outside>>,
+    voices: RefCell<BTreeMap<u64, Voice>>,
+    strangers: RefCell<Vec<Stranger>>,
+    faults: Cell<u32>,
+    faults_are_over: Cell<bool>,
+    depth: Cell<u32>,
+    trace: RefCell<Vec<String>>,
+    trouble: RefCell<Option<String>>,
+}
+
+/// What lets the coordinator hear a member.
+struct Voice {
+    silent: Rc<Cell<bool>>,
+    machine: Machine,
+}
+
+/// A transaction of somebody who writes to the input.
+struct Stranger {
+    producer: Producer,
+    ends_at: Millis,
+    commit: bool,
+}
+
+impl<'a> World<'a> {
+    /// A world in which nothing has happened. The first machines belong to the replicas, the others are spare.
+    pub fn new(
+        scene: &'a Scene,
+        machines: &'a [Machine],
+        outside: &'a mut dyn Outside,
+        birth: Box<Birth<'a>>,
+        due: Box<Due<'a>>,
+    ) -> Rc<Self> {
+        let (used, spare) = machines.split_at(scene.replicas);
+        let replica =
+            |machine: &'a Machine| Replica { process: None, machine, is_running: false, incarnation: 0, starts_at: 0 };
+        Rc::new_cyclic(|itself| World {
+            itself: Weak::clone(itself),
+            cluster: RefCell::new(Cluster::new(&scene.topics(), SESSION_TIMEOUT, scene.begin)),
+            clock: Clock::manual(scene.begin),
+            chance: RefCell::new(Rng::with_seed(scene.seed)),
+            replicas: RefCell::new(used.iter().map(replica).collect()),
+            spare: RefCell::new(spare.iter().collect()),
+            birth,
+            due,
+            outside: RefCell::new(Some(outside)),
+            voices: RefCell::default(),
+            strangers: RefCell::default(),
+            faults: Cell::new(scene.faults),
+            faults_are_over: Cell::new(false),
+            depth: Cell::new(0),
+            trace: RefCell::default(),
+            trouble: RefCell::default(),
+            scene,
+        })
+    }
+
+    /// Some number below `bound`.
+    pub fn random(&self, bound: usize) -> usize {
+        self.chance.borrow_mut().usize(..bound)
+    }
+
+    fn happens(&self, per_mille: u32) -> bool {
+        self.chance.borrow_mut().u32(..1000) < per_mille
+    }
+
+    fn span(&self, from: Millis, to: Millis) -> Millis {
+        self.chance.borrow_mut().i64(from..to)
+    }
+
+    /// One fault less to come, if there are any.
+    fn fault(&self, per_mille: u32) -> bool {
+        let comes = self.faults.get() > 0 && self.happens(per_mille);
+        self.faults.set(self.faults.get() - u32::from(comes));
+        comes
+    }
+
+    /// Writes down what happens, for whoever looks at one run.
+    pub fn note(&self, words: impl FnOnce() -> String) {
+        if self.scene.traced {
+            let now = self.cluster.borrow().now;
+            self.trace.borrow_mut().push(format!("{now:>9} {:>w$}{}", "", words(), w = 2 * self.depth.get() as usize));
+        }
+    }
+
+    /// What was noted.
+    pub fn take_trace(&self) -> Vec<String> {
+        self.trace.take()
+    }
+
+    /// What must never happen did.
+    pub fn report(&self, words: String) {
+        self.note(|| format!("TROUBLE {words}"));
+        self.trouble.borrow_mut().get_or_insert(words);
+    }
+
+    /// The first trouble that was reported.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.borrow().clone()
+    }
+
+    /// No faults from now on.
+    pub fn calm(&self) {
+        self.faults_are_over.set(true);
+        self.faults.set(0);
+    }
+
+    // What the processes meet.
+
+    /// Lets a process join the group; `silent` tells whether its heartbeats are missing.
+    pub fn join(&self, identity: &str, silent: &Rc<Cell<bool>>, machine: &Machine) -> u64 {
+        let id = {
+            let mut cluster = self.cluster.borrow_mut();
+            let now = cluster.now;
+            cluster.group.join(identity, now)
+        };
+        self.note(|| format!("{identity} joins as member {id}"));
+        self.voices.borrow_mut().insert(id, Voice { silent: Rc::clone(silent), machine: machine.clone() });
+        id
+    }
+
+    /// A place where a process may die, or stand still while the world goes on.
+    pub fn step(&self, who: usize, machine: &Machine, silent: &Cell<bool>, what: &str) -> Result<(), Error> {
+        let dead = || Error::stop("go on", "the process is dead");
+        if machine.is_dead() {
+            return Err(dead());
+        }
+        if !["fetch", "membership", "ends", "produce"].contains(&what) {
+            self.note(|| format!("replica {who}: {what}"));
+        }
+        // A call may take a while, in which others act.
+        if self.happens(15) {
+            self.wait(self.span(1, 60));
+        }
+        if self.fault(4) {
+            match self.random(3) {
+                0 => {
+                    self.note(|| format!("replica {who} is killed before: {what}"));
+                    machine.kill();
+                }
+                1 => {
+                    let write = self.chance.borrow_mut().u32(..6);
+                    self.note(|| format!("replica {who} will be killed at its {write}th write from: {what}"));
+                    machine.kill_at_write(write);
+                }
+                _ => {
+                    let span = self.span(100, 4 * SESSION_TIMEOUT);
+                    self.note(|| format!("replica {who} stands still for {span} ms before: {what}"));
+                    silent.set(true);
+                    if self.depth.get() == 1 && self.happens(300) {
+                        self.replace(who);
+                    }
+                    self.wait(span);
+                    silent.set(false);
+                    self.note(|| format!("replica {who} goes on"));
+                }
+            }
+        }
+        if machine.is_dead() { Err(dead()) } else { Ok(()) }
+    }
+
+    /// Ends a transaction for a process: the request, or the answer, may get lost or come late.
+    pub fn end(&self, producer: &Producer, step: impl Fn() -> Result<(), Error>) -> Result<(), Error> {
+        let unknown = |words: &str| Err(Error::new(Verdict::Abort, "end a transaction", words));
+        if self.fault(10) {
+            self.note(|| format!("the end of a transaction of {} goes wrong", producer.name));
+            match self.random(3) {
+                0 => return unknown("the request was lost"),
+                1 => {
+                    let at = self.cluster.borrow().now + self.span(1, 3_000);
+                    self.cluster.borrow_mut().end_later(producer.clone(), true, at);
+                    return unknown("no answer; the request is still under way");
+                }
+                _ => {
+                    let _ = self.cluster.borrow_mut().end(producer, true);
+                    return unknown("the answer was lost");
+                }
+            }
+        }
+        for _ in 0..100 {
+            let said = self.cluster.borrow_mut().end(producer, true);
+            match said {
+                Ok(()) => {
+                    // The client had sent the request twice; the first one is still under way.
+                    if self.scene.tears && self.fault(100) {
+                        let at = self.cluster.borrow().now + self.span(1, 400);
+                        self.note(|| format!("an end of a transaction of {} will arrive once more", producer.name));
+                        self.cluster.borrow_mut().end_later(producer.clone(), true, at);
+                    }
+                    return Ok(());
+                }
+                Err(Refusal::Concurrent) => self.wait(20),
+                Err(_) => return Err(Error::new(Verdict::Fenced, "end a transaction", "a newer producer is there")),
+            }
+            step()?;
+        }
+        unknown("no end")
+    }
+
+    /// Time passes for a process that waits, and others go on.
+    pub fn wait(&self, span: Millis) {
+        let until = self.cluster.borrow().now + span;
+        while self.cluster.borrow().now < until {
+            self.pump();
+        }
+    }
+
+    // The world's own life.
+
+    /// A little time, and something that happens in it.
+    pub fn pump(&self) {
+        let span = match self.random(20) {
+            0 => self.span(200, 3_000),
+            _ => self.span(1, 30),
+        };
+        self.pass(span);
+        let markers = self.random(4);
+        self.cluster.borrow_mut().write_markers(markers, |bound| self.random(bound));
+        if self.depth.get() >= DEPTH_MAX {
+            return;
+        }
+        self.depth.set(self.depth.get() + 1);
+        let outside = self.outside.borrow_mut().take();
+        if let Some(outside) = outside {
+            let mut surface = Surface { world: self };
+            match self.faults_are_over.get() {
+                false => outside.live(&mut surface),
+                true => outside.rest(&mut surface),
+            }
+            *self.outside.borrow_mut() = Some(outside);
+        }
+        self.let_one_run();
+        self.depth.set(self.depth.get() - 1);
+    }
+
+    fn pass(&self, span: Millis) {
+        let voices = self.voices.borrow();
+        let is_silent = |id| voices.get(&id).is_none_or(|voice: &Voice| voice.silent.get() || voice.machine.is_dead());
+        self.cluster.borrow_mut().pass(span, TRANSACTION_TIMEOUT, is_silent);
+        drop(voices);
+        let now = self.cluster.borrow().now;
+        simulated::set(Some(Duration::from_millis(u64::try_from(now).unwrap_or(0))));
+        let mut strangers = self.strangers.borrow_mut();
+        strangers.retain(|stranger| {
+            if stranger.ends_at <= now {
+                // Timed out meanwhile: then it is aborted.
+                let _ = self.cluster.borrow_mut().end(&stranger.producer, stranger.commit);
+            }
+            stranger.ends_at > now
+        });
+        if self.happens(20) {
+            let mut cluster = self.cluster.borrow_mut();
+            let partition = self.chance.borrow_mut().i32(..self.scene.partitions);
+            cluster.compact(CHANGELOG, partition, now - TOMBSTONES_KEPT, self.chance.borrow_mut().f64());
+        }
+    }
+
+    fn let_one_run(&self) {
+        let who = self.random(self.scene.replicas);
+        let (process, machine, incarnation) = {
+            let mut replicas = self.replicas.borrow_mut();
+            let replica = &mut replicas[who];
+            if replica.is_running || replica.starts_at > self.cluster.borrow().now {
+                return;
+            }
+            replica.is_running = true;
+            (replica.process.take(), replica.machine, replica.incarnation)
+        };
+        let outcome = match process {
+            Some(process) => self.run(who, process, machine),
+            None => self.start(who, machine),
+        };
+        let mut replicas = self.replicas.borrow_mut();
+        let replica = &mut replicas[who];
+        // Whoever was replaced meanwhile has no place to return to.
+        if replica.incarnation == incarnation {
+            replica.is_running = false;
+            replica.process = outcome;
+            if replica.process.is_none() {
+                drop(replicas);
+                self.lay_to_rest(who, machine);
+            }
+        }
+    }
+
+    fn run(&self, who: usize, mut process: Box<dyn Process + 'a>, machine: &Machine) -> Option<Box<dyn Process + 'a>> {
+        if self.fault(2) {
+            self.note(|| format!("replica {who} is told to end"));
+            process.drain();
+            return None;
+        }
+        match process.turn() {
+            Ok(()) => Some(process),
+            Err(error) => self.ended(who, &error, machine),
+        }
+    }
+
+    fn start(&self, who: usize, machine: &'a Machine) -> Option<Box<dyn Process + 'a>> {
+        self.note(|| format!("replica {who} starts"));
+        let itself = self.itself.upgrade()?;
+        match (self.birth)(&itself, who, machine) {
+            Ok(process) => Some(process),
+            Err(error) => self.ended(who, &error, machine),
+        }
+    }
+
+    fn ended(&self, who: usize, error: &Error, machine: &Machine) -> Option<Box<dyn Process + 'a>> {
+        self.note(|| format!("replica {who} ends: {error}"));
+        if error.verdict() == Verdict::Stop && !machine.is_dead() {
+            self.report(format!("replica {who} stopped: {error}"));
+        }
+        None
+    }
+
+    /// The machine of a process that ended finds its disk as a crash or an orderly end leaves it.
+    fn lay_to_rest(&self, who: usize, machine: &Machine) {
+        let crashed = machine.is_dead();
+        machine.revive(|batches| if crashed { self.random(batches) } else { batches });
+        self.check(machine);
+        if self.fault(100) {
+            self.note(|| format!("the disk of replica {who} is lost"));
+            machine.lose();
+        }
+        let longest = if self.happens(150) { 3 * TOMBSTONES_KEPT } else { 3 * SESSION_TIMEOUT };
+        let pause = self.span(10, longest);
+        self.replicas.borrow_mut()[who].starts_at = self.cluster.borrow().now + pause;
+    }
+
+    /// Checks what lies on a machine's disk.
+    pub fn check(&self, machine: &Machine) {
+        if let Err(words) = checks::disk(&self.cluster.borrow(), machine, &*self.due) {
+            self.report(words);
+        }
+    }
+
+    /// Another machine starts a process under the identity of one that stands still.
+    fn replace(&self, who: usize) {
+        let Some(machine) = self.spare.borrow_mut().pop() else { return };
+        self.note(|| format!("replica {who} is replaced by a process on another machine"));
+        let mut replicas = self.replicas.borrow_mut();
+        let replica = &mut replicas[who];
+        replica.incarnation += 1;
+        replica.is_running = false;
+        replica.machine = machine;
+        replica.process = None;
+    }
+
+    /// What somebody still has to do, as far as one can see from outside.
+    pub fn unrest(&self) -> Option<String> {
+        let cluster = self.cluster.borrow();
+        let unread = |partition: &i32| {
+            let next = cluster.committed(*partition).ok().flatten().unwrap_or(0);
+            let log = cluster.partition(INPUT, *partition);
+            log.stable_end() < log.end() || log.committed_at(next).is_some()
+        };
+        if let Some(replica) = self.replicas.borrow().iter().position(|replica| replica.process.is_none()) {
+            return Some(format!("replica {replica} does not run"));
+        }
+        if !self.outside.borrow().as_ref().is_some_and(|outside| outside.is_at_rest()) {
+            return Some("the world outside goes on".to_owned());
+        }
+        (0..self.scene.partitions).find(unread).map(|partition| format!("partition {partition} is not read to its end"))
+    }
+
+    /// The machines of the replicas.
+    pub fn machines(&self) -> Vec<&'a Machine> {
+        self.replicas.borrow().iter().map(|replica| replica.machine).collect()
+    }
+
+    /// Ends everything, so that nothing holds on to the world any more.
+    pub fn close(&self) {
+        let processes: Vec<_> =
+            self.replicas.borrow_mut().iter_mut().filter_map(|replica| replica.process.take()).collect();
+        for replica in self.replicas.borrow().iter() {
+            replica.machine.kill();
+        }
+        drop(processes);
+        simulated::set(None);
+    }
+}
+
+/// What the world outside of the engine sees and does.
+pub struct Surface<'w, 'a> {
+    world: &'w World<'a>,
+}
+
+impl Surface<'_, '_> {
+    /// Business time.
+    pub fn now(&self) -> Millis {
+        self.world.clock.now()
+    }
+
+    /// Some number below `bound`.
+    pub fn random(&self, bound: usize) -> usize {
+        self.world.random(bound)
+    }
+
+    /// Moves business time forward.
+    pub fn advance(&mut self, span: Millis) {
+        let now = self.now() + span;
+        self.world.clock.set(now);
+        self.world.cluster.borrow_mut().business = now;
+    }
+
+    /// Appends a record without a transaction. By topic as the engine numbers it.
+    pub fn append(&mut self, topic: usize, partition: i32, key: &[u8], value: &[u8]) {
+        let body = Body { key: Some(key.to_vec()), value: Some(value.to_vec()) };
+        self.world.cluster.borrow_mut().append(topic, partition, body);
+    }
+
+    /// Appends records to the input in one transaction, which is committed or aborted now or after a while. Returns whether it
+    /// will be committed, if nothing goes wrong.
+    pub fn append_together(&mut self, records: &[(Vec<u8>, Vec<u8>)]) -> bool {
+        let world = self.world;
+        let mut cluster = world.cluster.borrow_mut();
+        let name = format!("stranger-{}", world.random(1_000_000_000));
+        let Ok(producer) = cluster.init(&name) else { return false };
+        for (key, value) in records {
+            let partition = cluster.partition_of(INPUT, key);
+            let body = Rc::new(Body { key: Some(key.clone()), value: Some(value.clone()) });
+            if cluster.write(&producer, (INPUT, partition), &body).is_err() {
+                return false;
+            }
+        }
+        let commit = !world.happens(100);
+        let ends_at = cluster.now + if world.happens(700) { 0 } else { world.span(1, TRANSACTION_TIMEOUT / 2) };
+        world.strangers.borrow_mut().push(Stranger { producer, ends_at, commit });
+        commit
+    }
+
+    /// Committed records of an output from an offset on.
+    pub fn read(&self, topic: usize, partition: i32, from: i64) -> Vec<Committed> {
+        super::committed(&self.world.cluster.borrow(), topic, partition, from)
+    }
+}

@@ -1,0 +1,97 @@
+//! The engine on simulated brokers: many lives without a mistake, and planted mistakes that do not stay hidden.
+//!
+//! `cargo run -p system-tests --bin simulate` looks on for as long as one likes, and tells a single seed call by call.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use stream::simulation::Bug;
+use system_tests::simulation::{Sights, Simulation};
+
+/// More than this, no planted mistake needs; it is well under a minute.
+const SEEDS_TO_FIND_A_BUG: u64 = 30_000;
+
+#[test]
+fn a_thousand_lives_are_lived_without_a_mistake() {
+    let sights = Mutex::new(Sights::default());
+    let mistake = first_mistake(1_000, None, |found| {
+        *sights.lock().unwrap_or_else(PoisonError::into_inner) += found;
+    });
+    if let Some((seed, words)) = mistake {
+        panic!("seed {seed}: {words}\ncargo run -p system-tests --bin simulate -- --seed {seed} tells how it came");
+    }
+    // Nothing is proven by lives in which nothing happens.
+    let sights = sights.into_inner().unwrap_or_else(PoisonError::into_inner);
+    assert!(
+        sights.facts > 20_000 && sights.sends > 1_000 && sights.revoked > 100 && sights.barriers > 5_000,
+        "{sights:?}"
+    );
+}
+
+#[test]
+fn the_same_seed_is_the_same_life() {
+    for seed in 0..20 {
+        let mut simulation = Simulation::of_seed(seed);
+        // A mistake is told with all that led to it.
+        simulation.bug = Some(Bug::DeadlinesFirst);
+        let told = || simulation.run(true).map_err(|mistake| (mistake.words, mistake.trace));
+        assert_eq!(told(), told(), "seed {seed}");
+    }
+}
+
+macro_rules! planted {
+    ($($name:ident $bug:ident)*) => {
+        $(#[test]
+        fn $name() {
+            assert!(first_mistake(SEEDS_TO_FIND_A_BUG, Some(Bug::$bug), |_| {}).is_some(), "{:?} stays hidden", Bug::$bug);
+        })*
+
+        #[test]
+        fn every_bug_is_looked_for() {
+            assert_eq!(Bug::ALL.to_vec(), vec![$(Bug::$bug),*]);
+        }
+    };
+}
+
+planted! {
+    positions_outside_of_the_transaction_are_noticed OffsetsOutside
+    positions_without_a_generation_are_noticed NoGeneration
+    a_store_written_before_the_commit_is_noticed StoreBeforeCommit
+    a_meta_before_its_rows_is_noticed MetaFirst
+    a_restore_to_the_last_stable_offset_is_noticed RestoreToStableEnd
+    a_missing_barrier_is_noticed NoBarrier
+    a_deadline_behind_the_cursor_is_noticed CursorStays
+    a_producer_that_is_kept_is_noticed ProducerKept
+    a_stale_local_state_is_noticed StaleStateMerged
+    a_restore_of_uncommitted_rows_is_noticed RestoreUncommitted
+    a_deadline_before_the_backlog_is_noticed DeadlinesFirst
+    a_torn_row_that_is_closed_is_noticed TornRowsClosed
+}
+
+/// Lives through seeds on two threads until one shows a mistake.
+fn first_mistake(seeds: u64, bug: Option<Bug>, see: impl Fn(Sights) + Sync) -> Option<(u64, String)> {
+    let next = AtomicU64::new(0);
+    let found = Mutex::new(None);
+    let work = || {
+        while found.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds {
+                return;
+            }
+            let mut simulation = Simulation::of_seed(seed);
+            simulation.bug = bug;
+            match simulation.run(false) {
+                Ok(sights) => see(sights),
+                Err(mistake) => {
+                    let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                    found.get_or_insert((seed, mistake.words));
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        scope.spawn(work);
+    });
+    found.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
