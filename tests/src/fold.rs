@@ -1,134 +1,180 @@
 //! The pure brain, folded over `input`: what the operator must have done, whatever happened to it meanwhile.
 //!
-//! The clock readings are taken from the META records of the changelog, since nobody else knows them; the order of things
-//! under one reading is the documented one: records, then deadlines. Everything else comes from `input` and `campaign`.
+//! Which facts were seen under which reading of the clock, and which deadlines had fired, the METAs of the changelog say,
+//! since nobody else knows; under one reading records come before deadlines. Everything else comes from `input` and
+//! `campaign`. A transaction matters in one respect: a send that is revoked in the transaction that decided it never leaves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 
-use campaign::{Effect, Input, Moment, Plans, decide, due};
-use schemas::{Campaign, Customer, Fact, Send};
+use campaign::{Effect, Input, Moment, Plans};
+use schemas::{Campaign, Customer, Fact, Journal, Record, Revoke, Send, decode, encode};
+use stream::clock::Millis;
 
-use crate::changelog::{Changelog, Meta, Round};
+use crate::changelog::{Changelog, Round};
 use crate::installation::Installation;
 use crate::tail::Message;
 
-/// What a fold comes to.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
-    /// The rows.
-    pub customers: BTreeMap<String, Customer>,
-    /// The send commands, by their id.
-    pub sends: BTreeMap<String, Send>,
+/// What must have come of the input.
+#[derive(Debug, Default)]
+pub struct Account {
+    /// The state, customer by customer.
+    pub rows: BTreeMap<String, Customer>,
+    /// Commands that left.
+    pub sends: Vec<Send>,
+    /// Ids of commands that were withdrawn after they had left.
+    pub revoked: Vec<String>,
+    /// Every decision with its reason.
+    pub journal: Vec<Journal>,
+    /// Records of the input that no META covers. Whether there may be any, the test knows.
+    pub uncovered: Vec<Message>,
 }
 
 impl Installation {
-    /// Checks that send topics and changelog are what a fold over `input` gives: nothing lost, nothing doubled.
+    /// Checks that changelog, commands, withdrawals and journal are what a fold over `input` gives: nothing lost, nothing
+    /// doubled. Returns the fold.
     #[track_caller]
-    pub fn assert_equal_to_a_fold(&self) {
+    pub fn assert_equal_to_a_fold(&self) -> Account {
         let changelog = Changelog::read(self.place.brokers(), &self.topics.changelog());
         changelog.assert_sound();
-        let folded = self.fold(&changelog);
+        let mut account = self.fold(&changelog);
+        assert_same_rows(changelog.rows(), &account.rows);
         let sends = self.sends();
-        let published: BTreeMap<String, Send> = sends.iter().map(|send| (send.send_id.clone(), send.clone())).collect();
-        assert_eq!(published.len(), sends.len(), "a command was published twice");
-        assert_same_keys(&published, &folded.sends);
-        assert!(published == folded.sends, "commands differ in what they say");
-        let rows: BTreeMap<String, Customer> =
-            changelog.rows().into_iter().map(|(key, row)| read_row(key, &row)).collect();
-        assert_same_keys(&rows, &folded.customers);
-        for (customer, row) in &rows {
-            assert_eq!(row, &folded.customers[customer], "row of {customer}");
-        }
+        let ids: BTreeSet<&str> = sends.iter().map(|send| send.send_id.as_str()).collect();
+        assert_eq!(ids.len(), sends.len(), "a command was published twice");
+        assert_same("commands", &sends, &account.sends);
+        let mut revoked: Vec<String> =
+            self.all(&self.topics.revoke()).into_iter().map(|revoke: Revoke| revoke.send_id).collect();
+        revoked.sort();
+        account.revoked.sort();
+        assert_eq!(revoked, account.revoked, "withdrawals");
+        assert_same("entries of the journal", &self.all::<Journal>(&self.topics.journal()), &account.journal);
+        account
     }
 
-    fn fold(&self, changelog: &Changelog) -> Outcome {
-        let plans = self.plans();
-        let mut outcome = Outcome::default();
-        let input = self.read(&self.topics.input());
-        for partition in 0..self.partitions {
-            let records: Vec<&Message> = input.iter().filter(|record| record.partition == partition).collect();
-            let mut fold = Fold { plans: &plans, partition, records: &records, rows: BTreeMap::new() };
-            for meta in changelog.metas(partition) {
-                outcome.sends.extend(fold.transaction(meta));
-            }
-            assert!(fold.records.is_empty(), "partition {partition}: records that no META covers");
-            fold.rows.retain(|_, row| *row != Customer::default());
-            outcome.customers.append(&mut fold.rows);
-        }
-        outcome
-    }
-
-    fn plans(&self) -> Plans {
+    fn fold(&self, changelog: &Changelog) -> Account {
         let mut plans = Plans::default();
-        for record in self.read(&self.topics.campaign()) {
-            plans.apply(&record.decode::<Campaign>()).expect("it was checked before it was published");
+        for campaign in self.all::<Campaign>(&self.topics.campaign()) {
+            plans.apply(&campaign).expect("it was checked before it was published");
         }
-        plans
+        let input = self.read(&self.topics.input());
+        let mut account = Account::default();
+        for partition in 0..self.partitions {
+            let mut facts = input.iter().filter(|message| message.partition == partition).peekable();
+            let mut share = Share { plans: &plans, partition, due: BTreeSet::new(), withheld: Vec::new(), account };
+            for meta in changelog.metas(partition) {
+                for round in &meta.rounds {
+                    while let Some(fact) = facts.next_if(|fact| fact.offset < round.next_offset) {
+                        share.meet(fact, round);
+                    }
+                    share.fire(round);
+                }
+                share.account.sends.append(&mut share.withheld);
+            }
+            account = share.account;
+            account.uncovered.extend(facts.cloned());
+        }
+        // A customer of whom nothing is known leaves no row.
+        account.rows.retain(|_, row| *row != Customer::default());
+        account
+    }
+
+    fn all<T: Record>(&self, topic: &str) -> Vec<T> {
+        self.read(topic).iter().map(Message::decode).collect()
     }
 }
 
-/// One partition, as far as it is folded.
-struct Fold<'a> {
+/// One partition.
+struct Share<'a> {
     plans: &'a Plans,
     partition: i32,
-    /// What is still to come.
-    records: &'a [&'a Message],
-    rows: BTreeMap<String, Customer>,
+    /// When each customer must be looked at again.
+    due: BTreeSet<(Millis, String)>,
+    /// Commands of the open transaction.
+    withheld: Vec<Send>,
+    account: Account,
 }
 
-impl Fold<'_> {
-    /// What one transaction publishes: a command that is withdrawn in it never leaves.
-    fn transaction(&mut self, meta: &Meta) -> BTreeMap<String, Send> {
-        let mut effects = Vec::new();
-        for round in &meta.rounds {
-            self.records_of(round, &mut effects);
-            self.deadlines_of(round, &mut effects);
+impl Share<'_> {
+    fn meet(&mut self, message: &Message, round: &Round) {
+        let input: schemas::Input = message.decode();
+        if matches!(input.fact, Fact::Progress(_)) {
+            return;
         }
-        let mut sends = BTreeMap::new();
+        let moment = Moment { now: round.now, partition: self.partition, offset: Some(message.offset), due: None };
+        let fact = Input::Fact { fact: &input.fact, appended_at: input.origin.appended_at };
+        self.decide(message.key_text(), fact, &moment);
+    }
+
+    fn fire(&mut self, round: &Round) {
+        let has_fired = |(due, customer): &&(Millis, String)| round.has_fired(*due, customer);
+        while let Some((due, customer)) = self.due.first().filter(has_fired).cloned() {
+            let moment = Moment { now: round.now, partition: self.partition, offset: None, due: Some(due) };
+            self.decide(&customer, Input::Deadline, &moment);
+        }
+    }
+
+    fn decide(&mut self, customer: &str, input: Input<'_>, moment: &Moment) {
+        let row = self.account.rows.entry(customer.to_owned()).or_default();
+        if let Some(due) = campaign::due(row) {
+            self.due.remove(&(due, customer.to_owned()));
+        }
+        let mut effects = Vec::new();
+        campaign::decide(self.plans, customer, row, input, moment, &mut effects);
+        self.due.extend(campaign::due(row).map(|due| (due, customer.to_owned())));
         for effect in effects {
             match effect {
-                Effect::Send(send) => drop(sends.insert(send.send_id.clone(), *send)),
-                Effect::Revoke(revoke) => drop(sends.remove(&revoke.send_id)),
-                Effect::Journal(_) => {}
-            }
-        }
-        sends
-    }
-
-    fn records_of(&mut self, round: &Round, effects: &mut Vec<Effect>) {
-        let (now, later) =
-            self.records.split_at(self.records.partition_point(|record| record.offset < round.next_offset));
-        self.records = later;
-        for record in now {
-            let input: schemas::Input = record.decode();
-            if matches!(input.fact, Fact::Progress(_)) {
-                continue;
-            }
-            let customer = record.key_text();
-            let row = self.rows.entry(customer.to_owned()).or_default();
-            let fact = Input::Fact { fact: &input.fact, appended_at: input.origin.appended_at };
-            let moment = Moment { now: round.now, partition: self.partition, offset: Some(record.offset), due: None };
-            decide(self.plans, customer, row, fact, &moment, effects);
-        }
-    }
-
-    fn deadlines_of(&mut self, round: &Round, effects: &mut Vec<Effect>) {
-        for (customer, row) in &mut self.rows {
-            while let Some(at) = due(row).filter(|at| round.has_fired(*at, customer)) {
-                let moment = Moment { now: round.now, partition: self.partition, offset: None, due: Some(at) };
-                decide(self.plans, customer, row, Input::Deadline, &moment, effects);
+                Effect::Send(send) => self.withheld.push(*send),
+                Effect::Revoke(revoke) => {
+                    let before = self.withheld.len();
+                    self.withheld.retain(|send| send.send_id != revoke.send_id);
+                    if self.withheld.len() == before {
+                        self.account.revoked.push(revoke.send_id);
+                    }
+                }
+                Effect::Journal(journal) => self.account.journal.push(*journal),
             }
         }
     }
 }
 
-fn read_row(key: Vec<u8>, row: &[u8]) -> (String, Customer) {
-    (String::from_utf8(key).expect("keys are text"), schemas::decode(row).expect("it is a row"))
-}
-
+/// The same customers, and the same bytes for each.
 #[track_caller]
-fn assert_same_keys<T>(found: &BTreeMap<String, T>, wanted: &BTreeMap<String, T>) {
-    let missing: Vec<_> = wanted.keys().filter(|key| !found.contains_key(*key)).collect();
-    let extra: Vec<_> = found.keys().filter(|key| !wanted.contains_key(*key)).collect();
-    assert!(missing.is_empty() && extra.is_empty(), "lost: {missing:?}; nobody knows: {extra:?}");
+fn assert_same_rows(kept: BTreeMap<Vec<u8>, Vec<u8>>, folded: &BTreeMap<String, Customer>) {
+    let text = |key| String::from_utf8(key).expect("keys are text");
+    let kept: BTreeMap<String, Vec<u8>> = kept.into_iter().map(|(key, row)| (text(key), row)).collect();
+    let missing: Vec<_> = folded.keys().filter(|key| !kept.contains_key(*key)).collect();
+    let extra: Vec<_> = kept.keys().filter(|key| !folded.contains_key(*key)).collect();
+    assert!(missing.is_empty() && extra.is_empty(), "rows lost: {missing:?}; nobody knows: {extra:?}");
+    for (customer, row) in folded {
+        let kept = &kept[customer];
+        if encode(row) != *kept {
+            let kept: Customer = decode(kept).expect("a row can be read");
+            panic!("{customer} is kept as\n{kept:?}\nand should be\n{row:?}");
+        }
+    }
+}
+
+/// The same records, each as often, in whatever order.
+#[track_caller]
+fn assert_same<T: Record + Debug>(what: &str, found: &[T], wanted: &[T]) {
+    let (found, wanted) = (sorted(found), sorted(wanted));
+    if found != wanted {
+        let lost: Vec<T> = first_without(&wanted, &found);
+        let extra: Vec<T> = first_without(&found, &wanted);
+        let (found, wanted) = (found.len(), wanted.len());
+        panic!("{found} {what}, should be {wanted}; lost: {lost:?}; nobody knows: {extra:?}");
+    }
+}
+
+fn sorted<T: Record>(records: &[T]) -> Vec<Vec<u8>> {
+    let mut bytes: Vec<_> = records.iter().map(encode).collect();
+    bytes.sort();
+    bytes
+}
+
+/// Some of those that are not among the others.
+fn first_without<T: Record>(records: &[Vec<u8>], others: &[Vec<u8>]) -> Vec<T> {
+    let missing = records.iter().filter(|record| others.binary_search(record).is_err());
+    missing.take(3).map(|record| decode(record).expect("it can be read")).collect()
 }
