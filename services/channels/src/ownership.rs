@@ -83,8 +83,7 @@ impl Worker<'_> {
         let all = self.owned();
         self.give_up(&all, true);
         self.awaiting.clear();
-        let member = self.join()?;
-        std::mem::replace(&mut self.member, member).leave();
+        self.member = self.join()?;
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use schemas::{Id, Revoke, Send, Topics, decode};
 use stream::clock::{Clock, Tick};
-use stream::kafka::{Fetched, Isolation, Member, Position, Producer, Reader, Record, Settings};
+use stream::kafka::{Fetched, Member, Position, Producer, Reader, Record, Settings};
 use stream::{Error, Probe, Verdict, admin};
 
 use crate::breaker::Breaker;
@@ -138,7 +138,7 @@ impl<'a> Worker<'a> {
         let renderer = Renderer::new(&config.templates, &config.channel, linker).map_err(configured)?;
         let names = Names::of(config, settings, topics);
         let partitions = names.require(settings)?;
-        let mut reader = Reader::new(&quick(settings), Isolation::Committed)?;
+        let mut reader = Reader::new(&quick(settings))?;
         let inputs = Inputs {
             send: reader.topic(&names.send)?,
             revoke: reader.topic(&names.revoke)?,
@@ -214,7 +214,6 @@ impl<'a> Worker<'a> {
                 tracing::warn!("{error}");
             }
         }
-        self.member.leave();
         ended
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::admin::{self, Mismatch};
 use crate::clock::{Clock, Tick};
-use crate::kafka::{Change, Fetched, Isolation, Member, Position, Producer, Reader, Record, Settings};
+use crate::kafka::{Change, Fetched, Member, Position, Producer, Reader, Record, Settings};
 use crate::{Error, Probe, Verdict};
 
 /// What a relay reads, writes and is called.
@@ -175,7 +175,7 @@ impl<'a> Loop<'a> {
         handler: &'a mut dyn Handler,
     ) -> Result<Self, Error> {
         let partitions = partitions_of_outputs(settings, plan)?;
-        let mut reader = Reader::new(settings, Isolation::Committed)?;
+        let mut reader = Reader::new(settings)?;
         for topic in &plan.topics {
             reader.topic(topic)?;
         }
@@ -301,8 +301,7 @@ impl<'a> Loop<'a> {
             self.positions.keys().map(|(topic, partition)| (self.plan.topics[*topic].clone(), *partition)).collect();
         self.give_up(&all, true);
         self.awaiting.clear();
-        let member = join(self.settings, self.plan)?;
-        std::mem::replace(&mut self.member, member).leave();
+        self.member = join(self.settings, self.plan)?;
         Ok(())
     }
 
@@ -468,7 +467,6 @@ impl<'a> Loop<'a> {
             // The next owner reads it again.
             tracing::warn!("{error}");
         }
-        self.member.leave();
         ended
     }
 }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::native::{Client, Membership, Partitions, Queue, Role, Said};
+use super::position::Position;
 use super::settings::{ANSWER, Settings};
 use crate::clock::Tick;
 use crate::{Error, Verdict};
 
-/// A member of a group, which fetches nothing itself.
+/// A member of a group, which fetches nothing itself. When it is dropped, the group notices only once the session has timed
+/// out, so that a static member that comes back in time finds its partitions as it left them.
 #[derive(Debug)]
 pub struct Member {
     client: Arc<Client>,
@@ -27,19 +29,6 @@ pub enum Change {
         /// They belong to somebody else already: nothing more may be committed for them.
         lost: bool,
     },
-}
-
-/// A committed position of the group.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Position {
-    /// Topic.
-    pub topic: String,
-    /// Partition.
-    pub partition: i32,
-    /// Next offset to read; none where the group has none.
-    pub offset: Option<i64>,
-    /// What the owner wrote beside it.
-    pub metadata: String,
 }
 
 /// A live generation: what makes the broker refuse offsets of a member that was replaced.
@@ -134,18 +123,8 @@ impl Member {
     pub fn committed(&self, partitions: &[(String, i32)]) -> Result<Vec<Position>, Error> {
         let list = list_of(partitions, Partitions::END)?;
         self.client.committed(&list, ANSWER)?;
-        let position = |e: super::native::Element| Position {
-            topic: e.topic,
-            partition: e.partition,
-            offset: e.offset,
-            metadata: e.metadata,
-        };
-        Ok(list.elements().into_iter().map(position).collect())
+        Ok(list.positions())
     }
-
-    /// Ends the membership. The caller has finished its work. The group notices when the session has timed out, so that a static
-    /// member that comes back in time finds its partitions as it left them.
-    pub fn leave(self) {}
 }
 
 impl Drop for Member {
@@ -157,7 +136,7 @@ impl Drop for Member {
 }
 
 fn pairs(list: &Partitions) -> Vec<(String, i32)> {
-    list.elements().into_iter().map(|element| (element.topic, element.partition)).collect()
+    list.positions().into_iter().map(|position| (position.topic, position.partition)).collect()
 }
 
 fn list_of(partitions: &[(String, i32)], offset: i64) -> Result<Partitions, Error> {

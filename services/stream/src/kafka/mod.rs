@@ -7,6 +7,7 @@
 
 mod native;
 mod settings;
+mod position;
 mod member;
 mod reader;
 mod producer;
@@ -15,7 +16,8 @@ mod log;
 
 #[cfg(feature = "state")]
 pub use log::{KafkaLog, Topics};
-pub use member::{Change, Generation, Member, Position};
+pub use member::{Change, Generation, Member};
+pub use position::Position;
 pub use producer::Producer;
-pub use reader::{Fetched, Isolation, Reader, Record};
+pub use reader::{Fetched, Reader, Record};
 pub use settings::Settings;
