@@ -17,6 +17,7 @@ mod log;
 #[cfg(feature = "state")]
 pub use log::{KafkaLog, Topics};
 pub use member::{Change, Generation, Member};
+pub use native::partition_of;
 pub use position::Position;
 pub use producer::Producer;
 pub use reader::{Fetched, Reader, Record};
