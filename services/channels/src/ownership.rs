@@ -4,6 +4,7 @@
 //! moves it), what a predecessor wrote about the commands from there on, what was withdrawn. A lane works only then.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use stream::clock::Tick;
 use stream::kafka::{Change, Fetched, Position, Producer};
@@ -12,6 +13,9 @@ use stream::{Error, Verdict};
 use crate::lane::Lane;
 use crate::ledger;
 use crate::worker::{REST, Worker};
+
+/// While the brokers do not tell positions, they are asked again after this time.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// A lane that still learns what a predecessor wrote: complete once `attempt` was read up to here.
 #[derive(Debug)]
@@ -87,15 +91,18 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Takes over what is ours. A predecessor may have a transaction open there: then the brokers do not answer yet, and the
-    /// next turn asks again.
+    /// Takes over what is ours. A predecessor may have a transaction open there: then the brokers do not answer yet, and
+    /// a later turn asks again.
     pub(crate) fn take_over(&mut self) -> Result<(), Error> {
-        if self.awaiting.is_empty() {
+        if self.awaiting.is_empty() || !self.ask.remaining().is_zero() {
             return Ok(());
         }
-        match self.place() {
+        let placed = self.place();
+        self.limit.divide(self.lanes_count(), self.partitions);
+        match placed {
             Err(error) if error.verdict() == Verdict::Retry => {
-                tracing::info!("partitions are not taken over yet: {error}");
+                tracing::warn!("partitions are not taken over yet: {error}");
+                self.ask = Tick::now().after(ASK_AGAIN);
                 Ok(())
             }
             placed => placed,
@@ -118,7 +125,6 @@ impl Worker<'_> {
             self.learn(&position, end)?;
             self.awaiting.retain(|partition| *partition != position.partition);
         }
-        self.limit.divide(self.lanes_count(), self.partitions);
         Ok(())
     }
 
@@ -127,7 +133,7 @@ impl Worker<'_> {
         let partition = position.partition;
         let range = |topic| self.reader.range(topic, partition).map_err(passing);
         let (low, high) = range(self.inputs.send)?;
-        let next = start_of(position, low, high)?;
+        let next = position.start_within(low, high)?;
         let (attempt_low, _) = range(self.inputs.attempt)?;
         let attempt_from = ledger::read_bookmark(&position.metadata).unwrap_or(attempt_low).max(attempt_low);
         let (revoke_low, _) = range(self.inputs.revoke)?;
@@ -240,29 +246,4 @@ impl Worker<'_> {
 /// just come back) passes.
 fn passing(error: Error) -> Error {
     Error::new(Verdict::Retry, "ask for offsets", error.to_string())
-}
-
-/// Where to start: at the group's offset, or at the first record if it has none or that one was deleted meanwhile.
-fn start_of(position: &Position, low: i64, high: i64) -> Result<i64, Error> {
-    match position.offset {
-        None => Ok(low),
-        Some(offset) if offset < low => {
-            let (topic, partition) = (&position.topic, position.partition);
-            tracing::error!(
-                topic,
-                partition,
-                "commands {offset} to {low} were deleted before they were read: retention is too short"
-            );
-            Ok(low)
-        }
-        // To read all of it again would hand over again whatever is still valid.
-        Some(offset) if offset > high => Err(Error::stop(
-            "start to read",
-            format!(
-                "the group stands at {offset} of {}/{}, which ends at {high}; if the topic was made anew, reset the group's offsets",
-                position.topic, position.partition
-            ),
-        )),
-        Some(offset) => Ok(offset),
-    }
 }

@@ -88,6 +88,8 @@ pub(crate) struct Worker<'a> {
     pub(crate) outputs: (usize, usize),
     /// Ours, but not read yet.
     pub(crate) awaiting: Vec<i32>,
+    /// When to ask for their positions.
+    pub(crate) ask: Tick,
     pub(crate) learning: BTreeMap<i32, Learning>,
     pub(crate) lanes: BTreeMap<i32, Lane>,
     /// Partitions whose commands are not read for now, because memory holds enough of them.
@@ -156,6 +158,7 @@ impl<'a> Worker<'a> {
             producer: None,
             outputs: (0, 0),
             awaiting: Vec::new(),
+            ask: Tick::now(),
             learning: BTreeMap::new(),
             lanes: BTreeMap::new(),
             paused: BTreeSet::new(),

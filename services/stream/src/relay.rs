@@ -315,7 +315,7 @@ impl<'a> Loop<'a> {
         self.commit()?;
         match self.place() {
             Err(error) if error.verdict() == Verdict::Retry => {
-                tracing::info!("partitions are not taken over yet: {error}");
+                tracing::warn!("partitions are not taken over yet: {error}");
                 self.ask = Tick::now().after(ASK_AGAIN);
                 Ok(())
             }
@@ -338,7 +338,7 @@ impl<'a> Loop<'a> {
             // Asking for a range waits behind the reader's open fetch, so it is asked only where there is a reason.
             let next = if self.astray.contains(&place) {
                 let (low, high) = self.reader.range(topic, position.partition)?;
-                Some(start_of(&position, low, high)?)
+                Some(position.start_within(low, high)?)
             } else {
                 position.offset
             };
@@ -484,62 +484,4 @@ fn partitions_of_outputs(settings: &Settings, plan: &Relay) -> Result<Vec<i32>, 
         return Err(Mismatch::Missing { topic: (*missing).to_owned() }.into());
     }
     Ok(plan.outputs.iter().map(|output| counts[output]).collect())
-}
-
-/// Where to start: at the group's offset, or at the first record if it has none or that one was deleted meanwhile.
-fn start_of(position: &Position, low: i64, high: i64) -> Result<i64, Error> {
-    match position.offset {
-        None => Ok(low),
-        Some(offset) if offset < low => {
-            let (topic, partition) = (&position.topic, position.partition);
-            tracing::error!(
-                topic,
-                partition,
-                "records {offset} to {low} were deleted before they were read: retention is too short"
-            );
-            Ok(low)
-        }
-        // To read all of it again would repeat everything that was ever done.
-        Some(offset) if offset > high => Err(Error::new(
-            Verdict::Retry,
-            "start to read",
-            format!(
-                "the group stands at {offset} of {}/{}, which ends at {high}; if the topic was made anew, reset the group's offsets",
-                position.topic, position.partition
-            ),
-        )),
-        Some(offset) => Ok(offset),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(offset: Option<i64>) -> Position {
-        Position { topic: "cart".to_owned(), partition: 3, offset, metadata: String::new() }
-    }
-
-    #[test]
-    fn a_group_without_offset_starts_at_the_first_record() {
-        assert_eq!(start_of(&at(None), 5, 9).unwrap(), 5);
-    }
-
-    #[test]
-    fn a_group_goes_on_where_it_stood() {
-        assert_eq!(start_of(&at(Some(5)), 5, 9).unwrap(), 5);
-        assert_eq!(start_of(&at(Some(9)), 5, 9).unwrap(), 9);
-    }
-
-    #[test]
-    fn what_was_deleted_meanwhile_is_skipped() {
-        assert_eq!(start_of(&at(Some(4)), 5, 9).unwrap(), 5);
-    }
-
-    #[test]
-    fn a_position_past_the_end_is_never_taken_for_the_beginning() {
-        let error = start_of(&at(Some(10)), 5, 9).unwrap_err();
-        assert_eq!(error.verdict(), Verdict::Retry);
-        assert!(error.to_string().contains("reset the group's offsets"), "{error}");
-    }
 }
