@@ -12,7 +12,7 @@ use stream::{Error, Verdict};
 
 use crate::lane::Lane;
 use crate::ledger;
-use crate::worker::{REST, Worker};
+use crate::worker::Worker;
 
 /// While the brokers do not tell positions, they are asked again after this time.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
@@ -28,28 +28,18 @@ pub(crate) struct Learning {
 impl Worker<'_> {
     /// Carries out what the group says. While the worker rests after a failure, this is all it does.
     pub(crate) fn follow_group(&mut self) -> Result<(), Error> {
-        loop {
-            let wait = self.rest.map_or(std::time::Duration::ZERO, Tick::remaining);
-            let change = match self.member.poll(wait) {
-                Ok(change) => change,
-                Err(error) => return self.rejoin(error),
-            };
+        while let Some(change) = self.group.change()? {
             match &change {
-                None => break,
-                Some(Change::Assigned(partitions)) => {
-                    self.assigned = true;
+                Change::Assigned(partitions) => {
                     self.awaiting.extend(partitions.iter().map(|(_, partition)| *partition));
                 }
-                Some(Change::Revoked { partitions, lost }) => {
+                Change::Revoked { partitions, lost } => {
                     let partitions: Vec<i32> = partitions.iter().map(|(_, partition)| *partition).collect();
                     self.give_up(&partitions, *lost);
                 }
             }
-            if let Some(Err(error)) = change.as_ref().map(|change| self.member.accept(change)) {
-                tracing::warn!("{error}");
-            }
+            self.group.accept(&change)?;
         }
-        self.rest = None;
         Ok(())
     }
 
@@ -72,23 +62,6 @@ impl Worker<'_> {
             self.probe.released(&self.names.send, *partition);
         }
         self.limit.divide(self.lanes_count(), self.partitions);
-    }
-
-    /// This member is no more: another one joined under its identity while it stood still, or it broke. A new one joins, once;
-    /// two processes that do this to each other for ever would stop all work.
-    fn rejoin(&mut self, error: Error) -> Result<(), Error> {
-        const AGAIN: std::time::Duration = std::time::Duration::from_secs(300);
-        if self.expelled.is_some_and(|expelled| expelled.elapsed() < AGAIN) {
-            let words = format!("{error}; make sure that no other process runs with this identity, then start again");
-            return Err(Error::stop("stay in the group", words));
-        }
-        self.expelled = Some(Tick::now());
-        self.assigned = false;
-        let all = self.owned();
-        self.give_up(&all, true);
-        self.awaiting.clear();
-        self.member = self.join()?;
-        Ok(())
     }
 
     /// Takes over what is ours. A predecessor may have a transaction open there: then the brokers do not answer yet, and
@@ -117,7 +90,7 @@ impl Worker<'_> {
             self.producer = Some(producer);
         }
         let wanted: Vec<_> = self.awaiting.iter().map(|partition| (self.names.send.clone(), *partition)).collect();
-        let positions = self.member.committed(&wanted)?;
+        let positions = self.group.committed(&wanted)?;
         // After the positions: what a predecessor committed with or before them lies below these ends.
         let ends = self.ends(&self.names.attempt, &self.awaiting)?;
         for position in positions {
@@ -197,8 +170,7 @@ impl Worker<'_> {
                 self.awaiting.push(partition);
             }
         }
-        self.rest = Some(Tick::now().after(self.rest_next));
-        self.rest_next = REST.1.min(self.rest_next * 2);
+        self.group.rest();
     }
 
     fn stop_reading(&mut self, partition: i32) {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::admin::{self, Mismatch};
 use crate::clock::{Clock, Tick};
-use crate::kafka::{Change, Fetched, Member, Position, Producer, Reader, Record, Settings};
+use crate::kafka::{Change, Fetched, Membership, Position, Producer, Reader, Record, Settings};
 use crate::{Error, Probe, Verdict};
 
 /// What a relay reads, writes and is called.
@@ -120,15 +120,6 @@ pub fn run(
 /// So many records are taken from the queue at once.
 const BATCH: usize = 1024;
 
-/// After a failure the loop rests so long, then twice as long, and so on up to the last.
-const REST: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-
-/// Who is expelled from the group twice within this time shares an identity with somebody.
-const EXPELLED: Duration = Duration::from_secs(300);
-
-/// How often a call that may succeed at once is repeated, in time.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// While the brokers do not tell positions, they are asked again after this time.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -143,9 +134,7 @@ struct Loop<'a> {
     handler: &'a mut dyn Handler,
     /// Partition counts of the outputs.
     partitions: Vec<i32>,
-    member: Member,
-    assigned: bool,
-    expelled: Option<Tick>,
+    group: Membership,
     reader: Reader,
     producer: Option<Producer>,
     /// Ours, but not read yet.
@@ -161,9 +150,6 @@ struct Loop<'a> {
     /// Records in the open transaction, and when the first of them came.
     records: usize,
     opened: Tick,
-    /// Before this moment nothing is tried again, after a failure.
-    rest: Option<Tick>,
-    rest_next: Duration,
 }
 
 impl<'a> Loop<'a> {
@@ -181,9 +167,7 @@ impl<'a> Loop<'a> {
         }
         Ok(Loop {
             partitions,
-            member: join(settings, plan)?,
-            assigned: false,
-            expelled: None,
+            group: Membership::join(settings, &plan.group, plan.identity.as_deref(), &plan.topics)?,
             reader,
             producer: None,
             awaiting: Vec::new(),
@@ -194,8 +178,6 @@ impl<'a> Loop<'a> {
             fetched: Vec::new(),
             records: 0,
             opened: Tick::now(),
-            rest: None,
-            rest_next: REST.0,
             settings,
             plan,
             clock,
@@ -211,7 +193,7 @@ impl<'a> Loop<'a> {
                 Err(error) => self.start_over(&error),
                 Ok(()) => {}
             }
-            self.probe.set_ready(self.assigned && self.awaiting.is_empty());
+            self.probe.set_ready(self.group.is_assigned() && self.awaiting.is_empty());
         }
         Ok(())
     }
@@ -235,32 +217,19 @@ impl<'a> Loop<'a> {
 
     /// Carries out what the group says. While the loop rests after a failure, this is all it does.
     fn follow_group(&mut self) -> Result<(), Error> {
-        loop {
-            let wait = self.rest.map_or(Duration::ZERO, Tick::remaining);
-            let change = match self.member.poll(wait) {
-                Ok(change) => change,
-                Err(error) => return self.rejoin(&error),
-            };
+        while let Some(change) = self.group.change()? {
             match &change {
-                None => break,
-                Some(Change::Assigned(partitions)) => {
-                    self.assigned = true;
-                    self.awaiting.extend(partitions.iter().cloned());
-                }
-                Some(Change::Revoked { partitions, lost }) => self.give_up(partitions, *lost),
+                Change::Assigned(partitions) => self.awaiting.extend(partitions.iter().cloned()),
+                Change::Revoked { partitions, lost } => self.give_up(partitions, *lost),
             }
-            if let Some(Err(error)) = change.as_ref().map(|change| self.member.accept(change)) {
-                tracing::warn!("{error}");
-            }
+            self.group.accept(&change)?;
         }
-        self.rest = None;
         Ok(())
     }
 
     /// Finishes the work on partitions before they go; where they are gone already, there is nothing to finish.
     fn give_up(&mut self, partitions: &[(String, i32)], lost: bool) {
         let finished = if lost {
-            self.assigned = false;
             // Best effort: what stays open delays those who read our outputs.
             if let Some(Err(error)) = self.producer.as_mut().map(Producer::abort) {
                 tracing::warn!("{error}");
@@ -281,28 +250,6 @@ impl<'a> Loop<'a> {
             }
             self.probe.released(topic, *partition);
         }
-    }
-
-    /// This member is no more: another one joined under its identity while it stood still, or it broke. A new one joins, once;
-    /// two processes that do this to each other for ever would stop all work.
-    fn rejoin(&mut self, error: &Error) -> Result<(), Error> {
-        if self.expelled.is_some_and(|expelled| expelled.elapsed() < EXPELLED) {
-            let identity = self.plan.identity.as_deref().unwrap_or(&self.settings.instance);
-            return Err(Error::stop(
-                "stay in the group",
-                format!(
-                    "another process joins as {identity} again and again; give each process an identity of its own"
-                ),
-            ));
-        }
-        tracing::warn!("joining the group anew: {error}");
-        self.expelled = Some(Tick::now());
-        let all: Vec<_> =
-            self.positions.keys().map(|(topic, partition)| (self.plan.topics[*topic].clone(), *partition)).collect();
-        self.give_up(&all, true);
-        self.awaiting.clear();
-        self.member = join(self.settings, self.plan)?;
-        Ok(())
     }
 
     /// Starts to read what is ours, from where the group stands. A predecessor may have a transaction open there: then the
@@ -332,7 +279,7 @@ impl<'a> Loop<'a> {
             }
             self.producer = Some(producer);
         }
-        for position in self.member.committed(&self.awaiting)? {
+        for position in self.group.committed(&self.awaiting)? {
             let topic = self.reader.topic(&position.topic)?;
             let place = (topic, position.partition);
             // Asking for a range waits behind the reader's open fetch, so it is asked only where there is a reason.
@@ -406,8 +353,7 @@ impl<'a> Loop<'a> {
         self.producer.as_ref().is_some_and(Producer::is_open)
     }
 
-    /// Commits what is open, always with positions of a live generation: without them nobody would refuse the results of a
-    /// member that was replaced.
+    /// Commits what is open, with the positions that moved.
     fn commit(&mut self) -> Result<(), Error> {
         let Some(producer) = self.producer.as_mut().filter(|producer| producer.is_open()) else { return Ok(()) };
         let began = Tick::now();
@@ -419,21 +365,12 @@ impl<'a> Loop<'a> {
         };
         let moved = |(place, _): &(&(usize, i32), &i64)| self.moved.is_empty() || self.moved.contains(place);
         let positions: Vec<_> = self.positions.iter().filter(moved).map(name).collect();
-        let generation = self.member.generation()?;
-        loop {
-            match producer.send_offsets(&positions, &generation) {
-                Err(error) if error.verdict() == Verdict::Retry && began.elapsed() < PATIENCE => {}
-                Err(error) => return Err(error),
-                Ok(()) => break,
-            }
-        }
-        producer.commit()?;
+        self.group.commit(producer, &positions)?;
         for position in &positions {
             self.probe.consumed(&position.topic, position.partition, position.offset.unwrap_or_default());
         }
         self.handler.committed(std::mem::take(&mut self.records), began.elapsed());
         self.moved.clear();
-        self.rest_next = REST.0;
         Ok(())
     }
 
@@ -453,8 +390,7 @@ impl<'a> Loop<'a> {
             }
         }
         self.handler.dropped(error.verdict());
-        self.rest = Some(Tick::now().after(self.rest_next));
-        self.rest_next = REST.1.min(self.rest_next * 2);
+        self.group.rest();
     }
 
     /// Leaves the group; before, commits what is finished or, after an error, drops it.
@@ -469,11 +405,6 @@ impl<'a> Loop<'a> {
         }
         ended
     }
-}
-
-fn join(settings: &Settings, plan: &Relay) -> Result<Member, Error> {
-    let topics: Vec<&str> = plan.topics.iter().map(String::as_str).collect();
-    Member::join(settings, &plan.group, plan.identity.as_deref(), &topics)
 }
 
 /// Partition counts of the outputs, and proof that every topic exists.

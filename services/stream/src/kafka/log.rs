@@ -72,7 +72,7 @@ impl KafkaLog {
     /// If the configuration is refused or the coordinator is not to be had.
     pub fn new(settings: &Settings, topics: &Topics, group: &str, identity: &str) -> Result<Self, Error> {
         let mut log = KafkaLog {
-            member: Member::join(settings, group, Some(identity), &[&topics.input])?,
+            member: Member::join(settings, group, Some(identity), std::slice::from_ref(&topics.input))?,
             reader: open(settings, topics)?,
             replayer: open(settings, topics)?,
             settings: settings.clone(),

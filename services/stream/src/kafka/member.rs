@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::native::{Client, Membership, Partitions, Queue, Role, Said};
+use super::native::{Client, GroupMetadata, Partitions, Queue, Role, Said};
 use super::position::Position;
 use super::settings::{ANSWER, Settings};
 use crate::clock::Tick;
@@ -33,7 +33,7 @@ pub enum Change {
 
 /// A live generation: what makes the broker refuse offsets of a member that was replaced.
 #[derive(Debug)]
-pub struct Generation(pub(super) Membership);
+pub struct Generation(pub(super) GroupMetadata);
 
 impl Generation {
     /// Never negative.
@@ -48,7 +48,7 @@ impl Member {
     ///
     /// # Errors
     /// If the configuration is refused.
-    pub fn join(settings: &Settings, group: &str, identity: Option<&str>, topics: &[&str]) -> Result<Self, Error> {
+    pub fn join(settings: &Settings, group: &str, identity: Option<&str>, topics: &[String]) -> Result<Self, Error> {
         let mut must = vec![
             ("group.id", group),
             ("enable.auto.commit", "false"),
@@ -110,7 +110,7 @@ impl Member {
     /// # Errors
     /// `Fenced` while we are no member.
     pub fn generation(&self) -> Result<Generation, Error> {
-        let found = self.client.membership().filter(|membership| membership.generation() >= 0);
+        let found = self.client.group_metadata().filter(|group| group.generation() >= 0);
         found
             .map(Generation)
             .ok_or_else(|| Error::new(Verdict::Fenced, "commit offsets", "this process is not in the group now"))

@@ -15,7 +15,7 @@ mod queue;
 mod partitions;
 
 pub(crate) use client::{Client, Role};
-pub(crate) use partitions::{Membership, Partitions};
+pub(crate) use partitions::{GroupMetadata, Partitions};
 pub(crate) use queue::{Kind, Message, Queue, Said};
 pub(crate) use topic::Topic;
 pub use topic::partition_of;

@@ -83,11 +83,11 @@ impl Drop for Partitions {
 
 /// The group's generation and our place in it, at one moment.
 #[derive(Debug)]
-pub(crate) struct Membership {
+pub(crate) struct GroupMetadata {
     pub(super) pointer: *mut rd::rd_kafka_consumer_group_metadata_t,
 }
 
-impl Membership {
+impl GroupMetadata {
     /// Negative while we are no member: offsets sent with it would not be fenced.
     pub(crate) fn generation(&self) -> i32 {
         // SAFETY: read only.
@@ -95,7 +95,7 @@ impl Membership {
     }
 }
 
-impl Drop for Membership {
+impl Drop for GroupMetadata {
     fn drop(&mut self) {
         // SAFETY: ours.
         unsafe { rd::rd_kafka_consumer_group_metadata_destroy(self.pointer) }
