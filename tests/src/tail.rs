@@ -70,6 +70,31 @@ impl Message {
     }
 }
 
+/// Reads topics from their beginning, committed records only. Tells where a partition ends. It joins no group; the
+/// name is for those who commit positions under it.
+pub fn reader(brokers: &str, topics: &[&str], group: &str, fetching: &[(&str, &str)]) -> BaseConsumer {
+    let mut config = config(brokers);
+    config
+        .set("group.id", group)
+        .set("isolation.level", "read_committed")
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("auto.offset.reset", "error")
+        .set("allow.auto.create.topics", "false");
+    for (name, value) in fetching {
+        config.set(*name, *value);
+    }
+    let consumer: BaseConsumer = config.create().expect("the client's settings are right");
+    let mut list = TopicPartitionList::new();
+    for topic in topics {
+        for partition in 0..partitions(&consumer, topic) {
+            list.add_partition_offset(topic, partition, Offset::Beginning).expect("it is not there twice");
+        }
+    }
+    consumer.assign(&list).expect("partitions can be assigned");
+    consumer
+}
+
 /// Follows topics from their beginning.
 pub struct Tail {
     consumer: BaseConsumer,
@@ -80,24 +105,9 @@ pub struct Tail {
 impl Tail {
     /// Follows these topics.
     pub fn of(brokers: &str, topics: &[&str]) -> Self {
-        let consumer: BaseConsumer = config(brokers)
-            .set("group.id", "oracle")
-            .set("isolation.level", "read_committed")
-            .set("enable.auto.commit", "false")
-            .set("enable.partition.eof", "true")
-            .set("auto.offset.reset", "error")
-            .set("fetch.wait.max.ms", "50")
-            .set("allow.auto.create.topics", "false")
-            .create()
-            .expect("the client's settings are right");
-        let mut list = TopicPartitionList::new();
-        for topic in topics {
-            for partition in 0..partitions(&consumer, topic) {
-                list.add_partition_offset(topic, partition, Offset::Beginning).expect("it is not there twice");
-            }
-        }
-        consumer.assign(&list).expect("partitions can be assigned");
-        Tail { consumer, partitions: list.count(), seen: Vec::new() }
+        let consumer = reader(brokers, topics, "oracle", &[("fetch.wait.max.ms", "50")]);
+        let partitions = consumer.assignment().expect("partitions are assigned").count();
+        Tail { consumer, partitions, seen: Vec::new() }
     }
 
     /// What was seen so far.

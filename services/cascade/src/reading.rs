@@ -1,6 +1,6 @@
 //! Reads topics from their first record to their present end, as far as it is committed.
 
-use stream::kafka::{Isolation, Reader, Record, Settings};
+use stream::kafka::{Reader, Record, Settings};
 
 use crate::failure::{Exit, Failure};
 
@@ -9,7 +9,7 @@ use crate::failure::{Exit, Failure};
 /// # Errors
 /// Those of Kafka.
 pub fn partition(settings: &Settings, topic: &str, partition: i32, each: impl FnMut(&Record)) -> Result<(), Failure> {
-    let mut reader = Reader::new(settings, Isolation::Committed)?;
+    let mut reader = Reader::new(settings)?;
     let index = reader.topic(topic)?;
     reader.read_whole(index, partition, each)?;
     Ok(())

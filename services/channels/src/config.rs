@@ -74,7 +74,11 @@ impl Config {
         check(!self.channel.is_empty(), "channel is empty: name it as in the topic send.<channel>".to_owned());
         check(self.rate_per_second > 0, "rate_per_second must be at least 1".to_owned());
         check((1..=CALLS_MAX).contains(&self.calls_max), format!("calls_max must be from 1 to {CALLS_MAX}"));
-        check(self.templates.is_dir(), format!("templates: {} is not a directory", self.templates.display()));
+        let templates = self.templates.display();
+        check(
+            self.templates.is_dir(),
+            format!("{templates} is no directory of templates: correct templates.dir, or templates in the section"),
+        );
         let parts = self.tracking.iter().flat_map(link::Config::problems).chain(self.transport.problems());
         parts.for_each(|words| check(false, words));
         problems

@@ -4,6 +4,7 @@
 //! moves it), what a predecessor wrote about the commands from there on, what was withdrawn. A lane works only then.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use stream::clock::Tick;
 use stream::kafka::{Change, Fetched, Position, Producer};
@@ -11,7 +12,10 @@ use stream::{Error, Verdict};
 
 use crate::lane::Lane;
 use crate::ledger;
-use crate::worker::{REST, Worker};
+use crate::worker::Worker;
+
+/// While the brokers do not tell positions, they are asked again after this time.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// A lane that still learns what a predecessor wrote: complete once `attempt` was read up to here.
 #[derive(Debug)]
@@ -24,28 +28,18 @@ pub(crate) struct Learning {
 impl Worker<'_> {
     /// Carries out what the group says. While the worker rests after a failure, this is all it does.
     pub(crate) fn follow_group(&mut self) -> Result<(), Error> {
-        loop {
-            let wait = self.rest.map_or(std::time::Duration::ZERO, Tick::remaining);
-            let change = match self.member.poll(wait) {
-                Ok(change) => change,
-                Err(error) => return self.rejoin(error),
-            };
+        while let Some(change) = self.group.change()? {
             match &change {
-                None => break,
-                Some(Change::Assigned(partitions)) => {
-                    self.assigned = true;
+                Change::Assigned(partitions) => {
                     self.awaiting.extend(partitions.iter().map(|(_, partition)| *partition));
                 }
-                Some(Change::Revoked { partitions, lost }) => {
+                Change::Revoked { partitions, lost } => {
                     let partitions: Vec<i32> = partitions.iter().map(|(_, partition)| *partition).collect();
                     self.give_up(&partitions, *lost);
                 }
             }
-            if let Some(Err(error)) = change.as_ref().map(|change| self.member.accept(change)) {
-                tracing::warn!("{error}");
-            }
+            self.group.accept(&change)?;
         }
-        self.rest = None;
         Ok(())
     }
 
@@ -70,33 +64,18 @@ impl Worker<'_> {
         self.limit.divide(self.lanes_count(), self.partitions);
     }
 
-    /// This member is no more: another one joined under its identity while it stood still, or it broke. A new one joins, once;
-    /// two processes that do this to each other for ever would stop all work.
-    fn rejoin(&mut self, error: Error) -> Result<(), Error> {
-        const AGAIN: std::time::Duration = std::time::Duration::from_secs(300);
-        if self.expelled.is_some_and(|expelled| expelled.elapsed() < AGAIN) {
-            let words = format!("{error}; make sure that no other process runs with this identity, then start again");
-            return Err(Error::stop("stay in the group", words));
-        }
-        self.expelled = Some(Tick::now());
-        self.assigned = false;
-        let all = self.owned();
-        self.give_up(&all, true);
-        self.awaiting.clear();
-        let member = self.join()?;
-        std::mem::replace(&mut self.member, member).leave();
-        Ok(())
-    }
-
-    /// Takes over what is ours. A predecessor may have a transaction open there: then the brokers do not answer yet, and the
-    /// next turn asks again.
+    /// Takes over what is ours. A predecessor may have a transaction open there: then the brokers do not answer yet, and
+    /// a later turn asks again.
     pub(crate) fn take_over(&mut self) -> Result<(), Error> {
-        if self.awaiting.is_empty() {
+        if self.awaiting.is_empty() || !self.ask.remaining().is_zero() {
             return Ok(());
         }
-        match self.place() {
+        let placed = self.place();
+        self.limit.divide(self.lanes_count(), self.partitions);
+        match placed {
             Err(error) if error.verdict() == Verdict::Retry => {
-                tracing::info!("partitions are not taken over yet: {error}");
+                tracing::warn!("partitions are not taken over yet: {error}");
+                self.ask = Tick::now().after(ASK_AGAIN);
                 Ok(())
             }
             placed => placed,
@@ -111,7 +90,7 @@ impl Worker<'_> {
             self.producer = Some(producer);
         }
         let wanted: Vec<_> = self.awaiting.iter().map(|partition| (self.names.send.clone(), *partition)).collect();
-        let positions = self.member.committed(&wanted)?;
+        let positions = self.group.committed(&wanted)?;
         // After the positions: what a predecessor committed with or before them lies below these ends.
         let ends = self.ends(&self.names.attempt, &self.awaiting)?;
         for position in positions {
@@ -119,7 +98,6 @@ impl Worker<'_> {
             self.learn(&position, end)?;
             self.awaiting.retain(|partition| *partition != position.partition);
         }
-        self.limit.divide(self.lanes_count(), self.partitions);
         Ok(())
     }
 
@@ -128,7 +106,7 @@ impl Worker<'_> {
         let partition = position.partition;
         let range = |topic| self.reader.range(topic, partition).map_err(passing);
         let (low, high) = range(self.inputs.send)?;
-        let next = start_of(position, low, high)?;
+        let next = position.start_within(low, high)?;
         let (attempt_low, _) = range(self.inputs.attempt)?;
         let attempt_from = ledger::read_bookmark(&position.metadata).unwrap_or(attempt_low).max(attempt_low);
         let (revoke_low, _) = range(self.inputs.revoke)?;
@@ -192,8 +170,7 @@ impl Worker<'_> {
                 self.awaiting.push(partition);
             }
         }
-        self.rest = Some(Tick::now().after(self.rest_next));
-        self.rest_next = REST.1.min(self.rest_next * 2);
+        self.group.rest();
     }
 
     fn stop_reading(&mut self, partition: i32) {
@@ -241,29 +218,4 @@ impl Worker<'_> {
 /// just come back) passes.
 fn passing(error: Error) -> Error {
     Error::new(Verdict::Retry, "ask for offsets", error.to_string())
-}
-
-/// Where to start: at the group's offset, or at the first record if it has none or that one was deleted meanwhile.
-fn start_of(position: &Position, low: i64, high: i64) -> Result<i64, Error> {
-    match position.offset {
-        None => Ok(low),
-        Some(offset) if offset < low => {
-            let (topic, partition) = (&position.topic, position.partition);
-            tracing::error!(
-                topic,
-                partition,
-                "commands {offset} to {low} were deleted before they were read: retention is too short"
-            );
-            Ok(low)
-        }
-        // To read all of it again would hand over again whatever is still valid.
-        Some(offset) if offset > high => Err(Error::stop(
-            "start to read",
-            format!(
-                "the group stands at {offset} of {}/{}, which ends at {high}; if the topic was made anew, reset the group's offsets",
-                position.topic, position.partition
-            ),
-        )),
-        Some(offset) => Ok(offset),
-    }
 }

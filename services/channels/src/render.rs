@@ -119,7 +119,7 @@ impl Renderer {
 
 /// Names and texts of all template files of a channel.
 fn files_of(directory: &Path, channel: &str) -> Result<Vec<(String, String)>, String> {
-    let failed = |error: std::io::Error| format!("templates: {}: {error}", directory.display());
+    let failed = |error: std::io::Error| format!("the templates in {} cannot be read: {error}", directory.display());
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(failed)? {
         let path = entry.map_err(failed)?.path();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use schemas::{Id, Revoke, Send, Topics, decode};
 use stream::clock::{Clock, Tick};
-use stream::kafka::{Fetched, Isolation, Member, Position, Producer, Reader, Record, Settings};
+use stream::kafka::{Fetched, Membership, Position, Producer, Reader, Record, Settings};
 use stream::{Error, Probe, Verdict, admin};
 
 use crate::breaker::Breaker;
@@ -23,17 +23,11 @@ use crate::ownership::Learning;
 use crate::render::Renderer;
 use crate::transport::Answer;
 
-/// After a failure the worker rests so long, then twice as long, and so on up to the last.
-pub(crate) const REST: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-
 /// So many records are taken from the queue at once.
 const BATCH: usize = 512;
 
 /// While calls are under way, their answers are looked for this often.
 const ANSWERS: Duration = Duration::from_millis(2);
-
-/// How often a call that may succeed at once is repeated, in time.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a partition that goes away may be held for the calls under way. Longer than any call, shorter than the group waits.
 const FINISH: Duration = Duration::from_secs(60);
@@ -77,9 +71,7 @@ pub(crate) struct Worker<'a> {
     pub(crate) calls: Calls,
     pub(crate) limit: Limit,
     breaker: Breaker,
-    pub(crate) member: Member,
-    pub(crate) assigned: bool,
-    pub(crate) expelled: Option<Tick>,
+    pub(crate) group: Membership,
     pub(crate) reader: Reader,
     pub(crate) inputs: Inputs,
     fetched: Vec<Fetched>,
@@ -88,6 +80,8 @@ pub(crate) struct Worker<'a> {
     pub(crate) outputs: (usize, usize),
     /// Ours, but not read yet.
     pub(crate) awaiting: Vec<i32>,
+    /// When to ask for their positions.
+    pub(crate) ask: Tick,
     pub(crate) learning: BTreeMap<i32, Learning>,
     pub(crate) lanes: BTreeMap<i32, Lane>,
     /// Partitions whose commands are not read for now, because memory holds enough of them.
@@ -95,8 +89,6 @@ pub(crate) struct Worker<'a> {
     /// What was committed last: (next command, bookmark).
     committed: BTreeMap<i32, (i64, i64)>,
     forgot: Tick,
-    pub(crate) rest: Option<Tick>,
-    pub(crate) rest_next: Duration,
 }
 
 /// Runs the worker of one channel until `stop` is set: then it waits for the calls under way, writes down what came of them,
@@ -138,7 +130,7 @@ impl<'a> Worker<'a> {
         let renderer = Renderer::new(&config.templates, &config.channel, linker).map_err(configured)?;
         let names = Names::of(config, settings, topics);
         let partitions = names.require(settings)?;
-        let mut reader = Reader::new(&quick(settings), Isolation::Committed)?;
+        let mut reader = Reader::new(&quick(settings))?;
         let inputs = Inputs {
             send: reader.topic(&names.send)?,
             revoke: reader.topic(&names.revoke)?,
@@ -147,22 +139,19 @@ impl<'a> Worker<'a> {
         let metrics = metrics.of(&config.channel);
         Ok(Worker {
             calls: Calls::new(&config.transport, clock, metrics.clone())?,
-            member: names.join(settings)?,
+            group: names.join(settings)?,
             limit: Limit::new(config.rate_per_second, config.burst()),
             breaker: Breaker::default(),
-            assigned: false,
-            expelled: None,
             fetched: Vec::new(),
             producer: None,
             outputs: (0, 0),
             awaiting: Vec::new(),
+            ask: Tick::now(),
             learning: BTreeMap::new(),
             lanes: BTreeMap::new(),
             paused: BTreeSet::new(),
             committed: BTreeMap::new(),
             forgot: Tick::now(),
-            rest: None,
-            rest_next: REST.0,
             config,
             settings,
             clock,
@@ -176,10 +165,6 @@ impl<'a> Worker<'a> {
         })
     }
 
-    pub(crate) fn join(&self) -> Result<Member, Error> {
-        self.names.join(self.settings)
-    }
-
     fn run(&mut self, stop: &AtomicBool) -> Result<(), Error> {
         while !stop.load(Ordering::Relaxed) {
             match self.turn() {
@@ -187,7 +172,7 @@ impl<'a> Worker<'a> {
                 Err(error) => self.start_over(&error),
                 Ok(()) => {}
             }
-            self.probe.set_ready(self.assigned && self.awaiting.is_empty() && self.learning.is_empty());
+            self.probe.set_ready(self.group.is_assigned() && self.awaiting.is_empty() && self.learning.is_empty());
         }
         Ok(())
     }
@@ -214,7 +199,6 @@ impl<'a> Worker<'a> {
                 tracing::warn!("{error}");
             }
         }
-        self.member.leave();
         ended
     }
 
@@ -479,8 +463,7 @@ impl<'a> Worker<'a> {
         self.commit()
     }
 
-    /// Commits with the positions of all lanes under a live generation: without them nobody would refuse the intents of a
-    /// worker that was replaced.
+    /// Commits with the positions of all lanes.
     fn commit(&mut self) -> Result<(), Error> {
         let Some(producer) = &mut self.producer else { return Ok(()) };
         let mut positions = Vec::with_capacity(self.lanes.len());
@@ -493,18 +476,7 @@ impl<'a> Worker<'a> {
                 metadata: bookmark(attempt_from),
             });
         }
-        let generation = self.member.generation()?;
-        let began = Tick::now();
-        loop {
-            match producer.send_offsets(&positions, &generation) {
-                Err(error) if error.verdict() == Verdict::Retry && began.elapsed() < PATIENCE => {}
-                Err(error) => return Err(error),
-                Ok(()) => break,
-            }
-        }
-        producer.commit()?;
-        self.rest_next = REST.0;
-        Ok(())
+        self.group.commit(producer, &positions)
     }
 
     /// Everything below a lane's position is done with, and its results are committed.
@@ -543,8 +515,8 @@ impl Names {
         Ok(count.unsigned_abs())
     }
 
-    fn join(&self, settings: &Settings) -> Result<Member, Error> {
-        Member::join(settings, &self.group, Some(&self.identity), &[&self.send])
+    fn join(&self, settings: &Settings) -> Result<Membership, Error> {
+        Membership::join(settings, &self.group, Some(&self.identity), std::slice::from_ref(&self.send))
     }
 }
 

@@ -128,7 +128,4 @@ pub trait Log {
     /// # Errors
     /// `Retry` while the coordinator is not to be had.
     fn renew(&mut self) -> Result<(), Error>;
-
-    /// Leaves the group.
-    fn leave(self);
 }

@@ -29,24 +29,18 @@ pub(crate) struct Recovery<'a> {
     pub(crate) age_max: i64,
 }
 
-/// What a replay did.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Replayed {
-    pub(crate) records: u64,
-}
-
 /// Bytes of a batch while restoring.
 const BATCH_BYTES: usize = 8 << 20;
 
 impl Recovery<'_> {
-    /// Recovers a partition into `store`.
+    /// Recovers a partition into `store`; says how many records were replayed.
     pub(crate) fn run<L: Log, P: Processor>(
         &self,
         log: &mut L,
         processor: &P,
         partition: i32,
         store: Store,
-    ) -> Result<(Task<P>, Replayed), Error> {
+    ) -> Result<(Task<P>, u64), Error> {
         let committed = log.committed(partition)?;
         let (first, _) = log.range(INPUT, partition)?;
         let nonce = match is_planted(Bug::NoBarrier) {
@@ -178,7 +172,8 @@ struct Replay<'a, P: Processor> {
     /// Rows that no META has closed yet.
     open: Vec<Open>,
     meta: Option<Meta>,
-    replayed: Replayed,
+    /// Records that were taken.
+    replayed: u64,
 }
 
 /// A row that waits for its META.
@@ -189,20 +184,12 @@ struct Open {
     bytes: Option<Box<[u8]>>,
 }
 
-/// What a replay found: the last META, the keys of torn rows, and how much there was.
-type Found = (Option<Meta>, BTreeSet<Box<[u8]>>, Replayed);
+/// What a replay found: the last META, the keys of torn rows, and how many records there were.
+type Found = (Option<Meta>, BTreeSet<Box<[u8]>>, u64);
 
 impl<'a, P: Processor> Replay<'a, P> {
     fn new(processor: &'a P, partition: i32, store: &'a Store, meta: Option<Meta>) -> Self {
-        Replay {
-            processor,
-            partition,
-            store,
-            changes: Changes::default(),
-            open: Vec::new(),
-            meta,
-            replayed: Replayed::default(),
-        }
+        Replay { processor, partition, store, changes: Changes::default(), open: Vec::new(), meta, replayed: 0 }
     }
 
     /// Takes one record; true for our own BARRIER.
@@ -213,7 +200,7 @@ impl<'a, P: Processor> Replay<'a, P> {
                 format!("partition {}, offset {}: {words}", self.partition, record.offset()),
             )
         })?;
-        self.replayed.records += 1;
+        self.replayed += 1;
         match entry {
             Entry::Row { key, sequence, bytes } => {
                 self.open.push(Open { key: key.into(), sequence, bytes: bytes.map(Into::into) });

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::admin::{self, Mismatch};
 use crate::clock::{Clock, Tick};
-use crate::kafka::{Change, Fetched, Isolation, Member, Position, Producer, Reader, Record, Settings};
+use crate::kafka::{Change, Fetched, Membership, Position, Producer, Reader, Record, Settings};
 use crate::{Error, Probe, Verdict};
 
 /// What a relay reads, writes and is called.
@@ -120,15 +120,6 @@ pub fn run(
 /// So many records are taken from the queue at once.
 const BATCH: usize = 1024;
 
-/// After a failure the loop rests so long, then twice as long, and so on up to the last.
-const REST: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-
-/// Who is expelled from the group twice within this time shares an identity with somebody.
-const EXPELLED: Duration = Duration::from_secs(300);
-
-/// How often a call that may succeed at once is repeated, in time.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// While the brokers do not tell positions, they are asked again after this time.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -143,9 +134,7 @@ struct Loop<'a> {
     handler: &'a mut dyn Handler,
     /// Partition counts of the outputs.
     partitions: Vec<i32>,
-    member: Member,
-    assigned: bool,
-    expelled: Option<Tick>,
+    group: Membership,
     reader: Reader,
     producer: Option<Producer>,
     /// Ours, but not read yet.
@@ -161,9 +150,6 @@ struct Loop<'a> {
     /// Records in the open transaction, and when the first of them came.
     records: usize,
     opened: Tick,
-    /// Before this moment nothing is tried again, after a failure.
-    rest: Option<Tick>,
-    rest_next: Duration,
 }
 
 impl<'a> Loop<'a> {
@@ -175,15 +161,13 @@ impl<'a> Loop<'a> {
         handler: &'a mut dyn Handler,
     ) -> Result<Self, Error> {
         let partitions = partitions_of_outputs(settings, plan)?;
-        let mut reader = Reader::new(settings, Isolation::Committed)?;
+        let mut reader = Reader::new(settings)?;
         for topic in &plan.topics {
             reader.topic(topic)?;
         }
         Ok(Loop {
             partitions,
-            member: join(settings, plan)?,
-            assigned: false,
-            expelled: None,
+            group: Membership::join(settings, &plan.group, plan.identity.as_deref(), &plan.topics)?,
             reader,
             producer: None,
             awaiting: Vec::new(),
@@ -194,8 +178,6 @@ impl<'a> Loop<'a> {
             fetched: Vec::new(),
             records: 0,
             opened: Tick::now(),
-            rest: None,
-            rest_next: REST.0,
             settings,
             plan,
             clock,
@@ -211,7 +193,7 @@ impl<'a> Loop<'a> {
                 Err(error) => self.start_over(&error),
                 Ok(()) => {}
             }
-            self.probe.set_ready(self.assigned && self.awaiting.is_empty());
+            self.probe.set_ready(self.group.is_assigned() && self.awaiting.is_empty());
         }
         Ok(())
     }
@@ -235,32 +217,19 @@ impl<'a> Loop<'a> {
 
     /// Carries out what the group says. While the loop rests after a failure, this is all it does.
     fn follow_group(&mut self) -> Result<(), Error> {
-        loop {
-            let wait = self.rest.map_or(Duration::ZERO, Tick::remaining);
-            let change = match self.member.poll(wait) {
-                Ok(change) => change,
-                Err(error) => return self.rejoin(&error),
-            };
+        while let Some(change) = self.group.change()? {
             match &change {
-                None => break,
-                Some(Change::Assigned(partitions)) => {
-                    self.assigned = true;
-                    self.awaiting.extend(partitions.iter().cloned());
-                }
-                Some(Change::Revoked { partitions, lost }) => self.give_up(partitions, *lost),
+                Change::Assigned(partitions) => self.awaiting.extend(partitions.iter().cloned()),
+                Change::Revoked { partitions, lost } => self.give_up(partitions, *lost),
             }
-            if let Some(Err(error)) = change.as_ref().map(|change| self.member.accept(change)) {
-                tracing::warn!("{error}");
-            }
+            self.group.accept(&change)?;
         }
-        self.rest = None;
         Ok(())
     }
 
     /// Finishes the work on partitions before they go; where they are gone already, there is nothing to finish.
     fn give_up(&mut self, partitions: &[(String, i32)], lost: bool) {
         let finished = if lost {
-            self.assigned = false;
             // Best effort: what stays open delays those who read our outputs.
             if let Some(Err(error)) = self.producer.as_mut().map(Producer::abort) {
                 tracing::warn!("{error}");
@@ -283,29 +252,6 @@ impl<'a> Loop<'a> {
         }
     }
 
-    /// This member is no more: another one joined under its identity while it stood still, or it broke. A new one joins, once;
-    /// two processes that do this to each other for ever would stop all work.
-    fn rejoin(&mut self, error: &Error) -> Result<(), Error> {
-        if self.expelled.is_some_and(|expelled| expelled.elapsed() < EXPELLED) {
-            let identity = self.plan.identity.as_deref().unwrap_or(&self.settings.instance);
-            return Err(Error::stop(
-                "stay in the group",
-                format!(
-                    "another process joins as {identity} again and again; give each process an identity of its own"
-                ),
-            ));
-        }
-        tracing::warn!("joining the group anew: {error}");
-        self.expelled = Some(Tick::now());
-        let all: Vec<_> =
-            self.positions.keys().map(|(topic, partition)| (self.plan.topics[*topic].clone(), *partition)).collect();
-        self.give_up(&all, true);
-        self.awaiting.clear();
-        let member = join(self.settings, self.plan)?;
-        std::mem::replace(&mut self.member, member).leave();
-        Ok(())
-    }
-
     /// Starts to read what is ours, from where the group stands. A predecessor may have a transaction open there: then the
     /// brokers do not answer yet, and the next round asks again.
     fn take_over(&mut self) -> Result<(), Error> {
@@ -316,7 +262,7 @@ impl<'a> Loop<'a> {
         self.commit()?;
         match self.place() {
             Err(error) if error.verdict() == Verdict::Retry => {
-                tracing::info!("partitions are not taken over yet: {error}");
+                tracing::warn!("partitions are not taken over yet: {error}");
                 self.ask = Tick::now().after(ASK_AGAIN);
                 Ok(())
             }
@@ -333,13 +279,13 @@ impl<'a> Loop<'a> {
             }
             self.producer = Some(producer);
         }
-        for position in self.member.committed(&self.awaiting)? {
+        for position in self.group.committed(&self.awaiting)? {
             let topic = self.reader.topic(&position.topic)?;
             let place = (topic, position.partition);
             // Asking for a range waits behind the reader's open fetch, so it is asked only where there is a reason.
             let next = if self.astray.contains(&place) {
                 let (low, high) = self.reader.range(topic, position.partition)?;
-                Some(start_of(&position, low, high)?)
+                Some(position.start_within(low, high)?)
             } else {
                 position.offset
             };
@@ -407,8 +353,7 @@ impl<'a> Loop<'a> {
         self.producer.as_ref().is_some_and(Producer::is_open)
     }
 
-    /// Commits what is open, always with positions of a live generation: without them nobody would refuse the results of a
-    /// member that was replaced.
+    /// Commits what is open, with the positions that moved.
     fn commit(&mut self) -> Result<(), Error> {
         let Some(producer) = self.producer.as_mut().filter(|producer| producer.is_open()) else { return Ok(()) };
         let began = Tick::now();
@@ -420,21 +365,12 @@ impl<'a> Loop<'a> {
         };
         let moved = |(place, _): &(&(usize, i32), &i64)| self.moved.is_empty() || self.moved.contains(place);
         let positions: Vec<_> = self.positions.iter().filter(moved).map(name).collect();
-        let generation = self.member.generation()?;
-        loop {
-            match producer.send_offsets(&positions, &generation) {
-                Err(error) if error.verdict() == Verdict::Retry && began.elapsed() < PATIENCE => {}
-                Err(error) => return Err(error),
-                Ok(()) => break,
-            }
-        }
-        producer.commit()?;
+        self.group.commit(producer, &positions)?;
         for position in &positions {
             self.probe.consumed(&position.topic, position.partition, position.offset.unwrap_or_default());
         }
         self.handler.committed(std::mem::take(&mut self.records), began.elapsed());
         self.moved.clear();
-        self.rest_next = REST.0;
         Ok(())
     }
 
@@ -454,8 +390,7 @@ impl<'a> Loop<'a> {
             }
         }
         self.handler.dropped(error.verdict());
-        self.rest = Some(Tick::now().after(self.rest_next));
-        self.rest_next = REST.1.min(self.rest_next * 2);
+        self.group.rest();
     }
 
     /// Leaves the group; before, commits what is finished or, after an error, drops it.
@@ -468,14 +403,8 @@ impl<'a> Loop<'a> {
             // The next owner reads it again.
             tracing::warn!("{error}");
         }
-        self.member.leave();
         ended
     }
-}
-
-fn join(settings: &Settings, plan: &Relay) -> Result<Member, Error> {
-    let topics: Vec<&str> = plan.topics.iter().map(String::as_str).collect();
-    Member::join(settings, &plan.group, plan.identity.as_deref(), &topics)
 }
 
 /// Partition counts of the outputs, and proof that every topic exists.
@@ -486,62 +415,4 @@ fn partitions_of_outputs(settings: &Settings, plan: &Relay) -> Result<Vec<i32>, 
         return Err(Mismatch::Missing { topic: (*missing).to_owned() }.into());
     }
     Ok(plan.outputs.iter().map(|output| counts[output]).collect())
-}
-
-/// Where to start: at the group's offset, or at the first record if it has none or that one was deleted meanwhile.
-fn start_of(position: &Position, low: i64, high: i64) -> Result<i64, Error> {
-    match position.offset {
-        None => Ok(low),
-        Some(offset) if offset < low => {
-            let (topic, partition) = (&position.topic, position.partition);
-            tracing::error!(
-                topic,
-                partition,
-                "records {offset} to {low} were deleted before they were read: retention is too short"
-            );
-            Ok(low)
-        }
-        // To read all of it again would repeat everything that was ever done.
-        Some(offset) if offset > high => Err(Error::new(
-            Verdict::Retry,
-            "start to read",
-            format!(
-                "the group stands at {offset} of {}/{}, which ends at {high}; if the topic was made anew, reset the group's offsets",
-                position.topic, position.partition
-            ),
-        )),
-        Some(offset) => Ok(offset),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(offset: Option<i64>) -> Position {
-        Position { topic: "cart".to_owned(), partition: 3, offset, metadata: String::new() }
-    }
-
-    #[test]
-    fn a_group_without_offset_starts_at_the_first_record() {
-        assert_eq!(start_of(&at(None), 5, 9).unwrap(), 5);
-    }
-
-    #[test]
-    fn a_group_goes_on_where_it_stood() {
-        assert_eq!(start_of(&at(Some(5)), 5, 9).unwrap(), 5);
-        assert_eq!(start_of(&at(Some(9)), 5, 9).unwrap(), 9);
-    }
-
-    #[test]
-    fn what_was_deleted_meanwhile_is_skipped() {
-        assert_eq!(start_of(&at(Some(4)), 5, 9).unwrap(), 5);
-    }
-
-    #[test]
-    fn a_position_past_the_end_is_never_taken_for_the_beginning() {
-        let error = start_of(&at(Some(10)), 5, 9).unwrap_err();
-        assert_eq!(error.verdict(), Verdict::Retry);
-        assert!(error.to_string().contains("reset the group's offsets"), "{error}");
-    }
 }

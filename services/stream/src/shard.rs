@@ -83,7 +83,6 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             self.step()?;
         }
         self.drain();
-        self.log.leave();
         Ok(())
     }
 
@@ -176,9 +175,9 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             };
             let (task, replayed) = recovery.run(&mut self.log, &self.processor, partition, store)?;
             self.log.start(INPUT, partition, task.next)?;
-            self.around.metrics.restored.inc_by(replayed.records);
+            self.around.metrics.restored.inc_by(replayed);
             self.around.metrics.restore_seconds.observe(started.elapsed().as_secs_f64());
-            tracing::info!(partition, records = replayed.records, next = task.next, "partition recovered");
+            tracing::info!(partition, records = replayed, next = task.next, "partition recovered");
             self.tasks.insert(partition, Some(task));
         }
         self.catch_up_with_reference()?;

@@ -2,7 +2,6 @@
 //! doubled, and the state is what the brain makes of the input.
 
 mod story;
-mod fold;
 mod checks;
 mod receipts;
 

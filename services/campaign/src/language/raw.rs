@@ -133,6 +133,12 @@ fn problem(source: &Source<'_>, error: &Error) -> Problem {
         Error::SerdeInvalidType { unexpected, expected, .. } => {
             (format!("{unexpected} cannot stand here"), format!("write {expected}"))
         }
+        Error::InvalidScalar { ty: "boolean", .. } => {
+            ("only yes or no can stand here".to_owned(), "write `true` or `false`".to_owned())
+        }
+        Error::InvalidScalar { .. } => {
+            ("only a whole number can stand here".to_owned(), "write digits only, such as `1`".to_owned())
+        }
         other => (plain(&other.to_string()), "check the indentation and the colons around this place".to_owned()),
     };
     source.problem(Severity::Error, place, message, Some(hint))

@@ -63,6 +63,27 @@ error: the key `trigger` is missing
 }
 
 #[test]
+fn a_word_where_a_number_or_yes_or_no_belongs_is_shown_with_what_to_write() {
+    let text = |version: &str, escalate: &str| {
+        let step = format!("{{name: a, channel: push, template: t, escalate_on_outage: {escalate}}}");
+        errors(&format!("campaign: c\nversion: {version}\ntrigger: {{on: registration}}\nsteps: [{step}]\n"))
+    };
+    assert_eq!(
+        text("one", "true"),
+        "\
+error: only a whole number can stand here
+ --> c.yaml:2:10
+  |
+2 | version: one
+  |          ^^^
+  = help: write digits only, such as `1`"
+    );
+    let text = text("1", "maybe");
+    assert!(text.starts_with("error: only yes or no can stand here\n"), "{text}");
+    assert!(text.ends_with("^^^^^\n  = help: write `true` or `false`"), "{text}");
+}
+
+#[test]
 fn broken_yaml_is_shown_where_it_breaks() {
     let text = errors("campaign: c\nversion: 1\ntrigger: {on: cart\nsteps: []\n");
     assert!(text.starts_with("error: ") && text.contains("--> c.yaml:4:"), "{text}");

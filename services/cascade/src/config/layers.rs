@@ -116,6 +116,11 @@ impl<'a> Layers<'a> {
         self.surroundings.variable(name).filter(|value| !value.is_empty())
     }
 
+    /// The configuration file; empty where there is none.
+    pub fn path(&self) -> String {
+        self.path.as_ref().map_or_else(String::new, |path| path.display().to_string())
+    }
+
     /// `$HOSTNAME`: a pod's name where there are pods.
     pub fn host(&self) -> Option<String> {
         self.variable("HOSTNAME")
@@ -186,7 +191,7 @@ impl<'a> Layers<'a> {
         let open = |key: &str| key.starts_with(KAFKA) || key.starts_with(CHANNEL);
         let unknown = |key: &&String| !open(key) && setting_of(key).is_none();
         let from_flags = self.flags.keys().filter(unknown).map(|key| format!("--set {key}: there is no such setting"));
-        let path = self.path.clone().unwrap_or_default().display().to_string();
+        let path = self.path();
         let from_file = self.file.keys().filter(unknown).map(|key| format!("{path}: there is no setting `{key}`"));
         let advice = "`cascade config explain` lists all";
         let mut problems: Vec<String> =

@@ -174,7 +174,9 @@ impl<'a> Reader<'a> {
         let shown = if super::catalogue::is_secret(key) { String::new() } else { format!(" `{}`", found.value) };
         let place = match found.from {
             From::Default => String::new(),
-            from => format!(" (from {from})"),
+            From::Flag => " (from the command line)".to_owned(),
+            From::File => format!(" (from {})", self.layers.path()),
+            variable @ From::Variable(_) => format!(" (from {variable})"),
         };
         self.problems.push(format!("{key}{shown}{place} {must}"));
     }

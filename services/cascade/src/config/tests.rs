@@ -80,9 +80,9 @@ fn all_problems_come_out_at_once_and_name_where_they_come_from() {
     let problems = problems(&Flags::of(&[("channels", "E-Mail"), ("brokers", "")], Some("c.toml")), &fake);
     let expect = [
         "c.toml: there is no setting `broker`",
-        "channels `E-Mail` (from flag)",
+        "channels `E-Mail` (from the command line)",
         "topics.partitions `many` (from $CASCADE_TOPICS_PARTITIONS) must be a whole number from 1 to 4096",
-        "clock `sundial` (from file) must be `system` or `driven:PATH`",
+        "clock `sundial` (from c.toml) must be `system` or `driven:PATH`",
         "log.format `xml` (from $CASCADE_LOG_FORMAT) must be `text` or `json`",
         "brokers is not set",
     ];
@@ -168,6 +168,16 @@ fn a_section_with_an_unknown_field_or_none_at_all_says_what_to_do() {
     assert!(sentence.contains("channel.sms") && sentence.contains("speed"), "{sentence}");
     let sentence = section(&Flags::default(), &Fake::default()).unwrap_err().sentence;
     assert!(sentence.contains("[channel.sms.transport]"), "{sentence}");
+}
+
+#[test]
+fn a_directory_of_templates_that_is_none_is_named_with_its_setting() {
+    let fake = Fake::default()
+        .variable("CASCADE_CHANNEL__SMS__TRANSPORT__KIND", "http")
+        .variable("CASCADE_CHANNEL__SMS__TRANSPORT__URL", "http://gateway.test")
+        .variable("CASCADE_TEMPLATES_DIR", "/nowhere");
+    let sentence = section(&Flags::default(), &fake).unwrap_err().sentence;
+    assert!(sentence.contains("/nowhere is no directory of templates: correct templates.dir"), "{sentence}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use schemas::{Journal, Millis};
 use stream::clock::{Clock, Tick};
-use stream::kafka::{Fetched, Isolation, Reader, Settings};
+use stream::kafka::{Fetched, Reader, Settings};
 
 use super::chance::Chance;
 use super::edge::Edge;
@@ -183,7 +183,7 @@ impl Story {
     /// From its beginning.
     pub fn open(settings: &Settings, topic: &str) -> Result<Self> {
         let partitions = settings.partitions(topic)?.with_context(|| format!("there is no topic {topic}"))?;
-        let mut reader = Reader::new(settings, Isolation::Committed)?;
+        let mut reader = Reader::new(settings)?;
         let index = reader.topic(topic)?;
         for partition in 0..partitions {
             reader.start(index, partition, 0)?;

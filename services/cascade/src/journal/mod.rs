@@ -1,10 +1,10 @@
 //! `cascade journal`: reads a customer's records and tells the story.
 
-mod partition;
 mod story;
 
 use jiff::tz::TimeZone;
 use schemas::Journal;
+use stream::kafka::partition_of;
 
 use crate::config::Common;
 use crate::failure::{Exit, Failure};
@@ -51,7 +51,7 @@ pub fn run(common: &Common, args: &Args) -> Result<String, Failure> {
 fn read(common: &Common, customer: &str) -> Result<Vec<Journal>, Failure> {
     let topic = common.topics.journal();
     let count = reading::partitions(&common.kafka, &topic)?;
-    let home = partition::of(customer.as_bytes(), count);
+    let home = partition_of(customer.as_bytes(), count);
     let records = read_partition(common, &topic, home, customer)?;
     if !records.is_empty() {
         return Ok(records);

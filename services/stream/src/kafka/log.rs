@@ -3,9 +3,10 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::member::{Change, Member, Position};
+use super::member::{Change, Member};
+use super::position::Position;
 use super::producer::Producer;
-use super::reader::{Fetched, Isolation, Reader, Record};
+use super::reader::{Fetched, Reader, Record};
 use super::settings::Settings;
 use crate::log::{CHANGELOG, INPUT, REFERENCE, Target};
 use crate::{Error, Verdict};
@@ -71,7 +72,7 @@ impl KafkaLog {
     /// If the configuration is refused or the coordinator is not to be had.
     pub fn new(settings: &Settings, topics: &Topics, group: &str, identity: &str) -> Result<Self, Error> {
         let mut log = KafkaLog {
-            member: Member::join(settings, group, Some(identity), &[&topics.input])?,
+            member: Member::join(settings, group, Some(identity), std::slice::from_ref(&topics.input))?,
             reader: open(settings, topics)?,
             replayer: open(settings, topics)?,
             settings: settings.clone(),
@@ -100,7 +101,7 @@ impl KafkaLog {
 
 /// A reader whose topics are numbered as the engine numbers them.
 fn open(settings: &Settings, topics: &Topics) -> Result<Reader, Error> {
-    let mut reader = Reader::new(settings, Isolation::Committed)?;
+    let mut reader = Reader::new(settings)?;
     let numbers =
         [(INPUT, Some(&topics.input)), (CHANGELOG, Some(&topics.changelog)), (REFERENCE, topics.reference.as_ref())];
     for (number, name) in numbers {
@@ -209,10 +210,5 @@ impl crate::log::Log for KafkaLog {
         self.outputs = self.topics.outputs.iter().map(|name| producer.topic(name)).collect::<Result<_, _>>()?;
         self.producer = Some(producer);
         Ok(())
-    }
-
-    fn leave(self) {
-        drop(self.producer);
-        self.member.leave();
     }
 }

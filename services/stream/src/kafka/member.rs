@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::native::{Client, Membership, Partitions, Queue, Role, Said};
+use super::native::{Client, GroupMetadata, Partitions, Queue, Role, Said};
+use super::position::Position;
 use super::settings::{ANSWER, Settings};
 use crate::clock::Tick;
 use crate::{Error, Verdict};
 
-/// A member of a group, which fetches nothing itself.
+/// A member of a group, which fetches nothing itself. When it is dropped, the group notices only once the session has timed
+/// out, so that a static member that comes back in time finds its partitions as it left them.
 #[derive(Debug)]
 pub struct Member {
     client: Arc<Client>,
@@ -29,22 +31,9 @@ pub enum Change {
     },
 }
 
-/// A committed position of the group.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Position {
-    /// Topic.
-    pub topic: String,
-    /// Partition.
-    pub partition: i32,
-    /// Next offset to read; none where the group has none.
-    pub offset: Option<i64>,
-    /// What the owner wrote beside it.
-    pub metadata: String,
-}
-
 /// A live generation: what makes the broker refuse offsets of a member that was replaced.
 #[derive(Debug)]
-pub struct Generation(pub(super) Membership);
+pub struct Generation(pub(super) GroupMetadata);
 
 impl Generation {
     /// Never negative.
@@ -59,7 +48,7 @@ impl Member {
     ///
     /// # Errors
     /// If the configuration is refused.
-    pub fn join(settings: &Settings, group: &str, identity: Option<&str>, topics: &[&str]) -> Result<Self, Error> {
+    pub fn join(settings: &Settings, group: &str, identity: Option<&str>, topics: &[String]) -> Result<Self, Error> {
         let mut must = vec![
             ("group.id", group),
             ("enable.auto.commit", "false"),
@@ -121,7 +110,7 @@ impl Member {
     /// # Errors
     /// `Fenced` while we are no member.
     pub fn generation(&self) -> Result<Generation, Error> {
-        let found = self.client.membership().filter(|membership| membership.generation() >= 0);
+        let found = self.client.group_metadata().filter(|group| group.generation() >= 0);
         found
             .map(Generation)
             .ok_or_else(|| Error::new(Verdict::Fenced, "commit offsets", "this process is not in the group now"))
@@ -134,18 +123,8 @@ impl Member {
     pub fn committed(&self, partitions: &[(String, i32)]) -> Result<Vec<Position>, Error> {
         let list = list_of(partitions, Partitions::END)?;
         self.client.committed(&list, ANSWER)?;
-        let position = |e: super::native::Element| Position {
-            topic: e.topic,
-            partition: e.partition,
-            offset: e.offset,
-            metadata: e.metadata,
-        };
-        Ok(list.elements().into_iter().map(position).collect())
+        Ok(list.positions())
     }
-
-    /// Ends the membership. The caller has finished its work. The group notices when the session has timed out, so that a static
-    /// member that comes back in time finds its partitions as it left them.
-    pub fn leave(self) {}
 }
 
 impl Drop for Member {
@@ -157,7 +136,7 @@ impl Drop for Member {
 }
 
 fn pairs(list: &Partitions) -> Vec<(String, i32)> {
-    list.elements().into_iter().map(|element| (element.topic, element.partition)).collect()
+    list.positions().into_iter().map(|position| (position.topic, position.partition)).collect()
 }
 
 fn list_of(partitions: &[(String, i32)], offset: i64) -> Result<Partitions, Error> {

@@ -1,5 +1,5 @@
-//! Kafka, as the loops above need it: who owns what ([`Member`]), what is written there ([`Reader`]), what we write
-//! ([`Producer`]).
+//! Kafka, as the loops above need it: who owns what ([`Member`], and [`Membership`] over failures), what is written there
+//! ([`Reader`]), what we write ([`Producer`]).
 //!
 //! Three clients instead of one, on purpose. A group member that also fetches serves rebalances and records from one queue,
 //! and a batch call on that queue drops the assignment. So the member never fetches: it only tells which partitions are ours.
@@ -7,7 +7,9 @@
 
 mod native;
 mod settings;
+mod position;
 mod member;
+mod membership;
 mod reader;
 mod producer;
 #[cfg(feature = "state")]
@@ -15,7 +17,10 @@ mod log;
 
 #[cfg(feature = "state")]
 pub use log::{KafkaLog, Topics};
-pub use member::{Change, Generation, Member, Position};
+pub use member::{Change, Generation, Member};
+pub use membership::Membership;
+pub use native::partition_of;
+pub use position::Position;
 pub use producer::Producer;
-pub use reader::{Fetched, Isolation, Reader, Record};
+pub use reader::{Fetched, Reader, Record};
 pub use settings::Settings;

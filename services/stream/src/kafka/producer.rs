@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::member::{Generation, Position};
+use super::member::Generation;
 use super::native::{Client, Partitions, Queue, Role, Said, Topic};
+use super::position::Position;
 use super::settings::{ANSWER, Settings};
 use crate::clock::Tick;
 use crate::{Error, Verdict};

@@ -15,16 +15,7 @@ const REPLAY_BATCH: usize = 4096;
 /// A partition that is read whole and brings nothing for so long cannot be read.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Whether records of open and aborted transactions are seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Isolation {
-    /// Only what was committed.
-    Committed,
-    /// Everything.
-    Uncommitted,
-}
-
-/// Reads partitions into one queue.
+/// Reads what is committed in partitions into one queue.
 #[derive(Debug)]
 pub struct Reader {
     // Handles go before the client that they belong to.
@@ -41,7 +32,7 @@ pub struct Reader {
 pub enum Fetched<R = Record> {
     /// A record.
     Record(R),
-    /// There is nothing more before `offset` for now: with committed isolation, up to the first open transaction.
+    /// There is nothing more before `offset` for now: up to the first open transaction.
     End {
         /// Index of the topic.
         topic: usize,
@@ -105,15 +96,11 @@ impl Reader {
     ///
     /// # Errors
     /// If the configuration is refused.
-    pub fn new(settings: &Settings, isolation: Isolation) -> Result<Self, Error> {
-        let level = match isolation {
-            Isolation::Committed => "read_committed",
-            Isolation::Uncommitted => "read_uncommitted",
-        };
+    pub fn new(settings: &Settings) -> Result<Self, Error> {
         let client = settings.client(
             Role::Reader,
             &[
-                ("isolation.level", level),
+                ("isolation.level", "read_committed"),
                 ("enable.partition.eof", "true"),
                 ("auto.offset.reset", "error"),
                 ("enable.auto.commit", "false"),
@@ -190,7 +177,7 @@ impl Reader {
         Ok(())
     }
 
-    /// First offset of a partition, and the next one by this reader's isolation. Waits for the open fetch, if there is one.
+    /// First offset of a partition, and the next one that no open transaction hides. Waits for the open fetch, if there is one.
     ///
     /// # Errors
     /// If the brokers do not answer.
@@ -198,7 +185,7 @@ impl Reader {
         self.client.watermarks(&self.topics[topic].0, partition, ANSWER)
     }
 
-    /// Reads one partition from its first offset to its present end (by this reader's isolation) and hands over each record.
+    /// Reads one partition from its first offset to its present end and hands over each record.
     /// Returns the end.
     ///
     /// # Errors

@@ -358,6 +358,4 @@ impl Log for SimulatedLog<'_> {
         self.producer = Some(self.patiently("make a producer", |cluster| cluster.init(&name))?);
         Ok(())
     }
-
-    fn leave(self) {}
 }

@@ -2,35 +2,18 @@
 
 use std::time::Duration;
 
-use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use system_tests::tail::{self, Ends};
 
 /// How long a broker may take for one answer.
 pub const ANSWER: Duration = Duration::from_secs(60);
 
-/// Reads topics from their beginning, committed records only. Tells where a partition ends.
+/// Reads topics from their beginning, as the engine reads them, so that both are measured alike.
 pub fn reader(brokers: &str, topics: &[&str]) -> BaseConsumer {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .set("group.id", format!("raw-{}", topics.concat()))
-        .set("isolation.level", "read_committed")
-        .set("enable.auto.commit", "false")
-        .set("enable.partition.eof", "true")
-        // As the engine has them, so that both are measured alike.
-        .set("fetch.wait.max.ms", "100")
-        .set("fetch.queue.backoff.ms", "5")
-        .create()
-        .expect("the client's settings are right");
-    let mut list = TopicPartitionList::new();
-    for topic in topics {
-        for partition in 0..partitions(&consumer, topic) {
-            list.add_partition_offset(topic, partition, Offset::Beginning).expect("it is not there twice");
-        }
-    }
-    consumer.assign(&list).expect("partitions can be assigned");
-    consumer
+    let group = format!("raw-{}", topics.concat());
+    let fetching = [("fetch.wait.max.ms", "100"), ("fetch.queue.backoff.ms", "5")];
+    tail::reader(brokers, topics, &group, &fetching)
 }
 
 /// Number and size of records.
@@ -65,14 +48,6 @@ pub fn volume(brokers: &str, topics: &[&str]) -> Volume {
 
 /// Partitions of a topic and where they end, open transactions included.
 pub fn ends(brokers: &str, topic: &str) -> Vec<(i32, i64)> {
-    let consumer: BaseConsumer =
-        ClientConfig::new().set("bootstrap.servers", brokers).create().expect("the client's settings are right");
-    let end = |partition| consumer.fetch_watermarks(topic, partition, ANSWER).expect("the broker answers").1;
-    (0..partitions(&consumer, topic)).map(|partition| (partition, end(partition))).collect()
-}
-
-fn partitions(consumer: &BaseConsumer, topic: &str) -> i32 {
-    let metadata = consumer.fetch_metadata(Some(topic), ANSWER).expect("the broker answers");
-    let found = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
-    i32::try_from(found).expect("partitions are few")
+    let ends = Ends::new(brokers).of(&[topic.to_owned()]);
+    ends.into_iter().map(|((_, partition), end)| (partition, end)).collect()
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rdkafka::bindings as rd;
 use rdkafka::types::RDKafkaRespErr as Code;
 
-use super::{Membership, Partitions, Queue, Topic, c_string, check, check_error, millis, text};
+use super::{GroupMetadata, Partitions, Queue, Topic, c_string, check, check_error, millis, text};
 use crate::{Error, Verdict};
 
 /// The kind of client to make.
@@ -139,7 +139,7 @@ impl Client {
 
     // Group membership.
 
-    pub(crate) fn subscribe(&self, topics: &[&str]) -> Result<(), Error> {
+    pub(crate) fn subscribe(&self, topics: &[String]) -> Result<(), Error> {
         let mut list = Partitions::with_capacity(topics.len());
         for topic in topics {
             list.add(topic, -1, None, "")?;
@@ -178,10 +178,10 @@ impl Client {
     }
 
     /// Metadata of the group as of now.
-    pub(crate) fn membership(&self) -> Option<Membership> {
-        // SAFETY: null or an object that `Membership` owns.
+    pub(crate) fn group_metadata(&self) -> Option<GroupMetadata> {
+        // SAFETY: null or an object that `GroupMetadata` owns.
         let pointer = unsafe { rd::rd_kafka_consumer_group_metadata(self.pointer) };
-        (!pointer.is_null()).then_some(Membership { pointer })
+        (!pointer.is_null()).then_some(GroupMetadata { pointer })
     }
 
     // Transactions. All of these block until the broker has answered or the time is over.
@@ -199,12 +199,12 @@ impl Client {
     pub(crate) fn send_offsets(
         &self,
         offsets: &Partitions,
-        membership: &Membership,
+        group: &GroupMetadata,
         wait: Duration,
     ) -> Result<(), Error> {
         // SAFETY: both are read during the call only.
         check_error("send offsets to the transaction", unsafe {
-            rd::rd_kafka_send_offsets_to_transaction(self.pointer, offsets.pointer, membership.pointer, millis(wait))
+            rd::rd_kafka_send_offsets_to_transaction(self.pointer, offsets.pointer, group.pointer, millis(wait))
         })
     }
 

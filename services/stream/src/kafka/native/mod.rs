@@ -15,9 +15,10 @@ mod queue;
 mod partitions;
 
 pub(crate) use client::{Client, Role};
-pub(crate) use partitions::{Element, Membership, Partitions};
+pub(crate) use partitions::{GroupMetadata, Partitions};
 pub(crate) use queue::{Kind, Message, Queue, Said};
 pub(crate) use topic::Topic;
+pub use topic::partition_of;
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::slice;

@@ -7,6 +7,7 @@ use rdkafka::bindings as rd;
 
 use super::{c_string, slice_of, text};
 use crate::Error;
+use crate::kafka::Position;
 
 /// A list of partitions with offsets.
 #[derive(Debug)]
@@ -16,16 +17,6 @@ pub(crate) struct Partitions {
 
 // SAFETY: plain data, owned.
 unsafe impl Send for Partitions {}
-
-/// One element of [`Partitions`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Element {
-    pub(crate) topic: String,
-    pub(crate) partition: i32,
-    /// `None` for one of librdkafka's logical offsets ("none stored" above all).
-    pub(crate) offset: Option<i64>,
-    pub(crate) metadata: String,
-}
 
 impl Partitions {
     /// Stands for "the end" where an offset is expected.
@@ -61,7 +52,8 @@ impl Partitions {
         Ok(())
     }
 
-    pub(crate) fn elements(&self) -> Vec<Element> {
+    /// An offset that is one of librdkafka's logical ones ("none stored" above all) is none.
+    pub(crate) fn positions(&self) -> Vec<Position> {
         // SAFETY: `elems` is an array of `cnt` elements that the list owns.
         let elements = unsafe {
             let list = &*self.pointer;
@@ -71,7 +63,7 @@ impl Partitions {
                 slice::from_raw_parts(list.elems, usize::try_from(list.cnt).unwrap_or(0))
             }
         };
-        let read = |element: &rd::rd_kafka_topic_partition_t| Element {
+        let read = |element: &rd::rd_kafka_topic_partition_t| Position {
             topic: text(element.topic),
             partition: element.partition,
             offset: (element.offset >= 0).then_some(element.offset),
@@ -91,11 +83,11 @@ impl Drop for Partitions {
 
 /// The group's generation and our place in it, at one moment.
 #[derive(Debug)]
-pub(crate) struct Membership {
+pub(crate) struct GroupMetadata {
     pub(super) pointer: *mut rd::rd_kafka_consumer_group_metadata_t,
 }
 
-impl Membership {
+impl GroupMetadata {
     /// Negative while we are no member: offsets sent with it would not be fenced.
     pub(crate) fn generation(&self) -> i32 {
         // SAFETY: read only.
@@ -103,7 +95,7 @@ impl Membership {
     }
 }
 
-impl Drop for Membership {
+impl Drop for GroupMetadata {
     fn drop(&mut self) {
         // SAFETY: ours.
         unsafe { rd::rd_kafka_consumer_group_metadata_destroy(self.pointer) }

@@ -134,6 +134,23 @@ impl Topic {
     }
 }
 
+/// The partition of a key in a topic with so many partitions, as our producers and Java's default partitioner choose it.
+pub fn partition_of(key: &[u8], partitions: i32) -> i32 {
+    // SAFETY: the key is read during the call only, and the count is not zero. Topic and opaques are handed on for partitioners
+    // of one's own: this one (`rdkafka_msg.c`) computes `(rd_murmur2(key, keylen) & 0x7fffffff) % partition_cnt` and touches
+    // none of them, so they may be null.
+    unsafe {
+        rd::rd_kafka_msg_partitioner_murmur2(
+            ptr::null(),
+            key.as_ptr().cast(),
+            key.len(),
+            partitions.max(1),
+            ptr::null_mut(),
+            ptr::null_mut(),
+        )
+    }
+}
+
 fn raw(bytes: Option<&[u8]>) -> (*mut c_void, usize) {
     bytes.map_or((ptr::null_mut(), 0), |bytes| (bytes.as_ptr().cast_mut().cast(), bytes.len()))
 }
@@ -142,5 +159,49 @@ impl Drop for Topic {
     fn drop(&mut self) {
         // SAFETY: ours, and the client still lives.
         unsafe { rd::rd_kafka_topic_destroy(self.pointer) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_lies_where_the_java_client_puts_it() {
+        // The expected values are those of Kafka's own `UtilsTest.testMurmur2`.
+        let known: [(&str, i32); 6] = [
+            ("21", -973_932_308),
+            ("foobar", -790_332_482),
+            ("a-little-bit-long-string", -985_981_536),
+            ("a-little-bit-longer-string", -1_486_304_829),
+            ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
+            ("abc", 479_470_107),
+        ];
+        for (key, hash) in known {
+            let hash = hash & 0x7fff_ffff;
+            // With the greatest count all bits of the hash that count are seen.
+            assert_eq!(partition_of(key.as_bytes(), i32::MAX), hash, "{key}");
+            assert_eq!(partition_of(key.as_bytes(), 8), hash % 8, "{key}");
+        }
+    }
+
+    #[test]
+    fn where_a_key_stands_in_memory_does_not_matter() {
+        let wanted = partition_of(b"a-little-bit-long-string", i32::MAX);
+        for before in 1..4 {
+            let shifted = ["...".get(..before).unwrap_or_default(), "a-little-bit-long-string"].concat();
+            assert_eq!(partition_of(&shifted.as_bytes()[before..], i32::MAX), wanted);
+        }
+    }
+
+    #[test]
+    fn a_partition_is_never_negative() {
+        assert!((0..500).all(|number| (0..8).contains(&partition_of(format!("customer-{number}").as_bytes(), 8))));
+    }
+
+    #[test]
+    fn no_key_and_no_partitions_are_no_trouble() {
+        assert_eq!(partition_of(b"", i32::MAX), 0x106e_08d9);
+        assert_eq!(partition_of(b"customer", 0), 0);
     }
 }
