@@ -74,10 +74,14 @@ check() {
 }
 
 program() { cargo build -p cascade && cp "$CARGO_TARGET_DIR/debug/cascade" "$CASCADE_BIN"; }
+lints() {
+    # The program is built without what the tests switch on, so it is looked at on its own, too.
+    cargo clippy --workspace --all-targets -- -D warnings && cargo clippy -p cascade -- -D warnings
+}
 tests() { TMPDIR=$scratch/tmp cargo test --workspace --no-fail-fast 2>&1 | tee "$scratch/tests.log"; }
 
 check "the code is formatted" cargo fmt --check || true
-check "clippy has no warnings" cargo clippy --workspace --all-targets -- -D warnings || true
+check "clippy has no warnings" lints || true
 if check "the program builds" program; then
     check "tests" tests || keep=yes
 fi

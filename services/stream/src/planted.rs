@@ -1,4 +1,5 @@
 //! Mistakes that the simulator must find. A simulator that cannot find them proves nothing; a build without it has none.
+#![cfg_attr(not(feature = "simulation"), expect(dead_code, reason = "some are planted in the simulated brokers alone"))]
 
 /// A mistake that engines like this one have made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
