@@ -66,6 +66,30 @@ fn after_six_hours_without_the_operator_nobody_who_bought_is_messaged() {
 }
 
 #[test]
+fn after_six_hours_without_intake_nobody_who_bought_is_messaged() {
+    let plan = Plan::new("intake-down", &["bonus-expiring"], &["push", "sms"]);
+    let mut shop = everybody_has_a_push(&plan, CUSTOMERS);
+    shop.kill("intake");
+    for hour in 1..=6 {
+        shop.set_clock(shop.now() + HOUR);
+        for number in (hour..CUSTOMERS).step_by(12) {
+            shop.purchase(&customer(number));
+        }
+    }
+    let mut held = || shop.service("operator").metric("cascade_sources_behind");
+    until("the operator knows that it is held up", || held() > 0.0);
+    assert_eq!(shop.sends().len(), CUSTOMERS, "whoever bought may still be unknown: nobody gets more than the push");
+    shop.restart("intake");
+    shop.settle();
+    shop.pass(MINUTE);
+    let faithful: Vec<String> =
+        (0..CUSTOMERS).filter(|number| !(1..=6).contains(&(number % 12))).map(customer).collect();
+    assert_eq!(sms_customers(&shop), faithful);
+    assert_eq!(shop.service("operator").metric("cascade_sources_behind"), 0.0);
+    assert_as_decided(&shop);
+}
+
+#[test]
 fn after_six_hours_without_the_worker_nobody_who_bought_is_messaged() {
     let plan = Plan::new("worker-down", &["bonus-expiring"], &["push", "sms"]);
     let mut shop = everybody_has_a_push(&plan, CUSTOMERS);

@@ -35,6 +35,9 @@ pub fn operator(flags: &Flags) -> Result<String, Failure> {
         let dir = PathBuf::from(reader.required("state.dir"));
         let mut operator = operator::Config::new(&common.kafka.instance, dir, &common.channels);
         operator.shards = reader.number("state.shards", 1..=256);
+        operator.waits_for_sources = reader
+            .parsed("sources.wait", "`yes` or `no`", |text| ["no", "yes"].iter().position(|known| *known == text))
+            .is_none_or(|chosen| chosen == 1);
         operator.cache_rows = reader.number("state.rows", 1_000..=1_000_000_000);
         (common, ops, operator)
     };
@@ -43,6 +46,9 @@ pub fn operator(flags: &Flags) -> Result<String, Failure> {
     let mut needed =
         vec![names.input(), names.changelog(), names.revoke(), names.journal(), names.campaign(), names.dead_letter()];
     needed.extend(common.channels.iter().map(|channel| names.send(channel)));
+    if operator.waits_for_sources {
+        needed.extend(names.sources().map(|(name, _)| name));
+    }
     run("operator", &common, &ops, &needed, |clock, ops| {
         state::require(&operator.state_dir)?;
         let Shown { probe, registry, .. } = &ops.shown;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use schemas::Topics;
-use stream::{engine, kafka};
+use stream::{Upstream, engine, kafka};
 
 /// How the operator runs.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct Config {
     pub commit_age: Duration,
     /// Customers kept in memory, for each shard.
     pub cache_rows: usize,
+    /// Whether deadlines wait until intake has read what was in its topics when they fell due.
+    pub waits_for_sources: bool,
 }
 
 impl Config {
@@ -33,6 +35,7 @@ impl Config {
             channels: channels.to_vec(),
             commit_age: Duration::from_millis(100),
             cache_rows: 1_000_000,
+            waits_for_sources: true,
         }
     }
 
@@ -41,6 +44,10 @@ impl Config {
         let mut outputs = vec![topics.journal(), topics.revoke(), topics.dead_letter()];
         outputs.extend(self.channels.iter().map(|channel| topics.send(channel)));
         let group = topics.group("operator");
+        let upstream = self.waits_for_sources.then(|| Upstream {
+            group: topics.group("intake"),
+            topics: topics.sources().map(|(name, _)| name).to_vec(),
+        });
         let topics = kafka::Topics {
             input: topics.input(),
             changelog: topics.changelog(),
@@ -48,6 +55,7 @@ impl Config {
             outputs,
         };
         engine::Config {
+            upstream,
             shards: self.shards,
             commit_age: self.commit_age,
             cache_rows: self.cache_rows,

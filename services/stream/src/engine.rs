@@ -12,6 +12,7 @@ use crate::probe::Probe;
 use crate::processor::Processor;
 use crate::shard::{Shard, Surroundings};
 use crate::store::Budget;
+use crate::upstream::{Upstream, Watch};
 
 /// How the engine runs.
 #[derive(Clone, Debug)]
@@ -24,6 +25,9 @@ pub struct Config {
     pub shards: usize,
     /// What is read and written.
     pub topics: Topics,
+    /// Who fills the input: deadlines wait until everything that was in its topics when they fell due is in the input. With none,
+    /// they wait only for what is in the input.
+    pub upstream: Option<Upstream>,
     /// One data base per partition goes here.
     pub state_dir: PathBuf,
     /// A transaction is committed at this age at the latest; at once when there is nothing more to do.
@@ -54,6 +58,7 @@ impl Config {
             instance: instance.to_owned(),
             shards: 1,
             topics,
+            upstream: None,
             state_dir,
             commit_age: Duration::from_millis(100),
             commit_records: 40_000,
@@ -89,6 +94,7 @@ pub fn run<P: Processor + Send>(
     })?;
     let cluster = settings.cluster_id(Duration::from_secs(10))?;
     let budget = Budget::new(config.cache_bytes, config.buffer_bytes);
+    let watch = config.upstream.as_ref().map(|_| Watch::new(clock, metrics.sources_behind.clone()));
     let shard = |number: usize| {
         let _others = StopOthers(stop);
         let identity = format!("{}-{number}", config.instance);
@@ -102,20 +108,23 @@ pub fn run<P: Processor + Send>(
             metrics: metrics.clone(),
             disks: &budget,
         };
-        let result = KafkaLog::new(settings, &config.topics, &config.group, &identity)
+        let result = KafkaLog::new(settings, &config.topics, &config.group, &identity, watch.as_ref())
             .and_then(|log| Shard::new(around, log, processor()).run());
         if result.is_err() {
             probe.set_failed();
         }
         result
     };
-    if config.shards == 1 {
-        return shard(0);
-    }
     std::thread::scope(|scope| {
         let shard = &shard;
+        let watching = watch.as_ref().zip(config.upstream.as_ref()).map(|(watch, upstream)| {
+            scope.spawn(move || {
+                let _others = StopOthers(stop);
+                watch.run(settings, upstream, stop)
+            })
+        });
         let running: Vec<_> = (0..config.shards).map(|number| scope.spawn(move || shard(number))).collect();
-        let ended = running.into_iter().map(|thread| {
+        let ended = running.into_iter().chain(watching).map(|thread| {
             thread.join().unwrap_or_else(|_| Err(Error::stop("run a shard", "its thread panicked; see the log")))
         });
         // All are joined before the first error is returned.

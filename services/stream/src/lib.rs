@@ -34,6 +34,8 @@ mod task;
 #[cfg(feature = "state")]
 mod recovery;
 #[cfg(feature = "state")]
+mod upstream;
+#[cfg(feature = "state")]
 mod shard;
 #[cfg(feature = "state")]
 pub mod engine;
@@ -50,3 +52,5 @@ pub use metrics::Metrics;
 pub use probe::Probe;
 #[cfg(feature = "state")]
 pub use processor::{Due, Incoming, Outbox, Outgoing, Processor};
+#[cfg(feature = "state")]
+pub use upstream::Upstream;

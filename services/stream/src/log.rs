@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use crate::Error;
+use crate::clock::Millis;
 use crate::kafka::{Change, Fetched};
 
 /// Topics that the engine reads, as they are numbered in [`Fetched`].
@@ -104,6 +105,9 @@ pub trait Log {
     /// # Errors
     /// `Retry` if nobody answers.
     fn ends(&mut self, topic: usize, partitions: &[i32]) -> Result<Vec<(i32, i64)>, Error>;
+
+    /// Business time, at most `moment`, up to which everything that was in the topics before INPUT is in INPUT. Does not wait.
+    fn complete_until(&mut self, moment: Millis) -> Millis;
 
     /// Adds a record to the transaction, which begins with the first one.
     ///

@@ -15,6 +15,7 @@ pub struct Metrics {
     pub(crate) restore_seconds: Histogram,
     pub(crate) owned: IntGauge,
     pub(crate) lag: IntGaugeVec,
+    pub(crate) sources_behind: IntGauge,
 }
 
 impl Metrics {
@@ -66,6 +67,10 @@ impl Metrics {
                 Opts::new("cascade_input_lag_records", "Offsets of the input that are not consumed yet, as last seen."),
                 &["partition"],
             )?,
+            sources_behind: IntGauge::new(
+                "cascade_sources_behind",
+                "1 while deadlines that are due wait for records that are still in the source topics.",
+            )?,
         };
         registry.register(Box::new(consumed))?;
         registry.register(Box::new(metrics.commit_seconds.clone()))?;
@@ -77,6 +82,7 @@ impl Metrics {
         registry.register(Box::new(metrics.restore_seconds.clone()))?;
         registry.register(Box::new(metrics.owned.clone()))?;
         registry.register(Box::new(metrics.lag.clone()))?;
+        registry.register(Box::new(metrics.sources_behind.clone()))?;
         Ok(metrics)
     }
 }

@@ -207,6 +207,10 @@ impl<'a> Loop<'a> {
         self.reader.fetch(wait, BATCH, &mut self.fetched)?;
         let idle = self.fetched.is_empty();
         self.transform()?;
+        if let Some(producer) = self.producer.as_mut().filter(|_| idle && !self.moved.is_empty()) {
+            // Only markers of the sources' own transactions were passed. Whoever asks how far we are must not wait for a record.
+            producer.begin()?;
+        }
         if self.is_open()
             && (idle || self.records >= self.plan.commit_records || self.opened.elapsed() >= self.plan.commit_age)
         {

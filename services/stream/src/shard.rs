@@ -292,8 +292,9 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         Ok(fired_in_all)
     }
 
-    /// The watermark: a deadline fires only when everything that was in the input when the clock was read is applied. What
-    /// counts is the high watermark, not the last stable offset: an open transaction of intake may hide a purchase.
+    /// The watermark: a deadline fires only when everything that was in the input, or in a topic before it, when the clock was
+    /// read is applied. What counts is the high watermark, not the last stable offset: an open transaction of intake may hide a
+    /// purchase.
     fn advance_watermarks(&mut self) -> Result<(), Error> {
         let mut asked = Vec::new();
         for task in self.tasks.values_mut().flatten() {
@@ -304,7 +305,10 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
                 task.target = None;
             }
             if task.target.is_none() && task.is_due(task.now) && task.watermark < task.now {
-                asked.push((task.partition, task.now));
+                let moment = self.log.complete_until(task.now);
+                if moment > task.watermark {
+                    asked.push((task.partition, moment));
+                }
             }
         }
         if asked.is_empty() {

@@ -8,7 +8,9 @@ use super::position::Position;
 use super::producer::Producer;
 use super::reader::{Fetched, Reader, Record};
 use super::settings::Settings;
+use crate::clock::Millis;
 use crate::log::{CHANGELOG, INPUT, REFERENCE, Target};
+use crate::upstream::Watch;
 use crate::{Error, Verdict};
 
 /// Names of what the engine reads and writes.
@@ -26,7 +28,7 @@ pub struct Topics {
 
 /// One shard's view of Kafka.
 #[derive(Debug)]
-pub struct KafkaLog {
+pub struct KafkaLog<'a> {
     settings: Settings,
     topics: Topics,
     identity: String,
@@ -36,6 +38,7 @@ pub struct KafkaLog {
     producer: Option<Producer>,
     changelog: usize,
     outputs: Vec<usize>,
+    watch: Option<&'a Watch>,
 }
 
 impl crate::log::Record for Record {
@@ -64,13 +67,19 @@ impl crate::log::Record for Record {
     }
 }
 
-impl KafkaLog {
+impl<'a> KafkaLog<'a> {
     /// Joins the group and makes the producer. `identity` is stable over restarts: it is the static member's name and, with
-    /// the group, the transactional id.
+    /// the group, the transactional id. `watch` knows how far the input is complete.
     ///
     /// # Errors
     /// If the configuration is refused or the coordinator is not to be had.
-    pub fn new(settings: &Settings, topics: &Topics, group: &str, identity: &str) -> Result<Self, Error> {
+    pub fn new(
+        settings: &Settings,
+        topics: &Topics,
+        group: &str,
+        identity: &str,
+        watch: Option<&'a Watch>,
+    ) -> Result<Self, Error> {
         let mut log = KafkaLog {
             member: Member::join(settings, group, Some(identity), std::slice::from_ref(&topics.input))?,
             reader: open(settings, topics)?,
@@ -81,6 +90,7 @@ impl KafkaLog {
             producer: None,
             changelog: 0,
             outputs: Vec::new(),
+            watch,
         };
         crate::log::Log::renew(&mut log)?;
         Ok(log)
@@ -112,7 +122,7 @@ fn open(settings: &Settings, topics: &Topics) -> Result<Reader, Error> {
     Ok(reader)
 }
 
-impl crate::log::Log for KafkaLog {
+impl crate::log::Log for KafkaLog<'_> {
     type Record = Record;
 
     fn membership(&mut self, wait: Duration) -> Result<Option<Change>, Error> {
@@ -164,6 +174,10 @@ impl crate::log::Log for KafkaLog {
         let asked: Vec<_> = partitions.iter().map(|partition| (name.clone(), *partition)).collect();
         let ends = self.producer()?.ends(&asked)?;
         Ok(ends.into_iter().map(|(_, partition, end)| (partition, end)).collect())
+    }
+
+    fn complete_until(&mut self, moment: Millis) -> Millis {
+        self.watch.map_or(moment, |watch| watch.complete_until(moment))
     }
 
     fn produce(

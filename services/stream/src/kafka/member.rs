@@ -96,12 +96,12 @@ impl Member {
     pub fn accept(&mut self, change: &Change) -> Result<(), Error> {
         match change {
             Change::Assigned(partitions) => {
-                let list = list_of(partitions, Partitions::END)?;
+                let list = Partitions::of(partitions, Partitions::END)?;
                 self.client.assign(&list)?;
                 // This client is told where to start only so that it asks nobody, and then fetches nothing.
                 self.client.pause(&list)
             }
-            Change::Revoked { partitions, .. } => self.client.unassign(&list_of(partitions, Partitions::END)?),
+            Change::Revoked { partitions, .. } => self.client.unassign(&Partitions::of(partitions, Partitions::END)?),
         }
     }
 
@@ -121,7 +121,7 @@ impl Member {
     /// # Errors
     /// `Retry` while the coordinator is not to be had or a predecessor's transaction is open.
     pub fn committed(&self, partitions: &[(String, i32)]) -> Result<Vec<Position>, Error> {
-        let list = list_of(partitions, Partitions::END)?;
+        let list = Partitions::of(partitions, Partitions::END)?;
         self.client.committed(&list, ANSWER)?;
         Ok(list.positions())
     }
@@ -137,12 +137,4 @@ impl Drop for Member {
 
 fn pairs(list: &Partitions) -> Vec<(String, i32)> {
     list.positions().into_iter().map(|position| (position.topic, position.partition)).collect()
-}
-
-fn list_of(partitions: &[(String, i32)], offset: i64) -> Result<Partitions, Error> {
-    let mut list = Partitions::with_capacity(partitions.len());
-    for (topic, partition) in partitions {
-        list.add(topic, *partition, Some(offset), "")?;
-    }
-    Ok(list)
 }

@@ -13,6 +13,8 @@ mod membership;
 mod reader;
 mod producer;
 #[cfg(feature = "state")]
+mod observer;
+#[cfg(feature = "state")]
 mod log;
 
 #[cfg(feature = "state")]
@@ -20,6 +22,8 @@ pub use log::{KafkaLog, Topics};
 pub use member::{Change, Generation, Member};
 pub use membership::Membership;
 pub use native::partition_of;
+#[cfg(feature = "state")]
+pub(crate) use observer::Observer;
 pub use position::Position;
 pub use producer::Producer;
 pub use reader::{Fetched, Reader, Record};

@@ -174,11 +174,7 @@ impl Producer {
     /// # Errors
     /// `Retry` if the brokers do not answer.
     pub fn ends(&self, partitions: &[(String, i32)]) -> Result<Vec<(String, i32, i64)>, Error> {
-        let mut list = Partitions::with_capacity(partitions.len());
-        for (topic, partition) in partitions {
-            list.add(topic, *partition, Some(Partitions::END), "")?;
-        }
-        self.client.ends(&list, ANSWER)
+        self.client.ends(&Partitions::of(partitions, Partitions::END)?, ANSWER)
     }
 
     fn drain(&self, wait: Duration) {

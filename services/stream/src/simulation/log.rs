@@ -306,6 +306,11 @@ impl Log for SimulatedLog<'_> {
         Ok(partitions.iter().map(|partition| (*partition, cluster.partition(topic, *partition).end())).collect())
     }
 
+    /// There is nothing before the input here.
+    fn complete_until(&mut self, moment: i64) -> i64 {
+        moment
+    }
+
     fn produce(
         &mut self,
         target: Target,

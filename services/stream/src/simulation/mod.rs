@@ -11,6 +11,7 @@
 //! *Limits.* One input topic, one consumer group; no retention of the input; a process that stands still inside another one's
 //! turn goes on only after it.
 
+pub mod conformance;
 mod checks;
 mod cluster;
 mod disk;

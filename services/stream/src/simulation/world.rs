@@ -321,6 +321,9 @@ impl<'a> World<'a> {
     }
 
     fn let_one_run(&self) {
+        if self.scene.replicas == 0 {
+            return;
+        }
         let who = self.random(self.scene.replicas);
         let (process, machine, incarnation) = {
             let mut replicas = self.replicas.borrow_mut();

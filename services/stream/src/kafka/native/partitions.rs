@@ -27,6 +27,14 @@ impl Partitions {
         Partitions { pointer: unsafe { rd::rd_kafka_topic_partition_list_new(i32::try_from(size).unwrap_or(0)) } }
     }
 
+    pub(crate) fn of(partitions: &[(String, i32)], offset: i64) -> Result<Self, Error> {
+        let mut list = Partitions::with_capacity(partitions.len());
+        for (topic, partition) in partitions {
+            list.add(topic, *partition, Some(offset), "")?;
+        }
+        Ok(list)
+    }
+
     pub(crate) fn add(
         &mut self,
         topic: &str,
