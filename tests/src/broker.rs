@@ -5,10 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::wait::until_some;
 
-/// Runs the broker until it ends, which it does soon after the caller is gone (`KAFKA_CALLER`), and cleans up after it.
-const KEEPER: &str = r#"KAFKA_CALLER=$3 "$1" "$2"; [ -e "$2/keep" ] || rm -rf "$2""#;
+/// Runs the broker until it ends, which it does soon after the caller is gone (`KAFKA_CALLER`), and cleans up after it. Where
+/// a restart is wished for, it begins anew.
+const KEEPER: &str = r#"
+while KAFKA_CALLER=$3 "$1" "$2"; [ -e "$2/again" ]; do rm "$2/again"; done
+[ -e "$2/keep" ] || rm -rf "$2""#;
 
 /// A broker on loopback, with a port that the kernel chose. Its directory holds those of the tests, too: all goes together,
 /// also when somebody kills the tests.
@@ -16,6 +22,7 @@ const KEEPER: &str = r#"KAFKA_CALLER=$3 "$1" "$2"; [ -e "$2/keep" ] || rm -rf "$
 pub struct Broker {
     address: String,
     dir: PathBuf,
+    keeper: u32,
 }
 
 /// The broker of this process, started by whoever asks first.
@@ -44,8 +51,21 @@ impl Broker {
             assert!(keeper.is_running(), "the broker did not start: run deploy/setup.sh, see {}", dir.display());
             std::fs::read_to_string(dir.join("bootstrap")).ok()
         });
+        let id = keeper.0.id();
         keeper.leave_running();
-        Broker { address: address.trim().to_owned(), dir }
+        Broker { address: address.trim().to_owned(), dir, keeper: id }
+    }
+
+    /// Ends it, in an orderly way or as a crash does, and starts it again on the same data and port.
+    pub fn restart(&self, signal: Signal) {
+        let bootstrap = self.dir.join("bootstrap");
+        std::fs::write(self.dir.join("again"), "").expect("the broker's directory can be written to");
+        std::fs::remove_file(&bootstrap).expect("it was ready");
+        let children = format!("/proc/{0}/task/{0}/children", self.keeper);
+        let children = std::fs::read_to_string(children).expect("the shell that runs it is there");
+        let id = children.split_whitespace().next().and_then(|id| id.parse().ok()).expect("it runs");
+        kill(Pid::from_raw(id), signal).expect("it is ours");
+        until_some("the broker is back", || std::fs::read_to_string(&bootstrap).ok());
     }
 
     /// `host:port`.

@@ -167,7 +167,6 @@ impl Installation {
             "channels": plan.channels.join(","),
             "clock": format!("driven:{}", self.clock().display()),
             "topics": {"prefix": self.place.prefix, "partitions": plan.partitions},
-            "state": {"dir": self.place.path("state")},
             "templates": {"dir": deploy().join("templates")},
             "tracker": {
                 "listen": "127.0.0.1:0",
@@ -212,11 +211,13 @@ impl Installation {
         String::from_utf8(ended.stdout).expect("it prints text")
     }
 
-    /// Starts a service, again if it has ended. Does not wait until it is ready.
+    /// Starts a service, again if it has ended. Does not wait until it is ready. `operator#two` is another replica of the
+    /// operator, with a name and a state of its own.
     pub fn launch(&mut self, name: &str) {
         // The old one goes first.
         self.services.remove(name);
-        let file = name.replace(' ', "-");
+        let file = name.replace([' ', '#'], "-");
+        let (command, instance) = name.split_once('#').unwrap_or((name, "one"));
         let ops = self.place.path(&format!("{file}.ops"));
         let tracker = self.place.path("tracker.address");
         let stale = if name == "tracker" { vec![&ops, &tracker] } else { vec![&ops] };
@@ -226,14 +227,15 @@ impl Installation {
         }
         let mut environment = vec![
             ("CASCADE_CONFIG", self.place.path("cascade.toml").into_os_string()),
-            ("CASCADE_INSTANCE", "one".into()),
+            ("CASCADE_INSTANCE", instance.into()),
+            ("CASCADE_STATE_DIR", self.place.path(&format!("state-{instance}")).into_os_string()),
             ("CASCADE_OPS_PORT_FILE", ops.clone().into_os_string()),
         ];
         if name != "tracker" && self.services.contains_key("tracker") {
             environment.push(("CASCADE_TRACKER_URL", format!("http://{}", self.tracker_address()).into()));
         }
         let log = self.place.path(&format!("{file}.log"));
-        let process = Process::start(&binary(), name.split(' '), environment, &log);
+        let process = Process::start(&binary(), command.split(' '), environment, &log);
         self.services.insert(name.to_owned(), Service::of(name, process, ops));
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use stream::clock::Millis;
 
 use crate::installation::Installation;
-use crate::service::Progress;
+use crate::service::{Progress, Service};
 use crate::tail::Ends;
 use crate::wait::until;
 
@@ -46,9 +46,12 @@ impl Installation {
         until("intake is done", || self.is_done("intake", &ends.of(&sources)));
     }
 
+    /// Replicas of a service together own everything.
     fn is_done(&self, name: &str, ends: &Positions) -> bool {
-        let Some(service) = self.services.get(name) else { return true };
-        service.progress().is_some_and(|progress| self.covers(&progress, ends))
+        let is_replica = |service: &&Service| service.name.split('#').next() == Some(name);
+        let replicas: Vec<&Service> = self.services.values().filter(is_replica).collect();
+        let progress: Option<Vec<Progress>> = replicas.iter().map(|service| service.progress()).collect();
+        replicas.is_empty() || progress.is_some_and(|progress| self.cover(&progress, ends))
     }
 
     fn are_done(&self, kind: &str, ends: &Positions) -> bool {
@@ -57,16 +60,18 @@ impl Installation {
             let channel = &worker.name[kind.len()..];
             let topic = self.topics.send(channel);
             let own = ends.iter().filter(|((name, _), _)| *name == topic).map(|(place, end)| (place.clone(), *end));
-            worker.progress().is_some_and(|progress| self.covers(&progress, &own.collect()))
+            worker.progress().is_some_and(|progress| self.cover(&[progress], &own.collect()))
         })
     }
 
-    fn covers(&self, progress: &Progress, ends: &Positions) -> bool {
+    fn cover(&self, replicas: &[Progress], ends: &Positions) -> bool {
+        let positions = replicas.iter().flat_map(|progress| &progress.positions);
         let reached: Positions =
-            progress.positions.iter().map(|(topic, partition, next)| ((topic.clone(), *partition), *next)).collect();
-        progress.ready
-            && progress.seen >= self.now
-            && progress.settled.is_none_or(|settled| settled >= self.now)
+            positions.map(|(topic, partition, next)| ((topic.clone(), *partition), *next)).collect();
+        let is_up_to_date = |progress: &Progress| {
+            progress.ready && progress.seen >= self.now && progress.settled.is_none_or(|settled| settled >= self.now)
+        };
+        replicas.iter().all(is_up_to_date)
             && ends.iter().all(|(place, end)| reached.get(place).is_some_and(|next| next >= end))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -133,10 +133,17 @@ impl Tail {
             match result {
                 Ok(message) => self.seen.push(Message::of(&message)),
                 Err(KafkaError::PartitionEOF(_)) => {}
+                // A broker that restarts: the client goes on by itself.
+                Err(error) if error.rdkafka_error_code().is_some_and(passes) => {}
                 Err(error) => panic!("cannot read: {error}"),
             }
         }
     }
+}
+
+fn passes(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, NotLeaderForPartition, UnknownTopicOrPartition};
+    matches!(code, AllBrokersDown | BrokerTransportFailure | NotLeaderForPartition | UnknownTopicOrPartition)
 }
 
 /// Everything that is committed in a topic now, in the order of each partition.

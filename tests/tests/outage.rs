@@ -161,7 +161,7 @@ fn a_lost_state_directory_changes_nothing_and_repeats_no_send() {
     let rows = |shop: &Installation| Changelog::read(shop.place.brokers(), &shop.topics.changelog()).rows();
     let before = rows(&shop);
     shop.kill("operator");
-    std::fs::remove_dir_all(shop.place.path("state")).unwrap();
+    std::fs::remove_dir_all(shop.place.path("state-one")).unwrap();
     shop.restart("operator");
     shop.settle();
     assert_eq!(rows(&shop), before);

@@ -53,10 +53,13 @@ impl Recovery<'_> {
         let from = checkpoint.next.max(low);
         let ends_early = is_planted(Bug::RestoreToStableEnd) || is_planted(Bug::NoBarrier);
         let until = if ends_early { high } else { i64::MAX };
-        replay_to_barrier(log, partition, from..until, &nonce, &mut replay)?;
+        let next = replay_to_barrier(log, partition, from..until, &nonce, &mut replay)?;
         let (meta, torn, replayed) = replay.finish()?;
-        // What was replayed is in the store now: a checkpoint noted before the first commit must say so.
+        // What was replayed is in the store now, and nobody else has written since the BARRIER: the first commit notes it.
         checkpoint.meta.clone_from(&meta);
+        if torn.is_empty() {
+            (checkpoint.next, checkpoint.saved_at) = (next, machine_now());
+        }
         let meta = self.starting_point(meta, committed, first, partition)?;
         if meta.next_offset < first {
             return Err(Error::stop(
@@ -144,23 +147,23 @@ impl Recovery<'_> {
     }
 }
 
-/// Replays until our own BARRIER, however long it takes to be seen.
+/// Replays until our own BARRIER, however long it takes to be seen. Returns the offset behind it.
 fn replay_to_barrier<L: Log, P: Processor>(
     log: &mut L,
     partition: i32,
     offsets: Range<i64>,
     nonce: &str,
     replay: &mut Replay<'_, P>,
-) -> Result<(), Error> {
+) -> Result<i64, Error> {
     let mut outcome = Ok(());
-    log.replay(CHANGELOG, partition, offsets, &mut |record| match replay.take(record, nonce) {
+    let next = log.replay(CHANGELOG, partition, offsets, &mut |record| match replay.take(record, nonce) {
         Ok(is_over) => !is_over,
         Err(error) => {
             outcome = Err(error);
             false
         }
     })?;
-    outcome
+    outcome.map(|()| next)
 }
 
 /// Rows on their way from the changelog into the store.

@@ -55,6 +55,8 @@ pub(crate) struct Shard<'a, L: Log, P: Processor> {
     open_since: Option<Tick>,
     open_records: usize,
     saved: Tick,
+    /// The group has spoken, if only to say that there is nothing for us.
+    assigned: bool,
     /// Another process joined under our identity.
     expelled: bool,
 }
@@ -72,6 +74,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             open_since: None,
             open_records: 0,
             saved: Tick::now(),
+            assigned: false,
             expelled: false,
         }
     }
@@ -105,6 +108,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             self.change(&change)?;
         }
         self.recover_waiting()?;
+        self.around.probe.set_ready(self.assigned);
         let wait = if self.open_since.is_some() { Duration::ZERO } else { self.around.clock.patience() };
         let mut fetched = std::mem::take(&mut self.fetched);
         let taken = self.log.fetch(wait, ROUND_RECORDS, &mut fetched);
@@ -131,7 +135,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             Change::Assigned(partitions) => {
                 self.log.accept(change)?;
                 self.tasks.extend(partitions.iter().map(|(_, partition)| (*partition, None)));
-                self.around.probe.set_ready(self.tasks.is_empty());
+                self.assigned = true;
             }
             Change::Revoked { partitions, lost } => {
                 // Given up only after it is finished; what is lost is finished by its new owner.
@@ -180,9 +184,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             tracing::info!(partition, records = replayed, next = task.next, "partition recovered");
             self.tasks.insert(partition, Some(task));
         }
-        self.catch_up_with_reference()?;
-        self.around.probe.set_ready(true);
-        Ok(())
+        self.catch_up_with_reference()
     }
 
     /// Reads the reference topic to its end, so that no task goes on with less than its META was written with.

@@ -1,0 +1,179 @@
+//! Two replicas of the operator are killed and frozen again and again, in the midst of whatever they do, and the broker goes
+//! and comes back, once in an orderly way and once as a crash. Nothing is lost, nothing is doubled, and the state is the fold.
+//!
+//! ```text
+//! cargo test -p system-tests --test matrix                        10 000 events, 6 kills, 2 freezes
+//! CASCADE_MATRIX=long cargo test -p system-tests --test matrix    100 000 events, 30 kills, 10 freezes
+//! ```
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use nix::sys::signal::Signal;
+use schemas::{Action, Consent, Contact, Inactivity, Profile, Record, encode};
+use stream::clock::Tick;
+use system_tests::broker::broker;
+use system_tests::installation::{DAY, HOUR, Installation, Plan};
+use system_tests::tail::Tail;
+use system_tests::wait::until;
+
+const REPLICAS: [&str; 2] = ["operator#one", "operator#two"];
+const CHANNELS: [&str; 4] = ["push", "sms", "viber", "email"];
+/// Longer than the session timeout of these tests.
+const FREEZE: Duration = Duration::from_secs(9);
+
+/// How much happens.
+struct Size {
+    customers: usize,
+    kills: usize,
+    freezes: usize,
+}
+
+#[test]
+fn replicas_that_are_killed_and_frozen_while_the_broker_restarts_lose_and_double_nothing() {
+    let size = match std::env::var("CASCADE_MATRIX").as_deref() {
+        Ok("long") => Size { customers: 33_400, kills: 30, freezes: 10 },
+        _ => Size { customers: 3_340, kills: 6, freezes: 2 },
+    };
+    let mut matrix = Matrix::begin();
+    let faults = size.kills + size.freezes;
+    for fault in 0..faults {
+        let share = size.customers * fault / faults..size.customers * (fault + 1) / faults;
+        matrix.tell(share);
+        matrix.wait_until_in_mid_flow();
+        // The freezes lie evenly between the kills.
+        let is_freeze = (fault + 1) * size.freezes / faults > fault * size.freezes / faults;
+        if is_freeze {
+            matrix.freeze()
+        } else {
+            matrix.kill()
+        }
+        match fault {
+            _ if fault == faults / 3 => broker().restart(Signal::SIGTERM),
+            _ if fault == 2 * faults / 3 => broker().restart(Signal::SIGKILL),
+            _ => {}
+        }
+        let later = matrix.cascade.now() + HOUR;
+        matrix.cascade.set_clock(later);
+        matrix.raise_the_dead();
+    }
+    matrix.cascade.settle();
+    matrix.cascade.pass(DAY);
+    matrix.cascade.pass(6 * DAY);
+    let account = matrix.cascade.assert_equal_to_a_fold();
+    let uncovered = account.uncovered.iter().find(|record| !record.key.is_empty());
+    assert_eq!(uncovered, None, "never seen by an operator");
+    assert!(account.sends.len() > size.customers / 2, "{} commands", account.sends.len());
+    assert_eq!(account.rows.len(), size.customers);
+    println!(
+        "{} events, {} kills, {} freezes, 2 restarts of the broker: {} commands, {} withdrawals, {} owners; longest time without an \
+         owner that works {:.1} s",
+        3 * size.customers,
+        size.kills,
+        size.freezes,
+        account.sends.len(),
+        account.revoked.len(),
+        matrix.owners(),
+        matrix.longest.as_secs_f64(),
+    );
+}
+
+struct Matrix {
+    cascade: Installation,
+    changelog: Tail,
+    chance: Rng,
+    longest: Duration,
+}
+
+impl Matrix {
+    fn begin() -> Self {
+        let plan = Plan::new("matrix", &["come-back"], &CHANNELS);
+        let mut cascade = Installation::prepare(&Plan { partitions: 8, ..plan });
+        for service in ["intake", REPLICAS[0], REPLICAS[1]] {
+            cascade.launch(service);
+        }
+        for service in cascade.services.values_mut() {
+            service.wait_until_ready();
+        }
+        let changelog = Tail::of(cascade.place.brokers(), &[&cascade.topics.changelog()]);
+        Matrix { cascade, changelog, chance: Rng::with_seed(7), longest: Duration::ZERO }
+    }
+
+    /// Each of these customers has a profile and was not heard of for a month; every third one buys.
+    fn tell(&self, customers: std::ops::Range<usize>) {
+        let (cascade, now) = (&self.cascade, self.cascade.now());
+        for number in customers {
+            let customer = format!("customer-{number}");
+            let contact =
+                |channel: &str| Contact { channel: channel.to_owned(), address: format!("{customer}-{channel}") };
+            let consent =
+                |channel: &str| Consent { channel: channel.to_owned(), granted: true, at: now, ..Consent::default() };
+            let profile = Profile {
+                event_id: format!("profile of {customer}"),
+                customer_id: customer.clone(),
+                occurred_at: now,
+                contacts: CHANNELS.map(contact).into(),
+                consents: CHANNELS.map(consent).into(),
+                ..Profile::default()
+            };
+            let silence = Inactivity {
+                event_id: format!("silence of {customer}"),
+                customer_id: customer.clone(),
+                occurred_at: now,
+                since: now - 30 * DAY,
+                days: 30,
+                ..Inactivity::default()
+            };
+            let action = Action {
+                event_id: format!("action of {customer}"),
+                customer_id: customer.clone(),
+                occurred_at: now,
+                action: if number % 3 == 0 { "purchase" } else { "lead" }.to_owned(),
+                ..Action::default()
+            };
+            self.say(&cascade.topics.profile(), &customer, &profile);
+            self.say(&cascade.topics.inactivity(), &customer, &silence);
+            self.say(&cascade.topics.action(), &customer, &action);
+        }
+    }
+
+    fn say<T: Record>(&self, topic: &str, customer: &str, record: &T) {
+        self.cascade.feed.send(topic, customer, &encode(record));
+    }
+
+    /// Waits until some of what was told is decided, but hardly all of it.
+    fn wait_until_in_mid_flow(&mut self) {
+        self.changelog.poll(Duration::ZERO);
+        let enough = self.changelog.seen().len() + self.chance.usize(1..300);
+        let begun = Tick::now();
+        self.changelog.until("the operators are in mid-flow", |seen| seen.len() >= enough);
+        self.longest = self.longest.max(begun.elapsed());
+    }
+
+    fn kill(&mut self) {
+        let name = REPLICAS[self.chance.usize(..2)];
+        self.cascade.service(name).process().kill();
+    }
+
+    /// One stands still for longer than the group waits, and goes on as if nothing had been.
+    fn freeze(&mut self) {
+        let name = REPLICAS[self.chance.usize(..2)];
+        let frozen_at = Tick::now();
+        self.cascade.service(name).process().freeze();
+        until("the group has waited long enough", || frozen_at.elapsed() > FREEZE);
+        self.cascade.service(name).process().thaw();
+    }
+
+    /// What a supervisor does.
+    fn raise_the_dead(&mut self) {
+        for name in ["intake", REPLICAS[0], REPLICAS[1]] {
+            if !self.cascade.service(name).process().is_running() {
+                self.cascade.launch(name);
+            }
+        }
+    }
+
+    fn owners(&self) -> usize {
+        system_tests::changelog::Changelog::of(self.changelog.seen()).barriers()
+    }
+}
