@@ -104,6 +104,33 @@ make_archive() {
     rm -rf "$scratch"
 }
 
+# What other checkouts have compiled of foreign crates, RocksDB above all, is good for this one, too: the directory of a checkout
+# that is gone is taken over, else the newest one is copied. Our own crates are always built anew.
+take_over_target() {
+    local donor found= is_orphan=
+    for donor in "$CASCADE_CACHE"/targets/* "$CASCADE_CACHE/target"; do
+        [ -d "$donor/debug" ] || continue
+        if [ ! -d "$(cat "$donor/checkout" 2>/dev/null)" ]; then
+            found=$donor is_orphan=yes
+        elif [ -z "$is_orphan" ] && { [ -z "$found" ] || [ "$donor/debug" -nt "$found/debug" ]; }; then
+            found=$donor
+        fi
+    done
+    if [ "$is_orphan" ]; then
+        say "Taking over compiled libraries from a checkout that is gone"
+        mv "$found" "$CARGO_TARGET_DIR"
+    elif [ "$found" ]; then
+        say "Copying compiled libraries from another checkout ($(du -sh "$found" | cut -f1))"
+        rm -rf "$CARGO_TARGET_DIR.new"
+        # Nobody builds there meanwhile.
+        flock "$found/debug/.cargo-lock" cp -a --reflink=auto "$found" "$CARGO_TARGET_DIR.new"
+        mv "$CARGO_TARGET_DIR.new" "$CARGO_TARGET_DIR"
+    fi
+    mkdir -p "$CARGO_TARGET_DIR"
+    (cd "$here/.." && cargo clean --quiet --workspace)
+    (cd "$here/.." && pwd) >"$CARGO_TARGET_DIR/checkout"
+}
+
 has cargo || fail "missing: cargo. Please install Rust 1.95 or newer (rustup.rs); this script does not choose a toolchain for you."
 mkdir -p "$CASCADE_CACHE"
 exec 9>"$CASCADE_CACHE/setup.lock"
@@ -113,3 +140,8 @@ missing=$(missing_packages | tr '\n' ' ')
 [ -z "$missing" ] || install_packages "${missing% }"
 broker_is_there || fetch_broker
 archive_is_there || make_archive
+case $CARGO_TARGET_DIR in
+    "$CASCADE_CACHE"/targets/*) [ -e "$CARGO_TARGET_DIR/checkout" ] || take_over_target ;;
+    # Somebody's own choice.
+    *) ;;
+esac

@@ -64,7 +64,10 @@ impl Metrics {
             )?,
             owned: IntGauge::new("cascade_partitions_owned", "Partitions that are restored and processed here.")?,
             lag: IntGaugeVec::new(
-                Opts::new("cascade_input_lag_records", "Offsets of the input that are not consumed yet, as last seen."),
+                Opts::new(
+                    "cascade_input_lag_records",
+                    "Offsets of the input that are not consumed yet, measured every few seconds.",
+                ),
                 &["partition"],
             )?,
             sources_behind: IntGauge::new(

@@ -28,6 +28,9 @@ use crate::{Error, Verdict};
 /// Records of one round: enough to make the look-up of missing rows one sorted sweep, few enough to keep a round short.
 const ROUND_RECORDS: usize = 4096;
 
+/// How often the lag is measured.
+const MEASURE_AGE: Duration = Duration::from_secs(5);
+
 /// What a shard shares with its process.
 pub(crate) struct Surroundings<'a> {
     pub(crate) config: &'a Config,
@@ -55,6 +58,7 @@ pub(crate) struct Shard<'a, L: Log, P: Processor> {
     open_since: Option<Tick>,
     open_records: usize,
     saved: Tick,
+    measured: Tick,
     /// The group has spoken, if only to say that there is nothing for us.
     assigned: bool,
     /// Another process joined under our identity.
@@ -74,6 +78,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             open_since: None,
             open_records: 0,
             saved: Tick::now(),
+            measured: Tick::now(),
             assigned: false,
             expelled: false,
         }
@@ -119,6 +124,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         applied?;
         let fired = self.fire()?;
         self.publish_ready()?;
+        self.measure_lag_if_due()?;
         self.commit_if_due(is_idle && fired == 0)
     }
 
@@ -144,6 +150,9 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
                     self.log.stop(INPUT, *partition);
                     self.tasks.remove(partition);
                     self.around.probe.released(&self.around.config.topics.input, *partition);
+                    // Who never owned it has no such series.
+                    let _ = self.around.metrics.lag.remove_label_values(&[&partition.to_string()]);
+                    let _ = self.around.metrics.watermark_lag_seconds.remove_label_values(&[&partition.to_string()]);
                 }
                 if *lost {
                     self.abandon()?;
@@ -324,7 +333,6 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         };
         for (partition, moment) in asked {
             if let (Some(Some(task)), Some(end)) = (self.tasks.get_mut(&partition), ends.get(&partition)) {
-                self.around.metrics.lag.with_label_values(&[&partition.to_string()]).set(end - task.next);
                 if task.next >= *end || is_planted(Bug::DeadlinesFirst) {
                     task.watermark = moment;
                 } else {
@@ -409,6 +417,24 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             return Ok(());
         }
         self.save()
+    }
+
+    /// Shows how much of the input is still to be consumed, in the calm, too.
+    fn measure_lag_if_due(&mut self) -> Result<(), Error> {
+        let tasks: Vec<i32> = self.tasks.values().flatten().map(|task| task.partition).collect();
+        if self.measured.elapsed() < MEASURE_AGE || tasks.is_empty() {
+            return Ok(());
+        }
+        self.measured = Tick::now();
+        let ends = match self.log.ends(INPUT, &tasks) {
+            Err(error) if error.verdict() == Verdict::Retry => return Ok(()),
+            ends => ends?,
+        };
+        for (partition, end) in ends {
+            let next = self.task(partition).map_or(end, |task| task.next);
+            self.around.metrics.lag.with_label_values(&[&partition.to_string()]).set((end - next).max(0));
+        }
+        Ok(())
     }
 
     /// Makes the stores survive a crash: bounds the tail that a restart replays. The commit in between proves that whatever
