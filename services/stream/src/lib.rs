@@ -2,7 +2,8 @@
 //!
 //! *What it is.* Loops that read Kafka, change state and write Kafka, such that each record counts exactly once: [`relay`] for
 //! what has no state (consume, transform, produce), `engine` (feature `state`) for keyed state with deadlines, and the parts
-//! of both ([`kafka`]) for loops that talk to the outside.
+//! of both ([`kafka`]) for loops that talk to the outside. With the feature `simulation`, which only tests switch on, the
+//! keyed engine also runs on brokers, disks and clocks made of memory.
 //!
 //! *What it is not.* No tokio on the data path, no schemas, no decisions. It never asks what time it is outside [`clock`].
 //!
