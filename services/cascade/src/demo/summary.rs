@@ -10,7 +10,7 @@ use schemas::Millis;
 
 use super::driver::{Driver, Log};
 use super::sandbox::Counts;
-use super::screen::{Screen, head, money, row, word};
+use super::screen::{Screen, ends, head, money, row};
 use super::shop;
 use super::tally::{Funnel, Tally};
 
@@ -64,11 +64,8 @@ fn tell_funnel(campaign: &str, funnel: &Funnel, plan: Option<&Plan>) -> String {
         "  {} cascades: {running} still run, {} ended before a word was said\n",
         funnel.entered, funnel.silent
     ));
-    let mut ends: Vec<_> = funnel.ends.iter().map(|(reason, count)| (*count, word(*reason))).collect();
-    ends.sort_unstable_by(|a, b| b.cmp(a));
-    let ends: Vec<String> = ends.into_iter().map(|(count, reason)| format!("{count} {reason}")).collect();
-    if !ends.is_empty() {
-        text.push_str(&format!("  ended: {}\n", ends.join(", ")));
+    if !funnel.ends.is_empty() {
+        text.push_str(&format!("  ended: {}\n", ends(&funnel.ends)));
     }
     text
 }
