@@ -250,7 +250,7 @@ fn driver_settings(brokers: &str, prefix: &str) -> Settings {
     settings
 }
 
-/// A customer's story, and where to look further.
+/// A customer's story, and where to look further: at what still runs, and at nothing else.
 async fn look_around(
     driver: &Driver,
     supervisor: &Supervisor,
@@ -264,17 +264,16 @@ async fn look_around(
         let story = supervisor.tool(&question).await?;
         let shown: Vec<&str> = story.lines().take(STORY_LINES).collect();
         text.push_str(&format!("{}\n\n", shown.join("\n")));
-        let mut places_too = format!("--brokers {} --topics-partitions {PARTITIONS}", places.brokers);
-        if !places.prefix.is_empty() {
-            places_too.push_str(&format!(" --topics-prefix {}", places.prefix));
+        if args.stay {
+            let mut places_too = format!("--brokers {} --topics-partitions {PARTITIONS}", places.brokers);
+            if !places.prefix.is_empty() {
+                places_too.push_str(&format!(" --topics-prefix {}", places.prefix));
+            }
+            let program = supervisor.binary().display();
+            text.push_str(&format!("Anybody's story:  {program} {} {places_too}\n", question.join(" ")));
         }
-        text.push_str(&format!(
-            "Anybody's story:  {} {} {places_too}\n",
-            supervisor.binary().display(),
-            question.join(" ")
-        ));
     }
-    for (name, address) in services {
+    for (name, address) in services.iter().filter(|_| args.stay) {
         text.push_str(&format!("Metrics of {name:<9} http://{address}/metrics\n"));
     }
     if !places.prefix.is_empty() {
@@ -286,7 +285,8 @@ async fn look_around(
             "All of it ends now. Logs, settings and state are kept in {}",
             supervisor.directory().path().display()
         ),
-        _ => "All of it ends now. With --stay it goes on running, with --keep logs and state are kept.".to_owned(),
+        _ => "All of it ends now. `deploy/demo.sh --stay` lets it run on: anybody's story, metrics. --keep keeps logs and state."
+            .to_owned(),
     });
     Ok(text)
 }
