@@ -26,13 +26,14 @@ mod screen;
 mod summary;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use campaign::{Channel, Plan, Prices};
 use jiff::civil::Date;
-use schemas::Topics;
+use schemas::{Millis, Topics};
 use stream::clock::{Clock, Tick};
 use stream::kafka::Settings;
 use tokio::signal::unix::{SignalKind, signal};
@@ -49,7 +50,7 @@ use sandbox::Desk;
 use screen::{Screen, say};
 use settings::{CHANNELS, Places};
 use supervisor::{Directory, Supervisor};
-use world::World;
+use world::{Happening, World};
 
 /// Partitions of the demo's topics. Each more makes each transaction dearer for the one broker.
 const PARTITIONS: i32 = 2;
@@ -67,8 +68,8 @@ pub struct Args {
     #[arg(long, value_name = "DATE", default_value = "2017-07-01")]
     to: Date,
     /// End after so many events of the shop
-    #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
-    events: usize,
+    #[arg(long, value_name = "N")]
+    events: Option<NonZeroUsize>,
     /// Length of a tick, in minutes of business time
     #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(i64).range(1..=1440))]
     tick: i64,
@@ -117,8 +118,8 @@ async fn attended(args: &Args) -> Result<()> {
     let (tasks, end) = (TaskTracker::new(), CancellationToken::new());
     let ended = tokio::select! {
         ended = demo(args, &mut supervisor, &tasks, &end) => ended,
-        _ = interrupt.recv() => Err(Failure::new(Exit::Unexpected, "interrupted: everything that was started is ended").into()),
-        _ = terminate.recv() => Err(Failure::new(Exit::Unexpected, "told to end: everything that was started is ended").into()),
+        _ = interrupt.recv() => Err(Failure::new(Exit::Interrupted, "interrupted: everything that was started is ended").into()),
+        _ = terminate.recv() => Err(Failure::new(Exit::Terminated, "told to end: everything that was started is ended").into()),
     };
     if ended.is_ok() && args.stay {
         tokio::select! {
@@ -135,12 +136,8 @@ async fn attended(args: &Args) -> Result<()> {
 
 async fn demo(args: &Args, supervisor: &mut Supervisor, tasks: &TaskTracker, end: &CancellationToken) -> Result<()> {
     let (from, to) = (shop::midnight(args.from)?, shop::midnight(args.to)?);
-    ensure!(from < to, Failure::new(Exit::Usage, "--from must be before --to"));
-    let deploy = args.deploy.canonicalize().with_context(|| {
-        format!("there is no directory {}: give --deploy, or start deploy/demo.sh", args.deploy.display())
-    })?;
+    let (deploy, world) = world_of(args, from, to)?;
     let (plans, sms_minor) = campaigns(&deploy)?;
-    let world = World::new(shop::baskets(&deploy.join("data/baskets.csv.gz"))?, args.seed, from, to, args.events);
     let last = world.happenings().last().map_or(to, |happening| happening.at.max(from) + 1).min(to);
     let started = Tick::now();
     let brokers = match &args.brokers {
@@ -191,10 +188,40 @@ async fn demo(args: &Args, supervisor: &mut Supervisor, tasks: &TaskTracker, end
     let wrong = summary::check(&driver.story.tally, &driver.log, driver.tick, &driver.desk.counts(), &plans);
     say(&look_around(&driver, supervisor, &places, &services, args).await?)?;
     ensure!(wrong.is_empty(), "the result does not hold:\n{}", wrong.join("\n"));
-    say(
-        "Checked: providers took what the journal says was handed over, each message once, and nobody got one after buying.",
-    )?;
-    Ok(())
+    say(match driver.log.received.is_empty() {
+        true => "No provider took a message, so nothing is shown by this run: take more days, or more --events.",
+        false => {
+            "Checked: providers took what the journal says was handed over, each message once, and nobody got one after buying."
+        }
+    })
+}
+
+/// The directory that everything is read from, and what will happen. What is wrong with the arguments is said before anything
+/// is started.
+fn world_of(args: &Args, from: Millis, to: Millis) -> Result<(PathBuf, World)> {
+    ensure!(from < to, Failure::new(Exit::Usage, "--from must be before --to"));
+    let deploy =
+        args.deploy.canonicalize().ok().filter(|deploy| deploy.join("campaigns").is_dir()).ok_or_else(|| {
+            let asked = args.deploy.display();
+            let sentence =
+                format!("{asked} is no copy of the directory `deploy`: name it with --deploy, or start deploy/demo.sh");
+            Failure::new(Exit::Input, sentence)
+        })?;
+    let baskets = shop::baskets(&deploy.join("data/baskets.csv.gz"))?;
+    let covered = shop::days(&baskets)?;
+    let limit = args.events.map_or(usize::MAX, NonZeroUsize::get);
+    let world = World::new(baskets, args.seed, from, to, limit);
+    ensure!(
+        world.happenings().iter().any(Happening::is_event),
+        Failure::new(
+            Exit::Usage,
+            format!(
+                "nothing happens from {} to {}: the data cover {covered}; choose --from and --to among these days",
+                args.from, args.to
+            )
+        )
+    );
+    Ok((deploy, world))
 }
 
 /// The campaigns that will be applied, as the checks understand them, and the price of an SMS.
