@@ -137,7 +137,7 @@ async fn attended(args: &Args) -> Result<()> {
 async fn demo(args: &Args, supervisor: &mut Supervisor, tasks: &TaskTracker, end: &CancellationToken) -> Result<()> {
     let (from, to) = (shop::midnight(args.from)?, shop::midnight(args.to)?);
     let (deploy, world) = world_of(args, from, to)?;
-    let (plans, sms_minor) = campaigns(&deploy)?;
+    let (plans, prices) = campaigns(&deploy)?;
     let last = world.happenings().last().map_or(to, |happening| happening.at.max(from) + 1).min(to);
     let started = Tick::now();
     let brokers = match &args.brokers {
@@ -181,10 +181,11 @@ async fn demo(args: &Args, supervisor: &mut Supervisor, tasks: &TaskTracker, end
         log: Log::default(),
     };
     say(&format!("Everything runs, {:.0} s after the start. Business time begins.", started.elapsed().as_secs_f64()))?;
+    let sms_minor = Channel::find("sms").map_or(0, |sms| prices.price_minor(sms));
     let mut screen = Screen::new(from, last, sms_minor);
     driver.live(supervisor, &mut screen, from, to).await?;
 
-    say(&summary::tell(&driver, &screen, &plans))?;
+    say(&summary::tell(&driver, &screen, &plans, &prices))?;
     let wrong = summary::check(&driver.story.tally, &driver.log, driver.tick, &driver.desk.counts(), &plans);
     say(&look_around(&driver, supervisor, &places, &services, args).await?)?;
     ensure!(wrong.is_empty(), "the result does not hold:\n{}", wrong.join("\n"));
@@ -224,10 +225,10 @@ fn world_of(args: &Args, from: Millis, to: Millis) -> Result<(PathBuf, World)> {
     Ok((deploy, world))
 }
 
-/// The campaigns that will be applied, as the checks understand them, and the price of an SMS.
-fn campaigns(deploy: &Path) -> Result<(Vec<Plan>, i64)> {
+/// The campaigns that will be applied, and their prices, as the checks understand them.
+fn campaigns(deploy: &Path) -> Result<(Vec<Plan>, Prices)> {
     let mut plans = Vec::new();
-    let mut sms_minor = 0;
+    let mut prices = Prices::default();
     let directory = deploy.join("campaigns");
     for entry in std::fs::read_dir(&directory).with_context(|| format!("cannot read {}", directory.display()))? {
         let path = entry?.path();
@@ -235,11 +236,11 @@ fn campaigns(deploy: &Path) -> Result<(Vec<Plan>, i64)> {
         let name = path.display().to_string();
         if let Ok(plan) = campaign::parse(&name, &text) {
             plans.push(plan);
-        } else if let (Ok(prices), Some(sms)) = (Prices::parse(&name, &text), Channel::find("sms")) {
-            sms_minor = prices.price_minor(sms);
+        } else if let Ok(table) = Prices::parse(&name, &text) {
+            prices = table;
         }
     }
-    Ok((plans, sms_minor))
+    Ok((plans, prices))
 }
 
 /// Topics, prices and campaigns, then all services. Gives back the name and the ops address of each.
