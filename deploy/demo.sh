@@ -24,9 +24,13 @@ trap 'rm -rf "$program"' EXIT
 # In the background and waited for: so that a signal to this script reaches the demo at once, and once.
 "$program/cascade" demo --deploy "$here" "$@" &
 demo=$!
-trap 'kill -TERM "$demo" 2>/dev/null || true' INT TERM
+trap 'kill -INT "$demo" 2>/dev/null || true' INT
+trap 'kill -TERM "$demo" 2>/dev/null || true' TERM
 status=0
 wait "$demo" || status=$?
 # A signal ends the wait before the demo has ended.
-while kill -0 "$demo" 2>/dev/null; do wait "$demo" || status=$?; done
+while kill -0 "$demo" 2>/dev/null; do
+    status=0
+    wait "$demo" || status=$?
+done
 exit "$status"

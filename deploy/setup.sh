@@ -67,6 +67,13 @@ allow_services() {
     if grep -qs 'setup.sh of Cascade' "$policy"; then rm -f "$policy"; fi
 }
 
+# Kafka 4 starts on Java 17 or newer. Which Java a machine uses is its owner's choice: an older one is named, not replaced.
+check_java() {
+    local version
+    version=$(java -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1)
+    [ "${version:-0}" -ge 17 ] || fail "the java in the PATH ($(command -v java)) is version ${version:-unknown}, but Kafka needs 17 or newer."
+}
+
 broker_is_there() { [ -e "$KAFKA_LIBS/kafka-clients-$KAFKA_VERSION.jar" ]; }
 
 fetch_broker() {
@@ -138,6 +145,7 @@ flock 9
 
 missing=$(missing_packages | tr '\n' ' ')
 [ -z "$missing" ] || install_packages "${missing% }"
+check_java
 broker_is_there || fetch_broker
 archive_is_there || make_archive
 case $CARGO_TARGET_DIR in

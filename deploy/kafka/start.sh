@@ -5,6 +5,7 @@
 #
 # DIR/bootstrap      appears once the broker is ready and holds its address, 127.0.0.1:PORT
 # DIR/kafka.log      the broker's log, appended to over restarts
+# DIR/tmp            what the JVM and its libraries unpack, emptied at the next start
 # DIR/data           its data; started again on the same DIR, the broker keeps data and port. Remove DIR/bootstrap before,
 #                    or the first look may find the file of the run before
 #
@@ -23,6 +24,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
     { echo "Kafka is not in $KAFKA_LIBS: please run deploy/setup.sh first." >&2; exit 69; }
 mkdir -p "$1"
 dir=$(cd "$1" && pwd)
+rm -rf "$dir/tmp"
+mkdir "$dir/tmp"
 log=$dir/kafka.log
 touch "$log"
 rm -f "$dir/bootstrap"
@@ -41,7 +44,7 @@ else
     [ ! -e "$KAFKA_LIBS/kafka.jsa" ] || jvm+=("-XX:SharedArchiveFile=$KAFKA_LIBS/kafka.jsa" -Xlog:cds=off -Xlog:cds+dynamic=off)
 fi
 sed -e "s|@DIR@|$dir|" -e "s|@PORT@|$port|" "${settings[@]}" >"$dir/server.properties"
-jvm+=(-XX:-UsePerfData -XX:+ExitOnOutOfMemoryError "-Dlog4j2.configurationFile=$here/log4j2.yaml" -cp "$KAFKA_LIBS/*")
+jvm+=(-XX:-UsePerfData -XX:+ExitOnOutOfMemoryError "-Djava.io.tmpdir=$dir/tmp" "-Dlog4j2.configurationFile=$here/log4j2.yaml" -cp "$KAFKA_LIBS/*")
 
 if [ ! -e "$dir/data/meta.properties" ]; then
     java "${jvm[@]}" kafka.tools.StorageTool format --standalone -t p8fFEbKGQ22B6M_Da_vCBw -c "$dir/server.properties" >>"$log" 2>&1 ||

@@ -1,5 +1,5 @@
 //! Our bytes are Avro to others too: fastavro, an independent implementation, reads the golden bytes and writes records that
-//! we read. Its environment is made on first use, under the user's cache directory.
+//! we read. Its environment is made on first use, where `deploy/env.sh` says.
 
 mod samples;
 
@@ -21,15 +21,16 @@ fn crate_dir() -> &'static Path {
 
 /// Python with fastavro. A lock keeps two test runs from making the environment at once.
 fn python() -> PathBuf {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
-    let cache =
-        cache.or(home).expect("set HOME or XDG_CACHE_HOME: the Python environment is kept there").join("cascade");
+    let named = |name| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let cache = named("CASCADE_CACHE")
+        .or_else(|| named("XDG_CACHE_HOME").map(|cache| cache.join("cascade")))
+        .or_else(|| named("HOME").map(|home| home.join(".cache/cascade")))
+        .expect("set CASCADE_CACHE, XDG_CACHE_HOME or HOME: the Python environment is kept there");
     fs::create_dir_all(&cache).unwrap();
     let lock = File::create(cache.join("venv.lock")).unwrap();
     lock.lock().unwrap();
 
-    let venv = cache.join("venv");
+    let venv = named("CASCADE_VENV").unwrap_or_else(|| cache.join("venv"));
     let python = venv.join("bin/python");
     if !python.exists() {
         run(Command::new("python3").args(["-m", "venv"]).arg(&venv), "install Debian's python3 and python3-venv");

@@ -131,6 +131,38 @@ fn the_last_line_of_a_log_is_the_reason_of_the_end() {
     assert_eq!(said.matches("missing topics").count(), 1, "it is said once:\n{said}");
 }
 
+#[test]
+fn a_customer_of_whom_nothing_is_known_is_told_from_one_with_a_story() {
+    let ground = Ground::new("nobody");
+    ground.run("topics apply", 0);
+    for command in ["journal --customer nobody", "journal --customer nobody --campaign welcome --json"] {
+        let refused = ground.refuse_in_one_line(command, 68);
+        assert!(refused.starts_with("nothing is known of customer nobody"), "{refused}");
+    }
+}
+
+#[test]
+fn an_explanation_of_settings_with_problems_shows_the_table_and_fails() {
+    let ground = Ground::new("explain");
+    ground.run("config explain", 0);
+    let said = ground.run("config explain --set nonsense=1", 64);
+    assert!(
+        said.contains("topics.prefix") && said.contains("cascade: --set nonsense: there is no such setting"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_demo_says_what_it_cannot_do_before_anything_is_started() {
+    let ground = Ground::new("demo");
+    let refused = ground.refuse_in_one_line("demo --deploy nowhere", 74);
+    assert!(refused.contains("nowhere is no copy of the directory `deploy`"), "{refused}");
+    let days = format!("demo --from 2020-05-01 --to 2020-06-01 --deploy {}", path(&deploy()));
+    let refused = ground.refuse_in_one_line(&days, 64);
+    assert!(refused.contains("the data cover 2017-01-01 to 2017-12-31"), "{refused}");
+    ground.refuse("demo --events 0", 64);
+}
+
 /// A directory to run the program in, and names of topics that no other test uses.
 struct Ground {
     place: Place,

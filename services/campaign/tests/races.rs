@@ -473,3 +473,21 @@ fn a_journal_entry_says_when_the_instance_is_looked_at_again_and_no_address() {
     assert_eq!(sent[0].evidence.get("email").map(String::as_str), Some("ok"));
     assert_eq!(sent[1].amount_minor, 4);
 }
+
+/// Money reserved less money given back, after these words about the first message, an SMS for 4.
+fn charged(words: &str) -> i64 {
+    let turned = TWO_STEPS.replace("sms", "push").replace("email", "sms");
+    let mut world = World::new(&[&turned]);
+    let begin = "0 worker off\n 0 has sms push\n 0 does lead";
+    begin.lines().chain(words.lines()).for_each(|line| world::script::play(&mut world, line));
+    world.journal().iter().map(|journal| journal.amount_minor).sum()
+}
+
+#[test]
+fn a_bounce_at_the_call_costs_nothing_and_one_after_the_hand_over_costs_the_message() {
+    assert_eq!(charged("1m bounced first"), 0);
+    assert_eq!(charged("1m accepted first\n 2m bounced first"), 4);
+    assert_eq!(charged("1m unknown first\n 2m bounced first"), 4);
+    assert_eq!(charged("1m accepted first\n 2m failed first"), 4);
+    assert_eq!(charged("1m bounced first\n 2m accepted first\n 3m sent first"), 4, "the bounce was told first");
+}

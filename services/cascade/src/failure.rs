@@ -17,6 +17,8 @@ pub enum Exit {
     TopicMissing = 66,
     /// A topic exists with the wrong partition count or settings.
     TopicDiffers = 67,
+    /// Nothing is known of the customer who was asked for.
+    Unknown = 68,
     /// Kafka does not answer.
     Unreachable = 69,
     /// The state directory cannot be created, read or written.
@@ -25,20 +27,27 @@ pub enum Exit {
     Input = 74,
     /// Not now: another process has taken over, or the same again may succeed later.
     NotNow = 75,
+    /// Ctrl-C; the number is what shells make of that signal.
+    Interrupted = 130,
+    /// Told to end before its work was done.
+    Terminated = 143,
 }
 
 impl Exit {
     /// Every code with its meaning, as `--help` prints it.
-    pub const ALL: [(Exit, &str); 9] = [
+    pub const ALL: [(Exit, &str); 12] = [
         (Exit::Unexpected, "something unexpected, or an unhealthy service"),
         (Exit::Usage, "bad configuration or usage"),
         (Exit::Campaign, "a campaign or price table that cannot be applied"),
         (Exit::TopicMissing, "a topic is missing"),
         (Exit::TopicDiffers, "a topic has the wrong partition count or settings"),
+        (Exit::Unknown, "nothing is known of this customer"),
         (Exit::Unreachable, "Kafka does not answer"),
         (Exit::State, "the state directory cannot be used"),
         (Exit::Input, "another file or a listen address cannot be used"),
         (Exit::NotNow, "not now: somebody else took over, or try again later"),
+        (Exit::Interrupted, "interrupted by Ctrl-C before its end"),
+        (Exit::Terminated, "told to end before its end"),
     ];
 }
 
@@ -102,7 +111,7 @@ mod tests {
         let mut codes: Vec<u8> = Exit::ALL.iter().map(|(exit, _)| *exit as u8).collect();
         codes.sort_unstable();
         codes.dedup();
-        assert_eq!(codes, [1, 64, 65, 66, 67, 69, 73, 74, 75]);
+        assert_eq!(codes, [1, 64, 65, 66, 67, 68, 69, 73, 74, 75, 130, 143]);
     }
 
     #[test]

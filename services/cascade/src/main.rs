@@ -64,7 +64,7 @@ fn run(command: Command) -> Result<String, Failure> {
         Command::Dlq(Dlq::List { args, flags }) => dead_letters::list(&common(&flags)?, &args),
         Command::Dlq(Dlq::Release { args, flags }) => dead_letters::release(&common(&flags)?, &args),
         Command::Health(args) => ops::health::run(&args),
-        Command::Config(Config::Explain(flags)) => Ok(config::explain(&flags, &Process)),
+        Command::Config(Config::Explain(flags)) => config::explain(&flags, &Process, &mut std::io::stdout()),
     }
 }
 

@@ -13,7 +13,8 @@
 //!   still and was replaced cannot commit one, and without a fresh one calls nobody.
 //! * An intent without an outcome (a crash in between, a connection that broke) is an unknown outcome. What happens then is
 //!   declared for each channel: [`config::OnUnknown`].
-//! * A provider's outage refuses nothing: commands wait, and expire when their validity ends.
+//! * A provider's outage refuses nothing, nor does a login or path of ours that is wrong: commands wait, and expire when their
+//!   validity ends.
 //! * Offsets are committed only below the lowest command that is not finished.
 //!
 //! *What it is not.* It decides nothing. Consent, quiet hours and caps were judged by the operator; whatever changes after

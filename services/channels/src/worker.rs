@@ -332,6 +332,7 @@ impl<'a> Worker<'a> {
         }
         let (now, tick, was_open) = (self.clock.now(), Tick::now(), self.breaker.is_open());
         let (lanes, breaker, metrics) = (&mut self.lanes, &mut self.breaker, &self.metrics);
+        let mut last_failure = None;
         self.calls.deliver(|id, answer| {
             let Some(lane) = lanes.values_mut().find(|lane| lane.is_out(id)) else { return false };
             lane.answered(id, answer, now, tick);
@@ -340,11 +341,13 @@ impl<'a> Worker<'a> {
                 Answer::NotTaken { retry_after, code } => {
                     tracing::debug!(code, "the provider did not take a message; it waits for another turn");
                     breaker.failed(*retry_after, tick);
+                    last_failure = Some(code.clone());
                     metrics.hand_over("retry");
                 }
                 Answer::Unknown { code } => {
                     tracing::info!(code, "whether the provider took a message is not known");
                     breaker.failed(None, tick);
+                    last_failure = Some(code.clone());
                 }
                 Answer::Stale | Answer::TooLate => {}
             }
@@ -355,7 +358,9 @@ impl<'a> Worker<'a> {
         }
         match (was_open, self.breaker.is_open()) {
             (false, true) => {
-                tracing::warn!("the provider takes nothing: it is left alone for a while, and commands wait")
+                // Codes of the transports' own, or plain words: no address is in them.
+                let code = last_failure.as_deref().unwrap_or_default();
+                tracing::warn!(code, "the provider takes nothing: it is left alone for a while, and commands wait")
             }
             (true, false) => tracing::info!("the provider takes messages again"),
             _ => {}

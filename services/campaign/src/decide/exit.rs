@@ -1,6 +1,6 @@
 //! A message is given up: on to the step's next alternative, to the next step, or to the end.
 
-use schemas::{Customer, Instance, Millis, Reason, Stage, Status};
+use schemas::{Customer, Instance, Millis, Reason, Sent, Stage, Status};
 
 use crate::channel::Channel;
 use crate::language::{Cause, Plan};
@@ -58,10 +58,20 @@ impl Exit {
         matches!(self, Exit::NotDelivered | Exit::Refused | Exit::Expired | Exit::Revoked)
     }
 
-    /// It never went out, so its reserve is free again.
-    fn voids(self) -> bool {
-        matches!(self, Exit::Refused | Exit::Expired | Exit::Revoked)
+    /// It never went out, so its reserve is free again. So it is where the provider said at the call that nobody is there; a
+    /// bounce after the hand-over costs what every hand-over costs.
+    fn voids(self, sent: &Sent) -> bool {
+        match self {
+            Exit::Refused | Exit::Expired | Exit::Revoked => true,
+            Exit::NotDelivered => bounced_at_the_call(sent),
+            Exit::NoInformation | Exit::NotOpened | Exit::NoGoal => false,
+        }
     }
+}
+
+/// A hard bounce, and no word of a hand-over.
+pub(super) fn bounced_at_the_call(sent: &Sent) -> bool {
+    sent.failed == Status::BouncedHard && sent.handed_over_at.is_none()
 }
 
 /// Gives up the message at which the instance stands.
@@ -74,7 +84,7 @@ pub(super) fn leave(
     evidence: &[(&str, String)],
 ) -> Fate {
     let mut entry = about_last(case, plan, instance, exit.reason());
-    if let (true, Some(sent)) = (exit.voids(), instance.sends.last()) {
+    if let Some(sent) = instance.sends.last().filter(|sent| exit.voids(sent)) {
         entry = entry.amount(sent.price_minor.saturating_neg());
     }
     for (what, how) in evidence {

@@ -6,7 +6,7 @@ use crate::language::Plan;
 
 use super::case::{Case, Fate, each};
 use super::dispatch::wait_over;
-use super::exit::{Exit, about_last, leave, withdrawn};
+use super::exit::{Exit, about_last, bounced_at_the_call, leave, withdrawn};
 use super::{ending, profile};
 
 /// Considers a word about a send. Returns whether it changed anything that a repeat could change again.
@@ -77,6 +77,8 @@ fn positive(
     if !further && !earlier {
         return Fate::Runs;
     }
+    // The bounce was quicker than the word of the hand-over, so its price was given back: it is due after all.
+    let due = if bounced_at_the_call(sent) { sent.price_minor } else { 0 };
     sent.handed_over_at = if earlier { Some(at) } else { sent.handed_over_at };
     sent.reached = sent.reached.max(status);
     if matches!(sent.failed, Status::Unknown | Status::Expired | Status::Revoked) {
@@ -97,7 +99,7 @@ fn positive(
     let reason = if stops && !is_last { Some(Reason::DoubleReached) } else { told(word, further, first) };
     if let Some(reason) = reason {
         let entry = case.entry(reason).instance(instance).send(plan, &instance.sends[index]);
-        case.write(entry.told(word));
+        case.write(entry.told(word).amount(due));
     }
     if stops {
         let evidence = [("reached", reached.to_string())];

@@ -1,13 +1,20 @@
 //! `cascade config explain`: each setting, its value and who set it. Secrets are named, not shown.
 
+use std::io::Write;
+
 use comfy_table::{Table, presets::NOTHING};
 
 use super::catalogue::{CHANNEL, SETTINGS, is_secret, variable_of};
 use super::flags::Flags;
 use super::surroundings::Surroundings;
+use crate::failure::{Exit, Failure};
 
-/// A table of all settings as they would hold for a run with these flags and surroundings.
-pub fn explain(flags: &Flags, surroundings: &dyn Surroundings) -> String {
+/// A table of all settings as they would hold for a run with these flags and surroundings. It is written to `out` where
+/// something is wrong with them: then above all one wants to see it.
+///
+/// # Errors
+/// `Usage`, with all problems of the layers, one on each line.
+pub fn explain(flags: &Flags, surroundings: &dyn Surroundings, out: &mut impl Write) -> Result<String, Failure> {
     let mut layers = flags.layers(surroundings);
     let mut keys: Vec<String> = SETTINGS.iter().map(|setting| setting.key.to_owned()).collect();
     keys.extend(layers.kafka_keys());
@@ -27,8 +34,13 @@ pub fn explain(flags: &Flags, surroundings: &dyn Surroundings) -> String {
         let section = layers.section(channel);
         rows(&format!("{CHANNEL}{channel}"), &section, &mut table);
     }
-    let problems: String = layers.problems.iter().map(|problem| format!("\nproblem: {problem}")).collect();
-    format!("{}{problems}\n", table.trim_fmt())
+    let table = format!("{}\n", table.trim_fmt());
+    if layers.problems.is_empty() {
+        return Ok(table);
+    }
+    // Whoever closed the pipe has seen enough.
+    let _ = out.write_all(table.as_bytes());
+    Err(Failure::new(Exit::Usage, layers.problems.join("\n")))
 }
 
 /// What is set in a channel's section, field by field.

@@ -116,7 +116,7 @@ fn secrets_are_neither_taken_from_the_command_line_nor_shown() {
     let given = problems(&Flags::of(&[("kafka.sasl.password", "hush")], None), &Fake::default());
     assert!(given[0].contains("must not stand on the command line"), "{given:?}");
     let fake = Fake::default().variable("CASCADE_KAFKA_SASL_PASSWORD", "hush").variable("CASCADE_BROKERS", "here:1");
-    let table = explain(&Flags::default(), &fake);
+    let table = explain(&Flags::default(), &fake, &mut Vec::new()).unwrap();
     assert!(table.contains("(hidden)") && !table.contains("hush"), "{table}");
     assert!(table.contains("here:1") && table.contains("$CASCADE_BROKERS"), "{table}");
 }

@@ -26,13 +26,14 @@ mod screen;
 mod summary;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use campaign::{Channel, Plan, Prices};
 use jiff::civil::Date;
-use schemas::Topics;
+use schemas::{Millis, Topics};
 use stream::clock::{Clock, Tick};
 use stream::kafka::Settings;
 use tokio::signal::unix::{SignalKind, signal};
@@ -49,7 +50,7 @@ use sandbox::Desk;
 use screen::{Screen, say};
 use settings::{CHANNELS, Places};
 use supervisor::{Directory, Supervisor};
-use world::World;
+use world::{Happening, World};
 
 /// Partitions of the demo's topics. Each more makes each transaction dearer for the one broker.
 const PARTITIONS: i32 = 2;
@@ -67,8 +68,8 @@ pub struct Args {
     #[arg(long, value_name = "DATE", default_value = "2017-07-01")]
     to: Date,
     /// End after so many events of the shop
-    #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
-    events: usize,
+    #[arg(long, value_name = "N")]
+    events: Option<NonZeroUsize>,
     /// Length of a tick, in minutes of business time
     #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(i64).range(1..=1440))]
     tick: i64,
@@ -117,8 +118,8 @@ async fn attended(args: &Args) -> Result<()> {
     let (tasks, end) = (TaskTracker::new(), CancellationToken::new());
     let ended = tokio::select! {
         ended = demo(args, &mut supervisor, &tasks, &end) => ended,
-        _ = interrupt.recv() => Err(Failure::new(Exit::Unexpected, "interrupted: everything that was started is ended").into()),
-        _ = terminate.recv() => Err(Failure::new(Exit::Unexpected, "told to end: everything that was started is ended").into()),
+        _ = interrupt.recv() => Err(Failure::new(Exit::Interrupted, "interrupted: everything that was started is ended").into()),
+        _ = terminate.recv() => Err(Failure::new(Exit::Terminated, "told to end: everything that was started is ended").into()),
     };
     if ended.is_ok() && args.stay {
         tokio::select! {
@@ -135,12 +136,8 @@ async fn attended(args: &Args) -> Result<()> {
 
 async fn demo(args: &Args, supervisor: &mut Supervisor, tasks: &TaskTracker, end: &CancellationToken) -> Result<()> {
     let (from, to) = (shop::midnight(args.from)?, shop::midnight(args.to)?);
-    ensure!(from < to, Failure::new(Exit::Usage, "--from must be before --to"));
-    let deploy = args.deploy.canonicalize().with_context(|| {
-        format!("there is no directory {}: give --deploy, or start deploy/demo.sh", args.deploy.display())
-    })?;
-    let (plans, sms_minor) = campaigns(&deploy)?;
-    let world = World::new(shop::baskets(&deploy.join("data/baskets.csv.gz"))?, args.seed, from, to, args.events);
+    let (deploy, world) = world_of(args, from, to)?;
+    let (plans, prices) = campaigns(&deploy)?;
     let last = world.happenings().last().map_or(to, |happening| happening.at.max(from) + 1).min(to);
     let started = Tick::now();
     let brokers = match &args.brokers {
@@ -184,23 +181,54 @@ async fn demo(args: &Args, supervisor: &mut Supervisor, tasks: &TaskTracker, end
         log: Log::default(),
     };
     say(&format!("Everything runs, {:.0} s after the start. Business time begins.", started.elapsed().as_secs_f64()))?;
+    let sms_minor = Channel::find("sms").map_or(0, |sms| prices.price_minor(sms));
     let mut screen = Screen::new(from, last, sms_minor);
     driver.live(supervisor, &mut screen, from, to).await?;
 
-    say(&summary::tell(&driver, &screen, &plans))?;
+    say(&summary::tell(&driver, &screen, &plans, &prices))?;
     let wrong = summary::check(&driver.story.tally, &driver.log, driver.tick, &driver.desk.counts(), &plans);
     say(&look_around(&driver, supervisor, &places, &services, args).await?)?;
     ensure!(wrong.is_empty(), "the result does not hold:\n{}", wrong.join("\n"));
-    say(
-        "Checked: providers took what the journal says was handed over, each message once, and nobody got one after buying.",
-    )?;
-    Ok(())
+    say(match driver.log.received.is_empty() {
+        true => "No provider took a message, so nothing is shown by this run: take more days, or more --events.",
+        false => {
+            "Checked: providers took what the journal says was handed over, each message once, and nobody got one after buying."
+        }
+    })
 }
 
-/// The campaigns that will be applied, as the checks understand them, and the price of an SMS.
-fn campaigns(deploy: &Path) -> Result<(Vec<Plan>, i64)> {
+/// The directory that everything is read from, and what will happen. What is wrong with the arguments is said before anything
+/// is started.
+fn world_of(args: &Args, from: Millis, to: Millis) -> Result<(PathBuf, World)> {
+    ensure!(from < to, Failure::new(Exit::Usage, "--from must be before --to"));
+    let deploy =
+        args.deploy.canonicalize().ok().filter(|deploy| deploy.join("campaigns").is_dir()).ok_or_else(|| {
+            let asked = args.deploy.display();
+            let sentence =
+                format!("{asked} is no copy of the directory `deploy`: name it with --deploy, or start deploy/demo.sh");
+            Failure::new(Exit::Input, sentence)
+        })?;
+    let baskets = shop::baskets(&deploy.join("data/baskets.csv.gz"))?;
+    let covered = shop::days(&baskets)?;
+    let limit = args.events.map_or(usize::MAX, NonZeroUsize::get);
+    let world = World::new(baskets, args.seed, from, to, limit);
+    ensure!(
+        world.happenings().iter().any(Happening::is_event),
+        Failure::new(
+            Exit::Usage,
+            format!(
+                "nothing happens from {} to {}: the data cover {covered}; choose --from and --to among these days",
+                args.from, args.to
+            )
+        )
+    );
+    Ok((deploy, world))
+}
+
+/// The campaigns that will be applied, and their prices, as the checks understand them.
+fn campaigns(deploy: &Path) -> Result<(Vec<Plan>, Prices)> {
     let mut plans = Vec::new();
-    let mut sms_minor = 0;
+    let mut prices = Prices::default();
     let directory = deploy.join("campaigns");
     for entry in std::fs::read_dir(&directory).with_context(|| format!("cannot read {}", directory.display()))? {
         let path = entry?.path();
@@ -208,11 +236,11 @@ fn campaigns(deploy: &Path) -> Result<(Vec<Plan>, i64)> {
         let name = path.display().to_string();
         if let Ok(plan) = campaign::parse(&name, &text) {
             plans.push(plan);
-        } else if let (Ok(prices), Some(sms)) = (Prices::parse(&name, &text), Channel::find("sms")) {
-            sms_minor = prices.price_minor(sms);
+        } else if let Ok(table) = Prices::parse(&name, &text) {
+            prices = table;
         }
     }
-    Ok((plans, sms_minor))
+    Ok((plans, prices))
 }
 
 /// Topics, prices and campaigns, then all services. Gives back the name and the ops address of each.
@@ -250,7 +278,7 @@ fn driver_settings(brokers: &str, prefix: &str) -> Settings {
     settings
 }
 
-/// A customer's story, and where to look further.
+/// A customer's story, and where to look further: at what still runs, and at nothing else.
 async fn look_around(
     driver: &Driver,
     supervisor: &Supervisor,
@@ -264,17 +292,16 @@ async fn look_around(
         let story = supervisor.tool(&question).await?;
         let shown: Vec<&str> = story.lines().take(STORY_LINES).collect();
         text.push_str(&format!("{}\n\n", shown.join("\n")));
-        let mut places_too = format!("--brokers {} --topics-partitions {PARTITIONS}", places.brokers);
-        if !places.prefix.is_empty() {
-            places_too.push_str(&format!(" --topics-prefix {}", places.prefix));
+        if args.stay {
+            let mut places_too = format!("--brokers {} --topics-partitions {PARTITIONS}", places.brokers);
+            if !places.prefix.is_empty() {
+                places_too.push_str(&format!(" --topics-prefix {}", places.prefix));
+            }
+            let program = supervisor.binary().display();
+            text.push_str(&format!("Anybody's story:  {program} {} {places_too}\n", question.join(" ")));
         }
-        text.push_str(&format!(
-            "Anybody's story:  {} {} {places_too}\n",
-            supervisor.binary().display(),
-            question.join(" ")
-        ));
     }
-    for (name, address) in services {
+    for (name, address) in services.iter().filter(|_| args.stay) {
         text.push_str(&format!("Metrics of {name:<9} http://{address}/metrics\n"));
     }
     if !places.prefix.is_empty() {
@@ -286,7 +313,8 @@ async fn look_around(
             "All of it ends now. Logs, settings and state are kept in {}",
             supervisor.directory().path().display()
         ),
-        _ => "All of it ends now. With --stay it goes on running, with --keep logs and state are kept.".to_owned(),
+        _ => "All of it ends now. `deploy/demo.sh --stay` lets it run on: anybody's story, metrics. --keep keeps logs and state."
+            .to_owned(),
     });
     Ok(text)
 }

@@ -1,5 +1,6 @@
 //! What one sees while the year goes by: a picture that is drawn anew, or a line now and then where nobody looks at a terminal.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
@@ -71,14 +72,18 @@ impl Screen {
 
     fn line(&self, now: Millis, driver: &Driver) -> String {
         let tally = &driver.story.tally;
-        let sends: u64 = tally.channels().values().map(|counts| counts.sent).sum();
+        let mut all = Counts::default();
+        tally.channels().values().for_each(|counts| all.add(counts));
         format!(
-            "{}  {:>6} events, {:>4}/s  {:>6} sends  {:>5} cascades run  spent {}, SMS to everybody {}\n",
+            "{}  {:>6} events, {:>4}/s  {:>6} sends, {:>6} arrived, {:>5} opened  {:>5} cascades run{}  spent {}, SMS to everybody {}\n",
             shop::on_the_wall(now),
             driver.log.events,
             self.per_second(driver.log.events),
-            sends,
+            all.sent,
+            all.delivered,
+            all.opened,
             tally.running(),
+            if tally.ends.is_empty() { String::new() } else { format!("; ended: {}", ends(&tally.ends)) },
             money(tally.cost_minor),
             money(self.everybody(driver)),
         )
@@ -147,6 +152,14 @@ pub fn money(minor: i64) -> String {
     format!("{sign}${}.{:02}", minor.abs() / 100, minor.abs() % 100)
 }
 
+/// How many cascades ended for which reason, the most frequent first.
+pub fn ends(ends: &BTreeMap<Reason, u64>) -> String {
+    let mut ends: Vec<_> = ends.iter().map(|(reason, count)| (*count, word(*reason))).collect();
+    ends.sort_unstable_by(|a, b| b.cmp(a));
+    let ends: Vec<String> = ends.into_iter().map(|(count, reason)| format!("{count} {reason}")).collect();
+    ends.join(", ")
+}
+
 /// How a cascade ended, in a word or two.
 pub fn word(reason: Reason) -> String {
     reason.as_str().to_lowercase().replace('_', " ")
@@ -160,6 +173,12 @@ mod tests {
     fn amounts_are_written_as_people_write_them() {
         assert_eq!(money(123_405), "$1234.05");
         assert_eq!(money(-7), "-$0.07");
+    }
+
+    #[test]
+    fn ends_are_told_by_their_number() {
+        let told = ends(&BTreeMap::from([(Reason::OptedOut, 2), (Reason::GoalReached, 30)]));
+        assert_eq!(told, "30 goal reached, 2 opted out");
     }
 
     #[test]

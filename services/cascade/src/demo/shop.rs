@@ -37,6 +37,15 @@ pub fn baskets(path: &Path) -> Result<Vec<Basket>> {
         .with_context(|| format!("{} is damaged; restore it from the repository", path.display()))
 }
 
+/// The days that they cover, in words.
+pub fn days(baskets: &[Basket]) -> Result<String> {
+    let day = |basket: Option<&Basket>| -> Result<Date> {
+        let at = basket.context("the shop's data hold no basket; restore them from the repository")?.at;
+        Ok(Timestamp::from_millisecond(at)?.in_tz(ZONE)?.date())
+    };
+    Ok(format!("{} to {}", day(baskets.first())?, day(baskets.last())?))
+}
+
 #[derive(Deserialize)]
 struct Row {
     at: String,

@@ -5,21 +5,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use campaign::{Match, Plan};
+use campaign::{Channel, Match, Order, Plan, Prices};
 use schemas::Millis;
 
 use super::driver::{Driver, Log};
 use super::sandbox::Counts;
-use super::screen::{Screen, head, money, row, word};
+use super::screen::{Screen, ends, head, money, row};
 use super::shop;
 use super::tally::{Funnel, Tally};
 
 /// The funnel of each campaign, the cost, and what the providers count.
-pub fn tell(driver: &Driver, screen: &Screen, plans: &[Plan]) -> String {
+pub fn tell(driver: &Driver, screen: &Screen, plans: &[Plan], prices: &Prices) -> String {
     let tally = &driver.story.tally;
     let mut text = String::new();
     for (campaign, funnel) in &tally.campaigns {
-        text.push_str(&tell_funnel(campaign, funnel, plans.iter().find(|plan| plan.name == *campaign)));
+        text.push_str(&tell_funnel(campaign, funnel, plans.iter().find(|plan| plan.name == *campaign), prices));
     }
     text.push_str(&format!("\n{}", head("all campaigns")));
     for (channel, counts) in tally.channels() {
@@ -45,13 +45,17 @@ pub fn tell(driver: &Driver, screen: &Screen, plans: &[Plan]) -> String {
     text
 }
 
-fn tell_funnel(campaign: &str, funnel: &Funnel, plan: Option<&Plan>) -> String {
+fn tell_funnel(campaign: &str, funnel: &Funnel, plan: Option<&Plan>, prices: &Prices) -> String {
     let mut text = format!("\n{}", head(campaign));
-    // As the campaign's file has them.
+    // In the order in which they are tried.
     let place = |step: &str, channel: &str| {
-        let steps = &plan?.steps;
-        let index = steps.iter().position(|it| it.name == step)?;
-        Some((index, steps[index].channels.iter().position(|it| it.name == channel)))
+        let plan = plan?;
+        let index = plan.steps.iter().position(|it| it.name == step)?;
+        let cost = match plan.order {
+            Order::AsWritten => 0,
+            Order::ByCost => Channel::find(channel).map_or(0, |channel| prices.price_minor(channel)),
+        };
+        Some((cost, index, plan.steps[index].channels.iter().position(|it| it.name == channel)))
     };
     let mut steps: Vec<_> = funnel.steps.iter().collect();
     steps.sort_by_key(|((step, channel), _)| place(step, channel));
@@ -64,11 +68,8 @@ fn tell_funnel(campaign: &str, funnel: &Funnel, plan: Option<&Plan>) -> String {
         "  {} cascades: {running} still run, {} ended before a word was said\n",
         funnel.entered, funnel.silent
     ));
-    let mut ends: Vec<_> = funnel.ends.iter().map(|(reason, count)| (*count, word(*reason))).collect();
-    ends.sort_unstable_by(|a, b| b.cmp(a));
-    let ends: Vec<String> = ends.into_iter().map(|(count, reason)| format!("{count} {reason}")).collect();
-    if !ends.is_empty() {
-        text.push_str(&format!("  ended: {}\n", ends.join(", ")));
+    if !funnel.ends.is_empty() {
+        text.push_str(&format!("  ended: {}\n", ends(&funnel.ends)));
     }
     text
 }

@@ -231,7 +231,8 @@ impl Sent {
 }
 
 impl Counts {
-    fn add(&mut self, other: &Counts) {
+    /// Adds up.
+    pub fn add(&mut self, other: &Counts) {
         self.sent += other.sent;
         self.handed_over += other.handed_over;
         self.delivered += other.delivered;

@@ -30,7 +30,7 @@ pub struct Args {
 /// The story, as text.
 ///
 /// # Errors
-/// Those of Kafka; `Usage` for an unknown time zone.
+/// Those of Kafka; `Usage` for an unknown time zone; `Unknown` if there is no story.
 pub fn run(common: &Common, args: &Args) -> Result<String, Failure> {
     let zone = TimeZone::get(&args.zone).map_err(|_| {
         Failure::new(
@@ -41,6 +41,12 @@ pub fn run(common: &Common, args: &Args) -> Result<String, Failure> {
     topics::reach(common)?;
     let mut records = read(common, &args.customer)?;
     records.retain(|record| args.campaign.as_ref().is_none_or(|campaign| record.campaign == *campaign));
+    if records.is_empty() {
+        let about = args.campaign.as_ref().map(|campaign| format!(" in the campaign {campaign}")).unwrap_or_default();
+        let advice = "check the id and the setting topics.prefix";
+        let sentence = format!("nothing is known of customer {}{about}: {advice}", args.customer);
+        return Err(Failure::new(Exit::Unknown, sentence));
+    }
     if !args.json {
         return Ok(story::tell(&args.customer, &records, &zone));
     }

@@ -10,9 +10,6 @@ use crate::times::local;
 
 /// Tells the story. The records are in the order of the journal's partition.
 pub fn tell(customer: &str, records: &[Journal], zone: &TimeZone) -> String {
-    if records.is_empty() {
-        return format!("The journal knows nothing of {customer}: check the id, and the topic prefix.\n");
-    }
     let mut story = format!("The story of {customer}, times in {}.\n", zone.iana_name().unwrap_or("UTC"));
     let mut cause = None;
     for record in records {
@@ -169,10 +166,5 @@ mod tests {
         let story = story(&[profile, voided]);
         assert!(story.contains("\n    the profile was replaced.\n"), "{story}");
         assert!(story.contains("it was withdrawn in time. 250 (minor units) given back."), "{story}");
-    }
-
-    #[test]
-    fn an_unknown_customer_is_said_to_be_unknown() {
-        assert!(story(&[]).starts_with("The journal knows nothing of customer-1"));
     }
 }

@@ -4,8 +4,10 @@
 //! |---|---|
 //! | 2xx to the end of the data | taken |
 //! | 5xx with an enhanced code (RFC 3463) of an address that does not exist: 5.1.1, 5.1.2, 5.1.3, 5.1.6, 5.1.10, 5.2.1 | nobody is there |
-//! | other 5xx, also a bare 550 (servers that block a sender say it, too) | refused |
+//! | 530, 534, 535, 538, 502, 503, 504, 521, or an enhanced code of login, policy, system or protocol: 5.1.7, 5.1.8, 5.3.x, 5.5.x, 5.7.x | not taken for now: it would be so for everybody |
+//! | other 5xx, also 5.3.4 (too large) and a bare 550 (servers that block a sender say it, too) | this mail is refused |
 //! | 4xx | not taken for now |
+//! | it offers no login or no TLS as we are to use it | not taken for now |
 //! | no connection | not taken for now |
 //! | the connection breaks, or there is no answer in time | unknown |
 
@@ -141,19 +143,37 @@ impl Transport for Email {
 
 fn answer_of(error: &SmtpError) -> Answer {
     match error.status() {
-        Some(code) if error.is_permanent() => match enhanced(error) {
-            Some(code) if NOBODY_THERE.contains(&&*code) => Answer::nobody_there(format!("smtp_{code}")),
-            Some(code) => Answer::refused(format!("smtp_{code}")),
-            None => Answer::refused(format!("smtp_{code}")),
-        },
+        Some(code) if error.is_permanent() => permanent(&code.to_string(), enhanced(error)),
         Some(code) => Answer::not_taken(format!("smtp_{code}")),
         // Before the first command; the library tells it apart in its words alone (a test watches over them).
         None if error.to_string().starts_with("Connection error") => Answer::not_taken("connection"),
         None if error.is_tls() => Answer::not_taken("tls"),
-        None if error.is_client() => Answer::refused("smtp_client"),
+        // The library's word for a mail that this server cannot carry; its other ones are about login and TLS.
+        None if error.is_client() && error.to_string().contains("non-ascii") => Answer::refused("smtp_client"),
+        None if error.is_client() => Answer::not_taken("smtp_client"),
         None => Answer::unknown("connection_broke"),
     }
 }
+
+/// A 5xx may be about this mail or about us. What is about us meets every mail: refusals would send everybody the next,
+/// dearer message.
+fn permanent(code: &str, enhanced: Option<String>) -> Answer {
+    let about_us = match enhanced.as_deref() {
+        Some("5.3.4") => false,
+        Some("5.1.7" | "5.1.8") => true,
+        Some(enhanced) => ["5.3.", "5.5.", "5.7."].iter().any(|class| enhanced.starts_with(class)),
+        None => false,
+    };
+    let told = format!("smtp_{}", enhanced.as_deref().unwrap_or(code));
+    match enhanced {
+        Some(enhanced) if NOBODY_THERE.contains(&&*enhanced) => Answer::nobody_there(told),
+        _ if about_us || ABOUT_THE_SESSION.contains(&code) => Answer::not_taken(told),
+        _ => Answer::refused(told),
+    }
+}
+
+/// Login missing, too weak, wrong or unencrypted; commands that the server does not know or expect; a server that takes no mail.
+const ABOUT_THE_SESSION: [&str; 8] = ["530", "534", "535", "538", "502", "503", "504", "521"];
 
 /// No such mailbox, no such domain, bad syntax, moved away, null MX, disabled.
 const NOBODY_THERE: [&str; 6] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"];

@@ -11,7 +11,8 @@
 //! | 2xx | taken; its id is the answer's field `provider_id_field` |
 //! | 408, 429, 503 | not taken for now; `Retry-After` (in seconds) is kept for all calls |
 //! | 410 | nobody is at this address any more; the reason as below |
-//! | other 4xx, 3xx | refused; the answer's field `code` is the reason where it has one |
+//! | 400, 409, 413, 422, 451 | this message is refused; the answer's field `code` is the reason where it has one |
+//! | other 4xx, 3xx: a token, a path or a right of ours is wrong | not taken for now: it would be so for everybody |
 //! | other 5xx | unknown: a gateway may fail after the provider has taken it |
 //! | no connection | not taken for now |
 //! | the connection breaks, or there is no answer in time | unknown |
@@ -163,17 +164,28 @@ impl Http {
             status if status.is_success() => Answer::Accepted {
                 provider_id: field(response, &self.provider_id_field).await.filter(|id| id.len() <= 200),
             },
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                Answer::NotTaken { code, retry_after }
-            }
+            StatusCode::GONE => Answer::nobody_there(said(response).await.unwrap_or(code)),
+            status if ABOUT_THE_MESSAGE.contains(&status) => Answer::refused(said(response).await.unwrap_or(code)),
+            StatusCode::SERVICE_UNAVAILABLE => Answer::NotTaken { code, retry_after },
             status if status.is_server_error() => Answer::unknown(code),
-            _ => {
-                let said = field(response, "code").await;
-                let code = said.as_deref().and_then(plain_code).map_or(code, str::to_owned);
-                if status == StatusCode::GONE { Answer::nobody_there(code) } else { Answer::refused(code) }
-            }
+            _ => Answer::NotTaken { code, retry_after },
         }
     }
+}
+
+/// With these a provider speaks of this one message. Whatever else it will not have is a fault of ours that meets every
+/// message: refusals of it would send everybody the next, dearer one.
+const ABOUT_THE_MESSAGE: [StatusCode; 5] = [
+    StatusCode::BAD_REQUEST,
+    StatusCode::CONFLICT,
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::UNPROCESSABLE_ENTITY,
+    StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS,
+];
+
+/// The provider's own reason.
+async fn said(response: Response) -> Option<String> {
+    field(response, "code").await.as_deref().and_then(plain_code).map(str::to_owned)
 }
 
 fn retry_after(response: &Response) -> Option<Duration> {

@@ -49,7 +49,7 @@ pub enum Answer {
         /// The provider's own id of the message.
         provider_id: Option<String>,
     },
-    /// The provider will never take it.
+    /// The provider will never take this message; it says nothing of others.
     Refused {
         /// Why.
         code: String,
@@ -59,7 +59,7 @@ pub enum Answer {
         /// Why.
         code: String,
     },
-    /// It was certainly not taken, and a later call may succeed.
+    /// It was certainly not taken, and a later call may succeed: an outage, or a fault of ours that meets every message.
     NotTaken {
         /// Why.
         code: String,

@@ -25,6 +25,8 @@ impl Handler for Peer {
         match to {
             "dead@shop.example" => Response::custom(550, "5.1.1 no such user".to_owned()),
             "barred@shop.example" => Response::custom(550, "5.7.1 we do not like you".to_owned()),
+            "stranger@shop.example" => Response::custom(530, "log in first".to_owned()),
+            "quota@shop.example" => Response::custom(552, "5.2.2 mailbox full".to_owned()),
             "bare@shop.example" => Response::custom(550, "5 dogs bark".to_owned()),
             "full@shop.example" => Response::custom(452, "4.2.2 mailbox full".to_owned()),
             _ => mailin::response::OK,
@@ -140,10 +142,60 @@ async fn the_servers_word_decides() {
     let (address, _, _tasks) = serve(false).await;
     let transport = open(&config(address)).unwrap();
     assert_eq!(transport.hand_over(&message("dead@shop.example")).await, Answer::nobody_there("smtp_5.1.1"));
-    assert_eq!(transport.hand_over(&message("barred@shop.example")).await, Answer::refused("smtp_5.7.1"));
+    assert_eq!(transport.hand_over(&message("barred@shop.example")).await, Answer::not_taken("smtp_5.7.1"));
+    assert_eq!(transport.hand_over(&message("stranger@shop.example")).await, Answer::not_taken("smtp_530"));
+    assert_eq!(transport.hand_over(&message("quota@shop.example")).await, Answer::refused("smtp_5.2.2"));
     assert_eq!(transport.hand_over(&message("bare@shop.example")).await, Answer::refused("smtp_550"));
     assert_eq!(transport.hand_over(&message("full@shop.example")).await, Answer::not_taken("smtp_452"));
     assert_eq!(transport.hand_over(&message("no address")).await, Answer::refused("bad_address"));
+}
+
+#[test]
+fn what_is_about_us_refuses_nothing() {
+    let ours = [
+        ("530", None),
+        ("534", Some("5.7.9")),
+        ("535", Some("5.7.8")),
+        ("538", None),
+        ("550", Some("5.7.26")),
+        ("553", Some("5.1.8")),
+        ("554", Some("5.3.2")),
+        ("503", Some("5.5.1")),
+    ];
+    for (code, enhanced) in ours {
+        let told = format!("smtp_{}", enhanced.unwrap_or(code));
+        assert_eq!(permanent(code, enhanced.map(str::to_owned)), Answer::not_taken(told));
+    }
+    let theirs = [
+        ("550", None),
+        ("554", None),
+        ("552", Some("5.2.2")),
+        ("552", Some("5.3.4")),
+        ("554", Some("5.6.0")),
+        ("550", Some("5.4.1")),
+    ];
+    for (code, enhanced) in theirs {
+        let told = format!("smtp_{}", enhanced.unwrap_or(code));
+        assert_eq!(permanent(code, enhanced.map(str::to_owned)), Answer::refused(told));
+    }
+    for enhanced in NOBODY_THERE {
+        assert_eq!(permanent("550", Some(enhanced.to_owned())), Answer::nobody_there(format!("smtp_{enhanced}")));
+    }
+}
+
+#[tokio::test]
+async fn a_login_or_tls_that_the_server_does_not_offer_is_a_fault_of_ours_and_a_mail_that_it_cannot_carry_is_not() {
+    let (address, _, _tasks) = serve(false).await;
+    let mut secret = tempfile::NamedTempFile::new().unwrap();
+    std::io::Write::write_all(&mut secret, b"sesame").unwrap();
+    let password = Some(Secret::File(secret.path().to_owned()));
+    let with_login = Config { username: Some("shop".to_owned()), password, ..config(address) };
+    let login = open(&with_login).unwrap();
+    assert_eq!(login.hand_over(&message("anna@shop.example")).await, Answer::not_taken("smtp_client"));
+    let tls = open(&Config { tls: Protection::Starttls, ..config(address) }).unwrap();
+    assert_eq!(tls.hand_over(&message("anna@shop.example")).await, Answer::not_taken("smtp_client"));
+    let plain = open(&config(address)).unwrap();
+    assert_eq!(plain.hand_over(&message("анна@shop.example")).await, Answer::refused("smtp_client"));
 }
 
 #[tokio::test]

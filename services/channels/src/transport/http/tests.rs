@@ -82,15 +82,27 @@ async fn a_status_is_read_as_the_table_says() {
         ),
         ("HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n", Answer::nobody_there("http_410")),
         ("HTTP/1.1 400 Bad\r\ncontent-length: 27\r\n\r\n{\"code\": \"call +7900 000 0\"}", Answer::refused("http_400")),
-        (
-            "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",
-            Answer::refused("http_302"),
-        ),
+        ("HTTP/1.1 422 Bad\r\ncontent-length: 0\r\n\r\n", Answer::refused("http_422")),
+        ("HTTP/1.1 413 Large\r\ncontent-length: 0\r\n\r\n", Answer::refused("http_413")),
         ("HTTP/1.1 503 Later\r\ncontent-length: 0\r\n\r\n", Answer::not_taken("http_503")),
         ("HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n", Answer::unknown("http_500")),
     ];
     for (words, expected) in cases {
         assert_eq!(answer(words).await.0, expected, "{words}");
+    }
+}
+
+#[tokio::test]
+async fn a_fault_of_ours_refuses_nothing() {
+    for (words, code) in [
+        ("HTTP/1.1 401 Who\r\ncontent-length: 21\r\n\r\n{\"code\": \"bad_token\"}", "http_401"),
+        ("HTTP/1.1 402 Pay\r\ncontent-length: 0\r\n\r\n", "http_402"),
+        ("HTTP/1.1 403 No\r\ncontent-length: 0\r\n\r\n", "http_403"),
+        ("HTTP/1.1 404 Where\r\ncontent-length: 0\r\n\r\n", "http_404"),
+        ("HTTP/1.1 405 How\r\ncontent-length: 0\r\n\r\n", "http_405"),
+        ("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n", "http_302"),
+    ] {
+        assert_eq!(answer(words).await.0, Answer::not_taken(code), "{words}");
     }
 }
 
