@@ -1,11 +1,14 @@
 //! What the system tests share: a private Kafka, an oracle that looks at it from outside, and real processes to torment.
 //!
 //! *What it is.* Fixtures. Every test binary has one broker of its own, every test a prefix of its own for topics and groups
-//! and a directory of its own for state and logs. What a test asserts it has from a plain read-committed consumer and from
-//! what providers received, never from the program that it examines.
+//! and a directory of its own for state and logs. What a test asserts of a running Cascade it has from a plain read-committed
+//! consumer and from what providers received. What the program says of itself tells when to look; a metric is asserted only
+//! where it is the matter.
 //!
-//! *What it is not.* No part of the product. Of the product's code it uses the contract (`schemas`), the brain (`campaign`) as
-//! a pure function to fold with, and the clock file that `stream` reads.
+//! *What it is not.* No part of the product. Of the product's code these fixtures use the contract (`schemas`), the brain
+//! (`campaign`) as a pure function to fold with, and of `stream` the clocks, the file that drives them, and threads that
+//! cannot die unseen. Two modules are there to run code of the product, not to look at it: [`simulation`] puts the `operator`
+//! on the simulator of `stream`, and [`summer`] is a processor for its engine.
 //!
 //! *Limits.* Linux only (`/proc`, signals, `setpriv`). A test waits for conditions, up to [`wait::PATIENCE`] each.
 

@@ -53,13 +53,19 @@ impl Service {
 
     /// The value of a metric, summed over its labels.
     pub fn metric(&self, name: &str) -> f64 {
+        self.metric_with(name, "")
+    }
+
+    /// The value of a metric, summed over the series with this label, as in `le="1"`.
+    pub fn metric_with(&self, name: &str, label: &str) -> f64 {
         let text = until_some("metrics are answered", || {
             let address = std::fs::read_to_string(&self.ops).ok()?;
             get(&format!("http://{}/metrics", address.trim()))
         });
-        let lines =
-            text.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
-        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+        let values = text.lines().filter_map(|line| line.strip_prefix(name)?.rsplit_once(' '));
+        let series = values.filter(|(labels, _)| labels.is_empty() || labels.starts_with('{'));
+        let chosen = series.filter(|(labels, _)| labels.contains(label));
+        chosen.filter_map(|(_, value)| value.parse::<f64>().ok()).sum()
     }
 
     /// Its process.

@@ -1,16 +1,16 @@
 //! The story that every crash interrupts: nothing was heard of two thousand customers for a month. A push goes out to each
 //! at once, and to those who neither bought nor opened it an SMS after six hours.
 
-use std::time::Duration;
-
-use schemas::{Action, Consent, Contact, Inactivity, Profile, Record, encode};
+use schemas::{Action, Consent, Contact, Customer, Feedback, Inactivity, Profile, Record, decode, encode};
 use stream::clock::Millis;
+use system_tests::changelog::Changelog;
 use system_tests::installation::{DAY, Installation, Plan};
 use system_tests::shop::address;
-use system_tests::tail::Tail;
+use system_tests::tail::Ends;
+use system_tests::wait::until;
 
-/// Each kill comes after so many records of the service since its last start: in the midst of what it has to do.
-const SOME: usize = 100;
+/// Each kill comes after so many records of the service: in the midst of what it has to do.
+const SOME: i64 = 100;
 
 /// Slow enough that the hand-over of one step to all customers takes longer than a restart.
 const RATE_PER_SECOND: u32 = 250;
@@ -98,19 +98,69 @@ impl Story {
         self.cascade.set_clock(later);
     }
 
-    /// Follows what a service writes.
-    pub fn tail(&self, topic: &str) -> Tail {
-        Tail::of(self.cascade.place.brokers(), &[&self.cascade.place.topic(topic)])
-    }
-
-    /// Waits until the service has written some more, kills it, and starts it anew.
+    /// Gives a service work while it stands still. Kills it when some of that is written, be it uncommitted, and some is left
+    /// to do; then starts it anew.
     #[track_caller]
-    pub fn kill_in_mid_flow(&mut self, service: &str, written: &mut Tail) {
-        written.poll(Duration::ZERO);
-        let enough = written.seen().len() + SOME;
-        written.until(&format!("{service} is in mid-flow"), |seen| seen.len() >= enough);
+    pub fn kill_in_mid_flow(&mut self, service: &str, work: impl FnOnce(&mut Self)) {
+        let written = [match service {
+            "intake" => self.cascade.topics.input(),
+            "operator" => self.cascade.topics.changelog(),
+            _ => self.cascade.topics.feedback(),
+        }];
+        self.cascade.service(service).process().freeze();
+        let ends = Ends::new(self.cascade.place.brokers());
+        let written = || ends.of(&written).into_values().sum::<i64>();
+        let enough = written() + SOME;
+        work(self);
+        self.cascade.service(service).process().thaw();
+        until(&format!("{service} is in mid-flow"), || written() >= enough && self.freeze_with_work_left(service));
         self.cascade.kill(service);
         self.cascade.restart(service);
+    }
+
+    /// Stops a service where it stands, unless it has done everything.
+    fn freeze_with_work_left(&mut self, service: &str) -> bool {
+        self.cascade.service(service).process().freeze();
+        let some = self.left(service) > 0;
+        if !some {
+            self.cascade.service(service).process().thaw();
+        }
+        some
+    }
+
+    /// Waits until workers have told so many outcomes.
+    pub fn await_outcomes(&self, count: usize) {
+        let feedback = self.cascade.topics.feedback();
+        until("outcomes are told", || self.cascade.read(&feedback).len() >= count);
+    }
+
+    /// How much a service has yet to do of what is committed.
+    fn left(&self, service: &str) -> usize {
+        let (topics, count) = (&self.cascade.topics, |topic: &str| self.cascade.read(topic).len());
+        match service.strip_prefix("channel ") {
+            Some(channel) => {
+                let told = self.cascade.read(&topics.feedback());
+                let by_this = told.iter().filter(|told| told.decode::<Feedback>().channel == channel);
+                count(&topics.send(channel)) - by_this.count()
+            }
+            None if service == "intake" => {
+                let given: usize = topics.sources().iter().map(|(source, _)| count(source)).sum();
+                let input = self.cascade.read(&topics.input());
+                given - input.iter().filter(|record| !record.key.is_empty()).count()
+            }
+            None => self.left_for_the_operator(),
+        }
+    }
+
+    /// Facts that no META covers, and customers whose deadline is over.
+    fn left_for_the_operator(&self) -> usize {
+        let changelog = Changelog::of(&self.cascade.read(&self.cascade.topics.changelog()));
+        let input = self.cascade.read(&self.cascade.topics.input());
+        let next = |partition| changelog.metas(partition).last().map_or(0, |meta| meta.next_offset);
+        let facts = input.iter().filter(|fact| !fact.key.is_empty() && fact.offset >= next(fact.partition));
+        let rows = changelog.rows().into_values().map(|row| decode::<Customer>(&row).expect("a row can be read"));
+        let due = rows.filter(|row| campaign::due(row).is_some_and(|due| due <= self.cascade.now()));
+        facts.count() + due.count()
     }
 
     fn profile(&self, customer: &str) -> Profile {

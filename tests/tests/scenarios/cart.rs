@@ -1,7 +1,8 @@
 //! SC-03 and SC-10: a cart was left.
 
 use system_tests::installation::{DAY, HOUR, Installation, MINUTE, Plan};
-use system_tests::shop::sorted;
+
+use crate::timeline::Timeline;
 
 /// Email, then the bot; WhatsApp costs money and is for those alone who opened nothing and are not in the bot.
 #[test]
@@ -10,57 +11,122 @@ fn whatsapp_goes_only_to_those_who_opened_nothing_and_are_not_in_the_bot() {
     let mut shop = Installation::start(&Plan::new("messenger", &["cart-messenger"], &channels));
     shop.customer("eve", &["email", "whatsapp"]);
     shop.customer("fay", &["email", "whatsapp"]);
-    shop.customer("gus", &["email", "telegram", "whatsapp"]);
+    shop.customer("gus", &channels);
     shop.customer("hal", &["email", "whatsapp"]);
+    shop.customer("ivo", &channels);
     shop.settle();
-    for customer in ["eve", "fay", "gus"] {
+    let begin = shop.now();
+    for customer in ["eve", "fay", "gus", "ivo"] {
         shop.cart(customer, "cart-1", 1, 5_000);
     }
+    // Too small a cart.
     shop.cart("hal", "cart-1", 1, 2_999);
-    shop.settle();
-    shop.pass(HOUR - MINUTE);
-    assert_eq!(shop.received(), [""; 0], "the hour is not over");
+    let mut timeline = Timeline::default();
+    let letter = ["eve", "fay", "gus", "ivo"].map(|customer| format!("{customer}: email cart-messenger/letter"));
+    timeline.step(&mut shop, begin + HOUR, &letter);
 
-    shop.pass(2 * MINUTE);
-    let letters = ["email to eve@example.test", "email to fay@example.test", "email to gus@example.test"];
-    assert_eq!(sorted(shop.received()), letters, "hal's cart is too small");
-
+    // A wait counts from the hand-over.
+    let letters = shop.now();
     shop.open(&shop.message("fay", "email"));
+    let next = [
+        "eve: whatsapp cart-messenger/whatsapp",
+        "gus: telegram cart-messenger/bot",
+        "ivo: telegram cart-messenger/bot",
+    ];
+    timeline.step(&mut shop, letters + DAY, &next);
+
+    // The bot cannot reach ivo for now, and then he leaves it.
+    let bots = shop.now();
+    shop.receipt(&shop.message("ivo", "telegram"), "deferred");
+    shop.customer("ivo", &["email", "whatsapp"]);
+    timeline.step(&mut shop, bots + DAY, &["ivo: whatsapp cart-messenger/whatsapp"]);
+    timeline.silence(&mut shop, bots + 10 * DAY);
+}
+
+/// Whoever buys has no further message, whichever is the next.
+#[test]
+fn a_purchase_ends_the_reminders_at_any_step() {
+    let channels = ["email", "telegram", "whatsapp"];
+    let mut shop = Installation::start(&Plan::new("bought", &["cart-messenger"], &channels));
+    let customers = ["jan", "kay", "lea", "max", "nik"];
+    for customer in customers {
+        let is_in_the_bot = customer == "lea";
+        shop.customer(customer, if is_in_the_bot { &channels } else { &["email", "whatsapp"] });
+    }
+    // Bought not long before the cart was seen.
+    shop.purchase("nik");
     shop.settle();
-    shop.pass(DAY);
-    shop.pass(2 * DAY);
-    let later = ["telegram to gus-telegram", "whatsapp to eve-whatsapp"];
-    assert_eq!(sorted(shop.received()[3..].to_vec()), later);
-    assert_eq!(
-        sorted(shop.commands()[3..].to_vec()),
-        ["eve: whatsapp cart-messenger/whatsapp", "gus: telegram cart-messenger/bot"]
-    );
+    shop.pass(30 * MINUTE);
+    let begin = shop.now();
+    for customer in customers {
+        shop.cart(customer, "cart-1", 1, 5_000);
+    }
+    let mut timeline = Timeline::default();
+    timeline.silence(&mut shop, begin + HOUR - 2 * MINUTE);
+    shop.purchase("jan");
+    let letter = ["kay", "lea", "max"].map(|customer| format!("{customer}: email cart-messenger/letter"));
+    timeline.step(&mut shop, begin + HOUR, &letter);
+
+    let letters = shop.now();
+    timeline.silence(&mut shop, letters + DAY - 2 * MINUTE);
+    shop.purchase("kay");
+    shop.purchase("lea");
+    timeline.step(&mut shop, letters + DAY, &["max: whatsapp cart-messenger/whatsapp"]);
+    timeline.silence(&mut shop, letters + 10 * DAY);
 }
 
 /// A reminder, five percent the next day, the last chance the day after; a purchase ends it.
 #[test]
 fn three_reminders_on_three_days_until_the_purchase() {
-    let mut shop = Installation::start(&Plan::new("left", &["cart-left"], &["push", "email", "sms"]));
-    shop.customer("ida", &["push", "email", "sms"]);
-    shop.customer("joe", &["push", "email", "sms"]);
+    let channels = ["push", "email", "sms"];
+    let mut shop = Installation::start(&Plan::new("left", &["cart-left"], &channels));
+    for customer in ["ida", "joe", "kit"] {
+        shop.customer(customer, &channels);
+    }
     shop.settle();
-    shop.cart("ida", "cart-1", 1, 5_000);
-    shop.cart("joe", "cart-1", 1, 7_000);
-    shop.settle();
-    shop.pass(2 * HOUR);
-    assert_eq!(sorted(shop.received()), ["push to ida-push", "push to joe-push"]);
-    shop.pass(DAY);
-    assert_eq!(sorted(shop.received()[2..].to_vec()), ["email to ida@example.test", "email to joe@example.test"]);
+    let left = shop.now() + 2 * HOUR;
+    for customer in ["ida", "joe", "kit"] {
+        shop.cart(customer, "cart-1", 1, 5_000);
+    }
+    let mut timeline = Timeline::default();
+    let reminder = ["ida: push cart-left/reminder", "joe: push cart-left/reminder", "kit: push cart-left/reminder"];
+    timeline.step(&mut shop, left, &reminder);
+    shop.purchase("kit");
+    timeline.step(&mut shop, left + DAY, &["ida: email cart-left/discount", "joe: email cart-left/discount"]);
     assert_eq!(shop.message("ida", "email").title, "Five percent off your cart");
-
     shop.purchase("joe");
+    timeline.step(&mut shop, left + 2 * DAY, &["ida: email cart-left/last-chance"]);
+    timeline.silence(&mut shop, left + 12 * DAY);
+}
+
+/// It is valid for eight hours. The worker comes back when these are over for flo by a minute, and for gil in a minute.
+#[test]
+fn the_last_chance_is_not_sent_after_its_day() {
+    let channels = ["push", "email", "sms"];
+    let mut shop = Installation::start(&Plan::new("over", &["cart-left"], &channels));
+    shop.customer("flo", &channels);
+    shop.customer("gil", &channels);
     shop.settle();
-    shop.pass(DAY);
+    shop.cart("flo", "cart-1", 1, 5_000);
+    shop.settle();
+    shop.pass(2 * MINUTE);
+    shop.cart("gil", "cart-1", 1, 5_000);
+    shop.settle();
+    for wait in [2 * HOUR - 2 * MINUTE, 2 * MINUTE, DAY - 2 * MINUTE, 2 * MINUTE] {
+        shop.pass(wait);
+    }
+    assert_eq!(shop.received().len(), 4, "the reminder and the discount");
+
+    shop.kill("channel email");
+    shop.pass(DAY - 2 * MINUTE);
+    shop.pass(2 * MINUTE);
+    let last = ["flo: email cart-left/last-chance", "gil: email cart-left/last-chance"];
+    assert_eq!(shop.commands()[4..], last, "the commands wait for their worker");
+    shop.pass(8 * HOUR - MINUTE);
+    shop.restart("channel email");
+    shop.settle();
+    assert_eq!(shop.received()[4..], ["email to gil@example.test"]);
     shop.pass(10 * DAY);
-    assert_eq!(shop.received()[4..], ["email to ida@example.test"]);
-    let steps: Vec<_> = shop.commands().into_iter().filter(|command| command.starts_with("ida")).collect();
-    assert_eq!(
-        steps,
-        ["ida: push cart-left/reminder", "ida: email cart-left/discount", "ida: email cart-left/last-chance"]
-    );
+    assert_eq!(shop.received().len(), 5, "nobody pays for an SMS instead: {:?}", shop.received());
+    assert_eq!(shop.commands().len(), 6);
 }

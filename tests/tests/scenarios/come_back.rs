@@ -1,44 +1,64 @@
 //! Nothing was heard of a customer for 30 days: the cheapest channel first, until a message was read or the customer is back.
 
-use system_tests::installation::{DAY, Installation, Plan};
+use system_tests::installation::{DAY, HOUR, Installation, Plan};
 use system_tests::providers::Answer;
 use system_tests::shop::sorted;
 
+use crate::timeline::Timeline;
+
+const CHANNELS: [&str; 4] = ["push", "email", "viber", "sms"];
+
 #[test]
 fn the_cheapest_channel_speaks_first_and_each_dearer_one_only_after_it() {
-    let channels = ["push", "email", "viber", "sms"];
-    let mut shop = Installation::start(&Plan::new("come-back", &["come-back"], &channels));
-    shop.customer("pia", &channels);
-    shop.customer("qin", &channels);
-    shop.customer("rob", &channels);
-    shop.settle();
-    // Viber knows nobody here: what cannot be sent leads on to the next channel at once.
-    shop.providers.answer("viber", Answer::Refuse);
-    shop.inactivity("pia", 30);
-    shop.inactivity("qin", 30);
-    shop.inactivity("rob", 29);
-    shop.settle();
-    for _ in 0..4 {
-        shop.pass(DAY);
-        if let Some(letter) = shop.providers.handed().iter().find(|handed| handed.to == "qin@example.test") {
-            shop.open(letter);
-            shop.settle();
-        }
+    let mut shop = Installation::start(&Plan::new("come-back", &["come-back"], &CHANNELS));
+    for customer in ["pia", "qin", "rob", "sia"] {
+        shop.customer(customer, &CHANNELS);
     }
-    shop.pass(10 * DAY);
+    shop.customer("tom", &["push", "email", "sms"]);
+    shop.settle();
+    for customer in ["pia", "qin", "sia", "tom"] {
+        shop.inactivity(customer, 30);
+    }
+    // Not long enough.
+    shop.inactivity("rob", 29);
+    let mut timeline = Timeline::default();
+    let email = ["pia", "qin", "sia", "tom"].map(|customer| format!("{customer}: email come-back/email"));
+    timeline.at_once(&mut shop, &email);
 
-    let of = |customer: &str| -> Vec<String> {
-        let steps = shop.commands().into_iter().filter(|command| command.starts_with(customer));
-        steps.map(|command| command.rsplit('/').next().unwrap().to_owned()).collect()
-    };
-    let prices: Vec<i64> =
-        shop.sends().iter().filter(|send| send.customer_id == "pia").map(|send| send.price_minor).collect();
-    assert_eq!(of("pia").last().unwrap(), "sms");
-    assert_eq!(of("pia").len(), 4);
-    assert_eq!(sorted(prices), [0, 0, 2, 4]);
-    assert_eq!(of("pia")[2..], ["viber", "sms"], "what costs money comes last");
-    assert!(!of("qin").contains(&"viber".to_owned()), "qin has read: {:?}", of("qin"));
-    assert_eq!(of("rob"), [""; 0], "29 days are not enough");
-    assert!(!shop.received().iter().any(|message| message.starts_with("viber")));
-    assert!(shop.received().contains(&"sms to pia-sms".to_owned()));
+    // A wait counts from the hand-over.
+    let mails = shop.now();
+    shop.open(&shop.message("qin", "email"));
+    let push = ["pia: push come-back/push", "sia: push come-back/push", "tom: push come-back/push"];
+    timeline.step(&mut shop, mails + 2 * DAY, &push);
+
+    let pushes = shop.now();
+    shop.action("sia", "visit", None, &[]);
+    // Tom has no Viber: what cannot be sent leads on to the next channel at once.
+    let viber = ["pia: viber come-back/viber", "tom: sms come-back/sms"];
+    timeline.step(&mut shop, pushes + 6 * HOUR, &viber);
+
+    let vibers = shop.now();
+    timeline.step(&mut shop, vibers + DAY, &["pia: sms come-back/sms"]);
+    timeline.silence(&mut shop, vibers + 20 * DAY);
+
+    let sends = shop.sends();
+    let mut of_pia: Vec<_> = sends.iter().filter(|send| send.customer_id == "pia").collect();
+    of_pia.sort_by_key(|send| send.decided_at);
+    let prices: Vec<i64> = of_pia.iter().map(|send| send.price_minor).collect();
+    assert_eq!(prices, [0, 0, 2, 4], "what costs money comes last");
+}
+
+#[test]
+fn what_a_provider_refuses_leads_on_to_the_next_channel_at_once() {
+    let mut shop = Installation::start(&Plan::new("refusing", &["come-back"], &CHANNELS));
+    shop.customer("uli", &CHANNELS);
+    shop.settle();
+    shop.providers.answer("viber", Answer::Refuse);
+    shop.inactivity("uli", 30);
+    shop.settle();
+    shop.pass(2 * DAY);
+    shop.pass(6 * HOUR);
+    assert_eq!(shop.received(), ["email to uli@example.test", "push to uli-push", "sms to uli-sms"]);
+    let steps = ["email come-back/email", "push come-back/push", "sms come-back/sms", "viber come-back/viber"];
+    assert_eq!(sorted(shop.commands()), steps.map(|step| format!("uli: {step}")));
 }

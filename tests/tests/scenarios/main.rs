@@ -1,6 +1,7 @@
 //! Scenarios of real shops with their timelines, on the whole pipeline of real processes: what must stand on the send topics,
 //! and what the providers must have.
 
+mod timeline;
 mod bonus;
 mod cart;
 mod order;

@@ -1,37 +1,29 @@
 //! SC-17: registered but not bought. A day, a week, three months, six months.
 
-use system_tests::installation::{DAY, Installation, Plan};
-use system_tests::shop::sorted;
+use system_tests::installation::{DAY, HOUR, Installation, Plan};
+
+use crate::timeline::Timeline;
 
 #[test]
 fn reminders_after_a_day_a_week_and_months_until_the_first_purchase() {
     let mut shop = Installation::start(&Plan::new("welcome", &["welcome"], &["push", "email", "sms"]));
     shop.customer("nat", &["email", "sms"]);
     shop.customer("oli", &["push", "sms"]);
+    shop.customer("pam", &["push", "email", "sms"]);
     shop.settle();
-    shop.registration("nat");
-    shop.registration("oli");
+    let begin = shop.now();
+    for customer in ["nat", "oli", "pam"] {
+        shop.registration(customer);
+    }
+    let mut timeline = Timeline::default();
+    timeline.silence(&mut shop, begin + 12 * HOUR);
+    shop.purchase("pam");
     shop.settle();
-    assert_eq!(shop.received(), [""; 0]);
 
-    shop.pass(DAY);
-    assert_eq!(sorted(shop.received()), ["email to nat@example.test", "push to oli-push"]);
-    shop.pass(6 * DAY);
-    assert_eq!(sorted(shop.received()[2..].to_vec()), ["sms to nat-sms", "sms to oli-sms"]);
+    timeline.step(&mut shop, begin + DAY, &["nat: email welcome/reminder", "oli: push welcome/reminder"]);
+    timeline.step(&mut shop, begin + 7 * DAY, &["nat: sms welcome/first50", "oli: sms welcome/first50"]);
     shop.purchase("oli");
-    shop.settle();
-    shop.pass(83 * DAY);
-    shop.pass(90 * DAY);
-    shop.pass(365 * DAY);
-    let steps: Vec<_> = shop.commands().into_iter().filter(|command| command.starts_with("nat")).collect();
-    assert_eq!(
-        steps,
-        [
-            "nat: email welcome/reminder",
-            "nat: sms welcome/first50",
-            "nat: email welcome/quarter",
-            "nat: email welcome/half-year"
-        ]
-    );
-    assert_eq!(shop.received().len(), 6, "oli has bought: {:?}", shop.received());
+    timeline.step(&mut shop, begin + 90 * DAY, &["nat: email welcome/quarter"]);
+    timeline.step(&mut shop, begin + 180 * DAY, &["nat: email welcome/half-year"]);
+    timeline.silence(&mut shop, begin + 600 * DAY);
 }
