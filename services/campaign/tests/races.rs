@@ -198,6 +198,18 @@ fn an_opening_after_the_end_is_told_with_who_opened() {
 }
 
 #[test]
+fn an_outage_of_ours_makes_nothing_valid_for_longer() {
+    for (late, sends) in [(HOUR - 1, 2), (HOUR, 1)] {
+        let mut world = World::new(&[TWO_STEPS]);
+        world.profile(&["email", "sms"]);
+        world.action("lead", None);
+        world.sleep_until(BEGIN + 3 * HOUR + late);
+        world.fire();
+        assert_eq!(world.sends().len(), sends, "the second message is seen {late} ms late");
+    }
+}
+
+#[test]
 fn an_unsubscription_ends_the_cascade_and_the_consent() {
     check(
         World::new(&[TWO_STEPS]),

@@ -383,14 +383,24 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         let mut positions = Vec::new();
         for task in self.tasks.values_mut().flatten().filter(|task| !task.is_unchanged()) {
             task.end_round();
-            task.produce(&self.processor, &mut self.log, meta.clone())?;
-            positions.push((task.partition, task.next));
-            if is_planted(Bug::StoreBeforeCommit) {
-                task.after_commit(&self.processor)?;
+            if is_planted(Bug::MetaFirst) {
+                task.produce_meta(&mut self.log, meta.clone())?;
             }
+            task.produce_rows(&self.processor, &mut self.log)?;
+            positions.push((task.partition, task.next));
         }
         let log = &mut self.log;
         self.out.drain_all(|record| publish(log, record))?;
+        // META says that all of it is there, so it comes last: should the transaction be torn after all, what is decided twice
+        // has the same ids, but nothing is lost.
+        for task in self.tasks.values_mut().flatten().filter(|task| !task.is_unchanged()) {
+            if !is_planted(Bug::MetaFirst) {
+                task.produce_meta(&mut self.log, meta.clone())?;
+            }
+        }
+        if is_planted(Bug::StoreBeforeCommit) {
+            self.tasks.values_mut().flatten().try_for_each(|task| task.after_commit(&self.processor))?;
+        }
         self.log.commit(&positions)?;
         self.around.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
         self.around.metrics.consumed.inc_by(u64::try_from(self.open_records).unwrap_or(0));

@@ -296,18 +296,9 @@ impl<P: Processor> Task<P> {
         self.table.dirty().len()
     }
 
-    /// Puts the changed rows and META into the transaction.
-    pub(crate) fn produce<L: Log>(&mut self, processor: &P, log: &mut L, meta: Meta) -> Result<(), Error> {
+    /// Puts the changed rows into the transaction.
+    pub(crate) fn produce_rows<L: Log>(&mut self, processor: &P, log: &mut L) -> Result<(), Error> {
         self.sequence.n += 1;
-        if is_planted(Bug::MetaFirst) {
-            self.produce_meta(log, meta)?;
-            return self.produce_rows(processor, log);
-        }
-        self.produce_rows(processor, log)?;
-        self.produce_meta(log, meta)
-    }
-
-    fn produce_rows<L: Log>(&mut self, processor: &P, log: &mut L) -> Result<(), Error> {
         self.packed.clear();
         self.written.clear();
         let mut key = Vec::new();
@@ -329,7 +320,8 @@ impl<P: Processor> Task<P> {
         self.produce_torn(log)
     }
 
-    fn produce_meta<L: Log>(&mut self, log: &mut L, mut meta: Meta) -> Result<(), Error> {
+    /// Puts META into the transaction, which closes the rows.
+    pub(crate) fn produce_meta<L: Log>(&mut self, log: &mut L, mut meta: Meta) -> Result<(), Error> {
         meta.sequence = self.sequence;
         meta.next_offset = self.next;
         meta.now = self.now;

@@ -63,5 +63,7 @@ fn waited(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &
         return exhausted(case, customer, plan, instance);
     };
     let evidence = [("reached", sent.reached.to_string())];
-    leave(case, customer, plan, instance, exit, &evidence)
+    // The wait was over then, however late we see it: an outage of ours makes nothing valid for longer.
+    let ready = instance.due;
+    leave(case, customer, plan, instance, exit, &evidence, ready)
 }

@@ -74,7 +74,7 @@ pub(super) fn bounced_at_the_call(sent: &Sent) -> bool {
     sent.failed == Status::BouncedHard && sent.handed_over_at.is_none()
 }
 
-/// Gives up the message at which the instance stands.
+/// Gives up the message at which the instance stands. What follows it is valid from `ready` on.
 pub(super) fn leave(
     case: &mut Case<'_>,
     customer: &mut Customer,
@@ -82,6 +82,7 @@ pub(super) fn leave(
     instance: &mut Instance,
     exit: Exit,
     evidence: &[(&str, String)],
+    ready: Millis,
 ) -> Fate {
     let mut entry = about_last(case, plan, instance, exit.reason());
     if let Some(sent) = instance.sends.last().filter(|sent| exit.voids(sent)) {
@@ -102,8 +103,7 @@ pub(super) fn leave(
             return exhausted(case, customer, plan, instance);
         }
     }
-    let now = case.now();
-    advance(case, customer, plan, instance, now)
+    advance(case, customer, plan, instance, ready)
 }
 
 /// A command of ours was withdrawn because of a hold, and nobody saw it: the same message has another chance within its
@@ -114,7 +114,8 @@ pub(super) fn withdrawn(case: &mut Case<'_>, customer: &mut Customer, plan: &Pla
         if let Some(sent) = instance.sends.last_mut() {
             sent.failed = Status::Revoked;
         }
-        return leave(case, customer, plan, instance, Exit::Revoked, &[]);
+        let now = case.now();
+        return leave(case, customer, plan, instance, Exit::Revoked, &[], now);
     };
     let now = case.now();
     let (price, send_before) = instance.sends.last().map_or((0, now), |sent| (sent.price_minor, sent.send_before));

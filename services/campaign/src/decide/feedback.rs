@@ -200,5 +200,5 @@ fn current_failed(
         .into_iter()
         .filter_map(|(what, how)| how.map(|how| (what, how)))
         .collect();
-    leave(case, customer, plan, instance, exit, &evidence)
+    leave(case, customer, plan, instance, exit, &evidence, now)
 }
