@@ -114,7 +114,7 @@ make_archive() {
 # What other checkouts have compiled of foreign crates, RocksDB above all, is good for this one, too: the directory of a checkout
 # that is gone is taken over, else the newest one is copied. Our own crates are always built anew.
 take_over_target() {
-    local donor found= is_orphan=
+    local donor found='' is_orphan=''
     for donor in "$CASCADE_CACHE"/targets/* "$CASCADE_CACHE/target"; do
         [ -d "$donor/debug" ] || continue
         if [ ! -d "$(cat "$donor/checkout" 2>/dev/null)" ]; then
