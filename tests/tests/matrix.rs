@@ -63,7 +63,7 @@ fn replicas_that_are_killed_and_frozen_while_the_broker_restarts_lose_and_double
     let account = matrix.cascade.assert_equal_to_a_fold();
     let uncovered = account.uncovered.iter().find(|record| !record.key.is_empty());
     assert_eq!(uncovered, None, "never seen by an operator");
-    assert!(account.sends.len() > size.customers / 2, "{} commands", account.sends.len());
+    assert!(account.sends.len() > size.customers / 4, "{} commands", account.sends.len());
     assert_eq!(account.rows.len(), size.customers);
     println!(
         "{} events, {} kills, {} freezes, 2 restarts of the broker: {} commands, {} withdrawals, {} owners; longest time without an \

@@ -26,13 +26,11 @@ pub enum Bug {
     RestoreUncommitted,
     /// Deadlines fire though records that were there are not read yet.
     DeadlinesFirst,
-    /// A row of a torn transaction is closed by whatever META comes next.
-    TornRowsClosed,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 12] = [
+    pub const ALL: [Bug; 11] = [
         Bug::OffsetsOutside,
         Bug::NoGeneration,
         Bug::StoreBeforeCommit,
@@ -44,7 +42,6 @@ impl Bug {
         Bug::StaleStateMerged,
         Bug::RestoreUncommitted,
         Bug::DeadlinesFirst,
-        Bug::TornRowsClosed,
     ];
 }
 

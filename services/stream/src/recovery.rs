@@ -218,8 +218,7 @@ impl<'a, P: Processor> Replay<'a, P> {
     /// compacted away. A torn row among them does no harm: the first transaction after a BARRIER writes torn keys anew, so
     /// that the right row follows before its META.
     fn close(&mut self, meta: Meta) -> Result<(), Error> {
-        let by_any = is_planted(Bug::TornRowsClosed);
-        let is_closed = |open: &Open| by_any || open.sequence.is_none_or(|sequence| sequence <= meta.sequence);
+        let is_closed = |open: &Open| open.sequence.is_none_or(|sequence| sequence <= meta.sequence);
         let (closed, open) = std::mem::take(&mut self.open).into_iter().partition(is_closed);
         self.open = open;
         for Open { key, bytes, .. } in closed {
@@ -243,9 +242,6 @@ impl<'a, P: Processor> Replay<'a, P> {
 
     fn finish(mut self) -> Result<Found, Error> {
         self.store.write(std::mem::take(&mut self.changes))?;
-        if is_planted(Bug::TornRowsClosed) {
-            self.open.clear();
-        }
         let torn: BTreeSet<_> = self.open.into_iter().map(|open| open.key).collect();
         if !torn.is_empty() {
             tracing::warn!(partition = self.partition, rows = torn.len(), "rows of a torn transaction are set aside");
