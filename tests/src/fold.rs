@@ -30,6 +30,13 @@ pub struct Account {
     pub uncovered: Vec<Message>,
 }
 
+impl Account {
+    /// A record about a customer that no META covers. Intake goes on telling its progress; that concerns no customer.
+    pub fn unseen(&self) -> Option<&Message> {
+        self.uncovered.iter().find(|record| !record.key.is_empty())
+    }
+}
+
 impl Installation {
     /// Checks that changelog, commands, withdrawals and journal are what a fold over `input` gives: nothing lost, nothing
     /// doubled. Returns the fold.

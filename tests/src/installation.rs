@@ -102,16 +102,11 @@ impl Installation {
     /// Installs everything, starts every service and waits until all are ready. It is [`MONDAY`].
     pub fn start(plan: &Plan<'_>) -> Self {
         let mut cascade = Self::prepare(plan);
-        let mut names = vec!["intake".to_owned(), "operator".to_owned()];
-        names.extend(cascade.channels.iter().map(|channel| format!("channel {channel}")));
+        let workers: Vec<String> = cascade.channels.iter().map(|channel| format!("channel {channel}")).collect();
         // Workers put the tracker's address into their links.
-        cascade.launch("tracker");
-        for name in &names {
-            cascade.launch(name);
-        }
-        for service in cascade.services.values_mut() {
-            service.wait_until_ready();
-        }
+        let mut names = vec!["tracker", "intake", "operator"];
+        names.extend(workers.iter().map(String::as_str));
+        cascade.bring_up(&names);
         cascade.settle();
         cascade
     }
@@ -237,6 +232,12 @@ impl Installation {
         let log = self.place.path(&format!("{file}.log"));
         let process = Process::start(&binary(), command.split(' '), environment, &log);
         self.services.insert(name.to_owned(), Service::of(name, process, ops));
+    }
+
+    /// Starts services, in this order, and waits until all are ready.
+    pub fn bring_up(&mut self, names: &[&str]) {
+        names.iter().for_each(|name| self.launch(name));
+        names.iter().for_each(|name| self.service(name).wait_until_ready());
     }
 
     /// Starts it anew and waits until it is ready.

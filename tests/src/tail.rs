@@ -142,8 +142,7 @@ impl Tail {
 }
 
 fn passes(code: RDKafkaErrorCode) -> bool {
-    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, NotLeaderForPartition, UnknownTopicOrPartition};
-    matches!(code, AllBrokersDown | BrokerTransportFailure | NotLeaderForPartition | UnknownTopicOrPartition)
+    matches!(code, RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure)
 }
 
 /// Everything that is committed in a topic now, in the order of each partition.

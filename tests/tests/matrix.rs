@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use nix::sys::signal::Signal;
-use schemas::{Action, Consent, Contact, Inactivity, Profile, Record, encode};
 use stream::clock::Tick;
 use system_tests::broker::broker;
 use system_tests::installation::{DAY, HOUR, Installation, Plan};
@@ -61,8 +60,7 @@ fn replicas_that_are_killed_and_frozen_while_the_broker_restarts_lose_and_double
     matrix.cascade.pass(DAY);
     matrix.cascade.pass(6 * DAY);
     let account = matrix.cascade.assert_equal_to_a_fold();
-    let uncovered = account.uncovered.iter().find(|record| !record.key.is_empty());
-    assert_eq!(uncovered, None, "never seen by an operator");
+    assert_eq!(account.unseen(), None, "never seen by an operator");
     assert!(account.sends.len() > size.customers / 4, "{} commands", account.sends.len());
     assert_eq!(account.rows.len(), size.customers);
     println!(
@@ -89,56 +87,19 @@ impl Matrix {
     fn begin() -> Self {
         let plan = Plan::new("matrix", &["come-back"], &CHANNELS);
         let mut cascade = Installation::prepare(&Plan { partitions: 8, ..plan });
-        for service in ["intake", REPLICAS[0], REPLICAS[1]] {
-            cascade.launch(service);
-        }
-        for service in cascade.services.values_mut() {
-            service.wait_until_ready();
-        }
+        cascade.bring_up(&["intake", REPLICAS[0], REPLICAS[1]]);
         let changelog = Tail::of(cascade.place.brokers(), &[&cascade.topics.changelog()]);
         Matrix { cascade, changelog, chance: Rng::with_seed(7), longest: Duration::ZERO }
     }
 
     /// Each of these customers has a profile and was not heard of for a month; every third one buys.
     fn tell(&self, customers: std::ops::Range<usize>) {
-        let (cascade, now) = (&self.cascade, self.cascade.now());
         for number in customers {
             let customer = format!("customer-{number}");
-            let contact =
-                |channel: &str| Contact { channel: channel.to_owned(), address: format!("{customer}-{channel}") };
-            let consent =
-                |channel: &str| Consent { channel: channel.to_owned(), granted: true, at: now, ..Consent::default() };
-            let profile = Profile {
-                event_id: format!("profile of {customer}"),
-                customer_id: customer.clone(),
-                occurred_at: now,
-                contacts: CHANNELS.map(contact).into(),
-                consents: CHANNELS.map(consent).into(),
-                ..Profile::default()
-            };
-            let silence = Inactivity {
-                event_id: format!("silence of {customer}"),
-                customer_id: customer.clone(),
-                occurred_at: now,
-                since: now - 30 * DAY,
-                days: 30,
-                ..Inactivity::default()
-            };
-            let action = Action {
-                event_id: format!("action of {customer}"),
-                customer_id: customer.clone(),
-                occurred_at: now,
-                action: if number % 3 == 0 { "purchase" } else { "lead" }.to_owned(),
-                ..Action::default()
-            };
-            self.say(&cascade.topics.profile(), &customer, &profile);
-            self.say(&cascade.topics.inactivity(), &customer, &silence);
-            self.say(&cascade.topics.action(), &customer, &action);
+            self.cascade.customer(&customer, &CHANNELS);
+            self.cascade.inactivity(&customer, 30);
+            self.cascade.action(&customer, if number % 3 == 0 { "purchase" } else { "lead" }, None, &[]);
         }
-    }
-
-    fn say<T: Record>(&self, topic: &str, customer: &str, record: &T) {
-        self.cascade.feed.send(topic, customer, &encode(record));
     }
 
     /// Waits until some of what was told is decided, but hardly all of it.

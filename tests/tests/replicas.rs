@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use schemas::{Inactivity, encode};
 use stream::clock::Tick;
-use system_tests::installation::{DAY, Installation, Plan};
+use system_tests::installation::{Installation, Plan};
 use system_tests::wait::until_some;
 
 const PARTITIONS: i32 = 8;
@@ -19,13 +18,8 @@ type Owners = BTreeMap<i32, String>;
 fn start(name: &str, replicas: &[&str]) -> Installation {
     let mut cascade =
         Installation::prepare(&Plan { partitions: PARTITIONS, ..Plan::new(name, &["come-back"], &["push"]) });
-    cascade.launch("intake");
-    for replica in replicas {
-        cascade.launch(replica);
-    }
-    for service in cascade.services.values_mut() {
-        service.wait_until_ready();
-    }
+    cascade.bring_up(&["intake"]);
+    cascade.bring_up(replicas);
     cascade
 }
 
@@ -47,19 +41,8 @@ fn owners(cascade: &Installation, replicas: &[&str]) -> Owners {
 }
 
 /// Something to decide for everybody, in each partition.
-fn tell(cascade: &Installation, round: usize) {
-    for number in 0..400 {
-        let customer = format!("customer-{number}");
-        let silence = Inactivity {
-            event_id: format!("silence {round} of {customer}"),
-            customer_id: customer.clone(),
-            occurred_at: cascade.now(),
-            since: cascade.now() - 30 * DAY,
-            days: 30,
-            ..Inactivity::default()
-        };
-        cascade.feed.send(&cascade.topics.inactivity(), &customer, &encode(&silence));
-    }
+fn tell(cascade: &Installation) {
+    (0..400).for_each(|number| cascade.inactivity(&format!("customer-{number}"), 30));
 }
 
 #[test]
@@ -67,8 +50,8 @@ fn a_rolling_restart_moves_no_partition() {
     let replicas = ["operator#one", "operator#two", "operator#three"];
     let mut cascade = start("rolling", &replicas);
     let before = owners(&cascade, &replicas);
-    for (round, replica) in replicas.into_iter().enumerate() {
-        tell(&cascade, round);
+    for replica in replicas {
+        tell(&cascade);
         let begun = Tick::now();
         assert!(cascade.service(replica).process().terminate().success(), "{replica} ends in an orderly way");
         cascade.restart(replica);
@@ -83,7 +66,7 @@ fn a_rolling_restart_moves_no_partition() {
 fn a_third_replica_takes_its_share_and_gives_it_back() {
     let mut cascade = start("scaling", &["operator#one", "operator#two"]);
     let two = owners(&cascade, &["operator#one", "operator#two"]);
-    tell(&cascade, 0);
+    tell(&cascade);
     let begun = Tick::now();
     cascade.restart("operator#three");
     let three = owners(&cascade, &["operator#one", "operator#two", "operator#three"]);
@@ -93,7 +76,7 @@ fn a_third_replica_takes_its_share_and_gives_it_back() {
     assert!(moved.iter().all(|partition| three[*partition] == "operator#three"), "only the newcomer gets something");
     assert_eq!(moved.len(), 2, "its share of eight, rounded down: {moved:?}");
 
-    tell(&cascade, 1);
+    tell(&cascade);
     let begun = Tick::now();
     cascade.service("operator#three").process().terminate();
     cascade.services.remove("operator#three");

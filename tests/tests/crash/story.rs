@@ -52,12 +52,7 @@ impl Story {
     pub fn begin(name: &str) -> Self {
         let plan = Plan::new(name, &["come-back"], &["push", "sms", "viber", "email"]);
         let mut cascade = Installation::prepare(&Plan { rate_per_second: RATE_PER_SECOND, ..plan });
-        for service in ["tracker", "intake", "operator", "channel push", "channel sms"] {
-            cascade.launch(service);
-        }
-        for service in cascade.services.values_mut() {
-            service.wait_until_ready();
-        }
+        cascade.bring_up(&["tracker", "intake", "operator", "channel push", "channel sms"]);
         let story = Story { cascade };
         let topic = story.cascade.topics.profile();
         story.tell(CUSTOMERS.names().map(|customer| (story.profile(&customer), customer)), &topic);

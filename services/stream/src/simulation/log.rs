@@ -342,7 +342,9 @@ impl Log for SimulatedLog<'_> {
             self.patiently("commit offsets", |cluster| cluster.send_offsets(&producer, positions, member))?;
         }
         self.step("end")?;
-        self.world.end(&producer, || self.step("end a transaction"))?;
+        self.world.may_lose_the_end(&producer)?;
+        self.patiently("end a transaction", |cluster| cluster.end(&producer, true))?;
+        self.world.may_repeat_the_end(&producer);
         if is_planted(Bug::OffsetsOutside) {
             self.step("offsets afterwards")?;
             self.world.cluster.borrow_mut().move_offsets(positions);

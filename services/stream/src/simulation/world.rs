@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::cluster::{Body, Cluster, Producer, Refusal};
+use super::cluster::{Body, Cluster, Producer};
 use super::disk::Machine;
 use super::{Committed, Outside, Scene, checks};
 use crate::clock::{Clock, Millis, simulated};
@@ -224,42 +224,34 @@ impl<'a> World<'a> {
         if machine.is_dead() { Err(dead()) } else { Ok(()) }
     }
 
-    /// Ends a transaction for a process: the request, or the answer, may get lost or come late.
-    pub fn end(&self, producer: &Producer, step: impl Fn() -> Result<(), Error>) -> Result<(), Error> {
-        let unknown = |words: &str| Err(Error::new(Verdict::Abort, "end a transaction", words));
-        if self.fault(10) {
-            self.note(|| format!("the end of a transaction of {} goes wrong", producer.name));
-            match self.random(3) {
-                0 => return unknown("the request was lost"),
-                1 => {
-                    let at = self.cluster.borrow().now + self.span(1, 3_000);
-                    self.cluster.borrow_mut().end_later(producer.clone(), true, at);
-                    return unknown("no answer; the request is still under way");
-                }
-                _ => {
-                    let _ = self.cluster.borrow_mut().end(producer, true);
-                    return unknown("the answer was lost");
-                }
-            }
+    /// The end of a transaction may go wrong: the request, or the answer, gets lost or comes late.
+    pub fn may_lose_the_end(&self, producer: &Producer) -> Result<(), Error> {
+        if !self.fault(10) {
+            return Ok(());
         }
-        for _ in 0..100 {
-            let said = self.cluster.borrow_mut().end(producer, true);
-            match said {
-                Ok(()) => {
-                    // The client had sent the request twice; the first one is still under way.
-                    if self.scene.tears && self.fault(100) {
-                        let at = self.cluster.borrow().now + self.span(1, 400);
-                        self.note(|| format!("an end of a transaction of {} will arrive once more", producer.name));
-                        self.cluster.borrow_mut().end_later(producer.clone(), true, at);
-                    }
-                    return Ok(());
-                }
-                Err(Refusal::Concurrent) => self.wait(20),
-                Err(_) => return Err(Error::new(Verdict::Fenced, "end a transaction", "a newer producer is there")),
+        self.note(|| format!("the end of a transaction of {} goes wrong", producer.name));
+        let words = match self.random(3) {
+            0 => "the request was lost",
+            1 => {
+                let at = self.cluster.borrow().now + self.span(1, 3_000);
+                self.cluster.borrow_mut().end_later(producer.clone(), true, at);
+                "no answer; the request is still under way"
             }
-            step()?;
+            _ => {
+                let _ = self.cluster.borrow_mut().end(producer, true);
+                "the answer was lost"
+            }
+        };
+        Err(Error::new(Verdict::Abort, "end a transaction", words))
+    }
+
+    /// The client may have sent the request twice; then the first one is still under way.
+    pub fn may_repeat_the_end(&self, producer: &Producer) {
+        if self.scene.tears && self.fault(100) {
+            let at = self.cluster.borrow().now + self.span(1, 400);
+            self.note(|| format!("an end of a transaction of {} will arrive once more", producer.name));
+            self.cluster.borrow_mut().end_later(producer.clone(), true, at);
         }
-        unknown("no end")
     }
 
     /// Time passes for a process that waits, and others go on.
