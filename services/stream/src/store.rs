@@ -152,7 +152,7 @@ impl Disks for Budget {
     fn open(&self, path: &Path) -> Result<Box<dyn Disk>, Error> {
         std::fs::create_dir_all(path).map_err(|error| unusable(path, &error.to_string()))?;
         let db = match open_db(path, self) {
-            Err(error) if error.kind() == ErrorKind::Corruption => {
+            Err(error) if is_damage(&error) => {
                 tracing::warn!(path = %path.display(), "the local state is damaged; it is wiped and restored: {error}");
                 self.remove(path)?;
                 open_db(path, self)
@@ -169,8 +169,17 @@ impl Disks for Budget {
         Ok(Box::new(Rocks { db, path: path.to_owned(), unlogged }))
     }
 
+    /// Moved away at one stroke first: a process that is killed while it deletes leaves no half of a data base behind.
     fn remove(&self, path: &Path) -> Result<(), Error> {
-        std::fs::remove_dir_all(path).map_err(|error| unusable(path, &error.to_string()))
+        let removed = path.with_added_extension("removed");
+        let remove = || {
+            if removed.exists() {
+                std::fs::remove_dir_all(&removed)?;
+            }
+            std::fs::rename(path, &removed)?;
+            std::fs::remove_dir_all(&removed)
+        };
+        remove().map_err(|error: std::io::Error| unusable(path, &error.to_string()))
     }
 }
 
@@ -352,6 +361,11 @@ impl Cursor {
 fn open_db(path: &Path, budget: &Budget) -> Result<DB, rocksdb::Error> {
     let options = budget.options();
     DB::open_cf_with_opts(&options, path, [("default", options.clone())])
+}
+
+/// Part of it is wrong or gone. The directory itself is there, so a file that is not found is one of the data base's own.
+fn is_damage(error: &rocksdb::Error) -> bool {
+    error.kind() == ErrorKind::Corruption || error.as_ref().contains("No such file")
 }
 
 /// Due times are positive, so their big-endian bytes sort as they do.

@@ -1,5 +1,7 @@
 //! State: what it is, and where it comes from after a restart.
 
+use std::path::{Path, PathBuf};
+
 use system_tests::summer::Settings;
 
 use crate::steps::Ground;
@@ -47,6 +49,35 @@ fn a_lost_state_directory_is_restored_from_the_changelog() {
     let _summer = ground.start(&settings);
     ground.wait_for_all_sums();
     ground.assert_exactly_once();
+}
+
+#[test]
+fn half_a_state_directory_is_restored_from_the_changelog() {
+    let ground = Ground::new("half", 2);
+    let settings = Settings::new(&ground.place, "a");
+    ground.add(300, 3_000);
+    let mut summer = ground.start(&settings);
+    ground.wait_for_all_sums();
+    assert!(summer.terminate().success(), "{}", summer.said());
+    remove_files(&settings.state_dir, &ground.place.topic("input-0"), "MANIFEST");
+    remove_files(&settings.state_dir, &ground.place.topic("input-1"), ".sst");
+
+    ground.add(300, 3_000);
+    let summer = ground.start(&settings);
+    ground.wait_for_all_sums();
+    ground.assert_exactly_once();
+    assert_eq!(summer.said().matches("the local state is damaged").count(), 2, "{}", summer.said());
+}
+
+/// Removes the files of one partition's data base whose names hold `part`.
+fn remove_files(state_dir: &Path, partition: &str, part: &str) {
+    let files: Vec<PathBuf> = std::fs::read_dir(state_dir.join(partition))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.file_name().unwrap().to_str().unwrap().contains(part))
+        .collect();
+    assert!(!files.is_empty());
+    files.iter().for_each(|file| std::fs::remove_file(file).unwrap());
 }
 
 #[test]
