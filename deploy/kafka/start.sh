@@ -47,7 +47,11 @@ sed -e "s|@DIR@|$dir|" -e "s|@PORT@|$port|" "${settings[@]}" >"$dir/server.prope
 jvm+=(-XX:-UsePerfData -XX:+ExitOnOutOfMemoryError "-Djava.io.tmpdir=$dir/tmp" "-Dlog4j2.configurationFile=$here/log4j2.yaml" -cp "$KAFKA_LIBS/*")
 
 if [ ! -e "$dir/data/meta.properties" ]; then
-    java "${jvm[@]}" kafka.tools.StorageTool format --standalone -t p8fFEbKGQ22B6M_Da_vCBw -c "$dir/server.properties" >>"$log" 2>&1 ||
+    # Without eligible leader replicas, a lone broker that crashed stays the leader of its partitions. Else they have none for a
+    # moment, in which its transaction coordinator takes them for deleted and forgets the markers of commits that it has confirmed
+    # (KAFKA-20734).
+    java "${jvm[@]}" kafka.tools.StorageTool format --standalone --feature eligible.leader.replicas.version=0 \
+        -t p8fFEbKGQ22B6M_Da_vCBw -c "$dir/server.properties" >>"$log" 2>&1 ||
         { echo "Kafka could not format $dir/data; the reason is in $log." >&2; exit 1; }
 fi
 

@@ -49,6 +49,8 @@ pub struct Simulation {
     pub bug: Option<Bug>,
     /// Whether a transaction may be torn.
     tears: bool,
+    /// Whether processes keep partitions of others warm.
+    standby: bool,
 }
 
 /// What a run saw, to know that it saw something.
@@ -94,6 +96,7 @@ impl Simulation {
             replicas: chance.usize(1..4),
             bug: None,
             tears: chance.u32(..5) == 0,
+            standby: chance.bool(),
         }
     }
 
@@ -151,6 +154,7 @@ impl Simulation {
             faults: self.faults,
             turns: 300,
             tears: self.tears,
+            standby: self.standby,
             bug: self.bug,
             traced,
         }

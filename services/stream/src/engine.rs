@@ -2,14 +2,17 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
 use crate::Error;
 use crate::clock::Clock;
-use crate::kafka::{KafkaLog, Settings, Topics};
+use crate::kafka::{KafkaChangelogs, KafkaLog, Settings, Topics};
 use crate::metrics::Metrics;
 use crate::probe::Probe;
 use crate::processor::Processor;
+use crate::replica::Rules;
+use crate::restorer::{self, Answer, Line, Replicas, Word};
 use crate::shard::{Shard, Surroundings};
 use crate::store::Budget;
 use crate::upstream::{Upstream, Watch};
@@ -38,6 +41,11 @@ pub struct Config {
     pub cache_rows: usize,
     /// Index entries fired in one round of a partition: events flow in between.
     pub fire_budget: usize,
+    /// Whether partitions that others own are followed here, too, so that a take-over replays next to nothing.
+    pub standby: bool,
+    /// Changelogs longer than this (records) are searched for their last META before they are replayed: fewer records wait for
+    /// theirs in memory.
+    pub restore_window: i64,
     /// How often the stores are made to survive a crash.
     pub save_age: Duration,
     /// A local state older than this (machine time, ms) is rebuilt. To be less than the changelog's `delete.retention.ms`.
@@ -64,6 +72,8 @@ impl Config {
             commit_records: 40_000,
             cache_rows: 1_000_000,
             fire_budget: 5_000,
+            standby: false,
+            restore_window: 100_000,
             save_age: Duration::from_secs(10),
             checkpoint_age_max: 6 * 24 * 3600 * 1000,
             cache_bytes: 128 << 20,
@@ -95,18 +105,17 @@ pub fn run<P: Processor + Send>(
     let cluster = settings.cluster_id(Duration::from_secs(10))?;
     let budget = Budget::new(config.cache_bytes, config.buffer_bytes);
     let watch = config.upstream.as_ref().map(|_| Watch::new(clock, metrics.sources_behind.clone()));
-    let shard = |number: usize| {
+    let shard = |line: Line| {
         let _others = StopOthers(stop);
-        let identity = format!("{}-{number}", config.instance);
+        let identity = format!("{}-{}", config.instance, line.shard);
         let around = Surroundings {
             config,
-            cluster: &cluster,
             owner: identity.clone(),
             clock: clock.clone(),
             probe: probe.clone(),
             stop,
             metrics: metrics.clone(),
-            disks: &budget,
+            restorer: Box::new(line),
         };
         let result = KafkaLog::new(settings, &config.topics, &config.group, &identity, watch.as_ref())
             .and_then(|log| Shard::new(around, log, processor()).run());
@@ -115,17 +124,37 @@ pub fn run<P: Processor + Send>(
         }
         result
     };
+    let restorer = |number: usize, words: Receiver<Word>, answers: Vec<Sender<Answer>>| {
+        let _others = StopOthers(stop);
+        let rules = Rules { config, cluster: &cluster, disks: &budget, metrics: metrics.clone() };
+        let changelogs = KafkaChangelogs::new(settings, &config.topics.changelog)?;
+        let is_here = |partition: &i32| restorer::thread_of(*partition, config.shards) == number;
+        let all = if config.standby { changelogs.count()? } else { 0 };
+        Replicas::new(rules, changelogs, processor(), (0..all).filter(is_here).collect()).run(&words, &answers, stop)
+    };
     std::thread::scope(|scope| {
-        let shard = &shard;
+        let (shard, restorer) = (&shard, &restorer);
         let watching = watch.as_ref().zip(config.upstream.as_ref()).map(|(watch, upstream)| {
             scope.spawn(move || {
                 let _others = StopOthers(stop);
                 watch.run(settings, upstream, stop)
             })
         });
-        let running: Vec<_> = (0..config.shards).map(|number| scope.spawn(move || shard(number))).collect();
-        let ended = running.into_iter().chain(watching).map(|thread| {
-            thread.join().unwrap_or_else(|_| Err(Error::stop("run a shard", "its thread panicked; see the log")))
+        // As many restoring threads as shards.
+        let (words, heard): (Vec<_>, Vec<_>) = (0..config.shards).map(|_| mpsc::channel()).unzip();
+        let (answers, lines): (Vec<_>, Vec<_>) = (0..config.shards).map(|_| mpsc::channel()).unzip();
+        let lines = lines.into_iter().enumerate();
+        let sharding: Vec<_> = lines
+            .map(|(number, answers)| Line { shard: number, words: words.clone(), answers })
+            .map(|line| scope.spawn(move || shard(line)))
+            .collect();
+        let restoring = heard.into_iter().enumerate().map(|(number, heard)| {
+            let answers = answers.clone();
+            scope.spawn(move || restorer(number, heard, answers))
+        });
+        let running: Vec<_> = sharding.into_iter().chain(restoring).chain(watching).collect();
+        let ended = running.into_iter().map(|thread| {
+            thread.join().unwrap_or_else(|_| Err(Error::stop("run the engine", "a thread panicked; see the log")))
         });
         // All are joined before the first error is returned.
         ended.collect::<Vec<_>>().into_iter().collect()

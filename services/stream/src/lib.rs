@@ -33,6 +33,10 @@ mod store;
 #[cfg(feature = "state")]
 mod task;
 #[cfg(feature = "state")]
+mod replica;
+#[cfg(feature = "state")]
+mod restorer;
+#[cfg(feature = "state")]
 mod recovery;
 #[cfg(feature = "state")]
 mod upstream;

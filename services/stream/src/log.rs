@@ -40,6 +40,36 @@ pub enum Target {
     Output(usize, Option<i32>),
 }
 
+/// Offset of the first record of a partition, whatever it is.
+pub const BEGINNING: i64 = -2;
+
+/// Changelogs, read beside the shards: committed records only.
+pub trait Changelogs {
+    /// What [`Changelogs::fetch`] brings.
+    type Record: Record;
+
+    /// First offset of a partition, and the next one that no open transaction hides.
+    ///
+    /// # Errors
+    /// `Retry` if nobody answers.
+    fn range(&mut self, partition: i32) -> Result<(i64, i64), Error>;
+
+    /// Reads a partition from `offset` on, anew if it is read already.
+    ///
+    /// # Errors
+    /// If the partition is unknown.
+    fn start(&mut self, partition: i32, offset: i64) -> Result<(), Error>;
+
+    /// Stops to read it.
+    fn stop(&mut self, partition: i32);
+
+    /// Appends what there is, at most `limit`, waiting for the first at most so long.
+    ///
+    /// # Errors
+    /// `Stop` for a topic that went away.
+    fn fetch(&mut self, wait: Duration, limit: usize, fetched: &mut Vec<Fetched<Self::Record>>) -> Result<(), Error>;
+}
+
 /// A partitioned, transactional log with group membership. All calls are blocking and come from one thread.
 pub trait Log {
     /// What [`Log::fetch`] brings.

@@ -13,6 +13,9 @@ pub struct Metrics {
     pub(crate) watermark_lag_seconds: IntGaugeVec,
     pub(crate) restored: IntCounter,
     pub(crate) restore_seconds: Histogram,
+    pub(crate) restore_remaining: IntGaugeVec,
+    pub(crate) restore_eta_seconds: IntGaugeVec,
+    pub(crate) standby_lag: IntGaugeVec,
     pub(crate) owned: IntGauge,
     pub(crate) lag: IntGaugeVec,
     pub(crate) sources_behind: IntGauge,
@@ -29,6 +32,7 @@ impl Metrics {
         let seconds = |name, help, buckets: &[f64]| {
             Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))
         };
+        let gauges = |name, help| IntGaugeVec::new(Opts::new(name, help), &["partition"]);
         let metrics = Metrics {
             consumed: consumed.with_label_values(&[input]),
             commit_seconds: seconds(
@@ -49,12 +53,9 @@ impl Metrics {
                 "Greatest lateness of a batch of deadlines, in business time.",
                 &[0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 3600.0, 21600.0, 86400.0],
             )?,
-            watermark_lag_seconds: IntGaugeVec::new(
-                Opts::new(
-                    "cascade_watermark_lag_seconds",
-                    "Business time minus the moment up to which deadlines have fired.",
-                ),
-                &["partition"],
+            watermark_lag_seconds: gauges(
+                "cascade_watermark_lag_seconds",
+                "Business time minus the moment up to which deadlines have fired.",
             )?,
             restored: IntCounter::new("cascade_restore_records_total", "Changelog records replayed.")?,
             restore_seconds: seconds(
@@ -62,13 +63,22 @@ impl Metrics {
                 "Time from an assignment to a partition that goes on.",
                 &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1800.0],
             )?,
+            restore_remaining: gauges(
+                "cascade_restore_remaining_records",
+                "Changelog offsets that a partition which is ours still has to replay.",
+            )?,
+            restore_eta_seconds: gauges(
+                "cascade_restore_eta_seconds",
+                "When it will have done so, at the rate so far.",
+            )?,
+            standby_lag: gauges(
+                "cascade_standby_lag_records",
+                "Changelog offsets that a partition which is kept warm here is behind.",
+            )?,
             owned: IntGauge::new("cascade_partitions_owned", "Partitions that are restored and processed here.")?,
-            lag: IntGaugeVec::new(
-                Opts::new(
-                    "cascade_input_lag_records",
-                    "Offsets of the input that are not consumed yet, measured every few seconds.",
-                ),
-                &["partition"],
+            lag: gauges(
+                "cascade_input_lag_records",
+                "Offsets of the input that are not consumed yet, measured every few seconds.",
             )?,
             sources_behind: IntGauge::new(
                 "cascade_sources_behind",
@@ -76,16 +86,29 @@ impl Metrics {
             )?,
         };
         registry.register(Box::new(consumed))?;
-        registry.register(Box::new(metrics.commit_seconds.clone()))?;
-        registry.register(Box::new(metrics.aborts.clone()))?;
-        registry.register(Box::new(metrics.fired.clone()))?;
-        registry.register(Box::new(metrics.lateness_seconds.clone()))?;
-        registry.register(Box::new(metrics.watermark_lag_seconds.clone()))?;
-        registry.register(Box::new(metrics.restored.clone()))?;
-        registry.register(Box::new(metrics.restore_seconds.clone()))?;
-        registry.register(Box::new(metrics.owned.clone()))?;
-        registry.register(Box::new(metrics.lag.clone()))?;
-        registry.register(Box::new(metrics.sources_behind.clone()))?;
+        metrics.register(registry)?;
         Ok(metrics)
+    }
+
+    fn register(&self, registry: &Registry) -> prometheus::Result<()> {
+        for histogram in [&self.commit_seconds, &self.lateness_seconds, &self.restore_seconds] {
+            registry.register(Box::new(histogram.clone()))?;
+        }
+        for gauges in [
+            &self.watermark_lag_seconds,
+            &self.restore_remaining,
+            &self.restore_eta_seconds,
+            &self.standby_lag,
+            &self.lag,
+        ] {
+            registry.register(Box::new(gauges.clone()))?;
+        }
+        for gauge in [&self.owned, &self.sources_behind] {
+            registry.register(Box::new(gauge.clone()))?;
+        }
+        for counter in [&self.fired, &self.restored] {
+            registry.register(Box::new(counter.clone()))?;
+        }
+        registry.register(Box::new(self.aborts.clone()))
     }
 }

@@ -22,15 +22,17 @@ pub enum Bug {
     ProducerKept,
     /// A local state that does not belong to the changelog is gone on with.
     StaleStateMerged,
-    /// Restoring reads what is not committed.
+    /// Restoring, and keeping warm, read what is not committed.
     RestoreUncommitted,
     /// Deadlines fire though records that were there are not read yet.
     DeadlinesFirst,
+    /// Rows of a torn transaction are not written anew, so that a later META closes them.
+    TornClosed,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 11] = [
+    pub const ALL: [Bug; 12] = [
         Bug::OffsetsOutside,
         Bug::NoGeneration,
         Bug::StoreBeforeCommit,
@@ -42,6 +44,7 @@ impl Bug {
         Bug::StaleStateMerged,
         Bug::RestoreUncommitted,
         Bug::DeadlinesFirst,
+        Bug::TornClosed,
     ];
 }
 

@@ -20,13 +20,16 @@ use crate::metrics::Metrics;
 use crate::planted::{Bug, is_planted};
 use crate::probe::Probe;
 use crate::processor::{Incoming, Outbox, Outgoing, Processor};
-use crate::recovery::Recovery;
-use crate::store::{Disks, Store};
+use crate::recovery::{self, Claim};
+use crate::restorer::Restorer;
 use crate::task::Task;
 use crate::{Error, Verdict};
 
 /// Records of one round: enough to make the look-up of missing rows one sorted sweep, few enough to keep a round short.
 const ROUND_RECORDS: usize = 4096;
+
+/// How long a turn may wait for records while partitions are being restored.
+const RESTORING: Duration = Duration::from_millis(5);
 
 /// How often the lag is measured.
 const MEASURE_AGE: Duration = Duration::from_secs(5);
@@ -34,13 +37,12 @@ const MEASURE_AGE: Duration = Duration::from_secs(5);
 /// What a shard shares with its process.
 pub(crate) struct Surroundings<'a> {
     pub(crate) config: &'a Config,
-    pub(crate) cluster: &'a str,
     pub(crate) owner: String,
     pub(crate) clock: Clock,
     pub(crate) probe: Probe,
     pub(crate) stop: &'a AtomicBool,
     pub(crate) metrics: Metrics,
-    pub(crate) disks: &'a dyn Disks,
+    pub(crate) restorer: Box<dyn Restorer + 'a>,
 }
 
 /// One shard.
@@ -48,8 +50,12 @@ pub(crate) struct Shard<'a, L: Log, P: Processor> {
     around: Surroundings<'a>,
     log: L,
     processor: P,
-    /// Partitions that are ours; without a task while they wait to be recovered.
-    tasks: BTreeMap<i32, Option<Task<P>>>,
+    /// Partitions that are ours and go on.
+    tasks: BTreeMap<i32, Task<P>>,
+    /// Partitions that are ours and not there yet; claimed, or still to be claimed.
+    coming: BTreeMap<i32, Option<Claim>>,
+    /// Claims so far.
+    claims: u64,
     out: Outbox,
     fetched: Vec<Fetched<L::Record>>,
     /// Next offset of the reference topic.
@@ -72,6 +78,8 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             log,
             processor,
             tasks: BTreeMap::new(),
+            coming: BTreeMap::new(),
+            claims: 0,
             out: Outbox::default(),
             fetched: Vec::new(),
             reference: 0,
@@ -112,9 +120,15 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         while let Some(change) = self.hear(Duration::ZERO)? {
             self.change(&change)?;
         }
-        self.recover_waiting()?;
-        self.around.probe.set_ready(self.assigned);
-        let wait = if self.open_since.is_some() { Duration::ZERO } else { self.around.clock.patience() };
+        self.claim_waiting()?;
+        self.take_over_restored()?;
+        self.around.probe.set_ready(self.assigned && self.coming.is_empty());
+        let patience = self.around.clock.patience();
+        let wait = match self.open_since {
+            Some(_) => Duration::ZERO,
+            None if self.coming.is_empty() => patience,
+            None => patience.min(RESTORING),
+        };
         let mut fetched = std::mem::take(&mut self.fetched);
         let taken = self.log.fetch(wait, ROUND_RECORDS, &mut fetched);
         let is_idle = fetched.is_empty();
@@ -140,7 +154,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         match change {
             Change::Assigned(partitions) => {
                 self.log.accept(change)?;
-                self.tasks.extend(partitions.iter().map(|(_, partition)| (*partition, None)));
+                self.coming.extend(partitions.iter().map(|(_, partition)| (*partition, None)));
                 self.assigned = true;
             }
             Change::Revoked { partitions, lost } => {
@@ -149,6 +163,8 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
                 for (_, partition) in partitions {
                     self.log.stop(INPUT, *partition);
                     self.tasks.remove(partition);
+                    self.coming.remove(partition);
+                    self.around.restorer.release(*partition);
                     self.around.probe.released(&self.around.config.topics.input, *partition);
                     // Who never owned it has no such series.
                     let _ = self.around.metrics.lag.remove_label_values(&[&partition.to_string()]);
@@ -161,39 +177,45 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
                 finished?;
             }
         }
-        self.around.metrics.owned.set(i64::try_from(self.tasks.len()).unwrap_or(0));
+        self.around.metrics.owned.set(i64::try_from(self.tasks.len() + self.coming.len()).unwrap_or(0));
         Ok(())
     }
 
-    /// Recovers partitions that are ours and have no task yet.
-    fn recover_waiting(&mut self) -> Result<(), Error> {
+    /// Claims partitions that are ours and that nobody restores yet.
+    fn claim_waiting(&mut self) -> Result<(), Error> {
         let waiting: Vec<i32> =
-            self.tasks.iter().filter(|(_, task)| task.is_none()).map(|(partition, _)| *partition).collect();
+            self.coming.iter().filter(|(_, claim)| claim.is_none()).map(|(partition, _)| *partition).collect();
         if waiting.is_empty() {
             return Ok(());
         }
-        // A BARRIER is a transaction of its own: nothing else may be open.
+        // BARRIERs are a transaction of their own: nothing else may be open.
         self.commit()?;
-        for partition in waiting {
-            let started = Tick::now();
-            let config = self.around.config;
-            let store =
-                Store::open(&config.state_dir.join(format!("{}-{partition}", config.topics.input)), self.around.disks)?;
-            let recovery = Recovery {
-                cluster: self.around.cluster,
-                changelog: &config.topics.changelog,
-                owner: &self.around.owner,
-                disks: self.around.disks,
-                age_max: config.checkpoint_age_max,
+        let Surroundings { restorer, owner, .. } = &mut self.around;
+        let claims = recovery::claim(&mut self.log, &mut **restorer, owner, &mut self.claims, &waiting)?;
+        self.coming.extend(claims.into_iter().map(|(partition, claim)| (partition, Some(claim))));
+        Ok(())
+    }
+
+    /// Goes on with partitions that are restored.
+    fn take_over_restored(&mut self) -> Result<(), Error> {
+        while let Some(restored) = self.around.restorer.restored()? {
+            let (partition, replayed) = (restored.partition, restored.replayed);
+            let is_ours = |claim: &&Claim| claim.nonce == restored.nonce;
+            let Some(claim) = self.coming.get(&partition).and_then(Option::as_ref).filter(is_ours) else {
+                // Claimed anew meanwhile, or not ours any more: whoever wants it opens it again.
+                continue;
             };
-            let (task, replayed) = recovery.run(&mut self.log, &self.processor, partition, store)?;
+            let (task, since) = (recovery::task(claim, restored)?, claim.since);
+            // It must know at least what the last META was written with, which is taken up between two transactions only.
+            self.commit()?;
+            self.catch_up_with_reference()?;
             self.log.start(INPUT, partition, task.next)?;
-            self.around.metrics.restored.inc_by(replayed);
-            self.around.metrics.restore_seconds.observe(started.elapsed().as_secs_f64());
-            tracing::info!(partition, records = replayed, next = task.next, "partition recovered");
-            self.tasks.insert(partition, Some(task));
+            let millis = since.elapsed().as_millis();
+            tracing::info!(partition, records = replayed, next = task.next, %millis, "partition recovered");
+            self.coming.remove(&partition);
+            self.tasks.insert(partition, task);
         }
-        self.catch_up_with_reference()
+        Ok(())
     }
 
     /// Reads the reference topic to its end, so that no task goes on with less than its META was written with.
@@ -226,11 +248,11 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             }
         }
         for (partition, mut keys) in keys {
-            if let Some(Some(task)) = self.tasks.get_mut(&partition) {
+            if let Some(task) = self.tasks.get_mut(&partition) {
                 task.load(&self.processor, &mut keys)?;
             }
         }
-        for task in self.tasks.values_mut().flatten() {
+        for task in self.tasks.values_mut() {
             // The clock of a partition never goes back, across owners either.
             task.now = task.now.max(now);
         }
@@ -252,7 +274,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
                 self.reference = record.offset() + 1;
             }
             Fetched::Record(record) => {
-                if let Some(Some(task)) = self.tasks.get_mut(&record.partition()) {
+                if let Some(task) = self.tasks.get_mut(&record.partition()) {
                     let incoming = Incoming {
                         partition: record.partition(),
                         offset: record.offset(),
@@ -266,7 +288,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
                 }
             }
             Fetched::End { topic: INPUT, partition, offset } => {
-                if let Some(Some(task)) = self.tasks.get_mut(partition) {
+                if let Some(task) = self.tasks.get_mut(partition) {
                     // Markers and aborted records move the position, too; they need no commit of their own.
                     task.pass(*offset);
                 }
@@ -288,7 +310,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
     fn fire(&mut self) -> Result<usize, Error> {
         self.advance_watermarks()?;
         let mut fired_in_all = 0;
-        for task in self.tasks.values_mut().flatten() {
+        for task in self.tasks.values_mut() {
             let (fired, lateness) = task.fire(&mut self.processor, self.around.config.fire_budget, &mut self.out)?;
             if fired > 0 {
                 fired_in_all += fired;
@@ -308,7 +330,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
     /// purchase.
     fn advance_watermarks(&mut self) -> Result<(), Error> {
         let mut asked = Vec::new();
-        for task in self.tasks.values_mut().flatten() {
+        for task in self.tasks.values_mut() {
             if let Some((moment, end)) = task.target
                 && task.next >= end
             {
@@ -332,7 +354,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             Err(error) => return Err(error),
         };
         for (partition, moment) in asked {
-            if let (Some(Some(task)), Some(end)) = (self.tasks.get_mut(&partition), ends.get(&partition)) {
+            if let (Some(task), Some(end)) = (self.tasks.get_mut(&partition), ends.get(&partition)) {
                 if task.next >= *end || is_planted(Bug::DeadlinesFirst) {
                     task.watermark = moment;
                 } else {
@@ -355,13 +377,13 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             self.report();
             return self.save_if_due();
         };
-        let rows: usize = self.tasks.values().flatten().map(Task::dirty_len).sum();
+        let rows: usize = self.tasks.values().map(Task::dirty_len).sum();
         if is_idle || since.elapsed() >= config.commit_age || self.open_records.max(rows) >= config.commit_records {
             self.commit()?;
             self.report();
             // Only here, where no round holds rows that it still needs.
             let limit = config.cache_rows / self.tasks.len().max(1);
-            self.tasks.values_mut().flatten().for_each(|task| task.shrink_to(limit));
+            self.tasks.values_mut().for_each(|task| task.shrink_to(limit));
             return self.save_if_due();
         }
         Ok(())
@@ -369,7 +391,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
 
     /// One transaction for all tasks; then the stores follow.
     fn commit(&mut self) -> Result<(), Error> {
-        if self.tasks.values().flatten().all(Task::is_unchanged) && self.out.is_empty() {
+        if self.tasks.values().all(Task::is_unchanged) && self.out.is_empty() {
             return Ok(());
         }
         let started = Tick::now();
@@ -381,7 +403,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             ..Meta::default()
         };
         let mut positions = Vec::new();
-        for task in self.tasks.values_mut().flatten().filter(|task| !task.is_unchanged()) {
+        for task in self.tasks.values_mut().filter(|task| !task.is_unchanged()) {
             task.end_round();
             if is_planted(Bug::MetaFirst) {
                 task.produce_meta(&mut self.log, meta.clone())?;
@@ -393,18 +415,18 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         self.out.drain_all(|record| publish(log, record))?;
         // META says that all of it is there, so it comes last: should the transaction be torn after all, what is decided twice
         // has the same ids, but nothing is lost.
-        for task in self.tasks.values_mut().flatten().filter(|task| !task.is_unchanged()) {
+        for task in self.tasks.values_mut().filter(|task| !task.is_unchanged()) {
             if !is_planted(Bug::MetaFirst) {
                 task.produce_meta(&mut self.log, meta.clone())?;
             }
         }
         if is_planted(Bug::StoreBeforeCommit) {
-            self.tasks.values_mut().flatten().try_for_each(|task| task.after_commit(&self.processor))?;
+            self.tasks.values_mut().try_for_each(|task| task.after_commit(&self.processor))?;
         }
         self.log.commit(&positions)?;
         self.around.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
         self.around.metrics.consumed.inc_by(u64::try_from(self.open_records).unwrap_or(0));
-        for task in self.tasks.values_mut().flatten().filter(|task| !task.is_unchanged()) {
+        for task in self.tasks.values_mut().filter(|task| !task.is_unchanged()) {
             task.after_commit(&self.processor)?;
         }
         self.open_since = None;
@@ -414,7 +436,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
 
     /// Tells the outside how far we are. Only when nothing is uncommitted.
     fn report(&self) {
-        for task in self.tasks.values().flatten() {
+        for task in self.tasks.values() {
             self.around.probe.consumed(&self.around.config.topics.input, task.partition, task.next);
             self.around.probe.settled(task.partition, task.settled_until());
             let lag = (task.now - task.settled_until()) / 1000;
@@ -431,7 +453,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
 
     /// Shows how much of the input is still to be consumed, in the calm, too.
     fn measure_lag_if_due(&mut self) -> Result<(), Error> {
-        let tasks: Vec<i32> = self.tasks.values().flatten().map(|task| task.partition).collect();
+        let tasks: Vec<i32> = self.tasks.values().map(|task| task.partition).collect();
         if self.measured.elapsed() < MEASURE_AGE || tasks.is_empty() {
             return Ok(());
         }
@@ -452,7 +474,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
     fn save(&mut self) -> Result<(), Error> {
         self.saved = Tick::now();
         let unsaved: Vec<i32> =
-            self.tasks.values().flatten().filter(|task| task.is_unsaved()).map(|task| task.partition).collect();
+            self.tasks.values().filter(|task| task.is_unsaved()).map(|task| task.partition).collect();
         if unsaved.is_empty() {
             return Ok(());
         }
@@ -469,7 +491,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
     }
 
     fn task(&mut self, partition: i32) -> Option<&mut Task<P>> {
-        self.tasks.get_mut(&partition)?.as_mut()
+        self.tasks.get_mut(&partition)
     }
 
     /// The one path for every unknown outcome: forget what is uncommitted, replace the producer, recover.
@@ -507,10 +529,11 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         self.out.clear();
         self.open_since = None;
         self.open_records = 0;
-        for (partition, task) in &mut self.tasks {
-            self.log.stop(INPUT, *partition);
-            *task = None;
+        for (partition, _) in std::mem::take(&mut self.tasks) {
+            self.log.stop(INPUT, partition);
+            self.coming.insert(partition, None);
         }
+        self.coming.values_mut().for_each(|claim| *claim = None);
         while let Err(error) = self.log.renew() {
             if error.verdict() == Verdict::Stop || self.around.stop.load(Ordering::Relaxed) {
                 return Err(error);

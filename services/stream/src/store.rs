@@ -32,7 +32,7 @@ pub const UNARMED: Millis = Millis::MAX;
 pub type Each<'a> = dyn FnMut(usize, Option<&[u8]>) -> Result<(), Error> + 'a;
 
 /// A sorted key space on which a store lies: RocksDB, or a simulated one that forgets what was not flushed.
-pub trait Disk {
+pub trait Disk: Send {
     /// Values of `keys`, which must be sorted.
     ///
     /// # Errors

@@ -54,8 +54,7 @@ impl Story {
         let mut cascade = Installation::prepare(&Plan { rate_per_second: RATE_PER_SECOND, ..plan });
         cascade.bring_up(&["tracker", "intake", "operator", "channel push", "channel sms"]);
         let story = Story { cascade };
-        let topic = story.cascade.topics.profile();
-        story.tell(CUSTOMERS.names().map(|customer| (story.profile(&customer), customer)), &topic);
+        story.tell_profiles();
         story.cascade.settle();
         story
     }
@@ -105,12 +104,29 @@ impl Story {
         self.cascade.service(service).process().freeze();
         let ends = Ends::new(self.cascade.place.brokers());
         let written = || ends.of(&written).into_values().sum::<i64>();
-        let enough = written() + SOME;
+        let mut enough = written() + SOME;
         work(self);
         self.cascade.service(service).process().thaw();
-        until(&format!("{service} is in mid-flow"), || written() >= enough && self.freeze_with_work_left(service));
+        until(&format!("{service} is in mid-flow"), || {
+            if written() < enough {
+                return false;
+            }
+            let is_caught = self.freeze_with_work_left(service);
+            if !is_caught {
+                // It was done before we looked.
+                enough = written() + SOME;
+                self.tell_profiles();
+            }
+            is_caught
+        });
         self.cascade.kill(service);
         self.cascade.restart(service);
+    }
+
+    /// Every customer has a profile. Told once more, it changes nothing.
+    fn tell_profiles(&self) {
+        let topic = self.cascade.topics.profile();
+        self.tell(CUSTOMERS.names().map(|customer| (self.profile(&customer), customer)), &topic);
     }
 
     /// Stops a service where it stands, unless it has done everything.

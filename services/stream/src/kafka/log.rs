@@ -9,9 +9,12 @@ use super::producer::Producer;
 use super::reader::{Fetched, Reader, Record};
 use super::settings::Settings;
 use crate::clock::Millis;
-use crate::log::{CHANGELOG, INPUT, REFERENCE, Target};
+use crate::log::{CHANGELOG, Changelogs, INPUT, REFERENCE, Target};
 use crate::upstream::Watch;
 use crate::{Error, Verdict};
+
+/// A predecessor's open transaction is waited for in pieces of this length: other partitions go on in between.
+const STABLE: Duration = Duration::from_millis(300);
 
 /// Names of what the engine reads and writes.
 #[derive(Clone, Debug)]
@@ -64,6 +67,52 @@ impl crate::log::Record for Record {
 
     fn value(&self) -> Option<&[u8]> {
         Record::value(self)
+    }
+}
+
+/// One restoring thread's view of Kafka.
+#[derive(Debug)]
+pub struct KafkaChangelogs {
+    reader: Reader,
+    topic: usize,
+}
+
+impl KafkaChangelogs {
+    /// Reads `changelog`.
+    ///
+    /// # Errors
+    /// If the configuration is refused.
+    pub fn new(settings: &Settings, changelog: &str) -> Result<Self, Error> {
+        let mut reader = Reader::new(settings)?;
+        Ok(KafkaChangelogs { topic: reader.topic(changelog)?, reader })
+    }
+
+    /// How many partitions it has.
+    ///
+    /// # Errors
+    /// `Retry` if nobody answers, `Stop` if there is no such topic.
+    pub fn count(&self) -> Result<i32, Error> {
+        self.reader.partitions(self.topic)
+    }
+}
+
+impl Changelogs for KafkaChangelogs {
+    type Record = Record;
+
+    fn range(&mut self, partition: i32) -> Result<(i64, i64), Error> {
+        self.reader.range(self.topic, partition)
+    }
+
+    fn start(&mut self, partition: i32, offset: i64) -> Result<(), Error> {
+        self.reader.start(self.topic, partition, offset)
+    }
+
+    fn stop(&mut self, partition: i32) {
+        self.reader.stop(self.topic, partition);
+    }
+
+    fn fetch(&mut self, wait: Duration, limit: usize, fetched: &mut Vec<Fetched<Record>>) -> Result<(), Error> {
+        self.reader.fetch(wait, limit, fetched)
     }
 }
 
@@ -138,7 +187,7 @@ impl crate::log::Log for KafkaLog<'_> {
     }
 
     fn committed(&mut self, partition: i32) -> Result<Option<i64>, Error> {
-        let positions = self.member.committed(&[(self.topics.input.clone(), partition)])?;
+        let positions = self.member.committed(&[(self.topics.input.clone(), partition)], STABLE)?;
         Ok(positions.first().and_then(|position| position.offset))
     }
 

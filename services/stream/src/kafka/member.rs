@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::native::{Client, GroupMetadata, Partitions, Queue, Role, Said};
 use super::position::Position;
-use super::settings::{ANSWER, Settings};
+use super::settings::Settings;
 use crate::clock::Tick;
 use crate::{Error, Verdict};
 
@@ -116,13 +116,13 @@ impl Member {
             .ok_or_else(|| Error::new(Verdict::Fenced, "commit offsets", "this process is not in the group now"))
     }
 
-    /// The group's committed positions. Waits for open transactions that move them.
+    /// The group's committed positions. Waits at most so long for open transactions that move them.
     ///
     /// # Errors
     /// `Retry` while the coordinator is not to be had or a predecessor's transaction is open.
-    pub fn committed(&self, partitions: &[(String, i32)]) -> Result<Vec<Position>, Error> {
+    pub fn committed(&self, partitions: &[(String, i32)], wait: Duration) -> Result<Vec<Position>, Error> {
         let list = Partitions::of(partitions, Partitions::END)?;
-        self.client.committed(&list, ANSWER)?;
+        self.client.committed(&list, wait)?;
         Ok(list.positions())
     }
 }

@@ -118,7 +118,7 @@ impl Membership {
     /// # Errors
     /// `Retry` while the coordinator is not to be had or a predecessor's transaction is open.
     pub fn committed(&self, partitions: &[(String, i32)]) -> Result<Vec<Position>, Error> {
-        self.member.committed(partitions)
+        self.member.committed(partitions, ANSWER)
     }
 
     /// Commits what the producer has open, always with positions of a live generation: without them nobody would refuse the

@@ -18,7 +18,7 @@ mod observer;
 mod log;
 
 #[cfg(feature = "state")]
-pub use log::{KafkaLog, Topics};
+pub use log::{KafkaChangelogs, KafkaLog, Topics};
 pub use member::{Change, Generation, Member};
 pub use membership::Membership;
 pub use native::partition_of;

@@ -177,6 +177,16 @@ impl Reader {
         Ok(())
     }
 
+    /// How many partitions a topic has.
+    ///
+    /// # Errors
+    /// `Retry` if nobody answers, `Stop` if there is no such topic.
+    pub fn partitions(&self, topic: usize) -> Result<i32, Error> {
+        let name = &self.topics[topic].0;
+        let count = self.client.partitions(name, ANSWER)?;
+        count.ok_or_else(|| Error::stop("count partitions", format!("topic {name} does not exist")))
+    }
+
     /// First offset of a partition, and the next one that no open transaction hides. Waits for the open fetch, if there is one.
     ///
     /// # Errors

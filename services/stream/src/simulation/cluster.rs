@@ -154,6 +154,10 @@ struct Transaction {
     /// Offsets of the group that go with it.
     offsets: BTreeMap<i32, i64>,
     begun_at: Millis,
+    /// Counts this producer's transactions.
+    number: u64,
+    /// How the last one ended.
+    last: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -258,6 +262,7 @@ impl Cluster {
             }
             Stage::Empty => {
                 transaction.epoch += 1;
+                transaction.last = None;
                 Ok(Producer { name: name.to_owned(), id: transaction.id, epoch: transaction.epoch })
             }
         }
@@ -281,14 +286,28 @@ impl Cluster {
             Stage::Empty => {
                 transaction.stage = Stage::Ongoing;
                 transaction.begun_at = now;
+                transaction.number += 1;
             }
         }
         Ok(transaction)
     }
 
-    /// Writes a record into the producer's transaction.
-    pub fn write(&mut self, producer: &Producer, place: (usize, i32), body: &Rc<Body>) -> Result<(), Refusal> {
-        self.open(producer)?.places.insert(place);
+    /// Writes a record into the producer's transaction. `known` is the number of the one that the client has open: if another
+    /// request has ended that, the record is refused.
+    pub fn write(
+        &mut self,
+        producer: &Producer,
+        place: (usize, i32),
+        body: &Rc<Body>,
+        known: &mut Option<u64>,
+    ) -> Result<(), Refusal> {
+        let transaction = self.transaction(producer)?;
+        if known.is_some_and(|known| known != transaction.number || transaction.stage != Stage::Ongoing) {
+            return Err(Refusal::State);
+        }
+        let transaction = self.open(producer)?;
+        transaction.places.insert(place);
+        *known = Some(transaction.number);
         let (topic, partition) = place;
         let log = self.partition_mut(topic, partition);
         let end = log.end;
@@ -321,9 +340,19 @@ impl Cluster {
             // The answer to the same request, which came twice.
             Stage::Ending { commit: known } if known == commit => {}
             Stage::Ending { .. } => return Err(Refusal::Concurrent),
+            Stage::Empty if transaction.last == Some(commit) => {}
             Stage::Empty => return Err(Refusal::State),
         }
+        transaction.last = Some(commit);
         Ok(())
+    }
+
+    /// An end that is still under way from an earlier request of this producer arrives now.
+    pub fn end_arrives(&mut self, producer: &Producer) {
+        if let Some(index) = self.late.iter().position(|(_, late, _)| late == producer) {
+            let (_, producer, commit) = self.late.swap_remove(index);
+            let _ = self.end(&producer, commit);
+        }
     }
 
     /// Lets the end of a transaction arrive later.

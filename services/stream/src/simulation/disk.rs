@@ -1,10 +1,10 @@
 //! A disk that is as faithful as RocksDB without a write-ahead log: batches are whole, and a crash takes the last of them.
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rocksdb::{WriteBatch, WriteBatchIterator};
 
@@ -16,10 +16,10 @@ type Keys = BTreeMap<Vec<u8>, Vec<u8>>;
 /// One machine: key spaces, and whether the process on it lives. A dead process changes nothing any more.
 #[derive(Clone, Debug, Default)]
 pub struct Machine {
-    spaces: Rc<RefCell<BTreeMap<PathBuf, Space>>>,
-    is_dead: Rc<Cell<bool>>,
+    spaces: Arc<Mutex<BTreeMap<PathBuf, Space>>>,
+    is_dead: Arc<AtomicBool>,
     /// Writes until the process dies of one.
-    fuse: Rc<Cell<Option<u32>>>,
+    fuse: Arc<Mutex<Option<u32>>>,
 }
 
 #[derive(Debug, Default)]
@@ -65,24 +65,24 @@ impl WriteBatchIterator for Batch {
 impl Machine {
     /// The process on it ends without a word.
     pub fn kill(&self) {
-        self.is_dead.set(true);
+        self.is_dead.store(true, Relaxed);
     }
 
     /// It will do so at a write to come.
     pub fn kill_at_write(&self, number: u32) {
-        self.fuse.set(Some(number));
+        *held(&self.fuse) = Some(number);
     }
 
     /// Whether the process on it has ended.
     pub fn is_dead(&self) -> bool {
-        self.is_dead.get()
+        self.is_dead.load(Relaxed)
     }
 
     /// Another process can start. Of the batches behind the last flush it finds the first `survivors(n)` of n again.
     pub fn revive(&self, mut survivors: impl FnMut(usize) -> usize) {
-        self.is_dead.set(false);
-        self.fuse.set(None);
-        for space in self.spaces.borrow_mut().values_mut() {
+        self.is_dead.store(false, Relaxed);
+        *held(&self.fuse) = None;
+        for space in held(&self.spaces).values_mut() {
             let kept = survivors(space.batches.len() + 1).min(space.batches.len());
             for batch in space.batches.drain(..).take(kept) {
                 batch.apply(&mut space.flushed);
@@ -93,9 +93,10 @@ impl Machine {
 
     /// A write: the process may die before it.
     fn burn(&self) -> Result<(), Error> {
-        match self.fuse.get() {
+        match &mut *held(&self.fuse) {
             Some(0) => self.kill(),
-            fuse => self.fuse.set(fuse.map(|left| left - 1)),
+            Some(left) => *left -= 1,
+            None => {}
         }
         match self.is_dead() {
             true => Err(Error::stop("write the state", "the process is dead")),
@@ -105,24 +106,29 @@ impl Machine {
 
     /// The disk is lost.
     pub fn lose(&self) {
-        self.spaces.borrow_mut().clear();
+        held(&self.spaces).clear();
     }
 
     /// Everything in every key space, as it is now.
     pub fn contents(&self) -> BTreeMap<PathBuf, Keys> {
-        self.spaces.borrow().iter().map(|(path, space)| (path.clone(), space.keys.clone())).collect()
+        held(&self.spaces).iter().map(|(path, space)| (path.clone(), space.keys.clone())).collect()
     }
+}
+
+/// One thread lives through a scene; a store has to be one that could move to another.
+fn held<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Disks for Machine {
     fn open(&self, path: &Path) -> Result<Box<dyn Disk>, Error> {
-        self.spaces.borrow_mut().entry(path.to_owned()).or_default();
+        held(&self.spaces).entry(path.to_owned()).or_default();
         Ok(Box::new(Open { machine: self.clone(), path: path.to_owned() }))
     }
 
     fn remove(&self, path: &Path) -> Result<(), Error> {
         self.burn()?;
-        self.spaces.borrow_mut().remove(path);
+        held(&self.spaces).remove(path);
         Ok(())
     }
 }
@@ -134,7 +140,7 @@ struct Open {
 
 impl Open {
     fn with<T: Default>(&self, act: impl FnOnce(&mut Space) -> T) -> T {
-        self.machine.spaces.borrow_mut().get_mut(&self.path).map_or_else(T::default, act)
+        held(&self.machine.spaces).get_mut(&self.path).map_or_else(T::default, act)
     }
 }
 

@@ -11,7 +11,7 @@ use super::disk::Machine;
 use super::group::Standing;
 use super::world::World;
 use crate::kafka::{Change, Fetched};
-use crate::log::{Log, Record, Target};
+use crate::log::{BEGINNING, CHANGELOG, Changelogs, Log, Record, Target};
 use crate::planted::{Bug, is_planted};
 use crate::{Error, Verdict};
 
@@ -32,10 +32,23 @@ pub struct SimulatedLog<'a> {
     generation: i32,
     owned: BTreeSet<i32>,
     producer: Option<Producer>,
+    /// Number of the transaction that is open.
+    open: Option<u64>,
     /// Written, but still in the client.
     waiting: Vec<((usize, i32), Rc<Body>)>,
-    positions: BTreeMap<(usize, i32), Position>,
+    positions: Positions,
 }
+
+/// What one process's restoring thread sees of them.
+pub struct SimulatedChangelogs<'a> {
+    world: Rc<World<'a>>,
+    machine: Machine,
+    who: usize,
+    silent: Rc<Cell<bool>>,
+    positions: Positions,
+}
+
+type Positions = BTreeMap<(usize, i32), Position>;
 
 #[derive(Debug)]
 struct Position {
@@ -93,11 +106,23 @@ impl<'a> SimulatedLog<'a> {
             generation: -1,
             owned: BTreeSet::new(),
             producer: None,
+            open: None,
             waiting: Vec::new(),
             positions: BTreeMap::new(),
         };
         log.renew()?;
         Ok(log)
+    }
+
+    /// The changelogs, as another thread of the process reads them.
+    pub fn changelogs(&self) -> SimulatedChangelogs<'a> {
+        SimulatedChangelogs {
+            world: Rc::clone(&self.world),
+            machine: self.machine.clone(),
+            who: self.who,
+            silent: Rc::clone(&self.silent),
+            positions: BTreeMap::new(),
+        }
     }
 
     /// A place where the process may die or stand still.
@@ -117,7 +142,10 @@ impl<'a> SimulatedLog<'a> {
     fn flush(&mut self) -> Result<(), Error> {
         for (place, body) in std::mem::take(&mut self.waiting) {
             let producer = self.live()?;
-            self.patiently("write", |cluster| cluster.write(&producer, place, &body))?;
+            self.world.may_end_early(&producer);
+            let mut open = self.open;
+            self.patiently("write", |cluster| cluster.write(&producer, place, &body, &mut open))?;
+            self.open = open;
         }
         Ok(())
     }
@@ -229,28 +257,7 @@ impl Log for SimulatedLog<'_> {
         fetched: &mut Vec<Fetched<SimulatedRecord>>,
     ) -> Result<(), Error> {
         self.step("fetch")?;
-        let cluster = self.world.cluster.borrow();
-        for ((topic, partition), position) in &mut self.positions {
-            let log = cluster.partition(*topic, *partition);
-            for _ in 0..self.world.random(6) {
-                let Some((entry, body)) = log.committed_at(position.next).filter(|_| fetched.len() < limit) else {
-                    break;
-                };
-                fetched.push(Fetched::Record(SimulatedRecord {
-                    topic: *topic,
-                    partition: *partition,
-                    offset: entry.offset,
-                    timestamp: entry.appended_at,
-                    body: Rc::clone(body),
-                }));
-                position.next = entry.offset + 1;
-            }
-            let end = log.stable_end();
-            if log.committed_at(position.next).is_none() && position.told_end != end {
-                (position.next, position.told_end) = (position.next.max(end), end);
-                fetched.push(Fetched::End { topic: *topic, partition: *partition, offset: end });
-            }
-        }
+        read_on(&self.world, &mut self.positions, 6, limit, fetched);
         Ok(())
     }
 
@@ -269,11 +276,7 @@ impl Log for SimulatedLog<'_> {
             let found = {
                 let cluster = self.world.cluster.borrow();
                 let log = cluster.partition(topic, partition);
-                let found = match is_planted(Bug::RestoreUncommitted) {
-                    true => log.any_at(next),
-                    false => log.committed_at(next),
-                };
-                let found = found.map(|(entry, body)| SimulatedRecord {
+                let found = log.committed_at(next).map(|(entry, body)| SimulatedRecord {
                     topic,
                     partition,
                     offset: entry.offset,
@@ -344,6 +347,7 @@ impl Log for SimulatedLog<'_> {
         self.step("end")?;
         self.world.may_lose_the_end(&producer)?;
         self.patiently("end a transaction", |cluster| cluster.end(&producer, true))?;
+        self.open = None;
         self.world.may_repeat_the_end(&producer);
         if is_planted(Bug::OffsetsOutside) {
             self.step("offsets afterwards")?;
@@ -355,6 +359,7 @@ impl Log for SimulatedLog<'_> {
     fn renew(&mut self) -> Result<(), Error> {
         self.step("renew")?;
         self.waiting.clear();
+        self.open = None;
         if let Some(kept) = self.producer.clone().filter(|_| is_planted(Bug::ProducerKept)) {
             // An abort of what may be open, and on with it.
             let _ = self.world.cluster.borrow_mut().end(&kept, false);
@@ -364,5 +369,73 @@ impl Log for SimulatedLog<'_> {
         let name = self.identity.clone();
         self.producer = Some(self.patiently("make a producer", |cluster| cluster.init(&name))?);
         Ok(())
+    }
+}
+
+impl Changelogs for SimulatedChangelogs<'_> {
+    type Record = SimulatedRecord;
+
+    fn range(&mut self, partition: i32) -> Result<(i64, i64), Error> {
+        let cluster = self.world.cluster.borrow();
+        let log = cluster.partition(CHANGELOG, partition);
+        Ok((log.start(), log.stable_end()))
+    }
+
+    fn start(&mut self, partition: i32, offset: i64) -> Result<(), Error> {
+        let next = match offset {
+            BEGINNING => self.world.cluster.borrow().partition(CHANGELOG, partition).start(),
+            offset => offset,
+        };
+        self.positions.insert((CHANGELOG, partition), Position { next, told_end: -1 });
+        Ok(())
+    }
+
+    fn stop(&mut self, partition: i32) {
+        self.positions.remove(&(CHANGELOG, partition));
+    }
+
+    fn fetch(
+        &mut self,
+        _wait: Duration,
+        limit: usize,
+        fetched: &mut Vec<Fetched<SimulatedRecord>>,
+    ) -> Result<(), Error> {
+        self.world.step(self.who, &self.machine, &self.silent, "fetch")?;
+        read_on(&self.world, &mut self.positions, 100, limit, fetched);
+        Ok(())
+    }
+}
+
+/// Reads on where the positions are, fewer than `most` records of each; at most `limit` in all.
+fn read_on(
+    world: &World<'_>,
+    positions: &mut Positions,
+    most: usize,
+    limit: usize,
+    fetched: &mut Vec<Fetched<SimulatedRecord>>,
+) {
+    let cluster = world.cluster.borrow();
+    for ((topic, partition), position) in positions {
+        let log = cluster.partition(*topic, *partition);
+        let reads_all = *topic == CHANGELOG && is_planted(Bug::RestoreUncommitted);
+        let at = |next: i64| if reads_all { log.any_at(next) } else { log.committed_at(next) };
+        for _ in 0..world.random(most) {
+            let Some((entry, body)) = at(position.next).filter(|_| fetched.len() < limit) else {
+                break;
+            };
+            fetched.push(Fetched::Record(SimulatedRecord {
+                topic: *topic,
+                partition: *partition,
+                offset: entry.offset,
+                timestamp: entry.appended_at,
+                body: Rc::clone(body),
+            }));
+            position.next = entry.offset + 1;
+        }
+        let end = log.stable_end();
+        if at(position.next).is_none() && position.told_end != end {
+            (position.next, position.told_end) = (position.next.max(end), end);
+            fetched.push(Fetched::End { topic: *topic, partition: *partition, offset: end });
+        }
     }
 }

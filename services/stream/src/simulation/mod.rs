@@ -20,10 +20,11 @@ mod log;
 mod world;
 
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use cluster::Cluster;
 use disk::Machine;
-use log::{FIRST_OUTPUT, SimulatedLog};
+use log::{FIRST_OUTPUT, SimulatedChangelogs, SimulatedLog};
 use world::{Process, SESSION_TIMEOUT, TOMBSTONES_KEPT, World};
 
 pub use crate::planted::Bug;
@@ -38,6 +39,8 @@ use crate::metrics::Metrics;
 use crate::planted::plant;
 use crate::probe::Probe;
 use crate::processor::Processor;
+use crate::replica::{Restored, Rules};
+use crate::restorer::{Replicas, Restorer, Word};
 use crate::shard::{Shard, Surroundings};
 
 /// What is simulated.
@@ -53,6 +56,8 @@ pub struct Scene {
     pub outputs: usize,
     /// Business time at the beginning.
     pub begin: Millis,
+    /// Whether processes keep partitions of others warm.
+    pub standby: bool,
     /// At most so many faults.
     pub faults: u32,
     /// So much happens before the faults are over.
@@ -139,7 +144,7 @@ pub fn run<P: Processor>(
     outside: &mut dyn Outside,
 ) -> Result<History, Failure> {
     plant(scene.bug);
-    simulated::set(Some(std::time::Duration::ZERO));
+    simulated::set(Some(Duration::ZERO));
     let config = config(scene);
     let stop = AtomicBool::new(false);
     let machines: Vec<Machine> = (0..scene.replicas + 4).map(|_| Machine::default()).collect();
@@ -152,15 +157,16 @@ pub fn run<P: Processor>(
         Box::new(|world, who, machine| {
             let identity = format!("replica-{who}");
             let log = SimulatedLog::new(world, who, machine, &identity)?;
+            let rules = Rules { config: &config, cluster: "simulated", disks: machine, metrics: metrics.clone() };
+            let standbys = (0..if scene.standby { scene.partitions } else { 0 }).collect();
             let around = Surroundings {
                 config: &config,
-                cluster: "simulated",
                 owner: identity,
                 clock: world.clock.clone(),
                 probe: Probe::default(),
                 stop: &stop,
                 metrics: metrics.clone(),
-                disks: machine,
+                restorer: Box::new(Beside(Replicas::new(rules, log.changelogs(), processor(), standbys))),
             };
             let mut shard = Shard::new(around, log, processor());
             shard.begin()?;
@@ -172,6 +178,25 @@ pub fn run<P: Processor>(
     world.close();
     plant(None);
     outcome
+}
+
+/// The restoring thread of a process, which gets its turn whenever the shard asks.
+struct Beside<'a, P>(Replicas<'a, SimulatedChangelogs<'a>, P>);
+
+impl<P: Processor> Restorer for Beside<'_, P> {
+    fn restore(&mut self, partition: i32, nonce: &str) {
+        self.0.hear(Word::Restore { shard: 0, partition, nonce: nonce.to_owned() });
+    }
+
+    fn release(&mut self, partition: i32) {
+        self.0.hear(Word::Release { shard: 0, partition });
+    }
+
+    fn restored(&mut self) -> Result<Option<Restored>, Error> {
+        self.0.fetch(Duration::ZERO)?;
+        self.0.work();
+        self.0.answer().map(|(_, answer)| answer).transpose()
+    }
 }
 
 impl<L: crate::log::Log, P: Processor> Process for Shard<'_, L, P> {
@@ -258,12 +283,13 @@ fn config(scene: &Scene) -> Config {
         outputs: (0..scene.outputs).map(|output| format!("output-{output}")).collect(),
     };
     Config {
-        commit_age: std::time::Duration::from_millis(40),
+        commit_age: Duration::from_millis(40),
         commit_records: 8,
         cache_rows: 4,
         fire_budget: 3,
-        save_age: std::time::Duration::from_millis(SESSION_TIMEOUT.unsigned_abs() / 3),
+        save_age: Duration::from_millis(SESSION_TIMEOUT.unsigned_abs() / 3),
         checkpoint_age_max: TOMBSTONES_KEPT / 2,
+        restore_window: 12,
         ..Config::new("group", "replica", topics, "state".into())
     }
 }

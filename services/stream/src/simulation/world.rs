@@ -254,6 +254,13 @@ impl<'a> World<'a> {
         }
     }
 
+    /// That is when it may arrive: between two records of the next transaction.
+    pub fn may_end_early(&self, producer: &Producer) {
+        if self.scene.tears && self.happens(100) {
+            self.cluster.borrow_mut().end_arrives(producer);
+        }
+    }
+
     /// Time passes for a process that waits, and others go on.
     pub fn wait(&self, span: Millis) {
         let until = self.cluster.borrow().now + span;
@@ -476,10 +483,11 @@ impl Surface<'_, '_> {
         let mut cluster = world.cluster.borrow_mut();
         let name = format!("stranger-{}", world.random(1_000_000_000));
         let Ok(producer) = cluster.init(&name) else { return false };
+        let mut open = None;
         for (key, value) in records {
             let partition = cluster.partition_of(INPUT, key);
             let body = Rc::new(Body { key: Some(key.clone()), value: Some(value.clone()) });
-            if cluster.write(&producer, (INPUT, partition), &body).is_err() {
+            if cluster.write(&producer, (INPUT, partition), &body, &mut open).is_err() {
                 return false;
             }
         }

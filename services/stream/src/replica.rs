@@ -1,0 +1,394 @@
+//! One partition's changelog on its way into the store: up to a BARRIER for an owner to be, or on and on as a standby.
+//!
+//! ```text
+//! records ──> rows that no META closed yet ──> store ──> [BARRIER] ──> task
+//! ```
+//!
+//! *Invariants.* The store holds rows that a META closed, and no others. What it is a checkpoint of is noted in the batch that
+//! makes it true. What waits for its META is bounded: where the changelog is compacted, the METAs of most rows are gone, so
+//! that the last one is looked for first.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use crate::Error;
+use crate::clock::{Millis, Tick, machine_now};
+use crate::control::{self, Entry, Meta, Sequence};
+use crate::engine::Config;
+use crate::log::{BEGINNING, Record};
+use crate::metrics::Metrics;
+use crate::planted::{Bug, is_planted};
+use crate::processor::Processor;
+use crate::store::{Changes, Checkpoint, Cursor, Disks, Store, UNARMED};
+use crate::task::unpack;
+
+/// Bytes of a batch while restoring.
+const BATCH_BYTES: usize = 8 << 20;
+
+/// What all replicas of a process have in common.
+#[derive(Clone)]
+pub(crate) struct Rules<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) cluster: &'a str,
+    pub(crate) disks: &'a dyn Disks,
+    pub(crate) metrics: Metrics,
+}
+
+/// A partition that follows its changelog. `R` is a record of it.
+pub(crate) struct Replica<'a, R> {
+    rules: Rules<'a>,
+    partition: i32,
+    store: Store,
+    checkpoint: Checkpoint,
+    scout: Option<Scout>,
+    /// The last META that is known to come.
+    known: Option<(i64, Sequence)>,
+    /// Next offset.
+    next: i64,
+    /// Rows that no META has closed yet.
+    open: Vec<R>,
+    meta: Option<Meta>,
+    /// Where the last META was read; none while only the store knows of one.
+    meta_at: Option<i64>,
+    changes: Changes,
+    replayed: u64,
+    noted: Tick,
+}
+
+/// Looks for the last META of a long changelog.
+struct Scout {
+    /// Looks from here on.
+    from: i64,
+    /// To here.
+    until: i64,
+    found: Option<(i64, Sequence)>,
+}
+
+/// What is to be done next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Read on.
+    GoOn,
+    /// Read from another offset on.
+    From(i64),
+    /// The BARRIER is reached.
+    Arrived,
+    /// The changelog has lost what the store holds: [`Replica::begin_behind`].
+    Anew,
+}
+
+/// A partition as its changelog says it was at a BARRIER.
+pub(crate) struct Restored {
+    pub(crate) partition: i32,
+    /// Of the BARRIER.
+    pub(crate) nonce: String,
+    pub(crate) store: Store,
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) meta: Option<Meta>,
+    /// Keys of rows that no META closed.
+    pub(crate) torn: BTreeSet<Box<[u8]>>,
+    /// Records that were taken since its store was opened.
+    pub(crate) replayed: u64,
+}
+
+impl Rules<'_> {
+    fn path(&self, partition: i32) -> PathBuf {
+        self.config.state_dir.join(format!("{}-{partition}", self.config.topics.input))
+    }
+
+    fn nothing(&self) -> Checkpoint {
+        Checkpoint {
+            cluster: self.cluster.to_owned(),
+            changelog: self.config.topics.changelog.clone(),
+            saved_at: machine_now(),
+            ..Checkpoint::default()
+        }
+    }
+
+    /// The store, if it is a checkpoint of this changelog and not too old; else an empty one.
+    fn trusted(&self, store: Store, partition: i32) -> Result<(Store, Checkpoint), Error> {
+        let nothing = self.nothing();
+        let Some(found) = store.checkpoint()? else {
+            return Ok((store.wipe(self.disks)?, nothing));
+        };
+        let doubt = if found.cluster != nothing.cluster || found.changelog != nothing.changelog {
+            "it belongs to another cluster or changelog"
+        } else if self.is_too_old(&found) {
+            TOO_OLD
+        } else {
+            return Ok((store, found));
+        };
+        warn_of_wipe(partition, doubt);
+        Ok((store.wipe(self.disks)?, nothing))
+    }
+
+    fn is_too_old(&self, checkpoint: &Checkpoint) -> bool {
+        machine_now() - checkpoint.saved_at > self.config.checkpoint_age_max && !is_planted(Bug::StaleStateMerged)
+    }
+}
+
+const TOO_OLD: &str = "it is older than the changelog keeps tombstones";
+
+fn warn_of_wipe(partition: i32, doubt: &str) {
+    tracing::warn!(partition, "the local state is wiped and restored from the changelog: {doubt}");
+}
+
+impl<'a, R: Record> Replica<'a, R> {
+    /// Opens the partition's store.
+    ///
+    /// # Errors
+    /// `Retry` while another shard of this process still has it, `Stop` if it cannot be used.
+    pub(crate) fn open(rules: &Rules<'a>, partition: i32) -> Result<Self, Error> {
+        let store = Store::open(&rules.path(partition), rules.disks)?;
+        let (store, checkpoint) = rules.trusted(store, partition)?;
+        Ok(Replica {
+            rules: rules.clone(),
+            partition,
+            store,
+            scout: None,
+            known: None,
+            next: checkpoint.next,
+            open: Vec::new(),
+            meta: checkpoint.meta.clone(),
+            meta_at: None,
+            checkpoint,
+            changes: Changes::default(),
+            replayed: 0,
+            noted: Tick::now(),
+        })
+    }
+
+    /// Where to begin to read a changelog that ends at `end` now.
+    pub(crate) fn begin(&mut self, end: i64) -> i64 {
+        let window = self.rules.config.restore_window;
+        if end - self.next > window {
+            let from = end - window;
+            self.scout = Some(Scout { from, until: end, found: None });
+            return from;
+        }
+        self.position()
+    }
+
+    fn position(&self) -> i64 {
+        if self.next == 0 { BEGINNING } else { self.next }
+    }
+
+    /// Offsets that are still to be read before `end`.
+    pub(crate) fn remaining(&self, end: i64) -> i64 {
+        (end - self.next).max(0)
+    }
+
+    /// Records that were taken.
+    pub(crate) fn replayed(&self) -> u64 {
+        self.replayed
+    }
+
+    /// Takes a record, with the nonce of the BARRIER that somebody waits for.
+    ///
+    /// # Errors
+    /// `Stop` for a record that is none of ours.
+    pub(crate) fn take<P: Processor>(&mut self, record: R, processor: &P, nonce: Option<&str>) -> Result<Next, Error> {
+        let at = record.offset();
+        let entry = control::read(record.key().unwrap_or_default(), record.value()).map_err(|words| {
+            Error::stop("read the changelog", format!("partition {}, offset {at}: {words}", self.partition))
+        })?;
+        if let Some(scout) = &mut self.scout {
+            if let Entry::Meta(meta) = entry {
+                scout.found = Some((at, meta.sequence));
+            }
+            return Ok(self.look_on(at + 1));
+        }
+        self.next = at + 1;
+        self.replayed += 1;
+        match entry {
+            Entry::Row { sequence, .. } => {
+                let is_closed = |(end, closed): (i64, Sequence)| at < end && sequence.is_none_or(|row| row <= closed);
+                if self.known.is_some_and(is_closed) {
+                    self.put(&record, processor)?;
+                } else {
+                    self.open.push(record);
+                }
+            }
+            Entry::Meta(meta) => {
+                self.close(meta, processor)?;
+                self.meta_at = Some(at);
+            }
+            Entry::Barrier(barrier) if nonce == Some(&barrier.nonce) => {
+                return Ok(if self.is_ahead() { Next::Anew } else { Next::Arrived });
+            }
+            Entry::Barrier(_) => {}
+        }
+        Ok(Next::GoOn)
+    }
+
+    /// Whether the store holds a commit that the changelog does not: brokers have lost one that they had confirmed. The META of a
+    /// checkpoint, or a later one, stands behind its offset.
+    fn is_ahead(&self) -> bool {
+        let noted = self.checkpoint.meta.as_ref().map(|meta| meta.sequence);
+        let found = self.meta_at.and(self.meta.as_ref()).map(|meta| meta.sequence);
+        found < noted
+    }
+
+    /// There is nothing more before `end` for now.
+    pub(crate) fn pass(&mut self, end: i64, is_awaited: bool) -> Next {
+        if self.scout.is_some() {
+            return self.look_on(end);
+        }
+        self.next = self.next.max(end);
+        let ends_early = is_planted(Bug::RestoreToStableEnd) || is_planted(Bug::NoBarrier);
+        if is_awaited && ends_early { Next::Arrived } else { Next::GoOn }
+    }
+
+    /// Everything before `next` was looked at for the last META.
+    fn look_on(&mut self, next: i64) -> Next {
+        let Some(scout) = self.scout.take_if(|scout| next >= scout.until) else { return Next::GoOn };
+        let span = 8 * (scout.until - scout.from);
+        if scout.found.is_none() && scout.from > self.next {
+            let from = self.next.max(scout.until - span);
+            self.scout = Some(Scout { from, ..scout });
+            return Next::From(if from == 0 { BEGINNING } else { from });
+        }
+        self.known = scout.found;
+        Next::From(self.position())
+    }
+
+    /// A META closes the rows before it, up to its sequence: those of its own transaction, and older ones whose META was
+    /// compacted away. A torn row among them does no harm: the first transaction after a BARRIER writes torn keys anew, so
+    /// that the right row follows before its META.
+    fn close<P: Processor>(&mut self, meta: Meta, processor: &P) -> Result<(), Error> {
+        let open = std::mem::take(&mut self.open);
+        for record in open {
+            match read_row(&record) {
+                Some((_, sequence, _)) if sequence.is_none_or(|sequence| sequence <= meta.sequence) => {
+                    self.put(&record, processor)?;
+                }
+                _ => self.open.push(record),
+            }
+        }
+        self.meta = Some(meta);
+        Ok(())
+    }
+
+    fn put<P: Processor>(&mut self, record: &R, processor: &P) -> Result<(), Error> {
+        let Some((key, _, bytes)) = read_row(record) else { return Ok(()) };
+        match bytes {
+            Some(bytes) => {
+                let due = processor.due(&unpack(processor, self.partition, bytes)?);
+                if let Some(due) = due {
+                    self.changes.arm(due, key);
+                }
+                self.changes.put_row(key, due.unwrap_or(UNARMED), bytes);
+            }
+            None => self.changes.delete_row(key),
+        }
+        if self.changes.len_bytes() > BATCH_BYTES {
+            self.store.write(std::mem::take(&mut self.changes))?;
+        }
+        Ok(())
+    }
+
+    fn begin_anew(self, doubt: &str) -> Result<Self, Error> {
+        warn_of_wipe(self.partition, doubt);
+        let Replica { rules, partition, store, .. } = self;
+        drop(store.wipe(rules.disks)?);
+        Self::open(&rules, partition)
+    }
+
+    /// Begins anew, because the changelog does not have the offset from which it was to be read.
+    ///
+    /// # Errors
+    /// `Stop` if the store cannot be removed.
+    pub(crate) fn begin_in_range(self) -> Result<Self, Error> {
+        self.begin_anew("the changelog does not go back to it, or not as far: it was truncated or made anew")
+    }
+
+    /// Begins anew, because it holds what the changelog has lost.
+    ///
+    /// # Errors
+    /// `Stop` if the store cannot be removed.
+    pub(crate) fn begin_behind(self) -> Result<Self, Error> {
+        self.begin_anew("it holds a commit that the changelog has lost")
+    }
+
+    /// Whether it has stood still for so long that tombstones may be missed.
+    pub(crate) fn is_too_old(&self) -> bool {
+        self.rules.is_too_old(&self.checkpoint)
+    }
+
+    /// Begins anew, because it [is too old](Replica::is_too_old).
+    ///
+    /// # Errors
+    /// `Stop` if the store cannot be removed.
+    pub(crate) fn begin_afresh(self) -> Result<Self, Error> {
+        self.begin_anew(TOO_OLD)
+    }
+
+    /// Notes how far it is, now and then, so that a restart replays no more than the tail.
+    ///
+    /// # Errors
+    /// `Abort` if the disk refuses.
+    pub(crate) fn note_if_due(&mut self) -> Result<(), Error> {
+        if self.noted.elapsed() < self.rules.config.save_age || self.scout.is_some() {
+            return Ok(());
+        }
+        self.noted = Tick::now();
+        if self.meta_at.is_none_or(|at| at == self.checkpoint.next) {
+            self.checkpoint.saved_at = machine_now();
+            return Ok(());
+        }
+        self.note_meta();
+        let mut changes = std::mem::take(&mut self.changes);
+        changes.checkpoint(&self.checkpoint);
+        self.store.write(changes)?;
+        let is_behind = self.known.is_some_and(|(at, _)| self.next <= at);
+        if let Some(fired_until) = self.meta.as_ref().and_then(fired_until).filter(|_| !is_behind) {
+            // No row asks to be looked at before this any more, unless it is newer than META; apart from the rows, since a batch
+            // retires last.
+            let mut passed = Changes::default();
+            passed.retire_before(&Cursor::before(fired_until));
+            self.store.write(passed)?;
+        }
+        self.store.flush()
+    }
+
+    /// Everything up to the last META is in the store, or about to be: it is what the store is a checkpoint of. It is to be read
+    /// again, as a proof that the changelog still has it.
+    fn note_meta(&mut self) {
+        if let Some(at) = self.meta_at {
+            self.checkpoint.next = at;
+            self.checkpoint.meta.clone_from(&self.meta);
+        }
+        self.checkpoint.saved_at = machine_now();
+    }
+
+    /// Ends at the BARRIER.
+    ///
+    /// # Errors
+    /// `Abort` if the disk refuses.
+    pub(crate) fn arrive(mut self, nonce: String) -> Result<Restored, Error> {
+        self.store.write(std::mem::take(&mut self.changes))?;
+        self.note_meta();
+        let torn: BTreeSet<Box<[u8]>> =
+            self.open.iter().filter_map(|record| Some(read_row(record)?.0.into())).collect();
+        if !torn.is_empty() {
+            tracing::warn!(partition = self.partition, rows = torn.len(), "rows of a torn transaction are set aside");
+        }
+        let Replica { partition, store, checkpoint, meta, replayed, .. } = self;
+        Ok(Restored { partition, nonce, store, checkpoint, meta, torn, replayed })
+    }
+}
+
+/// Key, sequence and bytes.
+type Row<'r> = (&'r [u8], Option<Sequence>, Option<&'r [u8]>);
+
+fn read_row(record: &impl Record) -> Option<Row<'_>> {
+    match control::read(record.key().unwrap_or_default(), record.value()) {
+        Ok(Entry::Row { key, sequence, bytes }) => Some((key, sequence, bytes)),
+        _ => None,
+    }
+}
+
+/// Every deadline before this had fired at that commit.
+fn fired_until(meta: &Meta) -> Option<Millis> {
+    meta.rounds.last().map(|round| round.fired_until)
+}

@@ -1,0 +1,386 @@
+//! Changelogs into stores, beside the shards: partitions that a shard waits for, and standbys.
+//!
+//! ```text
+//! shard ──restore, release──> Replicas ──restored──> shard
+//!                                │ all partitions that no shard of this process has, if they are to be kept warm
+//! ```
+//!
+//! A store belongs to whoever opened it: to a replica here, or to the task of a shard. What a shard waits for comes first:
+//! standbys are opened only while nobody waits.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::time::Duration;
+
+use crate::clock::Tick;
+use crate::kafka::Fetched;
+use crate::log::{Changelogs, Record};
+use crate::processor::Processor;
+use crate::replica::{Next, Replica, Restored, Rules};
+use crate::{Error, Verdict};
+
+/// A partition that brings nothing for so long, though somebody waits for it, cannot be read.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Standbys wait for so long at the start: what the group assigns to us comes first.
+const STANDBY_DELAY: Duration = Duration::from_secs(5);
+/// And for so long after one failed.
+const STANDBY_PAUSE: Duration = Duration::from_secs(10);
+/// How often the way that is left is measured.
+const MEASURE_AGE: Duration = Duration::from_secs(1);
+/// Records of one turn.
+const FETCH_RECORDS: usize = 4096;
+/// How long a thread with nothing to do waits for a word, or for records of its standbys.
+const IDLE: Duration = Duration::from_millis(50);
+
+/// What a shard sees of it.
+pub(crate) trait Restorer {
+    /// Brings the partition's store up to the BARRIER that bears `nonce`; instead of an earlier one. To be called before that
+    /// BARRIER is written.
+    fn restore(&mut self, partition: i32, nonce: &str);
+
+    /// The shard needs the partition no more, and has closed its store.
+    fn release(&mut self, partition: i32);
+
+    /// The next partition that is there.
+    ///
+    /// # Errors
+    /// What kept one from being restored.
+    fn restored(&mut self) -> Result<Option<Restored>, Error>;
+}
+
+/// From a shard.
+#[derive(Debug)]
+pub(crate) enum Word {
+    /// As [`Restorer::restore`].
+    Restore { shard: usize, partition: i32, nonce: String },
+    /// As [`Restorer::release`].
+    Release { shard: usize, partition: i32 },
+}
+
+/// For a shard.
+pub(crate) type Answer = Result<Restored, Error>;
+
+/// All partitions that follow their changelogs in one thread.
+pub(crate) struct Replicas<'a, C: Changelogs, P> {
+    rules: Rules<'a>,
+    changelogs: C,
+    processor: P,
+    /// Partitions that are kept warm here, unless a shard has them.
+    standbys: BTreeSet<i32>,
+    following: BTreeMap<i32, Replica<'a, C::Record>>,
+    claims: BTreeMap<i32, Claim>,
+    /// Partitions whose stores a shard has.
+    handed: BTreeMap<i32, usize>,
+    answers: VecDeque<(usize, Answer)>,
+    fetched: Vec<Fetched<C::Record>>,
+    standbys_from: Tick,
+    measured: Tick,
+}
+
+struct Claim {
+    shard: usize,
+    nonce: String,
+    since: Tick,
+    heard: Tick,
+}
+
+impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
+    pub(crate) fn new(rules: Rules<'a>, changelogs: C, processor: P, standbys: BTreeSet<i32>) -> Self {
+        Replicas {
+            rules,
+            changelogs,
+            processor,
+            standbys,
+            following: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            handed: BTreeMap::new(),
+            answers: VecDeque::new(),
+            fetched: Vec::new(),
+            standbys_from: Tick::now().after(STANDBY_DELAY),
+            measured: Tick::now(),
+        }
+    }
+
+    /// Hears what a shard wants.
+    pub(crate) fn hear(&mut self, word: Word) {
+        match word {
+            Word::Restore { shard, partition, nonce } => {
+                self.handed.remove(&partition);
+                let (since, heard) = (Tick::now(), Tick::now());
+                self.claims.insert(partition, Claim { shard, nonce, since, heard });
+            }
+            Word::Release { shard, partition } => {
+                // It may be another shard's already.
+                if self.handed.get(&partition) == Some(&shard) {
+                    self.handed.remove(&partition);
+                }
+                if self.claims.get(&partition).is_some_and(|claim| claim.shard == shard) {
+                    self.end_claim(partition);
+                    if !self.standbys.contains(&partition) {
+                        self.stop(partition);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Brings records, waiting for the first at most so long.
+    pub(crate) fn fetch(&mut self, wait: Duration) -> Result<(), Error> {
+        self.changelogs.fetch(wait, FETCH_RECORDS, &mut self.fetched)
+    }
+
+    /// Takes what was fetched, and opens what is wanted. What fails concerns one partition.
+    pub(crate) fn work(&mut self) {
+        let mut fetched = std::mem::take(&mut self.fetched);
+        // What was fetched before its partition began anew is passed over.
+        let mut stale = BTreeSet::new();
+        for item in fetched.drain(..) {
+            let partition = match &item {
+                Fetched::Record(record) => record.partition(),
+                Fetched::End { partition, .. } | Fetched::OutOfRange { partition, .. } => *partition,
+            };
+            if !stale.contains(&partition)
+                && let Err(error) = self.take(partition, item, &mut stale)
+            {
+                self.fail(partition, &error);
+            }
+        }
+        self.fetched = fetched;
+        self.open_wanted();
+        self.note();
+        self.measure_if_due();
+    }
+
+    /// The next answer, and for whom.
+    pub(crate) fn answer(&mut self) -> Option<(usize, Answer)> {
+        self.answers.pop_front()
+    }
+
+    fn take(&mut self, partition: i32, item: Fetched<C::Record>, stale: &mut BTreeSet<i32>) -> Result<(), Error> {
+        let Some(replica) = self.following.get_mut(&partition) else { return Ok(()) };
+        let claim = self.claims.get_mut(&partition);
+        let next = match item {
+            Fetched::Record(record) => {
+                let nonce = claim.map(|claim| {
+                    claim.heard = Tick::now();
+                    &*claim.nonce
+                });
+                replica.take(record, &self.processor, nonce)?
+            }
+            Fetched::End { offset, .. } => replica.pass(offset, claim.is_some()),
+            Fetched::OutOfRange { .. } => {
+                stale.insert(partition);
+                return self.begin_anew(partition, Replica::begin_in_range);
+            }
+        };
+        match next {
+            Next::GoOn => Ok(()),
+            Next::From(offset) => {
+                stale.insert(partition);
+                self.changelogs.start(partition, offset)
+            }
+            Next::Anew => {
+                stale.insert(partition);
+                self.begin_anew(partition, Replica::begin_behind)
+            }
+            Next::Arrived => {
+                self.changelogs.stop(partition);
+                let (replica, claim) = (self.following.remove(&partition), self.end_claim(partition));
+                if let Some((replica, claim)) = replica.zip(claim) {
+                    self.rules.metrics.restored.inc_by(replica.replayed());
+                    self.rules.metrics.restore_seconds.observe(claim.since.elapsed().as_secs_f64());
+                    self.handed.insert(partition, claim.shard);
+                    self.answers.push_back((claim.shard, replica.arrive(claim.nonce)));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn begin_anew(
+        &mut self,
+        partition: i32,
+        anew: impl FnOnce(Replica<'a, C::Record>) -> Result<Replica<'a, C::Record>, Error>,
+    ) -> Result<(), Error> {
+        self.changelogs.stop(partition);
+        match self.following.remove(&partition) {
+            Some(replica) => anew(replica).and_then(|replica| self.begin(partition, replica)),
+            None => Ok(()),
+        }
+    }
+
+    fn begin(&mut self, partition: i32, mut replica: Replica<'a, C::Record>) -> Result<(), Error> {
+        let (_, end) = self.changelogs.range(partition)?;
+        self.changelogs.start(partition, replica.begin(end))?;
+        self.following.insert(partition, replica);
+        Ok(())
+    }
+
+    /// Opens what a shard waits for, or else one standby.
+    fn open_wanted(&mut self) {
+        let is_missing = |partition: &&i32| !self.following.contains_key(partition);
+        let mut wanted: Vec<i32> = self.claims.keys().filter(is_missing).copied().collect();
+        if self.claims.is_empty() && self.standbys_from.remaining().is_zero() {
+            let is_free = |partition: &&i32| !self.handed.contains_key(partition);
+            wanted.extend(self.standbys.iter().filter(is_missing).find(is_free));
+        }
+        for partition in wanted {
+            match Replica::open(&self.rules, partition).and_then(|replica| self.begin(partition, replica)) {
+                // Whoever has the store is about to let go of it, or the brokers are about to answer.
+                Err(error) if error.verdict() == Verdict::Retry => {}
+                Err(error) => self.fail(partition, &error),
+                Ok(()) => {}
+            }
+        }
+    }
+
+    fn note(&mut self) {
+        let impatient = self.claims.iter().find(|(_, claim)| claim.heard.elapsed() > PATIENCE);
+        if let Some(partition) = impatient.map(|(partition, _)| *partition) {
+            let words = format!("partition {partition} brings nothing; is a foreign transaction open on it?");
+            self.fail(partition, &Error::new(Verdict::Retry, "read the changelog", words));
+        }
+        let old: Vec<i32> = self
+            .following
+            .iter()
+            .filter(|(_, replica)| replica.is_too_old())
+            .map(|(partition, _)| *partition)
+            .collect();
+        for partition in old {
+            if let Err(error) = self.begin_anew(partition, Replica::begin_afresh) {
+                self.fail(partition, &error);
+            }
+        }
+        let noted: Vec<(i32, Error)> = self
+            .following
+            .iter_mut()
+            .filter_map(|(partition, replica)| Some((*partition, replica.note_if_due().err()?)))
+            .collect();
+        for (partition, error) in noted {
+            self.fail(partition, &error);
+        }
+    }
+
+    /// A partition that cannot be followed: whoever waits for it decides what comes next; a standby is tried again later.
+    fn fail(&mut self, partition: i32, error: &Error) {
+        self.stop(partition);
+        match self.end_claim(partition) {
+            Some(claim) => self.answers.push_back((claim.shard, Err(error.clone()))),
+            None => {
+                tracing::warn!(partition, "cannot be kept warm for now: {error}");
+                self.standbys_from = Tick::now().after(STANDBY_PAUSE);
+            }
+        }
+    }
+
+    fn stop(&mut self, partition: i32) {
+        if self.following.remove(&partition).is_some() {
+            self.changelogs.stop(partition);
+        }
+        let _ = self.rules.metrics.standby_lag.remove_label_values(&[&partition.to_string()]);
+    }
+
+    fn end_claim(&mut self, partition: i32) -> Option<Claim> {
+        let label = partition.to_string();
+        let _ = self.rules.metrics.restore_remaining.remove_label_values(&[&label]);
+        let _ = self.rules.metrics.restore_eta_seconds.remove_label_values(&[&label]);
+        self.claims.remove(&partition)
+    }
+
+    /// Shows how far they still have to go.
+    fn measure_if_due(&mut self) {
+        if self.measured.elapsed() < MEASURE_AGE {
+            return;
+        }
+        self.measured = Tick::now();
+        let metrics = &self.rules.metrics;
+        for (partition, replica) in &self.following {
+            // No answer: another time.
+            let Ok((_, end)) = self.changelogs.range(*partition) else { return };
+            let (left, label) = (replica.remaining(end), partition.to_string());
+            let Some(claim) = self.claims.get(partition) else {
+                metrics.standby_lag.with_label_values(&[&label]).set(left);
+                continue;
+            };
+            let _ = metrics.standby_lag.remove_label_values(&[&label]);
+            metrics.restore_remaining.with_label_values(&[&label]).set(left);
+            if let Some(spent) = u64::try_from(left).ok().and_then(|left| eta(left, replica.replayed(), claim.since)) {
+                metrics.restore_eta_seconds.with_label_values(&[&label]).set(spent);
+            }
+        }
+    }
+
+    /// Works for the shards until none of them is left, or all are told to stop.
+    pub(crate) fn run(
+        mut self,
+        words: &Receiver<Word>,
+        answers: &[Sender<Answer>],
+        stop: &AtomicBool,
+    ) -> Result<(), Error> {
+        while !stop.load(Ordering::Relaxed) {
+            if self.following.is_empty() {
+                match words.recv_timeout(IDLE) {
+                    Ok(word) => self.hear(word),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+            } else {
+                self.fetch(IDLE)?;
+            }
+            // A word about a BARRIER was spoken before it was written: it is heard before the BARRIER is looked at.
+            words.try_iter().for_each(|word| self.hear(word));
+            self.work();
+            while let Some((shard, answer)) = self.answer() {
+                // A shard that has ended needs no answer.
+                let _ = answers[shard].send(answer);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// At the rate so far.
+fn eta(left: u64, replayed: u64, since: Tick) -> Option<i64> {
+    let spent = u64::try_from(since.elapsed().as_millis()).ok()?;
+    i64::try_from(left.saturating_mul(spent) / replayed.max(1) / 1000).ok()
+}
+
+/// A shard's end of the line to the restoring threads, which share the partitions among them.
+pub(crate) struct Line {
+    pub(crate) shard: usize,
+    pub(crate) words: Vec<Sender<Word>>,
+    pub(crate) answers: Receiver<Answer>,
+}
+
+impl Line {
+    fn say(&self, partition: i32, word: Word) {
+        // Whose thread has ended is heard with the next answer.
+        let _ = self.words[thread_of(partition, self.words.len())].send(word);
+    }
+}
+
+/// Which of so many restoring threads a partition belongs to.
+pub(crate) fn thread_of(partition: i32, threads: usize) -> usize {
+    usize::try_from(partition).unwrap_or(0) % threads
+}
+
+impl Restorer for Line {
+    fn restore(&mut self, partition: i32, nonce: &str) {
+        self.say(partition, Word::Restore { shard: self.shard, partition, nonce: nonce.to_owned() });
+    }
+
+    fn release(&mut self, partition: i32) {
+        self.say(partition, Word::Release { shard: self.shard, partition });
+    }
+
+    fn restored(&mut self) -> Result<Option<Restored>, Error> {
+        match self.answers.try_recv() {
+            Ok(answer) => answer.map(Some),
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Disconnected) => {
+                Err(Error::stop("restore", "the restoring thread has ended; see the log"))
+            }
+        }
+    }
+}
