@@ -38,6 +38,21 @@ pub fn create_topics(brokers: &str, topics: &[(&str, i32)]) {
     }
 }
 
+/// Deletes topics, and waits until they are gone.
+pub fn delete_topics(brokers: &str, topics: &[&str]) {
+    let client: AdminClient<DefaultClientContext> = config(brokers).create().expect("the client's settings are right");
+    let options = AdminOptions::new().operation_timeout(Some(ANSWER)).request_timeout(Some(ANSWER));
+    let deleted = runtime().block_on(client.delete_topics(topics, &options)).expect("the broker deletes topics");
+    for result in deleted {
+        result.expect("the topic is there");
+    }
+    let is_there = |topic: &str| {
+        let metadata = client.inner().fetch_metadata(None, ANSWER).expect("the broker answers");
+        metadata.topics().iter().any(|known| known.name() == topic)
+    };
+    until("the topics are gone", || !topics.iter().any(|topic| is_there(topic)));
+}
+
 pub(crate) fn config(brokers: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", brokers).set("log_level", "3");

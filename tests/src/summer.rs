@@ -41,6 +41,8 @@ pub struct Settings {
     pub cache_rows: usize,
     /// How often the store is made to survive a crash, in milliseconds.
     pub save_age_ms: u64,
+    /// Whether it keeps the partitions of others warm.
+    pub standby: bool,
 }
 
 impl Settings {
@@ -57,6 +59,7 @@ impl Settings {
             commit_records: 200,
             cache_rows: 50,
             save_age_ms: 200,
+            standby: false,
         }
     }
 }

@@ -38,6 +38,9 @@ pub fn operator(flags: &Flags) -> Result<String, Failure> {
         operator.waits_for_sources = reader
             .parsed("sources.wait", "`yes` or `no`", |text| ["no", "yes"].iter().position(|known| *known == text))
             .is_none_or(|chosen| chosen == 1);
+        operator.standby = reader
+            .parsed("state.standby", "`none` or `all`", |text| ["none", "all"].iter().position(|known| *known == text))
+            .is_some_and(|chosen| chosen == 1);
         operator.cache_rows = reader.number("state.rows", 1_000..=1_000_000_000);
         (common, ops, operator)
     };

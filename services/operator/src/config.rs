@@ -21,6 +21,8 @@ pub struct Config {
     pub commit_age: Duration,
     /// Customers kept in memory, for each shard.
     pub cache_rows: usize,
+    /// Whether partitions of other replicas are kept warm here.
+    pub standby: bool,
     /// Whether deadlines wait until intake has read what was in its topics when they fell due.
     pub waits_for_sources: bool,
 }
@@ -35,6 +37,7 @@ impl Config {
             channels: channels.to_vec(),
             commit_age: Duration::from_millis(100),
             cache_rows: 1_000_000,
+            standby: false,
             waits_for_sources: true,
         }
     }
@@ -59,6 +62,7 @@ impl Config {
             shards: self.shards,
             commit_age: self.commit_age,
             cache_rows: self.cache_rows,
+            standby: self.standby,
             ..engine::Config::new(&group, &self.instance, topics, self.state_dir.clone())
         }
     }

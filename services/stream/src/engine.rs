@@ -103,6 +103,9 @@ pub fn run<P: Processor + Send>(
         )
     })?;
     let cluster = settings.cluster_id(Duration::from_secs(10))?;
+    // A topic that was made anew under the name has another id.
+    let changelog = &config.topics.changelog;
+    let changelog = format!("{changelog}/{}", settings.topic_id(changelog)?);
     let budget = Budget::new(config.cache_bytes, config.buffer_bytes);
     let watch = config.upstream.as_ref().map(|_| Watch::new(clock, metrics.sources_behind.clone()));
     let shard = |line: Line| {
@@ -126,7 +129,8 @@ pub fn run<P: Processor + Send>(
     };
     let restorer = |number: usize, words: Receiver<Word>, answers: Vec<Sender<Answer>>| {
         let _others = StopOthers(stop);
-        let rules = Rules { config, cluster: &cluster, disks: &budget, metrics: metrics.clone() };
+        let rules =
+            Rules { config, cluster: &cluster, changelog: &changelog, disks: &budget, metrics: metrics.clone() };
         let changelogs = KafkaChangelogs::new(settings, &config.topics.changelog)?;
         let is_here = |partition: &i32| restorer::thread_of(*partition, config.shards) == number;
         let all = if config.standby { changelogs.count()? } else { 0 };

@@ -29,7 +29,10 @@ const BATCH_BYTES: usize = 8 << 20;
 #[derive(Clone)]
 pub(crate) struct Rules<'a> {
     pub(crate) config: &'a Config,
+    /// Id of the Kafka cluster.
     pub(crate) cluster: &'a str,
+    /// Name and id of the changelog.
+    pub(crate) changelog: &'a str,
     pub(crate) disks: &'a dyn Disks,
     pub(crate) metrics: Metrics,
 }
@@ -53,6 +56,7 @@ pub(crate) struct Replica<'a, R> {
     changes: Changes,
     replayed: u64,
     noted: Tick,
+    was_at_end: bool,
 }
 
 /// Looks for the last META of a long changelog.
@@ -99,7 +103,7 @@ impl Rules<'_> {
     fn nothing(&self) -> Checkpoint {
         Checkpoint {
             cluster: self.cluster.to_owned(),
-            changelog: self.config.topics.changelog.clone(),
+            changelog: self.changelog.to_owned(),
             saved_at: machine_now(),
             ..Checkpoint::default()
         }
@@ -112,7 +116,7 @@ impl Rules<'_> {
             return Ok((store.wipe(self.disks)?, nothing));
         };
         let doubt = if found.cluster != nothing.cluster || found.changelog != nothing.changelog {
-            "it belongs to another cluster or changelog"
+            "it belongs to another cluster, or to a changelog that was made anew"
         } else if self.is_too_old(&found) {
             TOO_OLD
         } else {
@@ -155,6 +159,7 @@ impl<'a, R: Record> Replica<'a, R> {
             changes: Changes::default(),
             replayed: 0,
             noted: Tick::now(),
+            was_at_end: false,
         })
     }
 
@@ -176,6 +181,11 @@ impl<'a, R: Record> Replica<'a, R> {
     /// Offsets that are still to be read before `end`.
     pub(crate) fn remaining(&self, end: i64) -> i64 {
         (end - self.next).max(0)
+    }
+
+    /// Whether it has come to the end of its changelog for the first time.
+    pub(crate) fn is_first_at_end(&mut self) -> bool {
+        self.scout.is_none() && !std::mem::replace(&mut self.was_at_end, true)
     }
 
     /// Records that were taken.
@@ -392,3 +402,6 @@ fn read_row(record: &impl Record) -> Option<Row<'_>> {
 fn fired_until(meta: &Meta) -> Option<Millis> {
     meta.rounds.last().map(|round| round.fired_until)
 }
+
+#[cfg(all(test, feature = "simulation"))]
+mod tests;

@@ -168,7 +168,12 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
                 });
                 replica.take(record, &self.processor, nonce)?
             }
-            Fetched::End { offset, .. } => replica.pass(offset, claim.is_some()),
+            Fetched::End { offset, .. } => {
+                if claim.is_none() && replica.is_first_at_end() {
+                    tracing::info!(partition, "the partition of another process is kept warm");
+                }
+                replica.pass(offset, claim.is_some())
+            }
             Fetched::OutOfRange { .. } => {
                 stale.insert(partition);
                 return self.begin_anew(partition, Replica::begin_in_range);

@@ -25,6 +25,9 @@ use crate::clock::Millis;
 use crate::control::Meta;
 use crate::{Error, Verdict};
 
+/// File beside those of a data base whose files turned out to be damaged.
+const DAMAGED: &str = "DAMAGED";
+
 /// No deadline is armed.
 pub const UNARMED: Millis = Millis::MAX;
 
@@ -36,13 +39,13 @@ pub trait Disk: Send {
     /// Values of `keys`, which must be sorted.
     ///
     /// # Errors
-    /// `Stop` if it cannot be read; those of `each`.
+    /// `Abort` if it cannot be read; those of `each`.
     fn get(&self, keys: &[Vec<u8>], each: &mut Each<'_>) -> Result<(), Error>;
 
     /// Keys from `from` on and before `to`, in their order, until `each` says false.
     ///
     /// # Errors
-    /// `Stop` if it cannot be read.
+    /// `Abort` if it cannot be read.
     fn scan(&self, from: &[u8], to: &[u8], each: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), Error>;
 
     /// Writes a batch, whole, and forgets the keys of `retired`.
@@ -84,7 +87,7 @@ pub struct Budget {
 pub struct Checkpoint {
     /// Id of the Kafka cluster.
     pub cluster: String,
-    /// Changelog topic.
+    /// Name and id of the changelog topic.
     pub changelog: String,
     /// Everything before this changelog offset is in the data base.
     pub next: i64,
@@ -146,15 +149,22 @@ impl Budget {
         options.set_max_open_files(256);
         options
     }
+
+    fn wipe_damage(&self, path: &Path, words: &str) -> Result<(), Error> {
+        tracing::warn!(path = %path.display(), "the local state is damaged; it is wiped and restored: {words}");
+        self.remove(path)
+    }
 }
 
 impl Disks for Budget {
     fn open(&self, path: &Path) -> Result<Box<dyn Disk>, Error> {
+        if path.join(DAMAGED).exists() {
+            self.wipe_damage(path, "what it holds could not be read")?;
+        }
         std::fs::create_dir_all(path).map_err(|error| unusable(path, &error.to_string()))?;
         let db = match open_db(path, self) {
             Err(error) if is_damage(&error) => {
-                tracing::warn!(path = %path.display(), "the local state is damaged; it is wiped and restored: {error}");
-                self.remove(path)?;
+                self.wipe_damage(path, error.as_ref())?;
                 open_db(path, self)
             }
             opened => opened,
@@ -183,12 +193,24 @@ impl Disks for Budget {
     }
 }
 
+impl Rocks {
+    /// The partition is recovered after this; if its files are damaged, from the changelog alone.
+    fn refused(&self, operation: &'static str, error: &rocksdb::Error) -> Error {
+        if is_damage(error)
+            && let Err(error) = std::fs::write(self.path.join(DAMAGED), b"")
+        {
+            return unusable(&self.path, &error.to_string());
+        }
+        Error::new(Verdict::Abort, operation, error.to_string())
+    }
+}
+
 impl Disk for Rocks {
     fn get(&self, keys: &[Vec<u8>], each: &mut Each<'_>) -> Result<(), Error> {
         let column = self.db.cf_handle("default").ok_or_else(|| unusable(&self.path, "no default column family"))?;
         let found = self.db.batched_multi_get_cf(column, keys.iter(), true);
         for (index, value) in found.into_iter().enumerate() {
-            each(index, value.map_err(|error| unusable(&self.path, error.as_ref()))?.as_deref())?;
+            each(index, value.map_err(|error| self.refused("read the state", &error))?.as_deref())?;
         }
         Ok(())
     }
@@ -198,7 +220,7 @@ impl Disk for Rocks {
         options.set_iterate_lower_bound(from);
         options.set_iterate_upper_bound(to);
         for entry in self.db.iterator_opt(IteratorMode::From(from, Direction::Forward), options) {
-            let (key, _) = entry.map_err(|error| unusable(&self.path, error.as_ref()))?;
+            let (key, _) = entry.map_err(|error| self.refused("read the state", &error))?;
             if !each(&key) {
                 break;
             }
@@ -210,13 +232,11 @@ impl Disk for Rocks {
         if let Some(Range { start, end }) = retired {
             batch.delete_range(start, end);
         }
-        self.db
-            .write_opt(batch, &self.unlogged)
-            .map_err(|error| Error::new(Verdict::Abort, "write the state", error.to_string()))
+        self.db.write_opt(batch, &self.unlogged).map_err(|error| self.refused("write the state", &error))
     }
 
     fn flush(&self) -> Result<(), Error> {
-        self.db.flush().map_err(|error| Error::new(Verdict::Abort, "flush the state", error.to_string()))
+        self.db.flush().map_err(|error| self.refused("flush the state", &error))
     }
 }
 
@@ -243,7 +263,7 @@ impl Store {
     /// What it is a checkpoint of; none for an empty one.
     ///
     /// # Errors
-    /// `Stop` if it cannot be read.
+    /// `Abort` if it cannot be read.
     pub fn checkpoint(&self) -> Result<Option<Checkpoint>, Error> {
         let mut found = None;
         self.disk.get(&[b"M".to_vec()], &mut |_, bytes| {
@@ -257,7 +277,7 @@ impl Store {
     /// Rows of `keys`, which must be sorted: (armed deadline, bytes), none for absent ones.
     ///
     /// # Errors
-    /// `Stop` if it cannot be read.
+    /// `Abort` if it cannot be read.
     pub fn rows(
         &self,
         keys: &[&[u8]],
@@ -273,7 +293,7 @@ impl Store {
     /// Index entries behind `cursor` in their order, (due, key), until `each` says false.
     ///
     /// # Errors
-    /// `Stop` if it cannot be read.
+    /// `Abort` if it cannot be read.
     pub fn deadlines(&self, cursor: &Cursor, mut each: impl FnMut(Millis, &[u8]) -> bool) -> Result<(), Error> {
         self.disk.scan(&cursor.0, b"E", &mut |key| match key[1..].split_first_chunk::<8>() {
             Some((due, key)) => each(Millis::from_be_bytes(*due), key),

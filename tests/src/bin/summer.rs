@@ -27,6 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         commit_records: told.commit_records,
         cache_rows: told.cache_rows,
         save_age: Duration::from_millis(told.save_age_ms),
+        standby: told.standby,
         ..Config::new(&told.group, &told.instance, topics, told.state_dir.clone())
     };
     let kafka = stream::kafka::Settings {

@@ -69,3 +69,26 @@ fn a_process_frozen_beyond_its_session_writes_nothing_when_it_thaws() {
     ground.assert_exactly_once();
     assert!(b.is_running(), "{}", b.said());
 }
+
+#[test]
+fn a_standby_takes_over_in_less_than_a_second() {
+    let ground = Ground::new("standby", 4);
+    let settings = |instance| Settings { standby: true, shards: 2, ..Settings::new(&ground.place, instance) };
+    ground.add(20_000, 40_000);
+    let mut a = ground.start(&settings("a"));
+    ground.wait_for_all_sums();
+    let b = ground.start(&settings("b"));
+    wait::until("each has its share", || ground.owned_by("a-") == 2 && ground.owned_by("b-") == 2);
+    wait::until("the others are warm", || b.said().matches("kept warm").count() == 2);
+    ground.add(20_000, 20_000);
+    ground.wait_for_all_sums();
+    a.kill();
+    wait::until("the standby has taken over", || b.said().matches("partition recovered").count() == 4);
+    for took in b.said().lines().filter(|line| line.contains("partition recovered")).skip(2) {
+        let millis: u64 = took.rsplit("millis=").next().unwrap().trim().parse().unwrap();
+        assert!(millis < 1_000, "{took}");
+    }
+    ground.add(20_000, 2_000);
+    ground.wait_for_all_sums();
+    ground.assert_exactly_once();
+}

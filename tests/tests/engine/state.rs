@@ -69,15 +69,62 @@ fn half_a_state_directory_is_restored_from_the_changelog() {
     assert_eq!(summer.said().matches("the local state is damaged").count(), 2, "{}", summer.said());
 }
 
+#[test]
+fn flipped_bytes_are_never_served() {
+    let ground = Ground::new("flipped", 2);
+    let settings = Settings::new(&ground.place, "a");
+    ground.add(300, 3_000);
+    let mut summer = ground.start(&settings);
+    ground.wait_for_all_sums();
+    assert!(summer.terminate().success(), "{}", summer.said());
+    for file in files(&settings.state_dir, &ground.place.topic("input-0"), ".sst") {
+        let mut bytes = std::fs::read(&file).unwrap();
+        bytes.iter_mut().take(200).for_each(|byte| *byte ^= 0x55);
+        std::fs::write(&file, bytes).unwrap();
+    }
+
+    ground.add(300, 3_000);
+    let summer = ground.start(&settings);
+    ground.wait_for_all_sums();
+    ground.assert_exactly_once();
+    assert_eq!(summer.said().matches("the local state is damaged").count(), 1, "{}", summer.said());
+}
+
+#[test]
+fn the_state_of_a_changelog_that_was_made_anew_is_rebuilt() {
+    let ground = Ground::new("anew", 1);
+    let settings = Settings::new(&ground.place, "a");
+    ground.add(300, 3_000);
+    let mut summer = ground.start(&settings);
+    ground.wait_for_all_sums();
+    assert!(summer.terminate().success(), "{}", summer.said());
+    // Another life under the same names, with a directory of its own; then the directory of the first one comes back.
+    ground.make_topics_anew();
+    ground.add(200, 3_300);
+    let mut summer = ground.start(&Settings { state_dir: ground.place.path("state-new"), ..settings.clone() });
+    ground.wait_for_all_sums();
+    assert!(summer.terminate().success(), "{}", summer.said());
+
+    ground.add(300, 3_000);
+    let summer = ground.start(&settings);
+    ground.wait_for_all_sums();
+    ground.assert_exactly_once();
+    assert!(summer.said().contains("a changelog that was made anew"), "{}", summer.said());
+}
+
 /// Removes the files of one partition's data base whose names hold `part`.
 fn remove_files(state_dir: &Path, partition: &str, part: &str) {
-    let files: Vec<PathBuf> = std::fs::read_dir(state_dir.join(partition))
+    files(state_dir, partition, part).iter().for_each(|file| std::fs::remove_file(file).unwrap());
+}
+
+fn files(state_dir: &Path, partition: &str, part: &str) -> Vec<PathBuf> {
+    let found: Vec<PathBuf> = std::fs::read_dir(state_dir.join(partition))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.file_name().unwrap().to_str().unwrap().contains(part))
         .collect();
-    assert!(!files.is_empty());
-    files.iter().for_each(|file| std::fs::remove_file(file).unwrap());
+    assert!(!found.is_empty());
+    found
 }
 
 #[test]

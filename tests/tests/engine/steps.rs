@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use system_tests::changelog::Changelog;
-use system_tests::feed::{Feed, create_topics};
+use system_tests::feed::{Feed, create_topics, delete_topics};
 use system_tests::place::Place;
 use system_tests::process::Process;
 use system_tests::summer::{Row, Settings, expected};
 use system_tests::tail::{Message, Tail, read};
+
+const TOPICS: [&str; 4] = ["input", "changelog", "sums", "alarms"];
 
 /// A place with the summing application's topics.
 pub struct Ground {
@@ -20,11 +22,23 @@ pub struct Ground {
 impl Ground {
     pub fn new(name: &str, partitions: i32) -> Self {
         let place = Place::new(name);
-        let topics = ["input", "changelog", "sums", "alarms"].map(|name| place.topic(name));
-        let topics: Vec<_> = topics.iter().map(|name| (name.as_str(), partitions)).collect();
-        create_topics(place.brokers(), &topics);
         let feed = Feed::new(place.brokers());
-        Ground { place, feed, partitions }
+        let ground = Ground { place, feed, partitions };
+        ground.create_topics();
+        ground
+    }
+
+    fn create_topics(&self) {
+        let topics = TOPICS.map(|name| self.place.topic(name));
+        let topics: Vec<_> = topics.iter().map(|name| (name.as_str(), self.partitions)).collect();
+        create_topics(self.place.brokers(), &topics);
+    }
+
+    /// Deletes the topics and makes others under their names.
+    pub fn make_topics_anew(&self) {
+        let topics = TOPICS.map(|name| self.place.topic(name));
+        delete_topics(self.place.brokers(), &topics.each_ref().map(String::as_str));
+        self.create_topics();
     }
 
     pub fn start(&self, settings: &Settings) -> Process {

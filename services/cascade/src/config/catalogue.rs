@@ -33,6 +33,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("state.shards", Some("1"), "Threads of the operator; each owns some of the partitions"),
     setting("state.rows", Some("1000000"), "Customers that each shard keeps in memory"),
     setting(
+        "state.standby",
+        Some("none"),
+        "`all`: each replica follows the partitions of all others, to take over within a second; `none`: it restores them then",
+    ),
+    setting(
         "sources.wait",
         Some("yes"),
         "`yes`: deadlines wait until intake has read what was in its topics when they fell due; `no`: only for what is in input",

@@ -86,6 +86,14 @@ impl Settings {
         })
     }
 
+    /// The topic's id, which another topic of the same name does not have.
+    ///
+    /// # Errors
+    /// If the brokers do not answer, or there is no such topic.
+    pub fn topic_id(&self, topic: &str) -> Result<String, Error> {
+        self.client(Role::Producer, &[])?.topic_id(topic, ANSWER)
+    }
+
     /// Number of partitions of a topic, `None` if there is no such topic.
     ///
     /// # Errors

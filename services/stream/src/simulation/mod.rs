@@ -23,7 +23,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use cluster::Cluster;
-use disk::Machine;
+pub(crate) use disk::Machine;
 use log::{FIRST_OUTPUT, SimulatedChangelogs, SimulatedLog};
 use world::{Process, SESSION_TIMEOUT, TOMBSTONES_KEPT, World};
 
@@ -157,7 +157,13 @@ pub fn run<P: Processor>(
         Box::new(|world, who, machine| {
             let identity = format!("replica-{who}");
             let log = SimulatedLog::new(world, who, machine, &identity)?;
-            let rules = Rules { config: &config, cluster: "simulated", disks: machine, metrics: metrics.clone() };
+            let rules = Rules {
+                config: &config,
+                cluster: "simulated",
+                changelog: "changelog",
+                disks: machine,
+                metrics: metrics.clone(),
+            };
             let standbys = (0..if scene.standby { scene.partitions } else { 0 }).collect();
             let around = Surroundings {
                 config: &config,

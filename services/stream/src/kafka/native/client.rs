@@ -119,6 +119,32 @@ impl Client {
         }
     }
 
+    /// The topic's id, which another topic of the same name does not have.
+    pub(crate) fn topic_id(self: &Arc<Self>, topic: &str, wait: Duration) -> Result<String, Error> {
+        let name = c_string(topic)?;
+        let queue = self.new_queue();
+        let what = "ask for a topic's id";
+        // SAFETY: the collection copies the name and is destroyed once after the call; the result's parts live as long as the event
+        // that we hold to the end; topics are an array of the length that is returned, of one that was asked for.
+        unsafe {
+            let collection = rd::rd_kafka_TopicCollection_of_topic_names([name.as_ptr()].as_mut_ptr(), 1);
+            rd::rd_kafka_DescribeTopics(self.pointer, collection, ptr::null(), queue.pointer);
+            rd::rd_kafka_TopicCollection_destroy(collection);
+            let Some(event) = queue.poll(wait) else {
+                return Err(Error::new(Verdict::Retry, what, "no answer in time"));
+            };
+            check(what, rd::rd_kafka_event_error(event.pointer))?;
+            let result = rd::rd_kafka_event_DescribeTopics_result(event.pointer);
+            let mut count = 0;
+            let topics = rd::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
+            if count == 0 {
+                return Err(Error::new(Verdict::Retry, what, "an answer without a topic"));
+            }
+            check(what, rd::rd_kafka_error_code(rd::rd_kafka_TopicDescription_error(*topics)))?;
+            Ok(text(rd::rd_kafka_Uuid_base64str(rd::rd_kafka_TopicDescription_topic_id(*topics))))
+        }
+    }
+
     /// First and next offset of a partition, by the client's isolation level.
     pub(crate) fn watermarks(&self, topic: &str, partition: i32, wait: Duration) -> Result<(i64, i64), Error> {
         let name = c_string(topic)?;

@@ -1,0 +1,235 @@
+//! A changelog in the source of each test, and what a replica makes of it.
+
+use super::*;
+use crate::kafka::Topics;
+use crate::processor::{Due, Incoming, Outbox};
+use crate::simulation::Machine;
+
+/// Rows are words.
+struct Words;
+
+impl Processor for Words {
+    type Row = Vec<u8>;
+
+    fn unpack(&self, bytes: &[u8]) -> Result<Vec<u8>, String> {
+        Ok(bytes.to_vec())
+    }
+
+    fn pack(&self, row: &Vec<u8>, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(row);
+    }
+
+    fn due(&self, _: &Vec<u8>) -> Option<Millis> {
+        None
+    }
+
+    fn record(&mut self, _: &mut Vec<u8>, _: &Incoming<'_>, _: Millis, _: &mut Outbox) -> bool {
+        false
+    }
+
+    fn deadline(&mut self, _: &mut Vec<u8>, _: &Due<'_>, _: Millis, _: &mut Outbox) -> bool {
+        false
+    }
+
+    fn broadcast(&mut self, _: &Incoming<'_>, _: Millis, _: &mut Outbox) {}
+
+    fn reference(&mut self, _: &[u8], _: Option<&[u8]>) {}
+}
+
+/// A record of a changelog.
+#[derive(Clone, Debug)]
+struct Written {
+    offset: i64,
+    key: Vec<u8>,
+    value: Option<Vec<u8>>,
+}
+
+impl Record for Written {
+    fn topic(&self) -> usize {
+        0
+    }
+
+    fn partition(&self) -> i32 {
+        0
+    }
+
+    fn offset(&self) -> i64 {
+        self.offset
+    }
+
+    fn timestamp(&self) -> i64 {
+        0
+    }
+
+    fn key(&self) -> Option<&[u8]> {
+        Some(&self.key)
+    }
+
+    fn value(&self) -> Option<&[u8]> {
+        self.value.as_deref()
+    }
+}
+
+/// A row of a commit (epoch, n).
+fn row(offset: i64, key: &str, commit: (u64, u64), word: &str) -> Written {
+    let (mut bytes, mut value) = (Vec::new(), Vec::new());
+    control::row_key(key.as_bytes(), &mut bytes);
+    control::start_row(Sequence { epoch: commit.0, n: commit.1 }, &mut value);
+    value.extend_from_slice(word.as_bytes());
+    Written { offset, key: bytes, value: Some(value) }
+}
+
+fn meta(offset: i64, (epoch, n): (u64, u64)) -> Written {
+    let meta = Meta { sequence: Sequence { epoch, n }, ..Meta::default() };
+    Written { offset, key: control::META_KEY.to_vec(), value: serde_json::to_vec(&meta).ok() }
+}
+
+fn barrier(offset: i64, nonce: &str) -> Written {
+    let barrier = control::Barrier { nonce: nonce.to_owned(), generation: 1, owner: String::new() };
+    Written { offset, key: control::BARRIER_KEY.to_vec(), value: serde_json::to_vec(&barrier).ok() }
+}
+
+/// A machine, and what is to be restored on it.
+struct Bench {
+    machine: Machine,
+    config: Config,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let topics =
+            Topics { input: "input".into(), changelog: "changelog".into(), reference: None, outputs: Vec::new() };
+        let config = Config {
+            restore_window: 4,
+            save_age: std::time::Duration::ZERO,
+            ..Config::new("g", "a", topics, "state".into())
+        };
+        Bench { machine: Machine::default(), config }
+    }
+
+    fn open(&self) -> Replica<'_, Written> {
+        let metrics = Metrics::new(&prometheus::Registry::new(), "input").unwrap();
+        let rules =
+            Rules { config: &self.config, cluster: "c", changelog: "changelog/1", disks: &self.machine, metrics };
+        Replica::open(&rules, 0).unwrap()
+    }
+}
+
+/// Feeds a replica as a reader would, from where it wants on.
+fn follow<'a>(mut replica: Replica<'a, Written>, log: &[Written], nonce: &str) -> (Replica<'a, Written>, Next) {
+    let end = log.last().map_or(0, |record| record.offset + 1);
+    let mut from = replica.begin(end);
+    'reading: loop {
+        for record in log.iter().filter(|record| record.offset >= from) {
+            match replica.take(record.clone(), &Words, Some(nonce)).unwrap() {
+                Next::GoOn => {}
+                Next::From(offset) => {
+                    from = offset;
+                    continue 'reading;
+                }
+                Next::Anew => {
+                    replica = replica.begin_behind().unwrap();
+                    from = replica.begin(end);
+                    continue 'reading;
+                }
+                Next::Arrived => return (replica, Next::Arrived),
+            }
+        }
+        match replica.pass(end, true) {
+            Next::From(offset) => from = offset,
+            next => return (replica, next),
+        }
+    }
+}
+
+fn words(restored: &Restored, keys: &[&str]) -> Vec<Option<String>> {
+    let keys: Vec<&[u8]> = keys.iter().map(|key| key.as_bytes()).collect();
+    let mut words = vec![None; keys.len()];
+    restored
+        .store
+        .rows(&keys, |index, found| {
+            words[index] = found.map(|(_, bytes)| String::from_utf8(bytes.to_vec()).unwrap());
+            Ok(())
+        })
+        .unwrap();
+    words
+}
+
+fn restore(bench: &Bench, log: &[Written], nonce: &str) -> Restored {
+    let (replica, next) = follow(bench.open(), log, nonce);
+    assert_eq!(next, Next::Arrived);
+    replica.arrive(nonce.to_owned()).unwrap()
+}
+
+fn some(word: &str) -> Option<String> {
+    Some(word.to_owned())
+}
+
+#[test]
+fn a_row_counts_once_its_meta_stands_behind_it() {
+    let log = [row(0, "a", (1, 1), "closed"), meta(1, (1, 1)), row(2, "a", (1, 2), "torn"), barrier(3, "mine")];
+    let restored = restore(&Bench::new(), &log, "mine");
+    assert_eq!(words(&restored, &["a"]), [some("closed")]);
+    assert_eq!(restored.torn.into_iter().collect::<Vec<_>>(), [Box::from(b"a".as_slice())]);
+    assert_eq!(restored.meta.unwrap().sequence, Sequence { epoch: 1, n: 1 });
+}
+
+#[test]
+fn it_ends_at_its_own_barrier_and_at_no_other() {
+    let log = [
+        row(0, "a", (1, 1), "one"),
+        meta(1, (1, 1)),
+        barrier(2, "theirs"),
+        row(3, "a", (2, 1), "two"),
+        meta(4, (2, 1)),
+        barrier(5, "mine"),
+        row(6, "a", (3, 1), "three"),
+        meta(7, (3, 1)),
+    ];
+    assert_eq!(words(&restore(&Bench::new(), &log, "mine"), &["a"]), [some("two")]);
+    let (_, next) = follow(Bench::new().open(), &log, "never written");
+    assert_eq!(next, Next::GoOn);
+}
+
+#[test]
+fn where_metas_were_compacted_away_rows_do_not_wait_in_memory() {
+    let mut log: Vec<Written> = (0..100).map(|n| row(n, &format!("k{n}"), (1, 1 + n.unsigned_abs()), "old")).collect();
+    log.extend([row(100, "k7", (2, 1), "new"), meta(101, (2, 1)), row(102, "k8", (2, 2), "torn")]);
+    let bench = Bench::new();
+    let (replica, _) = follow(bench.open(), &log, "mine");
+    assert_eq!(replica.open.len(), 1, "but for the torn one");
+    log.push(barrier(103, "mine"));
+    let restored = restore(&Bench::new(), &log, "mine");
+    assert_eq!(words(&restored, &["k0", "k7", "k8"]), [some("old"), some("new"), some("old")]);
+    assert_eq!(restored.torn.len(), 1);
+}
+
+#[test]
+fn a_restart_reads_from_its_last_meta_on() {
+    let mut log = vec![row(0, "a", (1, 1), "one"), meta(1, (1, 1)), row(2, "b", (1, 2), "two")];
+    let bench = Bench::new();
+    let (mut replica, _) = follow(bench.open(), &log, "mine");
+    replica.note_if_due().unwrap();
+    drop(replica);
+    log.extend([meta(3, (1, 2)), barrier(4, "mine")]);
+    // What it read before is gone from the changelog: it must not need it.
+    let restored = restore(&bench, &log[1..], "mine");
+    assert_eq!(restored.replayed, 4);
+    assert_eq!(words(&restored, &["a", "b"]), [some("one"), some("two")]);
+}
+
+#[test]
+fn a_store_with_a_commit_that_the_changelog_has_lost_is_rebuilt() {
+    let bench = Bench::new();
+    let log =
+        [row(0, "a", (1, 1), "kept"), meta(1, (1, 1)), row(2, "a", (1, 2), "lost"), meta(3, (1, 2)), barrier(4, "x")];
+    let mut changes = Changes::default();
+    let restored = restore(&bench, &log, "x");
+    changes.checkpoint(&restored.checkpoint);
+    restored.store.write(changes).unwrap();
+    drop(restored);
+    let after = [row(0, "a", (1, 1), "kept"), meta(1, (1, 1)), barrier(9, "mine")];
+    let restored = restore(&bench, &after, "mine");
+    assert_eq!(words(&restored, &["a"]), [some("kept")]);
+    assert_eq!(restored.meta.unwrap().sequence, Sequence { epoch: 1, n: 1 });
+}
