@@ -108,6 +108,7 @@ pub fn run<P: Processor + Send>(
     let changelog = format!("{changelog}/{}", settings.topic_id(changelog)?);
     let budget = Budget::new(config.cache_bytes, config.buffer_bytes);
     let watch = config.upstream.as_ref().map(|_| Watch::new(clock, metrics.sources_behind.clone()));
+    let parts: Vec<Probe> = (0..config.shards).map(|part| probe.part(part)).collect();
     let shard = |line: Line| {
         let _others = StopOthers(stop);
         let identity = format!("{}-{}", config.instance, line.shard);
@@ -115,7 +116,7 @@ pub fn run<P: Processor + Send>(
             config,
             owner: identity.clone(),
             clock: clock.clone(),
-            probe: probe.clone(),
+            probe: parts[line.shard].clone(),
             stop,
             metrics: metrics.clone(),
             restorer: Box::new(line),

@@ -2,6 +2,7 @@
 
 mod steps;
 mod state;
+mod producer;
 mod crashes;
 mod deadlines;
 mod members;

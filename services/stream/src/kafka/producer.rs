@@ -153,9 +153,15 @@ impl Producer {
     /// # Errors
     /// As for [`Producer::commit`].
     pub fn abort(&mut self) -> Result<(), Error> {
-        if self.open {
-            self.client.abort()?;
-            self.open = false;
+        let until = Tick::now().after(ANSWER);
+        while self.open {
+            match self.client.abort(Duration::from_millis(20)) {
+                Ok(()) => self.open = false,
+                Err(error) if error.verdict() == Verdict::Retry && !until.remaining().is_zero() => {
+                    self.drain(Duration::ZERO);
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }

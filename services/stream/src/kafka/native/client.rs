@@ -240,9 +240,10 @@ impl Client {
         check_error("commit a transaction", unsafe { rd::rd_kafka_commit_transaction(self.pointer, -1) })
     }
 
-    pub(crate) fn abort(&self) -> Result<(), Error> {
+    /// Records that are dropped by it report that, and it waits until the reports are heard: to be called again after that.
+    pub(crate) fn abort(&self, wait: Duration) -> Result<(), Error> {
         // SAFETY: as above.
-        check_error("abort a transaction", unsafe { rd::rd_kafka_abort_transaction(self.pointer, -1) })
+        check_error("abort a transaction", unsafe { rd::rd_kafka_abort_transaction(self.pointer, millis(wait)) })
     }
 
     /// The next offsets of partitions as the brokers see them, open transactions included (`read_uncommitted`).
