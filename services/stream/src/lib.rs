@@ -50,6 +50,8 @@ mod metrics;
 mod planted;
 #[cfg(feature = "simulation")]
 pub mod simulation;
+#[cfg(feature = "simulation")]
+pub mod bulk;
 
 pub use error::{Error, Verdict};
 #[cfg(feature = "state")]

@@ -9,7 +9,7 @@
 //! that the last one is looked for first.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::Error;
 use crate::clock::{Millis, Tick, machine_now};
@@ -96,10 +96,6 @@ pub(crate) struct Restored {
 }
 
 impl Rules<'_> {
-    fn path(&self, partition: i32) -> PathBuf {
-        self.config.state_dir.join(format!("{}-{partition}", self.config.topics.input))
-    }
-
     fn nothing(&self) -> Checkpoint {
         Checkpoint {
             cluster: self.cluster.to_owned(),
@@ -131,6 +127,11 @@ impl Rules<'_> {
     }
 }
 
+/// Where the store of a partition lies.
+pub(crate) fn store_path(state_dir: &Path, input: &str, partition: i32) -> PathBuf {
+    state_dir.join(format!("{input}-{partition}"))
+}
+
 const TOO_OLD: &str = "it is older than the changelog keeps tombstones";
 
 fn warn_of_wipe(partition: i32, doubt: &str) {
@@ -143,7 +144,8 @@ impl<'a, R: Record> Replica<'a, R> {
     /// # Errors
     /// `Retry` while another shard of this process still has it, `Stop` if it cannot be used.
     pub(crate) fn open(rules: &Rules<'a>, partition: i32) -> Result<Self, Error> {
-        let store = Store::open(&rules.path(partition), rules.disks)?;
+        let path = store_path(&rules.config.state_dir, &rules.config.topics.input, partition);
+        let store = Store::open(&path, rules.disks)?;
         let (store, checkpoint) = rules.trusted(store, partition)?;
         Ok(Replica {
             rules: rules.clone(),

@@ -11,7 +11,6 @@ use system_tests::installation::binary;
 use system_tests::place::Place;
 use system_tests::process::Process;
 use system_tests::service::Progress;
-use system_tests::wait::until;
 
 use crate::cpu;
 use crate::eye::ends;
@@ -57,8 +56,15 @@ impl Ground {
 
     /// Starts a service, and does not wait until it is ready.
     pub fn start(&self, name: &str) -> Running {
+        self.start_with(name, &[])
+    }
+
+    /// The same with further settings.
+    pub fn start_with(&self, name: &str, more: &[(&'static str, String)]) -> Running {
         let ops = self.place.path(&format!("{name}.ops"));
+        let _ = std::fs::remove_file(&ops);
         let mut settings = self.settings();
+        settings.extend(more.iter().map(|(key, value)| (*key, value.into())));
         settings.push(("CASCADE_OPS_PORT_FILE", ops.clone().into()));
         let process = Process::start(&binary(), [name], settings, &self.place.path(&format!("{name}.log")));
         Running { name: name.to_owned(), process, ops }
@@ -77,8 +83,13 @@ impl Ground {
             ("CASCADE_CHANNELS", CHANNEL.into()),
             ("CASCADE_TOPICS_PREFIX", self.place.prefix.clone().into()),
             ("CASCADE_TOPICS_PARTITIONS", PARTITIONS.to_string().into()),
-            ("CASCADE_STATE_DIR", self.place.path("state").into()),
+            ("CASCADE_STATE_DIR", self.state_dir().into()),
         ]
+    }
+
+    /// Where the operator's stores lie.
+    pub fn state_dir(&self) -> PathBuf {
+        self.place.path("state")
     }
 }
 
@@ -90,13 +101,29 @@ pub struct Running {
 }
 
 impl Running {
-    /// Waits until it is ready.
+    /// Waits, as long as it lives, until it is ready.
     pub fn wait_until_ready(&mut self) {
-        let name = self.name.clone();
-        until(&format!("{name} is ready"), || {
-            assert!(self.process.is_running(), "{name} has ended:\n{}", self.process.said());
-            self.progress().is_some_and(|progress| progress.ready)
-        });
+        while !self.progress().is_some_and(|progress| progress.ready) {
+            assert!(self.process.is_running(), "{} has ended:\n{}", self.name, self.process.said());
+            std::thread::park_timeout(BETWEEN_QUESTIONS);
+        }
+    }
+
+    /// Ends it in an orderly way.
+    pub fn end(mut self) {
+        assert!(self.process.terminate().success(), "{}", self.process.said());
+    }
+
+    /// The present value of a metric without labels; 0 while it is not there.
+    pub fn metric(&self, name: &str) -> f64 {
+        let text = self.address().and_then(|address| get(&format!("http://{address}/metrics"))).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|value| value.parse().ok()).unwrap_or_default()
+    }
+
+    /// A line of `/proc/<id>/status` in megabytes.
+    pub fn memory_mb(&self, line: &str) -> f64 {
+        cpu::status_kb(&self.process.id().to_string(), line) / 1024.0
     }
 
     /// Waits, as long as it lives, until it is done with everything that is in the topic now, results included.
@@ -115,8 +142,11 @@ impl Running {
     }
 
     fn progress(&self) -> Option<Progress> {
-        let address = std::fs::read_to_string(&self.ops).ok()?;
-        serde_json::from_str(&get(&format!("http://{}/progress", address.trim()))?).ok()
+        serde_json::from_str(&get(&format!("http://{}/progress", self.address()?))?).ok()
+    }
+
+    fn address(&self) -> Option<String> {
+        std::fs::read_to_string(&self.ops).ok().map(|address| address.trim().to_owned())
     }
 }
 

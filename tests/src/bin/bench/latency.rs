@@ -1,6 +1,6 @@
 //! How long a lone record takes from the shop to a command that a channel worker can read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -50,7 +50,8 @@ pub fn measure() -> String {
     table
 }
 
-fn row(table: &mut String, what: &str, taken: &Taken) {
+/// One line of a table.
+pub fn row(table: &mut String, what: &str, taken: &Taken) {
     let _ = write!(table, "{what:<52}");
     for percent in [50, 90, 99, 100] {
         let _ = write!(table, "{:>8.1}", taken.at(percent).as_secs_f64() * 1e3);
@@ -59,7 +60,7 @@ fn row(table: &mut String, what: &str, taken: &Taken) {
 }
 
 /// Times that records took, in order of length.
-struct Taken(Vec<Duration>);
+pub struct Taken(Vec<Duration>);
 
 impl Taken {
     /// So many of a hundred records took no longer.
@@ -81,7 +82,12 @@ fn through_cascade(ground: &Ground) -> Taken {
     feed.flush();
     intake.wait_until_done(brokers, &topics.profile());
     operator.wait_until_done(brokers, &topics.input());
-    travel(brokers, &topics.registration(), &topics.send(CHANNEL))
+    departures(brokers, &topics.registration(), &topics.send(CHANNEL))
+}
+
+/// Registrations of everybody from topic to topic.
+fn departures(brokers: &str, source: &str, sink: &str) -> Taken {
+    travel(brokers, source, sink, 0..WARM_UP + SAMPLES, |number| (name(number), encode(&registration(&name(number)))))
 }
 
 /// The same records from topic to topic, by a process of the plain loop between each two.
@@ -103,26 +109,31 @@ fn through_relays(ground: &Ground, stations: &[&str]) -> Taken {
         })
         .map(|relay| relay.start(&ground.place))
         .collect();
-    let taken = travel(brokers, &topics[0], &topics[topics.len() - 1]);
+    let taken = departures(brokers, &topics[0], &topics[topics.len() - 1]);
     drop(relays);
     taken
 }
 
-/// Writes records at their pace into `source`, and looks for their keys in `sink`.
-fn travel(brokers: &str, source: &str, sink: &str) -> Taken {
-    let all = WARM_UP + SAMPLES;
+/// Writes records at their pace into `source`, and looks for their keys in `sink`. The first ones are not counted.
+pub fn travel(
+    brokers: &str,
+    source: &str,
+    sink: &str,
+    numbers: std::ops::Range<usize>,
+    record: impl Fn(usize) -> (String, Vec<u8>),
+) -> Taken {
     let begun = Tick::now();
+    let keys: BTreeSet<String> = numbers.clone().map(name).collect();
     let mut left = BTreeMap::new();
     let arrived = std::thread::scope(|scope| {
-        let arrivals = scope.spawn(move || arrivals(brokers, sink, all, begun));
+        let arrivals = scope.spawn(move || arrivals(brokers, sink, &keys, begun));
         let feed = Feed::new(brokers);
-        for number in 0..all {
-            let slot = begun.after(PACE * u32::try_from(number + 20).expect("samples are few"));
+        for (index, number) in numbers.enumerate() {
+            let slot = begun.after(PACE * u32::try_from(index + 20).expect("samples are few"));
             while !slot.remaining().is_zero() {
                 std::thread::park_timeout(slot.remaining());
             }
-            let customer = name(number);
-            let value = encode(&registration(&customer));
+            let (customer, value) = record(number);
             left.insert(customer.clone(), begun.elapsed());
             feed.send(source, &customer, &value);
             feed.flush();
@@ -137,19 +148,21 @@ fn travel(brokers: &str, source: &str, sink: &str) -> Taken {
 }
 
 /// When each customer's record could be read, counted from `begun`.
-fn arrivals(brokers: &str, sink: &str, all: usize, begun: Tick) -> BTreeMap<String, Duration> {
+fn arrivals(brokers: &str, sink: &str, keys: &BTreeSet<String>, begun: Tick) -> BTreeMap<String, Duration> {
     let consumer = reader(brokers, &[sink]);
     let mut arrived = BTreeMap::new();
-    while arrived.len() < all {
+    while arrived.len() < keys.len() {
         match consumer.poll(PATIENCE) {
             Some(Ok(message)) => {
                 let now = begun.elapsed();
-                let key = message.key().unwrap_or_default();
-                arrived.entry(String::from_utf8_lossy(key).into_owned()).or_insert(now);
+                let key = String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned();
+                if keys.contains(&key) {
+                    arrived.entry(key).or_insert(now);
+                }
             }
             Some(Err(KafkaError::PartitionEOF(_))) => {}
             Some(Err(error)) => panic!("cannot read {sink}: {error}"),
-            None => panic!("{} of {all} records arrived in {sink}", arrived.len()),
+            None => panic!("{} of {} records arrived in {sink}", arrived.len(), keys.len()),
         }
     }
     arrived

@@ -1,8 +1,10 @@
-//! Two measurements, each beside what the client library alone can do on the same broker in the same run.
+//! Measurements, each beside a ceiling that was measured in the same run.
 //!
 //! ```text
 //! cargo run -p system-tests --bin bench -- latency    source record appended -> send command readable, when idle
 //! cargo run -p system-tests --bin bench -- drain      records of `input` that the operator does with a second of CPU
+//! cargo run -p system-tests --bin bench -- restore [CUSTOMERS]              a lost state directory, from the changelog
+//! cargo run -p system-tests --bin bench -- deadlines [OUTSTANDING [HERD]]   deadlines in one store, and many due at once
 //! ```
 //!
 //! `cargo build -p cascade` comes first, or `CASCADE_BIN` names the program. Figures are for comparing two states of the code on one
@@ -12,6 +14,8 @@
 
 mod latency;
 mod drain;
+mod restore;
+mod deadlines;
 mod ground;
 mod workload;
 mod relay;
@@ -30,14 +34,29 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["relay", order] => told(&relay::run(order)),
-        ["latency" | "drain"] if std::env::var(LARGE_BROKER.0).is_err() => with_a_large_broker(&arguments),
+        ["latency" | "drain" | "restore" | "deadlines", ..] if std::env::var(LARGE_BROKER.0).is_err() => {
+            with_a_large_broker(&arguments)
+        }
         ["latency"] => told(&latency::measure()),
         ["drain"] => told(&drain::measure()),
-        _ => {
-            let _ = writeln!(std::io::stderr(), "usage: bench latency|drain");
-            ExitCode::from(64)
-        }
+        ["restore"] => told(&restore::measure(500_000)),
+        ["restore", customers] => sized(&[customers], |sizes| restore::measure(sizes[0])),
+        ["deadlines"] => told(&deadlines::measure(1_000_000, 100_000)),
+        ["deadlines", outstanding] => sized(&[outstanding], |sizes| deadlines::measure(sizes[0], sizes[0] / 10)),
+        ["deadlines", outstanding, herd] => sized(&[outstanding, herd], |sizes| deadlines::measure(sizes[0], sizes[1])),
+        _ => usage(),
     }
+}
+
+fn usage() -> ExitCode {
+    let _ =
+        writeln!(std::io::stderr(), "usage: bench latency|drain|restore [CUSTOMERS]|deadlines [OUTSTANDING [HERD]]");
+    ExitCode::from(64)
+}
+
+fn sized(sizes: &[&str], measure: impl Fn(&[usize]) -> String) -> ExitCode {
+    let sizes: Result<Vec<usize>, _> = sizes.iter().map(|size| size.replace('_', "").parse()).collect();
+    sizes.map_or_else(|_| usage(), |sizes| told(&measure(&sizes)))
 }
 
 /// Becomes the same program again: processes take their environment from whoever starts them, the broker from this one.
