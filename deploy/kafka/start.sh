@@ -14,6 +14,8 @@
 # KAFKA_HEAP=192m    the JVM's heap
 # KAFKA_CALLER=PID   if set, the broker also ends within seconds once this process is gone, however that one died
 # KAFKA_BENCH=1      for measurements: 1 GB of heap, full JIT, Kafka's own thread and buffer defaults
+# KAFKA_SETTINGS=FILE further properties; they hold against those of server.properties
+# KAFKA_FORMAT=ARGS  how DIR/data is formatted, instead of as a lone node
 # KAFKA_ARCHIVE=FILE leave an archive of the loaded classes on exit; setup.sh makes one, which saves two seconds a start
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -43,6 +45,7 @@ else
     # An archive of another JVM or of moved jars is ignored, silently.
     [ ! -e "$KAFKA_LIBS/kafka.jsa" ] || jvm+=("-XX:SharedArchiveFile=$KAFKA_LIBS/kafka.jsa" -Xlog:cds=off -Xlog:cds+dynamic=off)
 fi
+[ -z "${KAFKA_SETTINGS:-}" ] || settings+=("$KAFKA_SETTINGS")
 sed -e "s|@DIR@|$dir|" -e "s|@PORT@|$port|" "${settings[@]}" >"$dir/server.properties"
 jvm+=(-XX:-UsePerfData -XX:+ExitOnOutOfMemoryError "-Djava.io.tmpdir=$dir/tmp" "-Dlog4j2.configurationFile=$here/log4j2.yaml" -cp "$KAFKA_LIBS/*")
 
@@ -50,7 +53,9 @@ if [ ! -e "$dir/data/meta.properties" ]; then
     # Without eligible leader replicas, a lone broker that crashed stays the leader of its partitions. Else they have none for a
     # moment, in which its transaction coordinator takes them for deleted and forgets the markers of commits that it has confirmed
     # (KAFKA-20734).
-    java "${jvm[@]}" kafka.tools.StorageTool format --standalone --feature eligible.leader.replicas.version=0 \
+    format=(--standalone --feature eligible.leader.replicas.version=0)
+    [ -z "${KAFKA_FORMAT:-}" ] || read -ra format <<<"$KAFKA_FORMAT"
+    java "${jvm[@]}" kafka.tools.StorageTool format "${format[@]}" \
         -t p8fFEbKGQ22B6M_Da_vCBw -c "$dir/server.properties" >>"$log" 2>&1 ||
         { echo "Kafka could not format $dir/data; the reason is in $log." >&2; exit 1; }
 fi

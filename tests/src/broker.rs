@@ -1,28 +1,39 @@
-//! One private Kafka for each test binary.
+//! One private Kafka for each test binary. What it is made of is chosen from outside, for all tests alike:
+//!
+//! ```text
+//! (nothing)                 one broker
+//! CASCADE_KAFKA=three       three of them: replication 3, at least two copies of what was confirmed
+//! CASCADE_KAFKA=secured     the same, to be reached by TLS and SCRAM only
+//! CASCADE_KAFKA=proxied     one broker, which Cascade reaches through Toxiproxy (tests/toxiproxy.sh installs it)
+//! ```
 
-use std::os::unix::process::CommandExt;
+mod node;
+mod forms;
+mod toxiproxy;
+
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
-use crate::wait::until_some;
+use forms::Form;
+use node::Node;
+use toxiproxy::Toxiproxy;
 
-/// Runs the broker until it ends, which it does soon after the caller is gone (`KAFKA_CALLER`), and cleans up after it. Where
-/// a restart is wished for, it begins anew.
-const KEEPER: &str = r#"
-while KAFKA_CALLER=$3 "$1" "$2"; [ -e "$2/again" ]; do rm "$2/again"; done
-[ -e "$2/keep" ] || rm -rf "$2""#;
-
-/// A broker on loopback, with a port that the kernel chose. Its directory holds those of the tests, too: all goes together,
-/// also when somebody kills the tests.
+/// A Kafka on loopback, with ports of its own. Its directory holds those of the tests, too: all goes together, also when
+/// somebody kills the tests.
 #[derive(Debug)]
 pub struct Broker {
-    address: String,
     dir: PathBuf,
-    keeper: u32,
+    nodes: Vec<Node>,
+    /// Where the tests reach it.
+    address: String,
+    /// Where Cascade does.
+    cascade_address: String,
+    properties: Vec<(&'static str, String)>,
+    proxy: Option<Toxiproxy>,
+    restarts: AtomicUsize,
 }
 
 /// The broker of this process, started by whoever asks first.
@@ -35,42 +46,48 @@ impl Broker {
     fn start() -> Self {
         let made = tempfile::Builder::new().prefix("cascade-tests-").tempdir();
         let dir = made.expect("the system's directory for temporary files can be written to").keep();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/kafka/start.sh");
-        let child = Command::new("bash")
-            .args(["-c", KEEPER, "keeper"])
-            .args([&script, &dir])
-            .arg(std::process::id().to_string())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            // A group of its own: Ctrl-C ends us, and our end ends the broker.
-            .process_group(0)
-            .spawn()
-            .expect("bash is there");
-        let mut keeper = Keeper(child);
-        let address = until_some("the broker is ready", || {
-            assert!(keeper.is_running(), "the broker did not start: run deploy/setup.sh, see {}", dir.display());
-            std::fs::read_to_string(dir.join("bootstrap")).ok()
-        });
-        let id = keeper.0.id();
-        keeper.leave_running();
-        Broker { address: address.trim().to_owned(), dir, keeper: id }
+        let Form { nodes, address, cascade_address, properties, proxied } = Form::chosen(&dir);
+        // Together: a quorum is more than one.
+        let nodes: Vec<Node> = nodes.iter().map(|node| Node::start(node, &dir)).collect();
+        nodes.iter().for_each(Node::wait_until_ready);
+        let proxy = proxied.map(|way| Toxiproxy::start(&dir, &way));
+        let address = address.unwrap_or_else(|| nodes[0].address());
+        let cascade_address = cascade_address.unwrap_or_else(|| address.clone());
+        Broker { dir, nodes, address, cascade_address, properties, proxy, restarts: AtomicUsize::new(0) }
     }
 
-    /// Ends it, in an orderly way or as a crash does, and starts it again on the same data and port.
+    /// Ends a broker, in an orderly way or as a crash does, and starts it again on the same data and port. Of several one after
+    /// the other.
     pub fn restart(&self, signal: Signal) {
-        let bootstrap = self.dir.join("bootstrap");
-        std::fs::write(self.dir.join("again"), "").expect("the broker's directory can be written to");
-        std::fs::remove_file(&bootstrap).expect("it was ready");
-        let children = format!("/proc/{0}/task/{0}/children", self.keeper);
-        let children = std::fs::read_to_string(children).expect("the shell that runs it is there");
-        let id = children.split_whitespace().next().and_then(|id| id.parse().ok()).expect("it runs");
-        kill(Pid::from_raw(id), signal).expect("it is ours");
-        until_some("the broker is back", || std::fs::read_to_string(&bootstrap).ok());
+        let turn = self.restarts.fetch_add(1, Ordering::Relaxed);
+        self.nodes[turn % self.nodes.len()].restart(signal);
     }
 
-    /// `host:port`.
+    /// Where there is a proxy: does the next bad thing to all connections of Cascade, for a while.
+    pub fn disturb(&self) {
+        if let Some(proxy) = &self.proxy {
+            proxy.disturb();
+        }
+    }
+
+    /// How many copies topics have.
+    pub fn replication(&self) -> i32 {
+        if self.nodes.len() > 1 { 3 } else { 1 }
+    }
+
+    /// Where the tests reach it, `host:port`, comma separated.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Where Cascade does.
+    pub fn cascade_address(&self) -> &str {
+        &self.cascade_address
+    }
+
+    /// What every client has to know beside the address.
+    pub fn properties(&self) -> &[(&'static str, String)] {
+        &self.properties
     }
 
     /// Where its log and data are.
@@ -84,20 +101,5 @@ impl Broker {
         if let Err(error) = std::fs::write(self.dir.join("keep"), "") {
             eprintln!("cannot keep {}: {error}", self.dir.display());
         }
-    }
-}
-
-/// The shell that runs the broker.
-struct Keeper(Child);
-
-impl Keeper {
-    fn is_running(&mut self) -> bool {
-        matches!(self.0.try_wait(), Ok(None))
-    }
-
-    /// It outlives this value and ends after the process.
-    fn leave_running(self) {
-        static RUNNING: Mutex<Vec<Keeper>> = Mutex::new(Vec::new());
-        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).push(self);
     }
 }

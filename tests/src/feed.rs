@@ -12,6 +12,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 
+use crate::broker::broker;
 use crate::http::runtime;
 use crate::wait::until;
 
@@ -21,8 +22,10 @@ const ANSWER: Duration = Duration::from_secs(60);
 /// Creates topics, plain ones.
 pub fn create_topics(brokers: &str, topics: &[(&str, i32)]) {
     let client: AdminClient<DefaultClientContext> = config(brokers).create().expect("the client's settings are right");
-    let wanted: Vec<_> =
-        topics.iter().map(|(name, partitions)| NewTopic::new(name, *partitions, TopicReplication::Fixed(1))).collect();
+    let wanted: Vec<_> = topics
+        .iter()
+        .map(|(name, partitions)| NewTopic::new(name, *partitions, TopicReplication::Fixed(broker().replication())))
+        .collect();
     let options = AdminOptions::new().operation_timeout(Some(ANSWER)).request_timeout(Some(ANSWER));
     let created = runtime().block_on(client.create_topics(&wanted, &options)).expect("the broker creates topics");
     for result in created {
@@ -56,6 +59,9 @@ pub fn delete_topics(brokers: &str, topics: &[&str]) {
 pub(crate) fn config(brokers: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", brokers).set("log_level", "3");
+    for (name, value) in broker().properties() {
+        config.set(*name, value);
+    }
     config
 }
 

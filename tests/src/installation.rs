@@ -157,11 +157,21 @@ impl Installation {
         std::fs::write(&receipts, &self.secret).expect("it can be written");
         let channels: Map<String, Value> =
             plan.channels.iter().map(|name| ((*name).to_owned(), self.section(name, plan))).collect();
+        // Take-over is what many tests wait for; and a fetch that finds nothing returns soon.
+        let mut kafka = json!({"session": {"timeout": {"ms": "6000"}}, "fetch": {"wait": {"max": {"ms": "20"}}}});
+        for (name, value) in self.place.properties() {
+            let section = name.split('.').fold(&mut kafka, |section, word| &mut section[word]);
+            *section = Value::from(value.as_str());
+        }
         let settings = json!({
-            "brokers": self.place.brokers(),
+            "brokers": self.place.cascade_brokers(),
             "channels": plan.channels.join(","),
             "clock": format!("driven:{}", self.clock().display()),
-            "topics": {"prefix": self.place.prefix, "partitions": plan.partitions},
+            "topics": {
+                "prefix": self.place.prefix,
+                "partitions": plan.partitions,
+                "replication": self.place.replication(),
+            },
             "templates": {"dir": deploy().join("templates")},
             "tracker": {
                 "listen": "127.0.0.1:0",
@@ -169,8 +179,7 @@ impl Installation {
                 "keys": format!("1:{}", key.display()),
                 "providers": format!("{PROVIDER}:{}", receipts.display()),
             },
-            // Take-over is what many tests wait for; and a fetch that finds nothing returns soon.
-            "kafka": {"session": {"timeout": {"ms": "6000"}}, "fetch": {"wait": {"max": {"ms": "20"}}}},
+            "kafka": kafka,
             "channel": channels,
         });
         let text = toml::to_string(&settings).expect("settings are TOML");

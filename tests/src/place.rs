@@ -28,6 +28,21 @@ impl Place {
         self.broker.address()
     }
 
+    /// The address by which Cascade reaches it.
+    pub fn cascade_brokers(&self) -> &str {
+        self.broker.cascade_address()
+    }
+
+    /// What every client of the broker has to know beside the address.
+    pub fn properties(&self) -> &[(&'static str, String)] {
+        self.broker.properties()
+    }
+
+    /// How many copies topics have.
+    pub fn replication(&self) -> i32 {
+        self.broker.replication()
+    }
+
     /// The directory.
     pub fn dir(&self) -> &Path {
         &self.dir

@@ -49,13 +49,17 @@ impl Settings {
     /// One process of one shard, with small transactions and a small cache.
     pub fn new(place: &Place, instance: &str) -> Self {
         Settings {
-            brokers: place.brokers().to_owned(),
+            brokers: place.cascade_brokers().to_owned(),
             group: place.prefix.clone(),
             instance: instance.to_owned(),
             shards: 1,
             state_dir: place.path(&format!("state-{instance}")),
             clock: None,
-            properties: BTreeMap::from([("session.timeout.ms".to_owned(), "6000".to_owned())]),
+            properties: [("session.timeout.ms", "6000".to_owned())]
+                .iter()
+                .chain(place.properties())
+                .map(|(name, value)| ((*name).to_owned(), value.clone()))
+                .collect(),
             commit_records: 200,
             cache_rows: 50,
             save_age_ms: 200,

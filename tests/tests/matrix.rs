@@ -5,6 +5,8 @@
 //! cargo test -p system-tests --test matrix                        10 000 events, 6 kills, 2 freezes
 //! CASCADE_MATRIX=long cargo test -p system-tests --test matrix    100 000 events, 30 kills, 10 freezes
 //! ```
+//!
+//! With three brokers, secured or not, and through a proxy that disturbs the network, as `system_tests::broker` says.
 
 use std::time::Duration;
 
@@ -51,6 +53,9 @@ fn replicas_that_are_killed_and_frozen_while_the_broker_restarts_lose_and_double
             _ if fault == faults / 3 => broker().restart(Signal::SIGTERM),
             _ if fault == 2 * faults / 3 => broker().restart(Signal::SIGKILL),
             _ => {}
+        }
+        if fault % 2 == 1 {
+            broker().disturb();
         }
         let later = matrix.cascade.now() + HOUR;
         matrix.cascade.set_clock(later);

@@ -5,6 +5,15 @@
 //! of both ([`kafka`]) for loops that talk to the outside. With the feature `simulation`, which only tests switch on, the
 //! keyed engine also runs on brokers, disks and clocks made of memory.
 //!
+//! An application gives the keyed engine a [`Processor`], and needs thirteen more types: [`Incoming`], [`Due`] and [`Outbox`],
+//! which its functions meet; `engine::Config`, [`kafka::Settings`], `kafka::Topics`, [`Upstream`], [`clock::Clock`], [`Metrics`] and
+//! [`Probe`], with which it runs; [`Outgoing`], [`Error`] and [`Verdict`]. The whole of a small one:
+//!
+#![cfg_attr(feature = "state", doc = "```no_run")]
+#![cfg_attr(not(feature = "state"), doc = "```ignore")]
+#![doc = include_str!("../examples/counter.rs")]
+//! ```
+//!
 //! *What it is not.* No tokio on the data path, no schemas, no decisions. It never asks what time it is outside [`clock`].
 //!
 //! *Limits.* One topic of input per engine, at most 1 MiB per record; a shard is a thread with three librdkafka clients and

@@ -7,3 +7,4 @@ mod crashes;
 mod deadlines;
 mod members;
 mod latency;
+mod example;

@@ -1,0 +1,80 @@
+//! Toxiproxy on the way from Cascade to the broker.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use stream::clock::Tick;
+
+use super::node::leave_running;
+use crate::http::{client, send};
+use crate::wait::until;
+
+/// Ports.
+#[derive(Debug)]
+pub struct Way {
+    /// Where Cascade connects to.
+    pub from: u16,
+    /// The broker's.
+    pub to: u16,
+    /// Where the proxy is told what to do.
+    pub api: u16,
+}
+
+#[derive(Debug)]
+pub struct Toxiproxy {
+    api: String,
+    turn: AtomicUsize,
+}
+
+/// How long each disturbance lasts. Longer than the session timeout of these tests: the group moves on.
+const DISTURBED: Duration = Duration::from_secs(9);
+
+impl Toxiproxy {
+    pub fn start(dir: &Path, way: &Way) -> Self {
+        let program = PathBuf::from(std::env::var("CASCADE_TOXIPROXY").unwrap_or_default());
+        assert!(
+            program.is_file(),
+            "CASCADE_TOXIPROXY names no program: run tests/toxiproxy.sh, which installs it and says its path"
+        );
+        // Its end is bound to ours: the shell reads from a pipe that closes with this process.
+        let script = r#""$0" -host 127.0.0.1 -port "$1" >"$2/toxiproxy.log" 2>&1 & read -r _; kill $!"#;
+        let mut child = Command::new("bash");
+        child.args(["-c", script]).arg(program).arg(way.api.to_string()).arg(dir).stdin(Stdio::piped());
+        leave_running(child.spawn().expect("bash is there"));
+        let proxy = Toxiproxy { api: format!("http://127.0.0.1:{}/proxies", way.api), turn: AtomicUsize::new(0) };
+        let wanted = json!({
+            "name": "kafka",
+            "listen": format!("127.0.0.1:{}", way.from),
+            "upstream": format!("127.0.0.1:{}", way.to),
+        });
+        until("toxiproxy is ready", || proxy.post("", &wanted));
+        proxy
+    }
+
+    /// Does the next bad thing for a while: delays, resets, a black hole, slow ends of connections, answers that are cut off.
+    pub fn disturb(&self) {
+        let toxics = [
+            json!({"type": "latency", "attributes": {"latency": 400, "jitter": 300}}),
+            json!({"type": "reset_peer", "attributes": {"timeout": 200}}),
+            json!({"type": "timeout", "attributes": {"timeout": 0}}),
+            json!({"type": "slow_close", "attributes": {"delay": 2000}}),
+            json!({"type": "limit_data", "stream": "downstream", "attributes": {"bytes": 2000}}),
+        ];
+        let toxic = &toxics[self.turn.fetch_add(1, Ordering::Relaxed) % toxics.len()];
+        let mut named = toxic.clone();
+        named["name"] = Value::from("now");
+        assert!(self.post("/kafka/toxics", &named), "toxiproxy refuses {named}");
+        let begun = Tick::now();
+        until("it was disturbed for long enough", || begun.elapsed() > DISTURBED);
+        let gone = send(client().delete(format!("{}/kafka/toxics/now", self.api)));
+        assert!(gone.is_some_and(|(status, _)| status.is_success()), "toxiproxy does not end {named}");
+    }
+
+    fn post(&self, path: &str, body: &Value) -> bool {
+        let request = client().post(format!("{}{path}", self.api)).body(body.to_string());
+        send(request).is_some_and(|(status, _)| status.is_success())
+    }
+}
