@@ -268,13 +268,24 @@ pub async fn apply<'a>(settings: &Settings, steps: &'a [Step]) -> Result<(), Err
     wait_for(settings, &steps.iter().filter_map(created).collect::<Vec<_>>())
 }
 
+/// A broker may not have heard yet of topics that were made a moment ago.
+const HEARSAY: Duration = Duration::from_secs(2);
+
 /// What a service checks before it starts: its topics exist, with the number of partitions given (`None`: any).
 ///
 /// # Errors
 /// One sentence for each topic that is missing or miscounted.
 pub fn require(settings: &Settings, topics: &[(&str, Option<i32>)]) -> Result<(), Refusal> {
     let names: Vec<_> = topics.iter().map(|(topic, _)| *topic).collect();
-    let counts = counts(settings, &names)?;
+    let client = onlooker(settings)?;
+    let until = Tick::now().after(HEARSAY);
+    let counts = loop {
+        let counts = counted(settings, &client, &names)?;
+        if counts.len() == topics.len() || until.remaining().is_zero() {
+            break counts;
+        }
+        drop(client.poll(Duration::from_millis(50)));
+    };
     let mut wrong = Vec::new();
     for (topic, wanted) in topics {
         match counts.get(*topic) {
