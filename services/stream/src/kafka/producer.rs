@@ -24,6 +24,9 @@ pub struct Producer {
 /// How long the first contact may take: a predecessor's transaction has to be ended first.
 const FIRST_CONTACT: Duration = Duration::from_secs(60);
 
+/// The end of a transaction waits for the reports of failed records, which this very thread has to hear: it looks up so often.
+const HEARING: Duration = Duration::from_millis(200);
+
 impl Producer {
     /// Makes the producer and ends whatever an earlier one of the same `identity` left open.
     ///
@@ -138,9 +141,11 @@ impl Producer {
         self.drain(Duration::ZERO);
         let until = Tick::now().after(ANSWER);
         loop {
-            match self.client.commit() {
+            match self.client.commit(HEARING) {
                 Ok(()) => break,
-                Err(error) if error.verdict() == Verdict::Retry && !until.remaining().is_zero() => {}
+                Err(error) if error.verdict() == Verdict::Retry && !until.remaining().is_zero() => {
+                    self.drain(Duration::ZERO);
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -155,7 +160,7 @@ impl Producer {
     pub fn abort(&mut self) -> Result<(), Error> {
         let until = Tick::now().after(ANSWER);
         while self.open {
-            match self.client.abort(Duration::from_millis(20)) {
+            match self.client.abort(HEARING / 10) {
                 Ok(()) => self.open = false,
                 Err(error) if error.verdict() == Verdict::Retry && !until.remaining().is_zero() => {
                     self.drain(Duration::ZERO);

@@ -234,10 +234,10 @@ impl Client {
         })
     }
 
-    pub(crate) fn commit(&self) -> Result<(), Error> {
-        // -1: until the transaction's own timeout, as librdkafka advises.
+    /// Waits until what was produced is delivered, or its failure is heard; so it is to be called again after hearing.
+    pub(crate) fn commit(&self, wait: Duration) -> Result<(), Error> {
         // SAFETY: no pointers besides the client.
-        check_error("commit a transaction", unsafe { rd::rd_kafka_commit_transaction(self.pointer, -1) })
+        check_error("commit a transaction", unsafe { rd::rd_kafka_commit_transaction(self.pointer, millis(wait)) })
     }
 
     /// Records that are dropped by it report that, and it waits until the reports are heard: to be called again after that.
