@@ -34,6 +34,9 @@ pub struct Sequence {
 pub struct Meta {
     /// Of this commit.
     pub sequence: Sequence,
+    /// The last commits of the owners before, the latest last, [`LINEAGE`] at most: what this one builds upon.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lineage: Vec<Sequence>,
     /// Next offset of `input`: the truth about the position; the group's offset is for fencing and lag.
     pub next_offset: i64,
     /// Rounds of this transaction, in order.
@@ -48,6 +51,23 @@ pub struct Meta {
     pub owner: String,
     /// Version of the code.
     pub code: String,
+}
+
+/// Owners of whom META tells where they ended. A store that is older is restored.
+pub const LINEAGE: usize = 8;
+
+impl Meta {
+    /// Whether this commit builds upon that one, or is it.
+    pub fn includes(&self, other: Sequence) -> bool {
+        let ended = self.lineage.iter().chain([&self.sequence]).find(|ended| ended.epoch == other.epoch);
+        ended.is_some_and(|ended| ended.n >= other.n)
+    }
+
+    /// What the next owner's commits build upon.
+    pub fn succession(&self) -> Vec<Sequence> {
+        let all: Vec<Sequence> = self.lineage.iter().copied().chain([self.sequence]).collect();
+        all[all.len().saturating_sub(LINEAGE)..].to_vec()
+    }
 }
 
 /// One clock reading, and what was done under it: records first, then deadlines.

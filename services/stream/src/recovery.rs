@@ -29,8 +29,9 @@ pub(crate) struct Claim {
     first: i64,
 }
 
-/// Claims partitions by BARRIERs in one transaction, which must be the only one that is open. Partitions of which a predecessor's
-/// transaction still moves the offset are left for another time. `count` is that of the claims so far.
+/// Claims partitions by BARRIERs in one transaction, which must be the only one that is open. Where a predecessor's transaction
+/// still moves the offset of one, it and those behind it are left for another time: each such question takes a while, in which
+/// the other partitions of the shard wait. `count` is that of the claims so far.
 ///
 /// # Errors
 /// Those of the log; `Fenced` outside of the group.
@@ -47,7 +48,7 @@ pub(crate) fn claim<L: Log>(
         let committed = match log.committed(partition) {
             Err(error) if error.verdict() == Verdict::Retry => {
                 tracing::info!(partition, "waits for the end of a predecessor's transaction: {error}");
-                continue;
+                break;
             }
             committed => committed?,
         };

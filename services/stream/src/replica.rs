@@ -57,6 +57,8 @@ pub(crate) struct Replica<'a, R> {
     replayed: u64,
     noted: Tick,
     was_at_end: bool,
+    /// Machine time at which it is known to have held everything.
+    current_at: Millis,
 }
 
 /// Looks for the last META of a long changelog.
@@ -84,8 +86,6 @@ pub(crate) enum Next {
 /// A partition as its changelog says it was at a BARRIER.
 pub(crate) struct Restored {
     pub(crate) partition: i32,
-    /// Of the BARRIER.
-    pub(crate) nonce: String,
     pub(crate) store: Store,
     pub(crate) checkpoint: Checkpoint,
     pub(crate) meta: Option<Meta>,
@@ -113,7 +113,7 @@ impl Rules<'_> {
         };
         let doubt = if found.cluster != nothing.cluster || found.changelog != nothing.changelog {
             "it belongs to another cluster, or to a changelog that was made anew"
-        } else if self.is_too_old(&found) {
+        } else if self.is_too_old(found.saved_at) {
             TOO_OLD
         } else {
             return Ok((store, found));
@@ -122,8 +122,8 @@ impl Rules<'_> {
         Ok((store.wipe(self.disks)?, nothing))
     }
 
-    fn is_too_old(&self, checkpoint: &Checkpoint) -> bool {
-        machine_now() - checkpoint.saved_at > self.config.checkpoint_age_max && !is_planted(Bug::StaleStateMerged)
+    fn is_too_old(&self, current_at: Millis) -> bool {
+        machine_now() - current_at > self.config.checkpoint_age_max && !is_planted(Bug::StaleStateMerged)
     }
 }
 
@@ -157,6 +157,7 @@ impl<'a, R: Record> Replica<'a, R> {
             open: Vec::new(),
             meta: checkpoint.meta.clone(),
             meta_at: None,
+            current_at: checkpoint.saved_at,
             checkpoint,
             changes: Changes::default(),
             replayed: 0,
@@ -180,8 +181,11 @@ impl<'a, R: Record> Replica<'a, R> {
         if self.next == 0 { BEGINNING } else { self.next }
     }
 
-    /// Offsets that are still to be read before `end`.
-    pub(crate) fn remaining(&self, end: i64) -> i64 {
+    /// Offsets that are still to be read before `end`, where the changelog ends now.
+    pub(crate) fn remaining(&mut self, end: i64) -> i64 {
+        if self.next >= end {
+            self.current_at = machine_now();
+        }
         (end - self.next).max(0)
     }
 
@@ -234,11 +238,11 @@ impl<'a, R: Record> Replica<'a, R> {
     }
 
     /// Whether the store holds a commit that the changelog does not: brokers have lost one that they had confirmed. The META of a
-    /// checkpoint, or a later one, stands behind its offset.
+    /// checkpoint, or one that builds upon it, stands behind its offset.
     fn is_ahead(&self) -> bool {
         let noted = self.checkpoint.meta.as_ref().map(|meta| meta.sequence);
-        let found = self.meta_at.and(self.meta.as_ref()).map(|meta| meta.sequence);
-        found < noted
+        let found = self.meta_at.and(self.meta.as_ref());
+        noted.is_some_and(|noted| !found.is_some_and(|found| found.includes(noted)))
     }
 
     /// There is nothing more before `end` for now.
@@ -322,9 +326,9 @@ impl<'a, R: Record> Replica<'a, R> {
         self.begin_anew("it holds a commit that the changelog has lost")
     }
 
-    /// Whether it has stood still for so long that tombstones may be missed.
+    /// Whether it has held less than everything for so long that tombstones may be missed.
     pub(crate) fn is_too_old(&self) -> bool {
-        self.rules.is_too_old(&self.checkpoint)
+        self.rules.is_too_old(self.current_at)
     }
 
     /// Begins anew, because it [is too old](Replica::is_too_old).
@@ -344,8 +348,8 @@ impl<'a, R: Record> Replica<'a, R> {
             return Ok(());
         }
         self.noted = Tick::now();
-        if self.meta_at.is_none_or(|at| at == self.checkpoint.next) {
-            self.checkpoint.saved_at = machine_now();
+        // What it has to prove yet, it must not forget.
+        if self.meta_at.is_none_or(|at| at == self.checkpoint.next) || self.is_ahead() {
             return Ok(());
         }
         self.note_meta();
@@ -370,15 +374,16 @@ impl<'a, R: Record> Replica<'a, R> {
             self.checkpoint.next = at;
             self.checkpoint.meta.clone_from(&self.meta);
         }
-        self.checkpoint.saved_at = machine_now();
+        self.checkpoint.saved_at = self.current_at;
     }
 
     /// Ends at the BARRIER.
     ///
     /// # Errors
     /// `Abort` if the disk refuses.
-    pub(crate) fn arrive(mut self, nonce: String) -> Result<Restored, Error> {
+    pub(crate) fn arrive(mut self) -> Result<Restored, Error> {
         self.store.write(std::mem::take(&mut self.changes))?;
+        self.current_at = machine_now();
         self.note_meta();
         let torn: BTreeSet<Box<[u8]>> =
             self.open.iter().filter_map(|record| Some(read_row(record)?.0.into())).collect();
@@ -386,7 +391,7 @@ impl<'a, R: Record> Replica<'a, R> {
             tracing::warn!(partition = self.partition, rows = torn.len(), "rows of a torn transaction are set aside");
         }
         let Replica { partition, store, checkpoint, meta, replayed, .. } = self;
-        Ok(Restored { partition, nonce, store, checkpoint, meta, torn, replayed })
+        Ok(Restored { partition, store, checkpoint, meta, torn, replayed })
     }
 }
 

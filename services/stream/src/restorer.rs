@@ -42,11 +42,11 @@ pub(crate) trait Restorer {
     /// The shard needs the partition no more, and has closed its store.
     fn release(&mut self, partition: i32);
 
-    /// The next partition that is there.
+    /// The next partition that is there, or cannot be had.
     ///
     /// # Errors
-    /// What kept one from being restored.
-    fn restored(&mut self) -> Result<Option<Restored>, Error>;
+    /// `Stop` if nobody restores any more.
+    fn restored(&mut self) -> Result<Option<Answer>, Error>;
 }
 
 /// From a shard.
@@ -58,8 +58,13 @@ pub(crate) enum Word {
     Release { shard: usize, partition: i32 },
 }
 
-/// For a shard.
-pub(crate) type Answer = Result<Restored, Error>;
+/// For a shard: a partition that is there, or cannot be had.
+pub(crate) struct Answer {
+    pub(crate) partition: i32,
+    /// Of the BARRIER that was asked for.
+    pub(crate) nonce: String,
+    pub(crate) outcome: Result<Restored, Error>,
+}
 
 /// All partitions that follow their changelogs in one thread.
 pub(crate) struct Replicas<'a, C: Changelogs, P> {
@@ -76,6 +81,8 @@ pub(crate) struct Replicas<'a, C: Changelogs, P> {
     fetched: Vec<Fetched<C::Record>>,
     standbys_from: Tick,
     measured: Tick,
+    /// The last standby that was measured.
+    measured_last: i32,
 }
 
 struct Claim {
@@ -99,6 +106,7 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
             fetched: Vec::new(),
             standbys_from: Tick::now().after(STANDBY_DELAY),
             measured: Tick::now(),
+            measured_last: -1,
         }
     }
 
@@ -196,7 +204,8 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
                     self.rules.metrics.restored.inc_by(replica.replayed());
                     self.rules.metrics.restore_seconds.observe(claim.since.elapsed().as_secs_f64());
                     self.handed.insert(partition, claim.shard);
-                    self.answers.push_back((claim.shard, replica.arrive(claim.nonce)));
+                    let Claim { shard, nonce, .. } = claim;
+                    self.answers.push_back((shard, Answer { partition, nonce, outcome: replica.arrive() }));
                 }
                 Ok(())
             }
@@ -271,7 +280,9 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
     fn fail(&mut self, partition: i32, error: &Error) {
         self.stop(partition);
         match self.end_claim(partition) {
-            Some(claim) => self.answers.push_back((claim.shard, Err(error.clone()))),
+            Some(Claim { shard, nonce, .. }) => {
+                self.answers.push_back((shard, Answer { partition, nonce, outcome: Err(error.clone()) }));
+            }
             None => {
                 tracing::warn!(partition, "cannot be kept warm for now: {error}");
                 self.standbys_from = Tick::now().after(STANDBY_PAUSE);
@@ -300,7 +311,14 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
         }
         self.measured = Tick::now();
         let metrics = &self.rules.metrics;
-        for (partition, replica) in &self.following {
+        // Each question may wait behind a fetch: all partitions that a shard waits for, and one other.
+        let mut others = self.following.keys().copied().filter(|partition| !self.claims.contains_key(partition));
+        let next = others.clone().find(|partition| *partition > self.measured_last).or_else(|| others.next());
+        self.measured_last = next.unwrap_or(-1);
+        for (partition, replica) in &mut self.following {
+            if !self.claims.contains_key(partition) && Some(*partition) != next {
+                continue;
+            }
             // No answer: another time.
             let Ok((_, end)) = self.changelogs.range(*partition) else { return };
             let (left, label) = (replica.remaining(end), partition.to_string());
@@ -360,7 +378,7 @@ pub(crate) struct Line {
 
 impl Line {
     fn say(&self, partition: i32, word: Word) {
-        // Whose thread has ended is heard with the next answer.
+        // A thread that has ended has told all shards to stop.
         let _ = self.words[thread_of(partition, self.words.len())].send(word);
     }
 }
@@ -379,9 +397,9 @@ impl Restorer for Line {
         self.say(partition, Word::Release { shard: self.shard, partition });
     }
 
-    fn restored(&mut self) -> Result<Option<Restored>, Error> {
+    fn restored(&mut self) -> Result<Option<Answer>, Error> {
         match self.answers.try_recv() {
-            Ok(answer) => answer.map(Some),
+            Ok(answer) => Ok(Some(answer)),
             Err(TryRecvError::Empty) => Ok(None),
             Err(TryRecvError::Disconnected) => {
                 Err(Error::stop("restore", "the restoring thread has ended; see the log"))

@@ -21,7 +21,7 @@ use crate::planted::{Bug, is_planted};
 use crate::probe::Probe;
 use crate::processor::{Incoming, Outbox, Outgoing, Processor};
 use crate::recovery::{self, Claim};
-use crate::restorer::Restorer;
+use crate::restorer::{Answer, Restorer};
 use crate::task::Task;
 use crate::{Error, Verdict};
 
@@ -30,6 +30,9 @@ const ROUND_RECORDS: usize = 4096;
 
 /// How long a turn may wait for records while partitions are being restored.
 const RESTORING: Duration = Duration::from_millis(5);
+
+/// How long a partition that could not be claimed or restored waits for the next time.
+const CLAIM_PAUSE: Duration = Duration::from_millis(500);
 
 /// How often the lag is measured.
 const MEASURE_AGE: Duration = Duration::from_secs(5);
@@ -56,6 +59,9 @@ pub(crate) struct Shard<'a, L: Log, P: Processor> {
     coming: BTreeMap<i32, Option<Claim>>,
     /// Claims so far.
     claims: u64,
+    /// No claim before this, and by which partition it begins.
+    claims_from: Tick,
+    claims_turn: usize,
     out: Outbox,
     fetched: Vec<Fetched<L::Record>>,
     /// Next offset of the reference topic.
@@ -80,6 +86,8 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             tasks: BTreeMap::new(),
             coming: BTreeMap::new(),
             claims: 0,
+            claims_from: Tick::now(),
+            claims_turn: 0,
             out: Outbox::default(),
             fetched: Vec::new(),
             reference: 0,
@@ -183,28 +191,44 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
 
     /// Claims partitions that are ours and that nobody restores yet.
     fn claim_waiting(&mut self) -> Result<(), Error> {
-        let waiting: Vec<i32> =
+        let mut waiting: Vec<i32> =
             self.coming.iter().filter(|(_, claim)| claim.is_none()).map(|(partition, _)| *partition).collect();
-        if waiting.is_empty() {
+        if waiting.is_empty() || !self.claims_from.remaining().is_zero() {
             return Ok(());
         }
+        // One that has to wait is not always the first.
+        let turn = self.claims_turn % waiting.len();
+        waiting.rotate_left(turn);
         // BARRIERs are a transaction of their own: nothing else may be open.
         self.commit()?;
         let Surroundings { restorer, owner, .. } = &mut self.around;
         let claims = recovery::claim(&mut self.log, &mut **restorer, owner, &mut self.claims, &waiting)?;
+        if claims.len() < waiting.len() {
+            self.claims_from = Tick::now().after(CLAIM_PAUSE);
+            self.claims_turn = turn + claims.len() + 1;
+        }
         self.coming.extend(claims.into_iter().map(|(partition, claim)| (partition, Some(claim))));
         Ok(())
     }
 
     /// Goes on with partitions that are restored.
     fn take_over_restored(&mut self) -> Result<(), Error> {
-        while let Some(restored) = self.around.restorer.restored()? {
-            let (partition, replayed) = (restored.partition, restored.replayed);
-            let is_ours = |claim: &&Claim| claim.nonce == restored.nonce;
+        while let Some(Answer { partition, nonce, outcome }) = self.around.restorer.restored()? {
+            let is_ours = |claim: &&Claim| claim.nonce == nonce;
             let Some(claim) = self.coming.get(&partition).and_then(Option::as_ref).filter(is_ours) else {
                 // Claimed anew meanwhile, or not ours any more: whoever wants it opens it again.
                 continue;
             };
+            let restored = match outcome {
+                Err(error) if error.verdict() != Verdict::Stop => {
+                    tracing::warn!(partition, "cannot be restored for now, and is claimed anew: {error}");
+                    self.coming.insert(partition, None);
+                    self.claims_from = Tick::now().after(CLAIM_PAUSE);
+                    continue;
+                }
+                outcome => outcome?,
+            };
+            let replayed = restored.replayed;
             let (task, since) = (recovery::task(claim, restored)?, claim.since);
             // It must know at least what the last META was written with, which is taken up between two transactions only.
             self.commit()?;

@@ -28,6 +28,9 @@ use crate::{Error, Verdict};
 /// File beside those of a data base whose files turned out to be damaged.
 const DAMAGED: &str = "DAMAGED";
 
+/// Extension of a data base that is being deleted.
+const REMOVED: &str = "removed";
+
 /// No deadline is armed.
 pub const UNARMED: Millis = Millis::MAX;
 
@@ -158,6 +161,10 @@ impl Budget {
 
 impl Disks for Budget {
     fn open(&self, path: &Path) -> Result<Box<dyn Disk>, Error> {
+        let removed = path.with_added_extension(REMOVED);
+        if removed.exists() {
+            std::fs::remove_dir_all(&removed).map_err(|error| unusable(path, &error.to_string()))?;
+        }
         if path.join(DAMAGED).exists() {
             self.wipe_damage(path, "what it holds could not be read")?;
         }
@@ -181,7 +188,7 @@ impl Disks for Budget {
 
     /// Moved away at one stroke first: a process that is killed while it deletes leaves no half of a data base behind.
     fn remove(&self, path: &Path) -> Result<(), Error> {
-        let removed = path.with_added_extension("removed");
+        let removed = path.with_added_extension(REMOVED);
         let remove = || {
             if removed.exists() {
                 std::fs::remove_dir_all(&removed)?;

@@ -38,6 +38,7 @@ pub(crate) struct Task<P: Processor> {
     table: Table<P::Row>,
     checkpoint: Checkpoint,
     sequence: Sequence,
+    lineage: Vec<Sequence>,
     committed_next: i64,
     cursor: Cursor,
     /// No index entry behind the cursor is due before this.
@@ -86,6 +87,7 @@ impl<P: Processor> Task<P> {
             table: Table::new(),
             checkpoint,
             sequence: Sequence { epoch: meta.sequence.epoch + 1, n: 0 },
+            lineage: meta.succession(),
             committed_next: meta.next_offset,
             cursor: Cursor::start(),
             head: 0,
@@ -323,6 +325,7 @@ impl<P: Processor> Task<P> {
     /// Puts META into the transaction, which closes the rows.
     pub(crate) fn produce_meta<L: Log>(&mut self, log: &mut L, mut meta: Meta) -> Result<(), Error> {
         meta.sequence = self.sequence;
+        meta.lineage.clone_from(&self.lineage);
         meta.next_offset = self.next;
         meta.now = self.now;
         meta.rounds = std::mem::take(&mut self.rounds);

@@ -79,8 +79,14 @@ fn row(offset: i64, key: &str, commit: (u64, u64), word: &str) -> Written {
     Written { offset, key: bytes, value: Some(value) }
 }
 
-fn meta(offset: i64, (epoch, n): (u64, u64)) -> Written {
-    let meta = Meta { sequence: Sequence { epoch, n }, ..Meta::default() };
+fn meta(offset: i64, commit: (u64, u64)) -> Written {
+    meta_after(offset, commit, &[])
+}
+
+/// META of a commit that knows where owners before it ended.
+fn meta_after(offset: i64, (epoch, n): (u64, u64), ended: &[(u64, u64)]) -> Written {
+    let lineage = ended.iter().map(|(epoch, n)| Sequence { epoch: *epoch, n: *n }).collect();
+    let meta = Meta { sequence: Sequence { epoch, n }, lineage, ..Meta::default() };
     Written { offset, key: control::META_KEY.to_vec(), value: serde_json::to_vec(&meta).ok() }
 }
 
@@ -158,7 +164,7 @@ fn words(restored: &Restored, keys: &[&str]) -> Vec<Option<String>> {
 fn restore(bench: &Bench, log: &[Written], nonce: &str) -> Restored {
     let (replica, next) = follow(bench.open(), log, nonce);
     assert_eq!(next, Next::Arrived);
-    replica.arrive(nonce.to_owned()).unwrap()
+    replica.arrive().unwrap()
 }
 
 fn some(word: &str) -> Option<String> {
@@ -218,16 +224,54 @@ fn a_restart_reads_from_its_last_meta_on() {
     assert_eq!(words(&restored, &["a", "b"]), [some("one"), some("two")]);
 }
 
+/// A store with the commits (1, 1) and (1, 2).
+fn with_two_commits(bench: &Bench) {
+    let log =
+        [row(0, "a", (1, 1), "kept"), meta(1, (1, 1)), row(2, "a", (1, 2), "lost"), meta(3, (1, 2)), barrier(4, "x")];
+    let restored = restore(bench, &log, "x");
+    let mut changes = Changes::default();
+    changes.checkpoint(&restored.checkpoint);
+    restored.store.write(changes).unwrap();
+}
+
+#[test]
+fn a_store_that_is_noted_while_it_is_still_ahead_is_rebuilt_all_the_same() {
+    let bench = Bench::new();
+    with_two_commits(&bench);
+    let after = [row(0, "a", (1, 1), "kept"), meta(5, (1, 1))];
+    let (mut replica, _) = follow(bench.open(), &after, "mine");
+    replica.note_if_due().unwrap();
+    let (replica, next) = follow(replica, &[after[0].clone(), after[1].clone(), barrier(9, "mine")], "mine");
+    assert_eq!(next, Next::Arrived);
+    assert_eq!(words(&replica.arrive().unwrap(), &["a"]), [some("kept")]);
+}
+
+#[test]
+fn a_store_with_a_commit_that_a_later_owner_knows_nothing_of_is_rebuilt() {
+    let bench = Bench::new();
+    with_two_commits(&bench);
+    let log = [
+        row(0, "a", (1, 1), "kept"),
+        meta(1, (1, 1)),
+        barrier(5, "theirs"),
+        row(6, "b", (2, 1), "new"),
+        meta_after(7, (2, 1), &[(1, 1)]),
+        barrier(8, "mine"),
+    ];
+    let restored = restore(&bench, &log, "mine");
+    assert_eq!(words(&restored, &["a", "b"]), [some("kept"), some("new")]);
+    // An owner who knows of it is believed.
+    let bench = Bench::new();
+    with_two_commits(&bench);
+    let log = [row(6, "b", (2, 1), "new"), meta_after(7, (2, 1), &[(1, 2)]), barrier(8, "mine")];
+    let restored = restore(&bench, &log, "mine");
+    assert_eq!(words(&restored, &["a", "b"]), [some("lost"), some("new")]);
+}
+
 #[test]
 fn a_store_with_a_commit_that_the_changelog_has_lost_is_rebuilt() {
     let bench = Bench::new();
-    let log =
-        [row(0, "a", (1, 1), "kept"), meta(1, (1, 1)), row(2, "a", (1, 2), "lost"), meta(3, (1, 2)), barrier(4, "x")];
-    let mut changes = Changes::default();
-    let restored = restore(&bench, &log, "x");
-    changes.checkpoint(&restored.checkpoint);
-    restored.store.write(changes).unwrap();
-    drop(restored);
+    with_two_commits(&bench);
     let after = [row(0, "a", (1, 1), "kept"), meta(1, (1, 1)), barrier(9, "mine")];
     let restored = restore(&bench, &after, "mine");
     assert_eq!(words(&restored, &["a"]), [some("kept")]);

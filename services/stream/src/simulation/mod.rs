@@ -39,8 +39,8 @@ use crate::metrics::Metrics;
 use crate::planted::plant;
 use crate::probe::Probe;
 use crate::processor::Processor;
-use crate::replica::{Restored, Rules};
-use crate::restorer::{Replicas, Restorer, Word};
+use crate::replica::Rules;
+use crate::restorer::{Answer, Replicas, Restorer, Word};
 use crate::shard::{Shard, Surroundings};
 
 /// What is simulated.
@@ -198,10 +198,10 @@ impl<P: Processor> Restorer for Beside<'_, P> {
         self.0.hear(Word::Release { shard: 0, partition });
     }
 
-    fn restored(&mut self) -> Result<Option<Restored>, Error> {
+    fn restored(&mut self) -> Result<Option<Answer>, Error> {
         self.0.fetch(Duration::ZERO)?;
         self.0.work();
-        self.0.answer().map(|(_, answer)| answer).transpose()
+        Ok(self.0.answer().map(|(_, answer)| answer))
     }
 }
 
