@@ -43,6 +43,8 @@ pub struct Settings {
     pub save_age_ms: u64,
     /// Whether it keeps the partitions of others warm.
     pub standby: bool,
+    /// How long one of its shards may stand still, in milliseconds.
+    pub stillness_max_ms: u64,
 }
 
 impl Settings {
@@ -64,6 +66,7 @@ impl Settings {
             cache_rows: 50,
             save_age_ms: 200,
             standby: false,
+            stillness_max_ms: 300_000,
         }
     }
 }
@@ -85,6 +88,7 @@ enum Word {
     Add(i64, Option<Millis>),
     Calm,
     Forget,
+    Hang,
 }
 
 impl Word {
@@ -92,6 +96,7 @@ impl Word {
         match text {
             "calm" => Word::Calm,
             "forget" => Word::Forget,
+            "hang" => Word::Hang,
             _ => {
                 let (number, due) = text.split_once(" @").map_or((text, None), |(number, due)| (number, Some(due)));
                 let due = due.map(|due| due.parse().expect("a moment"));
@@ -102,6 +107,9 @@ impl Word {
 
     fn apply(self, row: &mut Row) {
         match self {
+            Word::Hang => loop {
+                std::thread::park();
+            },
             Word::Add(number, due) => {
                 *row = Row { count: row.count + 1, sum: row.sum + number, due: due.or(row.due) };
             }

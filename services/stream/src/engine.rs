@@ -1,7 +1,7 @@
 //! The keyed engine: several shards, each with several partitions, in one process.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
@@ -46,6 +46,8 @@ pub struct Config {
     /// Changelogs longer than this (records) are searched for their last META before they are replayed: fewer records wait for
     /// theirs in memory.
     pub restore_window: i64,
+    /// A process one of whose shards stands still for so long ends itself: somebody else has its partitions by then.
+    pub stillness_max: Duration,
     /// How often the stores are made to survive a crash.
     pub save_age: Duration,
     /// A local state older than this (machine time, ms) is rebuilt. To be less than the changelog's `delete.retention.ms`.
@@ -73,6 +75,7 @@ impl Config {
             cache_rows: 1_000_000,
             fire_budget: 5_000,
             standby: false,
+            stillness_max: Duration::from_secs(300),
             restore_window: 100_000,
             save_age: Duration::from_secs(10),
             checkpoint_age_max: 6 * 24 * 3600 * 1000,
@@ -108,6 +111,7 @@ pub fn run<P: Processor + Send>(
     let changelog = format!("{changelog}/{}", settings.topic_id(changelog)?);
     let budget = Budget::new(config.cache_bytes, config.buffer_bytes);
     let watch = config.upstream.as_ref().map(|_| Watch::new(clock, metrics.sources_behind.clone()));
+    let turns: Vec<AtomicU64> = (0..config.shards).map(|_| AtomicU64::new(0)).collect();
     let parts: Vec<Probe> = (0..config.shards).map(|part| probe.part(part)).collect();
     let shard = |line: Line| {
         let _others = StopOthers(stop);
@@ -117,6 +121,7 @@ pub fn run<P: Processor + Send>(
             owner: identity.clone(),
             clock: clock.clone(),
             probe: parts[line.shard].clone(),
+            turns: &turns[line.shard],
             stop,
             metrics: metrics.clone(),
             restorer: Box::new(line),
@@ -145,6 +150,7 @@ pub fn run<P: Processor + Send>(
                 watch.run(settings, upstream, stop)
             })
         });
+        scope.spawn(|| watch_over(&turns, config.stillness_max, stop));
         // As many restoring threads as shards.
         let (words, heard): (Vec<_>, Vec<_>) = (0..config.shards).map(|_| mpsc::channel()).unzip();
         let (answers, lines): (Vec<_>, Vec<_>) = (0..config.shards).map(|_| mpsc::channel()).unzip();
@@ -165,6 +171,27 @@ pub fn run<P: Processor + Send>(
         ended.collect::<Vec<_>>().into_iter().collect()
     })
 }
+
+/// Ends the process if a shard has made no turn for too long: a call that never returns holds its partitions for ever. Counted
+/// in looks, not in time, so that a process that was stopped as a whole is not taken for one that hangs.
+fn watch_over(turns: &[AtomicU64], stillness_max: Duration, stop: &AtomicBool) {
+    let mut last: Vec<(u64, Duration)> = vec![(0, Duration::ZERO); turns.len()];
+    while !stop.load(Ordering::Relaxed) {
+        std::thread::park_timeout(LOOK);
+        for (shard, (turn, (known, still))) in turns.iter().zip(&mut last).enumerate() {
+            let turn = turn.load(Ordering::Relaxed);
+            *still = if turn == *known { *still + LOOK } else { Duration::ZERO };
+            *known = turn;
+            if *still > stillness_max {
+                tracing::error!(shard, seconds = still.as_secs(), "a shard stands still; the process ends itself");
+                std::process::abort();
+            }
+        }
+    }
+}
+
+/// Between two looks at the shards.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// A shard that ends, however it ends, ends the process: its partitions go to another one.
 struct StopOthers<'a>(&'a AtomicBool);

@@ -8,7 +8,7 @@
 //! together: rows, META, outputs and input positions in one transaction.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::{Clock, Millis, Tick};
@@ -43,6 +43,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) owner: String,
     pub(crate) clock: Clock,
     pub(crate) probe: Probe,
+    /// Counts its turns, for whoever watches over it.
+    pub(crate) turns: &'a AtomicU64,
     pub(crate) stop: &'a AtomicBool,
     pub(crate) metrics: Metrics,
     pub(crate) restorer: Box<dyn Restorer + 'a>,
@@ -104,6 +106,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
     pub(crate) fn run(mut self) -> Result<(), Error> {
         self.begin()?;
         while !self.around.stop.load(Ordering::Relaxed) {
+            self.around.turns.fetch_add(1, Ordering::Relaxed);
             self.step()?;
         }
         self.drain();

@@ -79,3 +79,15 @@ fn a_process_killed_while_it_restores_restores_again() {
     ground.wait_for_all_sums();
     ground.assert_exactly_once();
 }
+
+#[test]
+fn a_process_whose_shard_hangs_ends_itself() {
+    let ground = Ground::new("hangs", 1);
+    ground.add(10, 100);
+    let mut a = ground.start(&Settings { stillness_max_ms: 2_000, ..Settings::new(&ground.place, "a") });
+    ground.wait_for_all_sums();
+    ground.say("k1", "hang");
+    ground.feed.flush();
+    wait::until("it has ended itself", || !a.is_running());
+    assert!(a.said().contains("a shard stands still"), "{}", a.said());
+}

@@ -19,7 +19,7 @@ mod group;
 mod log;
 mod world;
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use cluster::Cluster;
@@ -146,7 +146,7 @@ pub fn run<P: Processor>(
     plant(scene.bug);
     simulated::set(Some(Duration::ZERO));
     let config = config(scene);
-    let stop = AtomicBool::new(false);
+    let (stop, turns) = (AtomicBool::new(false), AtomicU64::new(0));
     let machines: Vec<Machine> = (0..scene.replicas + 4).map(|_| Machine::default()).collect();
     let judge = processor();
     let due = |bytes: &[u8]| judge.unpack(bytes).ok().and_then(|row| judge.due(&row));
@@ -170,6 +170,7 @@ pub fn run<P: Processor>(
                 owner: identity,
                 clock: world.clock.clone(),
                 probe: Probe::default(),
+                turns: &turns,
                 stop: &stop,
                 metrics: metrics.clone(),
                 restorer: Box::new(Beside(Replicas::new(rules, log.changelogs(), processor(), standbys))),
