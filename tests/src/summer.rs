@@ -43,6 +43,8 @@ pub struct Settings {
     pub save_age_ms: u64,
     /// Whether it keeps the partitions of others warm.
     pub standby: bool,
+    /// Bytes to be left free on its disk.
+    pub disk_reserve: u64,
     /// How long one of its shards may stand still, in milliseconds.
     pub stillness_max_ms: u64,
 }
@@ -66,6 +68,7 @@ impl Settings {
             cache_rows: 50,
             save_age_ms: 200,
             standby: false,
+            disk_reserve: 0,
             stillness_max_ms: 300_000,
         }
     }

@@ -69,8 +69,8 @@ fn replicas_that_are_killed_and_frozen_while_the_broker_restarts_lose_and_double
     assert!(account.sends.len() > size.customers / 4, "{} commands", account.sends.len());
     assert_eq!(account.rows.len(), size.customers);
     println!(
-        "{} events, {} kills, {} freezes, 2 restarts of the broker: {} commands, {} withdrawals, {} owners; longest time without an \
-         owner that works {:.1} s",
+        "{} events, {} kills, {} freezes, 2 restarts of the broker: {} commands, {} withdrawals, {} owners; longest time without a \
+         commit {:.1} s",
         3 * size.customers,
         size.kills,
         size.freezes,

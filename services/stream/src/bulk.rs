@@ -37,7 +37,7 @@ impl Bulk {
             saved_at: machine_now(),
             ..Checkpoint::default()
         };
-        let store = Store::open(&store_path(state_dir, input, partition), &Budget::new(8 << 20, 128 << 20))?;
+        let store = Store::open(&store_path(state_dir, input, partition), &Budget::new(8 << 20, 128 << 20, 0))?;
         let mut changes = Changes::default();
         changes.checkpoint(&checkpoint);
         Ok(Bulk { store, changes })

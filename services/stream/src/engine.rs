@@ -56,6 +56,8 @@ pub struct Config {
     pub cache_bytes: usize,
     /// RocksDB's buffers of the process.
     pub buffer_bytes: usize,
+    /// Bytes that are left free on the disk of `state_dir`: with less, no partition is taken over.
+    pub disk_reserve: u64,
     /// Goes into META.
     pub code_version: String,
 }
@@ -81,6 +83,7 @@ impl Config {
             checkpoint_age_max: 6 * 24 * 3600 * 1000,
             cache_bytes: 128 << 20,
             buffer_bytes: 256 << 20,
+            disk_reserve: 256 << 20,
             code_version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
@@ -109,7 +112,7 @@ pub fn run<P: Processor + Send>(
     // A topic that was made anew under the name has another id.
     let changelog = &config.topics.changelog;
     let changelog = format!("{changelog}/{}", settings.topic_id(changelog)?);
-    let budget = Budget::new(config.cache_bytes, config.buffer_bytes);
+    let budget = Budget::new(config.cache_bytes, config.buffer_bytes, config.disk_reserve);
     let watch = config.upstream.as_ref().map(|_| Watch::new(clock, metrics.sources_behind.clone()));
     let turns: Vec<AtomicU64> = (0..config.shards).map(|_| AtomicU64::new(0)).collect();
     let parts: Vec<Probe> = (0..config.shards).map(|part| probe.part(part)).collect();

@@ -81,6 +81,8 @@ pub trait Disks {
 
 /// RocksDB. What all stores of a process share: one bound on memory, however many partitions it owns.
 pub struct Budget {
+    /// Bytes that are left free on the disk: with less, no partition is taken over.
+    reserve: u64,
     cache: Cache,
     buffers: WriteBufferManager,
 }
@@ -122,10 +124,11 @@ struct Rocks {
 }
 
 impl Budget {
-    /// `cache_bytes` for blocks read, `buffer_bytes` for rows not yet in files.
-    pub fn new(cache_bytes: usize, buffer_bytes: usize) -> Self {
+    /// `cache_bytes` for blocks read, `buffer_bytes` for rows not yet in files, `reserve` bytes left free on the disk.
+    pub fn new(cache_bytes: usize, buffer_bytes: usize, reserve: u64) -> Self {
         let cache = Cache::new_lru_cache(cache_bytes);
         Budget {
+            reserve,
             buffers: WriteBufferManager::new_write_buffer_manager_with_cache(buffer_bytes, true, cache.clone()),
             cache,
         }
@@ -153,6 +156,23 @@ impl Budget {
         options
     }
 
+    /// A disk that runs full stops everything on it, in the midst of what it does: better not to begin.
+    fn require_room(&self, path: &Path) -> Result<(), Error> {
+        let found = nix::sys::statvfs::statvfs(path).map_err(|error| unusable(path, error.desc()))?;
+        let left = found.blocks_available().saturating_mul(found.fragment_size());
+        if left >= self.reserve {
+            return Ok(());
+        }
+        let (left, reserve) = (left >> 20, self.reserve >> 20);
+        Err(Error::stop(
+            "take over a partition",
+            format!(
+                "{}: {left} MiB are left on the disk, and {reserve} MiB are to stay free; make room",
+                path.display()
+            ),
+        ))
+    }
+
     fn wipe_damage(&self, path: &Path, words: &str) -> Result<(), Error> {
         tracing::warn!(path = %path.display(), "the local state is damaged; it is wiped and restored: {words}");
         self.remove(path)
@@ -169,6 +189,7 @@ impl Disks for Budget {
             self.wipe_damage(path, "what it holds could not be read")?;
         }
         std::fs::create_dir_all(path).map_err(|error| unusable(path, &error.to_string()))?;
+        self.require_room(path)?;
         let db = match open_db(path, self) {
             Err(error) if is_damage(&error) => {
                 self.wipe_damage(path, error.as_ref())?;

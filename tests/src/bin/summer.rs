@@ -28,6 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         cache_rows: told.cache_rows,
         save_age: Duration::from_millis(told.save_age_ms),
         standby: told.standby,
+        disk_reserve: told.disk_reserve,
         stillness_max: Duration::from_millis(told.stillness_max_ms),
         ..Config::new(&told.group, &told.instance, topics, told.state_dir.clone())
     };

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use system_tests::summer::Settings;
+use system_tests::wait;
 
 use crate::steps::Ground;
 
@@ -110,6 +111,14 @@ fn the_state_of_a_changelog_that_was_made_anew_is_rebuilt() {
     ground.wait_for_all_sums();
     ground.assert_exactly_once();
     assert!(summer.said().contains("a changelog that was made anew"), "{}", summer.said());
+}
+
+#[test]
+fn a_disk_that_is_nearly_full_takes_no_partition() {
+    let ground = Ground::new("full", 1);
+    let mut summer = ground.start(&Settings { disk_reserve: u64::MAX, ..Settings::new(&ground.place, "a") });
+    wait::until("it has ended", || !summer.is_running());
+    assert!(summer.said().contains("are to stay free; make room"), "{}", summer.said());
 }
 
 /// Removes the files of one partition's data base whose names hold `part`.

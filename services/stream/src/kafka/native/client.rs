@@ -38,6 +38,14 @@ impl Client {
         role: Role,
         properties: impl Iterator<Item = (&'a str, &'a str)>,
     ) -> Result<Arc<Self>, Error> {
+        // SAFETY: no pointers.
+        let linked = unsafe { rd::rd_kafka_version() };
+        if i64::from(linked) < i64::from(rd::RD_KAFKA_VERSION) {
+            return Err(Error::stop(
+                "make a Kafka client",
+                format!("librdkafka {linked:#x} is linked, and at least {:#x} is needed", rd::RD_KAFKA_VERSION),
+            ));
+        }
         // SAFETY: `conf` is ours until `rd_kafka_new` succeeds and takes it; on every other way out it is destroyed. The buffer
         // is as long as we say.
         unsafe {
