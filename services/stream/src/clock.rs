@@ -6,8 +6,8 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::Error;
@@ -21,15 +21,16 @@ pub struct Clock(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    System,
+    System(Arc<Mutex<Steady>>),
     Manual(Arc<AtomicI64>),
     Driven(Arc<File>),
 }
 
 impl Clock {
-    /// The system's wall clock.
+    /// The system's wall clock. A leap forward is believed only after it has lasted for a while: deadlines that fired cannot be taken
+    /// back, and META would keep the wrong time for ever.
     pub fn system() -> Self {
-        Clock(Source::System)
+        Clock(Source::System(Arc::default()))
     }
 
     /// A clock that stands still until [`Clock::set`] moves it.
@@ -54,12 +55,9 @@ impl Clock {
     }
 
     /// Now.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
     pub fn now(&self) -> Millis {
         match &self.0 {
-            Source::System => SystemTime::now()
-                .duration_since(SystemTime::UNIX_EPOCH)
-                .map_or(0, |since| Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)),
+            Source::System(steady) => steady.lock().unwrap_or_else(PoisonError::into_inner).judge(wall(), Tick::now()),
             Source::Manual(now) => now.load(Ordering::SeqCst),
             Source::Driven(file) => {
                 let mut bytes = [0; 8];
@@ -87,9 +85,52 @@ impl Clock {
     /// How long a loop may wait before it looks at the clock again: a driven clock jumps, a system clock flows.
     pub fn patience(&self) -> Duration {
         match self.0 {
-            Source::System => Duration::from_millis(100),
+            Source::System(_) => Duration::from_millis(100),
             Source::Manual(_) | Source::Driven(_) => Duration::from_millis(2),
         }
+    }
+}
+
+/// A leap of the wall clock that is larger than this is doubted, in ms.
+const LEAP: Millis = 10 * 60_000;
+/// Until it has lasted for so long.
+const DOUBT: Duration = Duration::from_secs(300);
+
+/// A wall clock that is held to the monotonic one.
+#[derive(Debug, Default)]
+struct Steady {
+    /// The last reading that was believed.
+    last: Option<(Millis, Tick)>,
+    /// Since when a leap is doubted.
+    doubted: Option<Tick>,
+}
+
+impl Steady {
+    /// What time it is, if the wall says `wall` now.
+    fn judge(&mut self, wall: Millis, now: Tick) -> Millis {
+        let Some((last, at)) = self.last else {
+            self.last = Some((wall, now));
+            return wall;
+        };
+        let passed = now.0.saturating_duration_since(at.0);
+        let expected = last + Millis::try_from(passed.as_millis()).unwrap_or(Millis::MAX);
+        if wall - expected <= LEAP {
+            (self.last, self.doubted) = (Some((wall, now)), None);
+            return wall;
+        }
+        let since = *self.doubted.get_or_insert_with(|| {
+            tracing::error!(
+                minutes = (wall - expected) / 60_000,
+                "the clock leapt forward; it is not believed for now"
+            );
+            now
+        });
+        if now.0.saturating_duration_since(since.0) < DOUBT {
+            return expected;
+        }
+        tracing::warn!("the clock stayed where it leapt to; it is believed");
+        (self.last, self.doubted) = (Some((wall, now)), None);
+        wall
     }
 }
 
@@ -125,12 +166,16 @@ impl Tick {
 }
 
 /// Wall-clock machine time, as Kafka stamps records: for latencies between processes, never for decisions.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
 pub fn machine_now() -> Millis {
     #[cfg(feature = "simulation")]
     if let Some(simulated) = simulated::elapsed() {
         return Millis::try_from(simulated.as_millis()).unwrap_or(Millis::MAX);
     }
+    wall()
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
+fn wall() -> Millis {
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX))
@@ -161,5 +206,26 @@ pub(crate) mod simulated {
     pub(super) fn origin() -> Instant {
         static ORIGIN: OnceLock<Instant> = OnceLock::new();
         *ORIGIN.get_or_init(Instant::now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Millis = 3_600_000;
+
+    #[test]
+    fn a_leap_forward_is_believed_only_after_it_has_lasted() {
+        let (begin, mut steady) = (Tick::now(), Steady::default());
+        let mut at = |seconds: u64, wall: Millis| steady.judge(wall, begin.after(Duration::from_secs(seconds)));
+        assert_eq!(at(0, HOUR), HOUR);
+        assert_eq!(at(1, HOUR + 1_000), HOUR + 1_000);
+        assert_eq!(at(2, 900 * HOUR), HOUR + 2_000, "time goes on as the machine's does");
+        assert_eq!(at(3, HOUR + 3_000), HOUR + 3_000, "it was a slip");
+        assert_eq!(at(4, 900 * HOUR), HOUR + 4_000);
+        assert_eq!(at(303, 900 * HOUR + 299_000), HOUR + 303_000);
+        assert_eq!(at(304, 900 * HOUR + 300_000), 900 * HOUR + 300_000, "it has lasted");
+        assert_eq!(at(305, HOUR), HOUR, "back is back: partitions never follow");
     }
 }
