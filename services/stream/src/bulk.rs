@@ -33,7 +33,7 @@ impl Bulk {
     ) -> Result<Self, Error> {
         let checkpoint = Checkpoint {
             cluster: settings.cluster_id(std::time::Duration::from_secs(10))?,
-            changelog: format!("{changelog}/{}", settings.topic_id(changelog)?),
+            changelog: settings.topic_identity(changelog)?,
             saved_at: machine_now(),
             ..Checkpoint::default()
         };

@@ -109,9 +109,7 @@ pub fn run<P: Processor + Send>(
         )
     })?;
     let cluster = settings.cluster_id(Duration::from_secs(10))?;
-    // A topic that was made anew under the name has another id.
-    let changelog = &config.topics.changelog;
-    let changelog = format!("{changelog}/{}", settings.topic_id(changelog)?);
+    let changelog = settings.topic_identity(&config.topics.changelog)?;
     let budget = Budget::new(config.cache_bytes, config.buffer_bytes, config.disk_reserve);
     let watch = config.upstream.as_ref().map(|_| Watch::new(clock, metrics.sources_behind.clone()));
     let turns: Vec<AtomicU64> = (0..config.shards).map(|_| AtomicU64::new(0)).collect();

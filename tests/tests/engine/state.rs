@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use system_tests::process::Process;
 use system_tests::summer::Settings;
 use system_tests::wait;
 
@@ -24,15 +25,9 @@ fn state_and_output_are_a_fold_of_the_input() {
 fn a_warm_restart_goes_on_where_it_stopped() {
     let ground = Ground::new("warm", 3);
     let settings = Settings::new(&ground.place, "a");
-    ground.add(300, 3_000);
-    let mut summer = ground.start(&settings);
-    ground.wait_for_all_sums();
-    assert!(summer.terminate().success(), "{}", summer.said());
+    work_and_end(&ground, &settings, 300, 3_000);
 
-    ground.add(300, 3_000);
-    let summer = ground.start(&settings);
-    ground.wait_for_all_sums();
-    ground.assert_exactly_once();
+    let summer = go_on(&ground, &settings);
     assert!(!summer.said().contains("is wiped"), "the store was trusted:\n{}", summer.said());
 }
 
@@ -46,27 +41,18 @@ fn a_lost_state_directory_is_restored_from_the_changelog() {
     summer.kill();
     std::fs::remove_dir_all(&settings.state_dir).unwrap();
 
-    ground.add(300, 3_000);
-    let _summer = ground.start(&settings);
-    ground.wait_for_all_sums();
-    ground.assert_exactly_once();
+    go_on(&ground, &settings);
 }
 
 #[test]
 fn half_a_state_directory_is_restored_from_the_changelog() {
     let ground = Ground::new("half", 2);
     let settings = Settings::new(&ground.place, "a");
-    ground.add(300, 3_000);
-    let mut summer = ground.start(&settings);
-    ground.wait_for_all_sums();
-    assert!(summer.terminate().success(), "{}", summer.said());
+    work_and_end(&ground, &settings, 300, 3_000);
     remove_files(&settings.state_dir, &ground.place.topic("input-0"), "MANIFEST");
     remove_files(&settings.state_dir, &ground.place.topic("input-1"), ".sst");
 
-    ground.add(300, 3_000);
-    let summer = ground.start(&settings);
-    ground.wait_for_all_sums();
-    ground.assert_exactly_once();
+    let summer = go_on(&ground, &settings);
     assert_eq!(summer.said().matches("the local state is damaged").count(), 2, "{}", summer.said());
 }
 
@@ -74,20 +60,14 @@ fn half_a_state_directory_is_restored_from_the_changelog() {
 fn flipped_bytes_are_never_served() {
     let ground = Ground::new("flipped", 2);
     let settings = Settings::new(&ground.place, "a");
-    ground.add(300, 3_000);
-    let mut summer = ground.start(&settings);
-    ground.wait_for_all_sums();
-    assert!(summer.terminate().success(), "{}", summer.said());
+    work_and_end(&ground, &settings, 300, 3_000);
     for file in files(&settings.state_dir, &ground.place.topic("input-0"), ".sst") {
         let mut bytes = std::fs::read(&file).unwrap();
         bytes.iter_mut().take(200).for_each(|byte| *byte ^= 0x55);
         std::fs::write(&file, bytes).unwrap();
     }
 
-    ground.add(300, 3_000);
-    let summer = ground.start(&settings);
-    ground.wait_for_all_sums();
-    ground.assert_exactly_once();
+    let summer = go_on(&ground, &settings);
     assert_eq!(summer.said().matches("the local state is damaged").count(), 1, "{}", summer.said());
 }
 
@@ -95,21 +75,13 @@ fn flipped_bytes_are_never_served() {
 fn the_state_of_a_changelog_that_was_made_anew_is_rebuilt() {
     let ground = Ground::new("anew", 1);
     let settings = Settings::new(&ground.place, "a");
-    ground.add(300, 3_000);
-    let mut summer = ground.start(&settings);
-    ground.wait_for_all_sums();
-    assert!(summer.terminate().success(), "{}", summer.said());
+    work_and_end(&ground, &settings, 300, 3_000);
     // Another life under the same names, with a directory of its own; then the directory of the first one comes back.
     ground.make_topics_anew();
-    ground.add(200, 3_300);
-    let mut summer = ground.start(&Settings { state_dir: ground.place.path("state-new"), ..settings.clone() });
-    ground.wait_for_all_sums();
-    assert!(summer.terminate().success(), "{}", summer.said());
+    let elsewhere = Settings { state_dir: ground.place.path("state-new"), ..settings.clone() };
+    work_and_end(&ground, &elsewhere, 200, 3_300);
 
-    ground.add(300, 3_000);
-    let summer = ground.start(&settings);
-    ground.wait_for_all_sums();
-    ground.assert_exactly_once();
+    let summer = go_on(&ground, &settings);
     assert!(summer.said().contains("a changelog that was made anew"), "{}", summer.said());
 }
 
@@ -119,6 +91,23 @@ fn a_disk_that_is_nearly_full_takes_no_partition() {
     let mut summer = ground.start(&Settings { disk_reserve: u64::MAX, ..Settings::new(&ground.place, "a") });
     wait::until("it has ended", || !summer.is_running());
     assert!(summer.said().contains("are to stay free; make room"), "{}", summer.said());
+}
+
+/// A process does its work and ends in an orderly way.
+fn work_and_end(ground: &Ground, settings: &Settings, keys: usize, records: usize) {
+    ground.add(keys, records);
+    let mut summer = ground.start(settings);
+    ground.wait_for_all_sums();
+    assert!(summer.terminate().success(), "{}", summer.said());
+}
+
+/// A process finds what is there and more to do, and does it exactly once.
+fn go_on(ground: &Ground, settings: &Settings) -> Process {
+    ground.add(300, 3_000);
+    let summer = ground.start(settings);
+    ground.wait_for_all_sums();
+    ground.assert_exactly_once();
+    summer
 }
 
 /// Removes the files of one partition's data base whose names hold `part`.

@@ -86,12 +86,12 @@ impl Settings {
         })
     }
 
-    /// The topic's id, which another topic of the same name does not have.
+    /// Name and id of a topic: one that is made anew under the name has another id.
     ///
     /// # Errors
     /// If the brokers do not answer, or there is no such topic.
-    pub fn topic_id(&self, topic: &str) -> Result<String, Error> {
-        self.client(Role::Producer, &[])?.topic_id(topic, ANSWER)
+    pub fn topic_identity(&self, topic: &str) -> Result<String, Error> {
+        Ok(format!("{topic}/{}", self.client(Role::Producer, &[])?.topic_id(topic, ANSWER)?))
     }
 
     /// Number of partitions of a topic, `None` if there is no such topic.

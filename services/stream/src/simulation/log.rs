@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::cluster::{Body, Producer, Refusal};
+use super::cluster::{Body, Entry, Producer, Refusal};
 use super::disk::Machine;
 use super::group::Standing;
 use super::world::World;
@@ -64,6 +64,13 @@ pub struct SimulatedRecord {
     offset: i64,
     timestamp: i64,
     body: Rc<Body>,
+}
+
+impl SimulatedRecord {
+    fn of(topic: usize, partition: i32, entry: &Entry, body: &Rc<Body>) -> Self {
+        let (offset, timestamp) = (entry.offset, entry.appended_at);
+        SimulatedRecord { topic, partition, offset, timestamp, body: Rc::clone(body) }
+    }
 }
 
 impl Record for SimulatedRecord {
@@ -276,13 +283,8 @@ impl Log for SimulatedLog<'_> {
             let found = {
                 let cluster = self.world.cluster.borrow();
                 let log = cluster.partition(topic, partition);
-                let found = log.committed_at(next).map(|(entry, body)| SimulatedRecord {
-                    topic,
-                    partition,
-                    offset: entry.offset,
-                    timestamp: entry.appended_at,
-                    body: Rc::clone(body),
-                });
+                let found =
+                    log.committed_at(next).map(|(entry, body)| SimulatedRecord::of(topic, partition, entry, body));
                 next = if found.is_none() { next.max(log.stable_end()) } else { next };
                 found
             };
@@ -423,13 +425,7 @@ fn read_on(
             let Some((entry, body)) = at(position.next).filter(|_| fetched.len() < limit) else {
                 break;
             };
-            fetched.push(Fetched::Record(SimulatedRecord {
-                topic: *topic,
-                partition: *partition,
-                offset: entry.offset,
-                timestamp: entry.appended_at,
-                body: Rc::clone(body),
-            }));
+            fetched.push(Fetched::Record(SimulatedRecord::of(*topic, *partition, entry, body)));
             position.next = entry.offset + 1;
         }
         let end = log.stable_end();
