@@ -32,6 +32,9 @@ pub struct Meta {
     pub next_offset: i64,
     /// What was done under which reading of the clock.
     pub rounds: Vec<Round>,
+    /// How far its sweeps are.
+    #[serde(default)]
+    pub sweeps: Sweeps,
     /// Next offset of the reference topic.
     pub reference: i64,
     /// Generation of the group under which it was committed.
@@ -61,6 +64,39 @@ pub struct Round {
     /// And those up to this one (due, key), where not all that were due were fired.
     #[serde(default)]
     pub fired_through: Option<(i64, Vec<u8>)>,
+    /// Rows that a sweep visited at its end.
+    #[serde(default)]
+    pub swept: Option<Portion>,
+}
+
+/// How far the sweeps of a partition are.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Sweeps {
+    /// The latest moment that is done, by the sweep's name.
+    pub done: BTreeMap<String, i64>,
+}
+
+/// Rows that a sweep visited.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Portion {
+    /// Of the sweep.
+    pub name: String,
+    /// Its moment.
+    pub at: i64,
+    /// Rows behind this key; from the first on, if there is none.
+    #[serde(default)]
+    pub behind: Option<Vec<u8>>,
+    /// Up to this one; to the last, if there is none.
+    #[serde(default)]
+    pub through: Option<Vec<u8>>,
+}
+
+impl Portion {
+    /// Whether the row of this key is among them.
+    pub fn includes(&self, key: &str) -> bool {
+        let is_behind = self.behind.as_ref().is_none_or(|behind| key.as_bytes() > behind.as_slice());
+        is_behind && self.through.as_ref().is_none_or(|through| key.as_bytes() <= through.as_slice())
+    }
 }
 
 impl Round {

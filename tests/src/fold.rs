@@ -1,7 +1,7 @@
 //! The pure brain, folded over `input`: what the operator must have done, whatever happened to it meanwhile.
 //!
 //! Which facts were seen under which reading of the clock, and which deadlines had fired, the METAs of the changelog say,
-//! since nobody else knows; under one reading records come before deadlines. Everything else comes from `input` and
+//! since nobody else knows; under one reading records come before deadlines, and these before a sweep. Everything else comes from `input` and
 //! `campaign`. A transaction matters in one respect: a send that is revoked in the transaction that decided it never leaves.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,8 +72,14 @@ pub fn fold(campaigns: &[Message], input: &[Message], changelog: &Changelog) -> 
     for partition in partitions {
         let mut campaigns = campaigns.iter().peekable();
         let mut facts = input.iter().filter(|message| message.partition == partition).peekable();
-        let mut share =
-            Share { plans: Plans::default(), partition, due: BTreeSet::new(), withheld: Vec::new(), account };
+        let mut share = Share {
+            plans: Plans::default(),
+            partition,
+            here: BTreeSet::new(),
+            due: BTreeSet::new(),
+            withheld: Vec::new(),
+            account,
+        };
         for meta in changelog.metas(partition) {
             while let Some(record) = campaigns.next_if(|record| record.offset < meta.reference) {
                 let campaign: Campaign = record.decode();
@@ -84,6 +90,7 @@ pub fn fold(campaigns: &[Message], input: &[Message], changelog: &Changelog) -> 
                     share.meet(fact, round);
                 }
                 share.fire(round);
+                share.sweep(round);
             }
             share.account.sends.append(&mut share.withheld);
         }
@@ -99,6 +106,8 @@ pub fn fold(campaigns: &[Message], input: &[Message], changelog: &Changelog) -> 
 struct Share {
     plans: Plans,
     partition: i32,
+    /// Its customers.
+    here: BTreeSet<String>,
     /// When each customer must be looked at again.
     due: BTreeSet<(Millis, String)>,
     /// Commands of the open transaction.
@@ -127,7 +136,21 @@ impl Share {
         }
     }
 
+    /// Everybody who has a row by then is visited.
+    fn sweep(&mut self, round: &Round) {
+        let Some(swept) = &round.swept else { return };
+        let has_row =
+            |customer: &&String| self.account.rows.get(*customer).is_some_and(|row| *row != Customer::default());
+        let visited: Vec<String> =
+            self.here.iter().filter(|customer| swept.includes(customer)).filter(has_row).cloned().collect();
+        let moment = Moment { now: round.now, partition: self.partition, offset: None, due: Some(swept.at) };
+        for customer in visited {
+            self.decide(&customer, Input::Sweep { campaign: &swept.name }, &moment);
+        }
+    }
+
     fn decide(&mut self, customer: &str, input: Input<'_>, moment: &Moment) {
+        self.here.insert(customer.to_owned());
         let row = self.account.rows.entry(customer.to_owned()).or_default();
         if let Some(due) = campaign::due(row) {
             self.due.remove(&(due, customer.to_owned()));

@@ -178,6 +178,7 @@ impl Simulation {
                 history.ended_at
             ));
         }
+        sweeps_are_done(&changelog, history.ended_at)?;
         let sends: Vec<Send> = history.outputs[SENDS..].iter().flat_map(|topic| records(topic)).collect();
         let revoked: Vec<String> = records(&history.outputs[REVOKE]).into_iter().map(|r: Revoke| r.send_id).collect();
         let sights = Sights {
@@ -192,6 +193,19 @@ impl Simulation {
         same("journal entries", journal.iter().map(encode), account.journal.iter().map(encode), self.tears)?;
         Ok(sights)
     }
+}
+
+/// In each partition that had an owner, the sweep whose moment came last is done.
+fn sweeps_are_done(changelog: &Changelog, ended_at: Millis) -> Result<(), String> {
+    let last = ended_at - (ended_at - SALE_AT) % SALE_EVERY;
+    for partition in changelog.partitions() {
+        let Some(meta) = changelog.metas(partition).last() else { continue };
+        let done = meta.sweeps.done.get("sale");
+        if done != Some(&last) {
+            return Err(format!("a sweep of partition {partition} was forgotten: {done:?} is done, {last} has come"));
+        }
+    }
+    Ok(())
 }
 
 /// The same, each as often. Where transactions may be torn, what left with a torn one may be there beside it.
@@ -453,6 +467,20 @@ fn profile(surface: &Surface<'_, '_>, event_id: String, customer_id: String) -> 
     }
 }
 
+const SALE_AT: Millis = BEGIN + HOUR;
+const SALE_EVERY: Millis = 20 * HOUR;
+
+/// Everybody is looked at, an hour after the beginning and again and again.
+const SALE: &str = "
+campaign: sale
+version: 1
+trigger: {on: schedule, at: 2023-11-14T23:13:20Z, every: 20h}
+goal: {action: purchase}
+steps:
+  - {name: first, any: [push, email], template: sale, spread: 2h, late: 6h, wait: 3h}
+  - {name: second, channel: sms, template: sale, late: skip}
+";
+
 /// So many campaigns come while the shop lives; the others are there before.
 const LATE_CAMPAIGNS: usize = 2;
 
@@ -470,10 +498,12 @@ fn campaigns() -> Vec<Campaign> {
         applied_at: BEGIN,
     };
     let prices = Campaign { kind: CampaignKind::Prices, definition: text("prices"), ..Campaign::default() };
+    let sale =
+        Campaign { campaign: "sale".to_owned(), version: 1, definition: SALE.to_owned(), ..definition("prices") };
     let mut campaigns: Vec<Campaign> =
         ["come-back", "order-ready", "welcome", "cart-messenger", "bonus-expiring", "cart-left"]
             .map(definition)
             .to_vec();
-    campaigns.push(prices);
+    campaigns.extend([sale, prices]);
     campaigns
 }

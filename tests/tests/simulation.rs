@@ -66,6 +66,7 @@ planted! {
     a_restore_of_uncommitted_rows_is_noticed RestoreUncommitted
     a_deadline_before_the_backlog_is_noticed DeadlinesFirst
     a_torn_row_that_a_later_meta_closes_is_noticed TornClosed
+    a_sweep_that_begins_anew_is_noticed SweepAnew
 }
 
 /// Lives through seeds on two threads until one shows a mistake.

@@ -9,7 +9,7 @@
 //!
 //! ```text
 //! YAML ── language ──> Plan ──┐
-//! Campaign records ── Plans ──┼── decide(customer, fact or deadline) ──> row, sends, revocations, journal
+//! Campaign records ── Plans ──┼── decide(customer, fact or moment) ──> row, sends, revocations, journal
 //! CEL ── predicate ───────────┘
 //! ```
 //!
@@ -48,7 +48,8 @@ mod decide;
 pub use channel::Channel;
 pub use decide::{Effect, Input, Moment, decide, due};
 pub use language::{
-    Again, Cause, Goal, Level, Match, Order, Plan, Point, Problem, Severity, Step, Trigger, TriggerKind, parse,
+    Again, Cause, Goal, Level, Match, Order, Plan, Point, Problem, Schedule, Severity, Step, Trigger, TriggerKind,
+    parse,
 };
 pub use plans::Plans;
 pub use predicate::Predicate;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemas::{Campaign, CampaignKind, Instance};
+use schemas::{Campaign, CampaignKind, Instance, Millis};
 
 use crate::language::{Place, Plan, Problem, Severity, Source, TriggerKind, parse};
 use crate::prices::Prices;
@@ -102,6 +102,17 @@ impl Plans {
     pub(crate) fn triggered_by(&self, kind: TriggerKind) -> impl Iterator<Item = &Plan> {
         let names = self.triggered.get(&kind).map(Vec::as_slice).unwrap_or_default();
         names.iter().filter_map(|name| self.newest(name))
+    }
+
+    /// Each campaign that begins by itself at moments, with the latest one up to `now`, unless that is too long past for it, and
+    /// its pace.
+    pub fn sweeps(&self, now: Millis, mut each: impl FnMut(&str, Millis, Option<u32>)) {
+        for plan in self.triggered_by(TriggerKind::Schedule).filter(|plan| self.takes_new(&plan.name)) {
+            let Some(schedule) = &plan.trigger.schedule else { continue };
+            if let Some(at) = schedule.latest(now).filter(|at| now - at <= plan.trigger.max_age) {
+                each(&plan.name, at, schedule.pace);
+            }
+        }
     }
 
     /// The version that new instances enter.

@@ -3,7 +3,7 @@
 mod world;
 
 use world::World;
-use world::script::check;
+use world::script::{self, check};
 
 #[test]
 fn bonus_expiring_stops_when_the_free_message_arrived() {
@@ -217,4 +217,94 @@ fn come_back_tries_the_cheapest_channel_first_whatever_the_order_of_the_file() {
          4d6h NO_INFORMATION sms sms
          4d6h EXHAUSTED",
     );
+}
+
+/// A campaign that looks at everybody once a week, from an hour after the world's beginning on.
+fn weekly(step: &str) -> World {
+    World::new(&[&format!(
+        "campaign: weekly
+version: 1
+trigger: {{on: schedule, at: 2023-11-14T23:13:20Z, every: 7d, where: has_contact('email')}}
+goal: {{action: purchase, grace: 2h}}
+steps: [{{name: offer, channel: email, template: t, valid: 6h{step}}}]
+"
+    )])
+}
+
+#[test]
+fn a_schedule_meets_everybody_at_each_of_its_moments_and_once() {
+    check(
+        weekly(""),
+        "0 has email
+         0 sweep
+         1h sweep
+         1h5m sweep
+         1h10m delivered offer
+         7d sweep
+         7d1h sweep
+         8d7h time passes",
+        "1h ENTERED
+         1h send offer by email
+         1h10m DELIVERED offer email
+         1h10m STOP_REACHED
+         7d1h ENTERED
+         7d1h send offer by email
+         8d1h NO_INFORMATION offer email
+         8d1h EXHAUSTED",
+    );
+}
+
+#[test]
+fn a_schedule_begins_with_nobody_who_is_not_meant_who_bought_or_too_late() {
+    check(weekly(""), "0 has sms\n 1h sweep", "");
+    check(weekly(""), "0 has email\n 30m does purchase\n 1h sweep", "1h GOAL_BEFORE");
+    check(weekly(""), "0 has email\n 1d2h sweep", "");
+}
+
+#[test]
+fn a_step_seen_too_late_is_skipped_and_one_in_time_is_not() {
+    let late = |policy: &str| {
+        let steps = format!(
+            "campaign: c
+version: 1
+trigger: {{on: registration}}
+steps:
+  - {{name: first, channel: email, template: t, at: trigger + 1h, valid: 1d, wait: 2d{policy}}}
+  - {{name: second, channel: push, template: t}}
+"
+        );
+        World::new(&[&steps])
+    };
+    let seen = |at: &str| format!("0 has email push\n 0 registers\n {at} down\n {at} deadlines");
+    check(late(""), &seen("4h"), "0 ENTERED\n 4h send first by email");
+    check(late(", late: fire"), &seen("4h"), "0 ENTERED\n 4h send first by email");
+    check(late(", late: 3h"), &seen("4h"), "0 ENTERED\n 4h send first by email");
+    check(late(", late: 3h"), &seen("4h1s"), "0 ENTERED\n 4h1s VALIDITY_OVER first\n 4h1s send second by push");
+    check(late(", late: skip"), &seen("1h1m"), "0 ENTERED\n 1h1m send first by email");
+    check(late(", late: skip"), &seen("1h1m1s"), "0 ENTERED\n 1h1m1s VALIDITY_OVER first\n 1h1m1s send second by push");
+}
+
+#[test]
+fn a_spread_gives_each_cascade_a_moment_of_its_own_and_keeps_it() {
+    let spread = || {
+        World::new(&["campaign: c
+version: 1
+trigger: {on: action, action: order, key: key}
+steps: [{name: only, channel: email, template: t, at: trigger + 1h, spread: 30m}]
+"])
+    };
+    let moments = |keys: std::ops::Range<usize>| {
+        let mut world = spread();
+        script::play(&mut world, "0 has email");
+        for key in keys {
+            script::play(&mut world, &format!("0 does order k{key}"));
+        }
+        world.pass_until(world::BEGIN + 2 * world::HOUR);
+        world.sends().iter().map(|send| send.decided_at - world::BEGIN).collect::<Vec<_>>()
+    };
+    let (some, again) = (moments(0..10), moments(0..10));
+    assert_eq!(some, again, "the same cascades have the same moments");
+    assert!(some.iter().all(|at| (world::HOUR..world::HOUR + 30 * world::MINUTE).contains(at)), "{some:?}");
+    let span = some.iter().max().unwrap() - some.iter().min().unwrap();
+    assert!(some.len() == 10 && span > 10 * world::MINUTE, "{some:?}");
 }

@@ -3,7 +3,7 @@
 use campaign::{Effect, Input, Moment, Plans};
 use schemas::{Campaign, Customer, Fact, Id, Unreadable, dead_letter};
 use stream::clock::Millis;
-use stream::{Due, Incoming, Outbox, Processor};
+use stream::{Due, Incoming, Outbox, Processor, Sweep};
 
 use crate::metrics::Metrics;
 
@@ -160,6 +160,17 @@ impl Processor for Operator {
         let moment = Moment { now, partition: due.partition, offset: None, due: Some(due.at) };
         // Only rows of UTF-8 keys ever get a deadline.
         std::str::from_utf8(due.key).is_ok_and(|customer| self.decide(customer, row, Input::Deadline, &moment, out))
+    }
+
+    fn sweeps(&self, now: Millis, each: &mut dyn FnMut(Sweep<'_>)) {
+        self.plans.sweeps(now, |name, at, pace| each(Sweep { name, at, pace }));
+    }
+
+    fn sweep(&mut self, row: &mut Customer, campaign: &str, due: &Due<'_>, now: Millis, out: &mut Outbox) -> bool {
+        let moment = Moment { now, partition: due.partition, offset: None, due: Some(due.at) };
+        let input = Input::Sweep { campaign };
+        // Nor do others have a row.
+        std::str::from_utf8(due.key).is_ok_and(|customer| self.decide(customer, row, input, &moment, out))
     }
 
     fn broadcast(&mut self, record: &Incoming<'_>, _now: Millis, out: &mut Outbox) {

@@ -10,6 +10,8 @@
 //! without META. A new owner writes a BARRIER, replays up to it, and knows all torn rows before it: those that no META closed. Its
 //! first transaction writes their keys anew, so that a later META can close no torn row and compaction can keep none.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Millis;
@@ -41,6 +43,9 @@ pub struct Meta {
     pub next_offset: i64,
     /// Rounds of this transaction, in order.
     pub rounds: Vec<Round>,
+    /// How far its sweeps are.
+    #[serde(default, skip_serializing_if = "Sweeps::is_empty")]
+    pub sweeps: Sweeps,
     /// The clock never goes back, across owners either.
     pub now: Millis,
     /// Next offset of the reference topic.
@@ -70,7 +75,38 @@ impl Meta {
     }
 }
 
-/// One clock reading, and what was done under it: records first, then deadlines.
+/// How far the sweeps of a partition are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sweeps {
+    /// The latest moment that is done, by the sweep's name.
+    pub done: BTreeMap<String, Millis>,
+    /// The one that goes on: what is left of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<Portion>,
+}
+
+impl Sweeps {
+    fn is_empty(&self) -> bool {
+        self.done.is_empty() && self.current.is_none()
+    }
+}
+
+/// Rows of a sweep, in the order of their keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Portion {
+    /// Of the sweep.
+    pub name: String,
+    /// Its moment.
+    pub at: Millis,
+    /// Rows behind this key; from the first on, if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<Vec<u8>>,
+    /// Up to this one; to the last, if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<Vec<u8>>,
+}
+
+/// One clock reading, and what was done under it: records first, then deadlines, then rows of a sweep.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Round {
     /// The reading.
@@ -82,6 +118,9 @@ pub struct Round {
     /// And those behind it up to this one (due, key), where the budget did not suffice for all that were due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fired_through: Option<(Millis, Vec<u8>)>,
+    /// Rows that a sweep visited, those that there were when the transaction began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swept: Option<Portion>,
 }
 
 /// The first word of a new owner.

@@ -41,6 +41,8 @@ pub struct Config {
     pub cache_rows: usize,
     /// Index entries fired in one round of a partition: events flow in between.
     pub fire_budget: usize,
+    /// Rows that a sweep visits in one transaction of a partition.
+    pub sweep_budget: usize,
     /// Whether partitions that others own are followed here, too, so that a take-over replays next to nothing.
     pub standby: bool,
     /// Changelogs longer than this (records) are searched for their last META before they are replayed: fewer records wait for
@@ -76,6 +78,7 @@ impl Config {
             commit_records: 40_000,
             cache_rows: 1_000_000,
             fire_budget: 5_000,
+            sweep_budget: 1_000,
             standby: false,
             stillness_max: Duration::from_secs(300),
             restore_window: 100_000,

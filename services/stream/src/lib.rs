@@ -5,8 +5,8 @@
 //! of both ([`kafka`]) for loops that talk to the outside. With the feature `simulation`, which only tests switch on, the
 //! keyed engine also runs on brokers, disks and clocks made of memory.
 //!
-//! An application gives the keyed engine a [`Processor`], and needs thirteen more types: [`Incoming`], [`Due`] and [`Outbox`],
-//! which its functions meet; `engine::Config`, [`kafka::Settings`], `kafka::Topics`, [`Upstream`], [`clock::Clock`], [`Metrics`] and
+//! An application gives the keyed engine a [`Processor`], and needs fourteen more types: [`Incoming`], [`Due`], [`Sweep`] and
+//! [`Outbox`], which its functions meet; `engine::Config`, [`kafka::Settings`], `kafka::Topics`, [`Upstream`], [`clock::Clock`], [`Metrics`] and
 //! [`Probe`], with which it runs; [`Outgoing`], [`Error`] and [`Verdict`]. The whole of a small one:
 //!
 #![cfg_attr(feature = "state", doc = "```no_run")]
@@ -40,6 +40,8 @@ mod table;
 #[cfg(feature = "state")]
 mod store;
 #[cfg(feature = "state")]
+mod sweep;
+#[cfg(feature = "state")]
 mod task;
 #[cfg(feature = "state")]
 mod replica;
@@ -67,6 +69,6 @@ pub use error::{Error, Verdict};
 pub use metrics::Metrics;
 pub use probe::Probe;
 #[cfg(feature = "state")]
-pub use processor::{Due, Incoming, Outbox, Outgoing, Processor};
+pub use processor::{Due, Incoming, Outbox, Outgoing, Processor, Sweep};
 #[cfg(feature = "state")]
 pub use upstream::Upstream;

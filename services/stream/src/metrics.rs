@@ -9,6 +9,7 @@ pub struct Metrics {
     pub(crate) commit_seconds: Histogram,
     pub(crate) aborts: IntCounterVec,
     pub(crate) fired: IntCounter,
+    pub(crate) swept: IntCounter,
     pub(crate) lateness_seconds: Histogram,
     pub(crate) watermark_lag_seconds: IntGaugeVec,
     pub(crate) restored: IntCounter,
@@ -48,6 +49,7 @@ impl Metrics {
                 &["cause"],
             )?,
             fired: IntCounter::new("cascade_deadlines_fired_total", "Deadlines that fired.")?,
+            swept: IntCounter::new("cascade_rows_swept_total", "Rows that sweeps have visited.")?,
             lateness_seconds: seconds(
                 "cascade_deadline_lateness_seconds",
                 "Greatest lateness of a batch of deadlines, in business time.",
@@ -106,7 +108,7 @@ impl Metrics {
         for gauge in [&self.owned, &self.sources_behind] {
             registry.register(Box::new(gauge.clone()))?;
         }
-        for counter in [&self.fired, &self.restored] {
+        for counter in [&self.fired, &self.swept, &self.restored] {
             registry.register(Box::new(counter.clone()))?;
         }
         registry.register(Box::new(self.aborts.clone()))

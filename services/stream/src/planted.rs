@@ -28,11 +28,13 @@ pub enum Bug {
     DeadlinesFirst,
     /// Rows of a torn transaction are not written anew, so that a later META closes them.
     TornClosed,
+    /// A new owner begins a sweep anew.
+    SweepAnew,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 12] = [
+    pub const ALL: [Bug; 13] = [
         Bug::OffsetsOutside,
         Bug::NoGeneration,
         Bug::StoreBeforeCommit,
@@ -45,6 +47,7 @@ impl Bug {
         Bug::RestoreUncommitted,
         Bug::DeadlinesFirst,
         Bug::TornClosed,
+        Bug::SweepAnew,
     ];
 }
 

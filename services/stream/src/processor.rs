@@ -27,6 +27,18 @@ pub trait Processor {
     /// changed. Called again until the next deadline is in the future.
     fn deadline(&mut self, row: &mut Self::Row, due: &Due<'_>, now: Millis, out: &mut Outbox) -> bool;
 
+    /// Names the sweeps that may have to be done, each with its latest moment at or before `now`. One that was named and done is
+    /// not done again for the same moment; who names it no longer, at a clock that never goes back, forgets it.
+    fn sweeps(&self, now: Millis, each: &mut dyn FnMut(Sweep<'_>)) {
+        let _ = (now, each);
+    }
+
+    /// A sweep has come to a row: every record that was there at its moment has been seen. Returns whether the row was changed.
+    fn sweep(&mut self, row: &mut Self::Row, name: &str, due: &Due<'_>, now: Millis, out: &mut Outbox) -> bool {
+        let _ = (row, name, due, now, out);
+        false
+    }
+
     /// A record without a key: it concerns the partition as a whole.
     fn broadcast(&mut self, record: &Incoming<'_>, now: Millis, out: &mut Outbox);
 
@@ -49,15 +61,26 @@ pub struct Incoming<'a> {
     pub value: Option<&'a [u8]>,
 }
 
-/// A deadline that fell due.
+/// A deadline that fell due, or a row to which a sweep has come.
 #[derive(Clone, Copy, Debug)]
 pub struct Due<'a> {
     /// Partition of the input topic.
     pub partition: i32,
-    /// The key whose deadline it is.
+    /// The key whose row it is.
     pub key: &'a [u8],
-    /// When it fell due.
+    /// When it fell due, or the sweep's moment.
     pub at: Millis,
+}
+
+/// A look at every row there is, from a moment on: portion by portion, while records and deadlines go on.
+#[derive(Clone, Copy, Debug)]
+pub struct Sweep<'a> {
+    /// By which it is known.
+    pub name: &'a str,
+    /// Its moment.
+    pub at: Millis,
+    /// Rows of a partition that it may visit in a second of business time; as many as there are, if not said.
+    pub pace: Option<u32>,
 }
 
 /// Output of decisions, on its way into the transaction. What is *withheld* goes out at commit only, and can be taken back

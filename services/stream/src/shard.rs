@@ -1,7 +1,7 @@
 //! One thread: a group member, a producer, and the tasks of the partitions that it owns.
 //!
 //! ```text
-//! loop:  rebalances ──> reference ──> records ──> deadlines ──> commit
+//! loop:  rebalances ──> reference ──> sweeps ──> records ──> deadlines ──> commit
 //! ```
 //!
 //! Work goes in rounds: one reading of the clock, records, the deadlines due up to the watermark. A commit takes all tasks
@@ -134,6 +134,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         self.claim_waiting()?;
         self.take_over_restored()?;
         self.around.probe.set_ready(self.assigned && self.coming.is_empty());
+        self.sweep()?;
         let patience = self.around.clock.patience();
         let wait = match self.open_since {
             Some(_) => Duration::ZERO,
@@ -331,6 +332,23 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             Fetched::End { .. } | Fetched::OutOfRange { .. } => {}
         }
         Ok(())
+    }
+
+    /// Begins a transaction with the next rows of sweeps that the watermark has reached.
+    fn sweep(&mut self) -> Result<(), Error> {
+        let now = self.around.clock.now();
+        for task in self.tasks.values_mut() {
+            task.now = task.now.max(now);
+            task.plan_sweeps(&self.processor);
+            if self.open_since.is_none() {
+                let visited = task.sweep(&mut self.processor, self.around.config.sweep_budget, &mut self.out)?;
+                self.around.metrics.swept.inc_by(u64::try_from(visited).unwrap_or(0));
+            }
+        }
+        if !self.tasks.values().all(Task::is_unchanged) {
+            self.open_since.get_or_insert_with(Tick::now);
+        }
+        self.publish_ready()
     }
 
     /// Fires deadlines that the watermark has reached.

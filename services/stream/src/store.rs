@@ -318,6 +318,15 @@ impl Store {
         })
     }
 
+    /// Keys of rows behind this one in their order, of all of them if there is none, until `each` says false.
+    ///
+    /// # Errors
+    /// `Abort` if it cannot be read.
+    pub fn keys(&self, behind: Option<&[u8]>, mut each: impl FnMut(&[u8]) -> bool) -> Result<(), Error> {
+        let from = behind.map_or_else(|| b"R".to_vec(), |key| [b"R", key, b"\0"].concat());
+        self.disk.scan(&from, b"S", &mut |key| each(&key[1..]))
+    }
+
     /// Index entries behind `cursor` in their order, (due, key), until `each` says false.
     ///
     /// # Errors

@@ -12,11 +12,12 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::clock::{Millis, machine_now};
-use crate::control::{self, Meta, Round, Sequence};
+use crate::control::{self, Meta, Portion, Round, Sequence};
 use crate::log::{Log, Target};
 use crate::planted::{Bug, is_planted};
 use crate::processor::{Due, Incoming, Outbox, Processor};
 use crate::store::{Changes, Checkpoint, Cursor, Store, UNARMED};
+use crate::sweep::Agenda;
 use crate::table::{Slot, Table};
 use crate::{Error, Verdict};
 
@@ -49,6 +50,10 @@ pub(crate) struct Task<P: Processor> {
     fired_until: Millis,
     /// Nor up to this one, where the budget did not suffice for all that were due.
     fired_through: Option<(Millis, Vec<u8>)>,
+    agenda: Agenda,
+    /// What a sweep visited in the round that is going on, and whether it visited anything in this transaction.
+    swept: Option<Portion>,
+    has_swept: bool,
     rounds: Vec<Round>,
     /// Whether deadlines fired in the round that is going on, and in the last one that was closed.
     fired: bool,
@@ -77,6 +82,7 @@ pub(crate) struct Start {
 impl<P: Processor> Task<P> {
     pub(crate) fn new(start: Start) -> Self {
         let Start { partition, store, checkpoint, meta, torn } = start;
+        let lineage = meta.succession();
         Task {
             partition,
             next: meta.next_offset,
@@ -87,13 +93,16 @@ impl<P: Processor> Task<P> {
             table: Table::new(),
             checkpoint,
             sequence: Sequence { epoch: meta.sequence.epoch + 1, n: 0 },
-            lineage: meta.succession(),
+            lineage,
             committed_next: meta.next_offset,
             cursor: Cursor::start(),
             head: 0,
             unindexed: Millis::MAX,
             fired_until: 0,
             fired_through: None,
+            agenda: Agenda::new(meta.sweeps),
+            swept: None,
+            has_swept: false,
             rounds: Vec::new(),
             fired: false,
             fired_in_last: false,
@@ -151,9 +160,44 @@ impl<P: Processor> Task<P> {
         self.next = self.next.max(end);
     }
 
-    /// Whether the index may hold something that is due at `now`.
+    /// Looks at what is to be swept.
+    pub(crate) fn plan_sweeps(&mut self, processor: &P) {
+        self.agenda.plan(processor, self.now);
+    }
+
+    /// Visits the next rows of a sweep whose moment the watermark has reached, at most `budget`. Only where nothing is
+    /// uncommitted. Returns how many were visited.
+    pub(crate) fn sweep(&mut self, processor: &mut P, budget: usize, out: &mut Outbox) -> Result<usize, Error> {
+        let Some((mut portion, rows)) = self.agenda.take(self.now.min(self.watermark)) else { return Ok(0) };
+        let budget = budget.min(rows);
+        let mut keys: Vec<Box<[u8]>> = Vec::new();
+        self.store.keys(portion.behind.as_deref(), |key| {
+            if keys.len() == budget {
+                portion.through = keys.last().map(|last| last.to_vec());
+                return false;
+            }
+            keys.push(key.into());
+            true
+        })?;
+        self.load(processor, &mut keys.iter().map(|key| &**key).collect())?;
+        for key in &keys {
+            let Some(slot) = self.table.find(key) else { unreachable!("rows are loaded before they are used") };
+            let due = Due { partition: self.partition, key, at: portion.at };
+            if processor.sweep(&mut self.table.get(slot).row, &portion.name, &due, self.now, out) {
+                self.table.touch(slot);
+                self.heed(processor, slot);
+            }
+        }
+        self.has_swept = true;
+        self.swept = Some(portion.clone());
+        self.end_round();
+        self.agenda.visited(portion, keys.len(), processor, self.now);
+        Ok(keys.len())
+    }
+
+    /// Whether the index may hold something that is due at `now`, or a sweep waits for the watermark.
     pub(crate) fn is_due(&self, now: Millis) -> bool {
-        self.head <= now
+        self.head <= now || self.agenda.due().is_some_and(|sweep| sweep > self.watermark)
     }
 
     /// Fires what is due up to the watermark, at most `budget` entries. Returns (fired, greatest lateness in ms).
@@ -262,9 +306,15 @@ impl<P: Processor> Task<P> {
             next_offset: self.next,
             fired_until: self.fired_until,
             fired_through: self.fired_through.clone(),
+            swept: self.swept.take(),
+        };
+        let goes_on = |last: &Round| {
+            last.now == round.now
+                && last.swept.is_none()
+                && (!self.fired_in_last || last.next_offset == round.next_offset)
         };
         match self.rounds.last_mut() {
-            Some(last) if last.now == round.now && (!self.fired_in_last || last.next_offset == round.next_offset) => {
+            Some(last) if goes_on(last) => {
                 *last = round;
                 self.fired_in_last |= fired;
             }
@@ -280,6 +330,7 @@ impl<P: Processor> Task<P> {
         self.next == self.committed_next
             && self.table.dirty().is_empty()
             && self.rearmed.is_empty()
+            && !self.has_swept
             && !self.needs_proof
     }
 
@@ -329,6 +380,7 @@ impl<P: Processor> Task<P> {
         meta.next_offset = self.next;
         meta.now = self.now;
         meta.rounds = std::mem::take(&mut self.rounds);
+        meta.sweeps.clone_from(self.agenda.sweeps());
         let bytes = serde_json::to_vec(&meta).map_err(|error| Error::stop("write META", error.to_string()))?;
         self.checkpoint.meta = Some(meta);
         log.produce(Target::Changelog(self.partition), control::META_KEY, Some(&bytes), &[])
@@ -380,7 +432,7 @@ impl<P: Processor> Task<P> {
         self.table.settle();
         self.torn.clear();
         self.unindexed = Millis::MAX;
-        (self.needs_proof, self.is_unsaved) = (false, true);
+        (self.has_swept, self.needs_proof, self.is_unsaved) = (false, false, true);
         self.committed_next = self.next;
         Ok(())
     }
@@ -424,9 +476,11 @@ impl<P: Processor> Task<P> {
         }
     }
 
-    /// Every deadline up to here has fired, if nothing is uncommitted.
+    /// Every deadline up to here has fired and every sweep is done, if nothing is uncommitted. A sweep that waits for its pace
+    /// does not count.
     pub(crate) fn settled_until(&self) -> Millis {
-        if self.head > self.now { self.now } else { self.fired_until }
+        let fired_until = if self.head > self.now { self.now } else { self.fired_until };
+        self.agenda.due().map_or(fired_until, |sweep| fired_until.min(sweep - 1))
     }
 }
 

@@ -4,6 +4,7 @@
 mod story;
 mod checks;
 mod receipts;
+mod sweep;
 
 use system_tests::installation::{DAY, HOUR};
 

@@ -38,11 +38,13 @@ pub(super) fn advance(
             }
             return Fate::Runs;
         }
-        if case.now() >= send_before {
+        let late = case.now().saturating_sub(turn);
+        if case.now() >= send_before || late > step.late {
             let cost = case.plans.prices().cost(step.channels[alternative]);
             limit_cost(instance, step, cost);
             let entry = case.entry(Reason::ValidityOver).instance(instance).step(step);
-            case.write(entry.because("valid_until", send_before.to_string()));
+            let entry = entry.because("valid_until", send_before.to_string());
+            case.write(entry.because("late_ms", late.to_string()));
             leave_behind(instance, step);
         } else if let Some(hold) = &customer.held {
             let entry = case.entry(Reason::Held).instance(instance).step(step).because("code", hold.code.as_str());
@@ -161,7 +163,15 @@ fn stand_at(instance: &mut Instance, step: usize, alternative: usize) {
 
 fn moment(step: &Step, instance: &Instance) -> Millis {
     let handed_over = |sent: &Sent| sent.handed_over_at.unwrap_or(sent.decided_at);
-    step.start.on_clock(instance.settled_at, instance.sends.last().map_or(instance.settled_at, handed_over))
+    let moment =
+        step.start.on_clock(instance.settled_at, instance.sends.last().map_or(instance.settled_at, handed_over));
+    moment.saturating_add(share(step.spread, instance))
+}
+
+/// A part of a span that is the instance's own: ids are made by SHA-1, so the parts lie evenly.
+fn share(span: Millis, instance: &Instance) -> Millis {
+    let part = u128::try_from(span).ok().and_then(|span| instance.id.as_u128().checked_rem(span));
+    part.and_then(|part| Millis::try_from(part).ok()).unwrap_or(0)
 }
 
 /// Until when the message at which an instance stands is waited for.

@@ -64,22 +64,39 @@ pub(super) fn enter(case: &mut Case<'_>, customer: &mut Customer, cause: &Cause<
     let plans = case.plans;
     let mut entered = false;
     for plan in plans.triggered_by(cause.kind).filter(|plan| cause.concerns(plan)) {
-        let key = cause.key(plan, customer);
-        let runs = |instance: &Instance| instance.campaign == plan.name && Some(&instance.key) == key.as_ref();
-        if customer.instances.iter().any(runs) {
-            continue;
-        }
-        let refusal = refusal(case, customer, plan, cause, key.as_deref());
-        match (refusal, key) {
-            (Some(entry), _) => case.write(entry),
-            (None, Some(key)) => {
-                begin(case, customer, plan, cause, key);
-                entered = true;
-            }
-            (None, None) => {}
-        }
+        entered |= enter_one(case, customer, plan, cause);
     }
     entered
+}
+
+/// A campaign looks at everybody. Of those whom it does not want nothing is said: they are the whole base.
+pub(super) fn sweep(case: &mut Case<'_>, customer: &mut Customer, campaign: &str) {
+    let at = case.moment.due.unwrap_or(case.moment.now);
+    let id = at.to_string();
+    let cause = Cause { kind: TriggerKind::Schedule, event: Event::Moment(at), id: &id, occurred_at: at };
+    let plans = case.plans;
+    if let Some(plan) = plans.newest(campaign).filter(|plan| cause.concerns(plan) && cause.is_wanted(plan, customer)) {
+        enter_one(case, customer, plan, &cause);
+    }
+}
+
+/// Meets one campaign. Returns whether it began.
+fn enter_one(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &Cause<'_>) -> bool {
+    let key = cause.key(plan, customer);
+    let runs = |instance: &Instance| instance.campaign == plan.name && Some(&instance.key) == key.as_ref();
+    if customer.instances.iter().any(runs) {
+        return false;
+    }
+    let refusal = refusal(case, customer, plan, cause, key.as_deref());
+    match (refusal, key) {
+        (Some(entry), _) => case.write(entry),
+        (None, Some(key)) => {
+            begin(case, customer, plan, cause, key);
+            return true;
+        }
+        (None, None) => {}
+    }
+    false
 }
 
 /// Why this campaign does not begin.
@@ -198,6 +215,10 @@ pub(super) fn fields(event: Event<'_>) -> BTreeMap<String, String> {
                 put("key", key.clone());
             }
             Some(&it.attributes)
+        }
+        Event::Moment(at) => {
+            put("occurred_at", at.to_string());
+            None
         }
         Event::Kept(_) => None,
     };

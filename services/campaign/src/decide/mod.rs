@@ -1,6 +1,6 @@
 //! What is decided about one customer: from the row and one input to the row after it and the effects.
 //!
-//! In the order of reading: a fact comes in (`fact`), may begin a cascade (`entry`) or meet a running one again (`again`),
+//! In the order of reading: a fact comes in (`fact`), may begin a cascade (`entry`, as may a sweep) or meet a running one again (`again`),
 //! reach its goal (`goal`), say what became of a message (`feedback`), or concern the customer as such (`profile`, `hold`).
 //! A deadline falls due (`deadline`). Either may choose the next message (`dispatch`) or end the cascade (`ending`).
 //! Whatever was decided is written down (`case`).
@@ -37,6 +37,11 @@ pub enum Input<'a> {
     },
     /// A moment that the row waited for has come.
     Deadline,
+    /// A moment at which this campaign looks at everybody has come: [`Moment::due`].
+    Sweep {
+        /// Which.
+        campaign: &'a str,
+    },
 }
 
 /// When and where: what the journal says of the input.
@@ -48,7 +53,7 @@ pub struct Moment {
     pub partition: i32,
     /// Offset of the fact; none for a deadline.
     pub offset: Option<i64>,
-    /// The deadline that fell due; none for a fact.
+    /// The deadline that fell due, or the moment of a sweep; none for a fact.
     pub due: Option<Millis>,
 }
 
@@ -75,13 +80,14 @@ pub fn decide(
 ) {
     let caused_at = match input {
         Input::Fact { appended_at, .. } => appended_at,
-        Input::Deadline => 0,
+        Input::Deadline | Input::Sweep { .. } => 0,
     };
     let mut case = Case { plans, customer_id, moment, caused_at, effects };
     ending::of_stopped(&mut case, customer);
     match input {
         Input::Fact { fact, .. } => fact::consider(&mut case, customer, fact),
         Input::Deadline => deadline::fire(&mut case, customer),
+        Input::Sweep { campaign } => entry::sweep(&mut case, customer, campaign),
     }
 }
 

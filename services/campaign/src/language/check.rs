@@ -5,12 +5,13 @@ use schemas::{Class, Millis};
 use crate::limits::OPTIONS;
 use crate::predicate::{self, Predicate, Type, Vocabulary};
 
-use super::plan::{Again, Goal, Level, Match, Order, Plan, Trigger, TriggerKind};
+use super::plan::{Again, Goal, Level, Match, Order, Plan, Schedule, Trigger, TriggerKind};
 use super::problem::{Place, Report, nearest};
 use super::raw::{self, Word};
 use super::{duration, step};
 
-const DAY: Millis = 24 * 3_600_000;
+const HOUR: Millis = 3_600_000;
+const DAY: Millis = 24 * HOUR;
 /// A trigger older than this begins nothing, unless the campaign says otherwise.
 const MAX_AGE: Millis = DAY;
 
@@ -79,6 +80,7 @@ const KINDS: &[(&str, TriggerKind)] = &[
     ("registration", TriggerKind::Registration),
     ("inactivity", TriggerKind::Inactivity),
     ("action", TriggerKind::Action),
+    ("schedule", TriggerKind::Schedule),
 ];
 
 fn trigger(raw: &raw::Trigger, report: &mut Report<'_>) -> Option<Trigger> {
@@ -87,7 +89,7 @@ fn trigger(raw: &raw::Trigger, report: &mut Report<'_>) -> Option<Trigger> {
         (None, TriggerKind::Action) => {
             report.error(raw.on.referenced, "which action?", "add `action: purchase` beside `on: action`");
         }
-        (Some(action), TriggerKind::Cart | TriggerKind::Registration | TriggerKind::Inactivity) => {
+        (Some(action), kind) if kind != TriggerKind::Action => {
             report.error(action.referenced, "only `on: action` has an action", "remove it, or write `on: action`");
         }
         _ => {}
@@ -104,7 +106,40 @@ fn trigger(raw: &raw::Trigger, report: &mut Report<'_>) -> Option<Trigger> {
         settle: span(raw.settle.as_ref(), 0, report),
         max_age: span(raw.max_age.as_ref(), MAX_AGE, report),
         again: again?,
+        schedule: schedule(raw, on, report),
     })
+}
+
+/// The moments of a schedule.
+fn schedule(raw: &raw::Trigger, on: TriggerKind, report: &mut Report<'_>) -> Option<Schedule> {
+    if on != TriggerKind::Schedule {
+        let places = [&raw.at, &raw.every].into_iter().flatten().map(|word| word.referenced);
+        for place in places.chain(raw.pace.as_ref().map(|pace| pace.referenced)) {
+            report.error(place, "only `on: schedule` has moments", "remove it, or write `on: schedule`");
+        }
+        return None;
+    }
+    let Some(at) = &raw.at else {
+        report.error(raw.on.referenced, "at which moment?", "add `at: 2026-11-27T10:00+03:00` beside `on: schedule`");
+        return None;
+    };
+    let Ok(moment) = at.value.parse::<jiff::Timestamp>() else {
+        report.error(
+            at.referenced,
+            "this is not a moment",
+            "write date, time and offset from UTC: `2026-11-27T10:00+03:00`, or `…T07:00Z`",
+        );
+        return None;
+    };
+    let every = raw.every.as_ref().map(|every| (every, span(Some(every), HOUR, report)));
+    if let Some((word, _)) = every.filter(|(_, every)| *every < HOUR) {
+        report.error(word.referenced, "everybody cannot be looked at so often", "at least `1h`");
+    }
+    if let Some(pace) = raw.pace.as_ref().filter(|pace| pace.value == 0) {
+        report.error(pace.referenced, "at this pace nobody is ever met", "at least 1, or remove it");
+    }
+    let pace = raw.pace.as_ref().map(|pace| pace.value);
+    Some(Schedule { at: moment.as_millisecond(), every: every.map(|(_, every)| every), pace })
 }
 
 fn goal(raw: &raw::Goal, trigger: &Trigger, report: &mut Report<'_>) -> Goal {

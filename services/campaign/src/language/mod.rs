@@ -13,7 +13,7 @@ mod lint;
 #[cfg(test)]
 mod tests;
 
-pub use plan::{Again, Cause, Goal, Level, Match, Order, Plan, Point, Step, Trigger, TriggerKind};
+pub use plan::{Again, Cause, Goal, Level, Match, Order, Plan, Point, Schedule, Step, Trigger, TriggerKind};
 pub use problem::{Problem, Severity};
 
 pub(crate) use problem::{Place, Report, Source, nearest};
@@ -26,13 +26,16 @@ pub(crate) use raw::{Prices as RawPrices, read};
 /// version: 1                     # one more with each change; versions never change
 /// class: marketing               # or transactional: no consent needed
 /// trigger:
-///   on: cart                     # or registration, inactivity, action
+///   on: cart                     # or registration, inactivity, action, schedule
 ///   action: purchase             # only with `on: action`
 ///   where: total_minor >= 1000   # CEL over the record and the profile; always
 ///   key: cart_id                 # one instance for each value; one for each customer
 ///   settle: 2h                   # nothing new for so long; at once
 ///   max_age: 24h                 # an older record begins nothing; 24h
 ///   again: refresh               # a further record while it runs; ignore
+///   # at: 2026-11-27T10:00+03:00 # only with `on: schedule`: when everybody is looked at,
+///   # every: 7d                  # and again after so long; once
+///   # pace: 100                  # so many customers of a partition in a second; as many as can be
 /// goal:
 ///   action: [purchase]           # one or several
 ///   match: same key              # or any; any
@@ -47,6 +50,8 @@ pub(crate) use raw::{Prices as RawPrices, read};
 ///     when: has_contact('push')  # CEL over the kept fields, contacts and earlier steps; always
 ///     at: trigger + 1d           # counted from the end of settling; or
 ///     # after: 1d                # counted from the last hand-over; at once
+///     spread: 30m                # so much later at most, not for all at the same moment; 0
+///     late: 2h                   # seen so late (after an outage) it is skipped; or skip, fire; fire, as long as it is valid
 ///     wait: 3h                   # counted from the hand-over; until the next step's moment, or 1d for the last
 ///     next_if: [not delivered, no information, cannot send, not opened, no goal]   # what the stop level calls a failure
 ///     valid: 6h                  # how late it may be handed over; 1d

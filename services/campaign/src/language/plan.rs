@@ -47,6 +47,8 @@ pub struct Trigger {
     pub max_age: Millis,
     /// What a further record does while an instance with this key runs.
     pub again: Again,
+    /// For a schedule: its moments.
+    pub schedule: Option<Schedule>,
 }
 
 /// A kind of record that can begin a cascade.
@@ -60,6 +62,27 @@ pub enum TriggerKind {
     Inactivity,
     /// The customer did something.
     Action,
+    /// A moment came: for everybody of whom something is known.
+    Schedule,
+}
+
+/// Moments at which everybody is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// The first.
+    pub at: Millis,
+    /// The time between two; none for a single one.
+    pub every: Option<Millis>,
+    /// Customers of a partition that are met in a second; as many as can be, if not said.
+    pub pace: Option<u32>,
+}
+
+impl Schedule {
+    /// The latest moment up to `now`: of those that nobody saw, the others are left out.
+    pub fn latest(&self, now: Millis) -> Option<Millis> {
+        let passed = now.checked_sub(self.at).filter(|passed| *passed >= 0)?;
+        Some(now - self.every.map_or(passed, |every| passed % every))
+    }
 }
 
 /// What a further trigger does while an instance with its key runs.
@@ -145,6 +168,10 @@ pub struct Step {
     pub when: Option<Predicate>,
     /// When it may go out at the earliest.
     pub start: Point,
+    /// Its moment lies so much later at most: by the same share for the same cascade, different ones for different cascades.
+    pub spread: Millis,
+    /// Seen later than so long after its moment, it is skipped.
+    pub late: Millis,
     /// Until when something must have happened after it was handed over.
     pub wait: Point,
     /// What leads on to the next step.

@@ -36,6 +36,9 @@ pub(crate) struct Trigger {
     pub settle: Option<Word>,
     pub max_age: Option<Word>,
     pub again: Option<Word>,
+    pub at: Option<Word>,
+    pub every: Option<Word>,
+    pub pace: Option<Spanned<u32>>,
 }
 
 #[derive(Deserialize)]
@@ -59,6 +62,8 @@ pub(crate) struct Step {
     pub when: Option<Word>,
     pub at: Option<Word>,
     pub after: Option<Word>,
+    pub spread: Option<Word>,
+    pub late: Option<Word>,
     pub wait: Option<Word>,
     pub next_if: Option<Spanned<Vec<Word>>>,
     pub valid: Option<Word>,

@@ -19,6 +19,9 @@ const VALID: Millis = DAY;
 /// Shorter than this no worker could keep it.
 const VALID_AT_LEAST: Millis = 60_000;
 
+/// No moment is met to the second.
+const PUNCTUAL: Millis = 60_000;
+
 const CAUSES: &[(&str, Cause)] = &[
     ("not delivered", Cause::NotDelivered),
     ("no information", Cause::NoInformation),
@@ -50,6 +53,8 @@ pub(super) fn steps(raw: &raw::Campaign, stop: Level, kind: TriggerKind, report:
             template: written.template.value.clone(),
             when: written.when.as_ref().and_then(|text| condition(text, &vocabulary, report)),
             start: starts[index],
+            spread: span(written.spread.as_ref(), 0, report),
+            late: late(written, report),
             wait: wait(written, &next_if, starts.get(index + 1).copied(), report),
             next_if,
             valid: valid(written, report),
@@ -160,6 +165,15 @@ fn valid(written: &raw::Step, report: &mut Report<'_>) -> Millis {
         report.error(word.referenced, "this is too short for any worker", "at least `1m`");
     }
     valid
+}
+
+/// What is done with a step whose moment is long past: an outage of ours may have kept it back.
+fn late(written: &raw::Step, report: &mut Report<'_>) -> Millis {
+    match written.late.as_ref().map(|late| late.value.as_str()) {
+        None | Some("fire") => Millis::MAX,
+        Some("skip") => PUNCTUAL,
+        Some(_) => span(written.late.as_ref(), Millis::MAX, report).max(PUNCTUAL),
+    }
 }
 
 /// Waiting for an opening that the channel never tells of would lead on always.

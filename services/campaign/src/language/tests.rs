@@ -224,6 +224,11 @@ fn what_contradicts_itself_is_refused() {
         ),
         (of("{on: registration}", "", ", channel: email, at: tomorrow"), "this is not an anchor with an offset"),
         (of("{on: registration}", "", ", channel: email, valid: 5s"), "this is too short for any worker"),
+        (of("{on: schedule}", "", email), "at which moment?"),
+        (of("{on: schedule, at: tomorrow}", "", email), "this is not a moment"),
+        (of("{on: schedule, at: 2026-11-27T10:00Z, every: 5m}", "", email), "everybody cannot be looked at so often"),
+        (of("{on: schedule, at: 2026-11-27T10:00Z, pace: 0}", "", email), "at this pace nobody is ever met"),
+        (of("{on: registration, every: 7d}", "", email), "only `on: schedule` has moments"),
         (of("{on: registration, settle: 3mo}", "", email), "months and years have no fixed length"),
         (
             of("{on: registration}", "", ", channel: email, when: was_opened('b')"),
@@ -233,6 +238,21 @@ fn what_contradicts_itself_is_refused() {
     ] {
         assert!(text.contains(message), "wanted: {message}\nfound: {text}");
     }
+}
+
+#[test]
+fn a_schedule_means_its_latest_moment() {
+    let schedule = |every: &str| {
+        let trigger = format!("trigger: {{on: schedule, at: 1970-01-11T03:00+03:00{every}}}\n");
+        plan(&format!("campaign: c\nversion: 1\n{trigger}{STEP}")).trigger.schedule.unwrap()
+    };
+    const DAY: i64 = 86_400_000;
+    let weekly = schedule(", every: 7d");
+    assert_eq!(weekly.latest(10 * DAY - 1), None);
+    assert_eq!(weekly.latest(10 * DAY), Some(10 * DAY));
+    assert_eq!(weekly.latest(23 * DAY), Some(17 * DAY));
+    assert_eq!(weekly.latest(24 * DAY), Some(24 * DAY));
+    assert_eq!(schedule("").latest(24 * DAY), Some(10 * DAY));
 }
 
 #[test]

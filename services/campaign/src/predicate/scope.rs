@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use schemas::{Action, Cart, Customer, Inactivity, Item, Registration, Sent};
+use schemas::{Action, Cart, Customer, Inactivity, Item, Millis, Registration, Sent};
 
 use super::vocabulary::Field;
 use super::{Of, Value};
@@ -14,6 +14,8 @@ pub(crate) enum Event<'a> {
     Registration(&'a Registration),
     Inactivity(&'a Inactivity),
     Action(&'a Action),
+    /// A moment of a schedule.
+    Moment(Millis),
     /// What an instance kept of its trigger.
     Kept(&'a BTreeMap<String, String>),
 }
@@ -53,7 +55,7 @@ impl<'a> Scope<'a> {
             (Of::Event, Event::Inactivity(inactivity)) => &inactivity.attributes,
             (Of::Event, Event::Action(action)) => &action.attributes,
             (Of::Event, Event::Kept(fields)) => fields,
-            (Of::Event, Event::Cart(_)) => return None,
+            (Of::Event, Event::Cart(_) | Event::Moment(_)) => return None,
         };
         map.get(name).map(String::as_str)
     }
@@ -84,6 +86,7 @@ impl<'a> Scope<'a> {
             (Event::Inactivity(event), Field::OccurredAt) => Value::Int(event.occurred_at),
             (Event::Inactivity(event), Field::Since) => Value::Int(event.since),
             (Event::Inactivity(event), Field::Days) => Value::Int(event.days.into()),
+            (Event::Moment(at), Field::OccurredAt) => Value::Int(at),
             (Event::Action(action), Field::OccurredAt) => Value::Int(action.occurred_at),
             (Event::Action(action), Field::Action) => Value::Text(&action.action),
             (Event::Action(action), Field::Key) => return action.key.as_deref().map(Value::Text),

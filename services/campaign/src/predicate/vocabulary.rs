@@ -57,6 +57,7 @@ const CART: Fields = &[
     ("link", Type::Text, Field::Link),
 ];
 const REGISTRATION: Fields = &[("occurred_at", Type::Int, Field::OccurredAt), ("source", Type::Text, Field::Source)];
+const SCHEDULE: Fields = &[("occurred_at", Type::Int, Field::OccurredAt)];
 const INACTIVITY: Fields = &[
     ("occurred_at", Type::Int, Field::OccurredAt),
     ("since", Type::Int, Field::Since),
@@ -98,9 +99,11 @@ impl<'a> Vocabulary<'a> {
             TriggerKind::Registration => REGISTRATION,
             TriggerKind::Inactivity => INACTIVITY,
             TriggerKind::Action => ACTION,
+            TriggerKind::Schedule => SCHEDULE,
         };
         let items = matches!(kind, TriggerKind::Cart | TriggerKind::Action);
-        Vocabulary { fields, items, attributes: kind != TriggerKind::Cart, steps: None }
+        let attributes = !matches!(kind, TriggerKind::Cart | TriggerKind::Schedule);
+        Vocabulary { fields, items, attributes, steps: None }
     }
 
     /// In a step: the fields that the instance keeps of its trigger, and what became of the steps before.

@@ -4,6 +4,8 @@
 pub mod script;
 pub mod life;
 
+use std::collections::BTreeMap;
+
 use campaign::{Effect, Input, Moment, Plans, decide, due};
 use schemas::{
     Action, Actor, Campaign, CampaignKind, Cart, Consent, Contact, Customer, Fact, Feedback, Inactivity, Item, Journal,
@@ -29,6 +31,8 @@ pub struct World {
     pub last: Option<Fact>,
     /// Events so far, for their ids.
     count: i64,
+    /// The latest moment of each sweep that is done.
+    swept: BTreeMap<String, i64>,
 }
 
 impl World {
@@ -46,6 +50,7 @@ impl World {
             worker: true,
             last: None,
             count: 0,
+            swept: BTreeMap::new(),
         }
     }
 
@@ -110,6 +115,18 @@ impl World {
         let deadline = due(&self.customer);
         let moment = Moment { now: self.now, partition: 0, offset: None, due: deadline };
         self.decide(Input::Deadline, &moment);
+    }
+
+    /// Lets the sweeps whose moments have come pass by.
+    pub fn sweep(&mut self) {
+        let mut due = Vec::new();
+        self.plans.sweeps(self.now, |campaign, at, _| due.push((campaign.to_owned(), at)));
+        for (campaign, at) in due {
+            if self.swept.insert(campaign.clone(), at) < Some(at) {
+                let moment = Moment { now: self.now, partition: 0, offset: None, due: Some(at) };
+                self.decide(Input::Sweep { campaign: &campaign }, &moment);
+            }
+        }
     }
 
     pub fn feedback(&mut self, send_id: &str, channel: &str, status: Status, actor: Actor) {

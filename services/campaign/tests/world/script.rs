@@ -58,6 +58,7 @@ fn act(world: &mut World, words: &[&str]) {
             world.tell(fact);
         }
         ["deadlines"] => world.fire(),
+        ["sweep"] => world.sweep(),
         ["unreadable"] => world.unreadable(),
         ["release"] => world.release(),
         [status, step] => word(world, status, step),

@@ -7,7 +7,7 @@ use super::cluster::{Cluster, Fate};
 use super::disk::Machine;
 use super::world::Due;
 use crate::clock::Millis;
-use crate::control::{self, Barrier, Entry, Meta, Sequence};
+use crate::control::{self, Barrier, Entry, Meta, Portion, Sequence};
 use crate::log::{CHANGELOG, INPUT};
 use crate::store::{Checkpoint, UNARMED};
 
@@ -22,7 +22,7 @@ pub fn history(cluster: &Cluster, tears: bool) -> Verdict {
 
 /// Nobody commits behind a newer owner's BARRIER (I6), and never outside the group (I1); commits follow each other without a
 /// gap, input and clock never go back (I4); each row is closed by the META of its own transaction, and no deadline overtakes
-/// a record that was there when it fell due.
+/// a record that was there when it fell due. Sweeps go on where they were.
 fn changelog(cluster: &Cluster, partition: i32, tears: bool) -> Verdict {
     let mut owner: Option<Barrier> = None;
     let mut expected: Option<u64> = None;
@@ -60,7 +60,22 @@ fn changelog(cluster: &Cluster, partition: i32, tears: bool) -> Verdict {
     caught_up(cluster, partition, last.as_ref())
 }
 
+/// A sweep goes on where it was: each row is visited once, whoever owns the partition.
+fn goes_on(last: Option<&Meta>, meta: &Meta) -> Verdict {
+    let mut left = last.and_then(|last| last.sweeps.current.clone());
+    for swept in meta.rounds.iter().filter_map(|round| round.swept.clone()) {
+        let Portion { name, at, behind, through } = swept;
+        let from = left.take().unwrap_or_else(|| Portion { name: name.clone(), at, behind: None, through: None });
+        check((&from.name, from.at, &from.behind) == (&name, at, &behind), || {
+            format!("the sweep {name} of {at} went on behind {behind:?}, and not as {from:?}")
+        })?;
+        left = through.is_some().then_some(Portion { name, at, behind: through, through: None });
+    }
+    check(meta.sweeps.current == left, || format!("META leaves {:?} of a sweep, and not {left:?}", meta.sweeps.current))
+}
+
 fn follows(last: Option<&Meta>, meta: &Meta) -> Verdict {
+    goes_on(last, meta)?;
     check(meta.generation >= 0, || "I1: a commit from outside the group".to_owned())?;
     let Some(last) = last else {
         return check(meta.sequence.n == 1, || "I4: the first commit is not the first".to_owned());
@@ -74,10 +89,12 @@ fn follows(last: Option<&Meta>, meta: &Meta) -> Verdict {
     check(readings.is_sorted(), || format!("I12: the clock went back: {readings:?}"))
 }
 
-/// Everything that was in the input before business time was `t` is applied before a deadline of `t` fires.
+/// Everything that was in the input before business time was `t` is applied before a deadline of `t` fires, or a sweep of `t`
+/// comes by.
 fn watermark(cluster: &Cluster, partition: i32, meta: &Meta) -> Verdict {
     for round in &meta.rounds {
         let fired_until = round.fired_through.as_ref().map_or(round.fired_until, |(due, _)| *due);
+        let fired_until = round.swept.as_ref().map_or(fired_until, |swept| fired_until.max(swept.at));
         let missed = cluster
             .partition(INPUT, partition)
             .entries_from(round.next_offset)

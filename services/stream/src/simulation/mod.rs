@@ -294,6 +294,7 @@ fn config(scene: &Scene) -> Config {
         commit_records: 8,
         cache_rows: 4,
         fire_budget: 3,
+        sweep_budget: 2,
         save_age: Duration::from_millis(SESSION_TIMEOUT.unsigned_abs() / 3),
         checkpoint_age_max: TOMBSTONES_KEPT / 2,
         restore_window: 12,

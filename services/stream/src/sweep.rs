@@ -1,0 +1,166 @@
+//! Sweeps: which one is next, and how many rows it may visit now.
+//!
+//! *Invariants.* META holds how far a sweep is, so that a crash forgets no row and visits none twice. A portion is visited at the
+//! beginning of a transaction, when the store holds all rows there are: whom it met follows from META and the changelog.
+
+use crate::clock::Millis;
+use crate::control::{Portion, Sweeps};
+use crate::planted::{Bug, is_planted};
+use crate::processor::{Processor, Sweep};
+
+/// A sweep that begins, or is taken up by a new owner, may visit the rows of so long at once.
+const HEAD_START: Millis = 1000;
+
+/// The sweeps of a partition.
+#[derive(Debug, Default)]
+pub(crate) struct Agenda {
+    sweeps: Sweeps,
+    /// What is to be visited next, and how many rows of it at most.
+    next: Option<(Portion, usize)>,
+    /// Rows in a second of business time, and the moment up to which they are used.
+    pace: Option<u32>,
+    paced_until: Millis,
+}
+
+impl Agenda {
+    /// The sweeps as they were at the last commit.
+    pub(crate) fn new(sweeps: Sweeps) -> Self {
+        let sweeps = if is_planted(Bug::SweepAnew) { Sweeps { current: None, ..sweeps } } else { sweeps };
+        Agenda { sweeps, ..Agenda::default() }
+    }
+
+    /// As they go into META.
+    pub(crate) fn sweeps(&self) -> &Sweeps {
+        &self.sweeps
+    }
+
+    /// Looks at what is to be swept at `now`.
+    pub(crate) fn plan<P: Processor>(&mut self, processor: &P, now: Millis) {
+        let Sweeps { done, current } = &self.sweeps;
+        let mut portion = current.clone();
+        let mut pace = None;
+        processor.sweeps(now, &mut |sweep| {
+            let is_next = match &portion {
+                Some(portion) => portion.name == sweep.name,
+                None => done.get(sweep.name).is_none_or(|done| *done < sweep.at),
+            };
+            if is_next {
+                portion.get_or_insert_with(|| beginning(&sweep));
+                pace = sweep.pace;
+            }
+        });
+        if current.is_none() || self.paced_until == 0 {
+            self.paced_until = self.paced_until.max(now - HEAD_START);
+        }
+        self.pace = pace;
+        let rows = self.rows_at(now);
+        self.next = portion.map(|portion| (portion, rows)).filter(|_| rows > 0);
+    }
+
+    fn rows_at(&self, now: Millis) -> usize {
+        let span = (now - self.paced_until).max(0);
+        self.pace.map_or(usize::MAX, |pace| usize::try_from(span * Millis::from(pace) / 1000).unwrap_or(usize::MAX))
+    }
+
+    /// The moment of a sweep that can go on.
+    pub(crate) fn due(&self) -> Option<Millis> {
+        self.next.as_ref().map(|(portion, _)| portion.at)
+    }
+
+    /// What a sweep whose moment is not after `limit` visits next, and how many rows at most.
+    pub(crate) fn take(&mut self, limit: Millis) -> Option<(Portion, usize)> {
+        self.next.take_if(|(portion, _)| portion.at <= limit)
+    }
+
+    /// So many rows were visited.
+    pub(crate) fn visited<P: Processor>(&mut self, portion: Portion, rows: usize, processor: &P, now: Millis) {
+        if let (Some(pace), Ok(rows)) = (self.pace, Millis::try_from(rows)) {
+            self.paced_until += rows * 1000 / Millis::from(pace.max(1));
+        }
+        let Sweeps { done, current } = &mut self.sweeps;
+        let Portion { name, at, through, .. } = portion;
+        if through.is_some() {
+            *current = Some(Portion { name, at, behind: through, through: None });
+            return;
+        }
+        *current = None;
+        let mut named = Vec::new();
+        processor.sweeps(now, &mut |sweep| named.push(sweep.name.to_owned()));
+        done.retain(|name, _| named.contains(name));
+        done.insert(name, at);
+    }
+}
+
+fn beginning(sweep: &Sweep<'_>) -> Portion {
+    Portion { name: sweep.name.to_owned(), at: sweep.at, behind: None, through: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::processor::{Due, Incoming, Outbox};
+
+    /// Wants the same sweep at every full second.
+    struct EverySecond {
+        pace: Option<u32>,
+    }
+
+    impl Processor for EverySecond {
+        type Row = ();
+        fn unpack(&self, _bytes: &[u8]) -> Result<(), String> {
+            Ok(())
+        }
+        fn pack(&self, _row: &(), _bytes: &mut Vec<u8>) {}
+        fn due(&self, _row: &()) -> Option<Millis> {
+            None
+        }
+        fn record(&mut self, _row: &mut (), _record: &Incoming<'_>, _now: Millis, _out: &mut Outbox) -> bool {
+            false
+        }
+        fn deadline(&mut self, _row: &mut (), _due: &Due<'_>, _now: Millis, _out: &mut Outbox) -> bool {
+            false
+        }
+        fn sweeps(&self, now: Millis, each: &mut dyn FnMut(Sweep<'_>)) {
+            each(Sweep { name: "s", at: now - now % 1000, pace: self.pace });
+        }
+        fn broadcast(&mut self, _record: &Incoming<'_>, _now: Millis, _out: &mut Outbox) {}
+        fn reference(&mut self, _key: &[u8], _value: Option<&[u8]>) {}
+    }
+
+    fn take(agenda: &mut Agenda, processor: &EverySecond, now: Millis) -> Option<(Portion, usize)> {
+        agenda.plan(processor, now);
+        agenda.take(now)
+    }
+
+    #[test]
+    fn a_sweep_goes_on_behind_its_last_row_and_is_done_once() {
+        let processor = EverySecond { pace: None };
+        let mut agenda = Agenda::default();
+        let (first, rows) = take(&mut agenda, &processor, 5_300).unwrap();
+        assert_eq!((first.at, first.behind.clone(), rows), (5_000, None, usize::MAX));
+        agenda.visited(Portion { through: Some(b"k".to_vec()), ..first }, 2, &processor, 5_300);
+        // A new owner goes on with it, though the next moment has come.
+        let mut agenda = Agenda::new(agenda.sweeps().clone());
+        let (second, _) = take(&mut agenda, &processor, 6_100).unwrap();
+        assert_eq!((second.at, second.behind.clone()), (5_000, Some(b"k".to_vec())));
+        agenda.visited(second, 1, &processor, 6_100);
+        let (next, _) = take(&mut agenda, &processor, 6_100).unwrap();
+        assert_eq!((next.at, next.behind.clone()), (6_000, None));
+        agenda.visited(next, 3, &processor, 6_100);
+        assert_eq!(take(&mut agenda, &processor, 6_900), None);
+    }
+
+    #[test]
+    fn a_sweep_keeps_its_pace() {
+        let processor = EverySecond { pace: Some(100) };
+        let mut agenda = Agenda::default();
+        let mut visited = 0;
+        for now in (5_000..15_000).step_by(250) {
+            if let Some((portion, rows)) = take(&mut agenda, &processor, now) {
+                visited += rows;
+                agenda.visited(Portion { through: Some(vec![1]), ..portion }, rows, &processor, now);
+            }
+        }
+        assert_eq!(visited, 100 + 975, "a second's rows at once, then a hundred a second");
+    }
+}
