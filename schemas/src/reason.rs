@@ -75,6 +75,9 @@ reasons! {
     Delayed = "DELAYED": "the next step has a moment of its own, which has not come yet",
     Deferred = "DEFERRED": "the provider could not deliver it yet and may still try",
     Superseded = "SUPERSEDED": "a newer record about the same thing was there before",
+    CoolingDown = "COOLING_DOWN": "the same campaign ended too short a while ago",
+    NoDate = "NO_DATE": "the date that the step depends on is not known",
+    QuietHours = "QUIET_HOURS": "it is quiet where the customer lives",
 }
 
 #[cfg(test)]

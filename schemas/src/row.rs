@@ -31,6 +31,8 @@ pub struct Customer {
     pub past: Vec<Past>,
     /// What the customer did, newest last.
     pub done: Vec<Done>,
+    /// When the customer last reacted on a channel, one for each that a campaign asks for.
+    pub heard: Vec<Heard>,
     /// xxh3-64 of the last event ids, newest last: a repeat is recognised by them.
     pub recent: Vec<i64>,
     /// xxh3-64 of (channel, address) of what bounced for ever, newest last: a profile does not bring it back.
@@ -90,6 +92,9 @@ pub struct Instance {
     /// After an outage: nothing dearer goes out until something was handed over. Minor units.
     #[serde(default)]
     pub ceiling: Option<i64>,
+    /// When it was the turn of the message at which it stands: its validity counts from then.
+    #[serde(default)]
+    pub turn: Millis,
 }
 
 symbols! {
@@ -171,4 +176,14 @@ pub struct Done {
     pub key: Option<String>,
     /// When it happened, as told.
     pub occurred_at: Millis,
+}
+
+/// The customer's last sign of life on a channel: opened, clicked or replied.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Heard {
+    /// Name of the channel.
+    pub channel: String,
+    /// When.
+    pub at: Millis,
 }

@@ -199,6 +199,7 @@ fn row() -> Customer {
             settled_at: NOON + 1_800_000,
             tried: 0b101,
             ceiling: Some(0),
+            turn: 6,
         }],
         past: vec![Past {
             campaign: "welcome".into(),
@@ -208,6 +209,7 @@ fn row() -> Customer {
             sends: vec![Id::of_send(instance, 9, 0, 0), Id::of_send(instance, 9, 1, 0)],
             revision: 4,
         }],
+        heard: vec![Heard { channel: "email".into(), at: NOON - 20 }],
         done: vec![Done { action: "visit".into(), key: None, occurred_at: NOON - 10 }],
         recent: vec![i64::MIN, -1, 0, i64::MAX],
         dead: vec![7],

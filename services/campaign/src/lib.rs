@@ -38,6 +38,7 @@
 //! 12. After a record that nobody could read the customer's sends are held until somebody has looked.
 
 pub mod limits;
+mod calendar;
 mod language;
 mod predicate;
 mod channel;
@@ -45,11 +46,12 @@ mod prices;
 mod plans;
 mod decide;
 
+pub use calendar::{Landing, Quiet, Recurrence, Shift};
 pub use channel::Channel;
 pub use decide::{Effect, Input, Moment, decide, due};
 pub use language::{
-    Again, Cause, Goal, Level, Match, Order, Plan, Point, Problem, Schedule, Severity, Step, Trigger, TriggerKind,
-    parse,
+    Again, Anchor, AtNight, Cause, Endings, Goal, Level, Match, Night, Order, Plan, Point, Problem, Schedule, Severity,
+    Step, Trigger, TriggerKind, Wait, parse,
 };
 pub use plans::Plans;
 pub use predicate::Predicate;

@@ -8,8 +8,8 @@ pub const OPTIONS: usize = 60;
 pub const INSTANCES: usize = 16;
 /// Cascades that ended and are remembered, so that late receipts find their send.
 pub const PAST: usize = 8;
-/// Actions remembered, one for each (action, key).
-pub const DONE: usize = 8;
+/// Actions remembered, one for each (action, key), of those that campaigns ask for.
+pub const DONE: usize = 16;
 /// Event ids remembered: the horizon within which a repeat is recognised.
 pub const RECENT: usize = 16;
 /// Contacts, and consents, that a profile may bring: far more than there are channels.

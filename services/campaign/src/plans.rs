@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemas::{Campaign, CampaignKind, Instance, Millis};
 
 use crate::language::{Place, Plan, Problem, Severity, Source, TriggerKind, parse};
+use crate::predicate::Asked;
 use crate::prices::Prices;
 
 /// Definitions, pauses and the price table, built by applying the records of the topic `campaign` in their order.
@@ -15,8 +16,39 @@ pub struct Plans {
     prices: Prices,
     /// Names of the campaigns that an event of a kind can concern.
     triggered: BTreeMap<TriggerKind, Vec<String>>,
-    /// The actions that are a goal of some campaign: only these are remembered.
-    goals: BTreeSet<String>,
+    remembered: Remembered,
+}
+
+/// What rows have to remember of the past: what some campaign asks for, and nothing else.
+#[derive(Clone, Debug, Default)]
+struct Remembered {
+    actions: BTreeSet<String>,
+    purchases: BTreeSet<String>,
+    channels: BTreeSet<String>,
+    campaigns: BTreeSet<String>,
+}
+
+impl Remembered {
+    fn learn(&mut self, plan: &Plan) {
+        self.actions.extend(plan.goal.iter().flat_map(|goal| goal.actions.iter().cloned()));
+        if plan.trigger.cooldown > 0 {
+            self.campaigns.insert(plan.name.clone());
+        }
+        let goal = plan.goal.iter().filter_map(|goal| goal.condition.as_ref());
+        let steps = plan.steps.iter().filter_map(|step| step.when.as_ref());
+        let trigger = plan.trigger.condition.iter().chain(&plan.trigger.key);
+        for predicate in trigger.chain(goal).chain(steps) {
+            predicate.asks(&mut |asked| {
+                let (set, name) = match asked {
+                    Asked::Action(action) => (&mut self.actions, action),
+                    Asked::Purchase(what) => (&mut self.purchases, what),
+                    Asked::Channel(channel) => (&mut self.channels, channel),
+                    Asked::Campaign(campaign) => (&mut self.campaigns, campaign),
+                };
+                set.insert(name.to_owned());
+            });
+        }
+    }
 }
 
 /// A campaign, version by version.
@@ -87,10 +119,10 @@ impl Plans {
 
     fn index(&mut self) {
         self.triggered.clear();
-        self.goals.clear();
+        self.remembered = Remembered::default();
         for (name, versions) in &self.campaigns {
             for defined in versions.plans.values() {
-                self.goals.extend(defined.plan.goal.iter().flat_map(|goal| goal.actions.iter().cloned()));
+                self.remembered.learn(&defined.plan);
             }
             if let Some(newest) = versions.newest() {
                 self.triggered.entry(newest.trigger.on).or_default().push(name.clone());
@@ -109,7 +141,7 @@ impl Plans {
     pub fn sweeps(&self, now: Millis, mut each: impl FnMut(&str, Millis, Option<u32>)) {
         for plan in self.triggered_by(TriggerKind::Schedule).filter(|plan| self.takes_new(&plan.name)) {
             let Some(schedule) = &plan.trigger.schedule else { continue };
-            if let Some(at) = schedule.latest(now).filter(|at| now - at <= plan.trigger.max_age) {
+            if let Some(at) = schedule.latest(now, &plan.zone).filter(|at| now - at <= plan.trigger.max_age) {
                 each(&plan.name, at, schedule.pace);
             }
         }
@@ -147,9 +179,14 @@ impl Plans {
         self.campaigns.get(campaign).is_some_and(|versions| !versions.paused && !versions.stopped)
     }
 
-    /// Whether an action of this name is anybody's goal.
-    pub(crate) fn is_goal(&self, action: &str) -> bool {
-        self.goals.contains(action)
+    /// Whether any campaign asks for this.
+    pub(crate) fn asks_for(&self, what: Asked<'_>) -> bool {
+        match what {
+            Asked::Action(action) => self.remembered.actions.contains(action),
+            Asked::Purchase(what) => self.remembered.purchases.contains(what),
+            Asked::Channel(channel) => self.remembered.channels.contains(channel),
+            Asked::Campaign(campaign) => self.remembered.campaigns.contains(campaign),
+        }
     }
 }
 

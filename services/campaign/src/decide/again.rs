@@ -16,7 +16,9 @@ pub(super) fn meet(case: &mut Case<'_>, customer: &mut Customer, cause: &Cause<'
     each(case, customer, |case, customer, instance| {
         let plans = case.plans;
         match plans.of(instance) {
-            Some(plan) if cause.concerns(plan) && cause.key(plan, customer).as_deref() == Some(&*instance.key) => {
+            Some(plan)
+                if cause.concerns(plan) && cause.key(plan, customer, case.now()).as_deref() == Some(&*instance.key) =>
+            {
                 once_more(case, customer, plan, instance, cause)
             }
             _ => Fate::Runs,
@@ -57,7 +59,7 @@ fn once_more(
         case.write(entry.because("settling", "over"));
         return Fate::Runs;
     }
-    if !cause.is_wanted(plan, customer) {
+    if !cause.is_wanted(plan, customer, case.now()) {
         return ending::close(
             case,
             customer,

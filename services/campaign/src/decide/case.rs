@@ -4,6 +4,7 @@ use schemas::{Actor, Customer, Feedback, Instance, Journal, Millis, Reason, Sent
 
 use crate::language::{Plan, Step};
 use crate::plans::Plans;
+use crate::predicate::Ended;
 
 use super::{Effect, Moment};
 
@@ -15,6 +16,8 @@ pub(super) struct Case<'a> {
     /// Machine time of the record that caused it; 0 for a deadline.
     pub caused_at: Millis,
     pub effects: &'a mut Vec<Effect>,
+    /// Cascades that ended by this call, upon which others may follow.
+    pub ended: Vec<Ended>,
 }
 
 /// What an instance is after it was looked at.

@@ -22,26 +22,22 @@ pub(super) fn fire(case: &mut Case<'_>, customer: &mut Customer) {
 
 fn due(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mut Instance) -> Fate {
     match instance.stage {
-        Stage::Settling | Stage::Delayed => {
+        Stage::Settling => {
             let ready = instance.due;
             advance(case, customer, plan, instance, ready)
         }
-        Stage::Held => {
-            let ready = held_since(plan, instance);
+        Stage::Delayed | Stage::Held => {
+            // Its validity counts from its turn, however long something kept it back.
+            let ready = instance.turn;
             advance(case, customer, plan, instance, ready)
         }
         Stage::Dispatched if instance.sends.last().is_some_and(|sent| sent.failed == Status::Revoked) => {
             withdrawn(case, customer, plan, instance)
         }
-        Stage::Dispatched => silent(case, plan, instance),
+        Stage::Dispatched => silent(case, customer, plan, instance),
         Stage::Waiting => waited(case, customer, plan, instance),
         Stage::Unspecified => exhausted(case, customer, plan, instance),
     }
-}
-
-/// When it was the turn of the step that was held: its validity counts from then.
-pub(super) fn held_since(plan: &Plan, instance: &Instance) -> schemas::Millis {
-    instance.due.saturating_sub(current(plan, instance).map_or(0, |step| step.valid))
 }
 
 /// The step's wait is over. The first of its reasons that is true and selected leads on; the others are only told.

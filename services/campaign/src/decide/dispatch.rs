@@ -3,13 +3,13 @@
 use schemas::{Class, Contact, Customer, Id, Instance, Millis, Reason, Send, Sent, Stage, Status};
 
 use crate::channel::Channel;
-use crate::language::{Cause, Order, Plan, Step};
+use crate::language::{AtNight, Cause, Order, Plan, Step};
 use crate::limits;
-use crate::predicate::Scope;
+use crate::predicate::{Scope, Today};
 use crate::prices::Prices;
 
 use super::case::{Case, Entry, Fate};
-use super::{Effect, ending};
+use super::{Effect, ending, moment};
 
 /// Chooses the next message and sends it, waits for its moment, or ends the instance. `ready` is when it was this
 /// message's turn: its validity counts from then, however late the deadline is seen.
@@ -26,32 +26,35 @@ pub(super) fn advance(
     let mut ready = ready;
     while let Some((index, alternative)) = next(plan, case.plans.prices(), instance) {
         let step = &plan.steps[index];
+        let waits = waits_for(instance, index, alternative);
+        let waited_until = (waits && instance.stage == Stage::Delayed).then_some(instance.due);
         stand_at(instance, index, alternative);
-        let turn = moment(step, instance).max(ready);
-        let send_before = turn.saturating_add(step.valid);
+        let Some(turn) = moment::turn(plan, customer, instance, step, ready, waits) else {
+            let entry = case.entry(Reason::NoDate).instance(instance).step(step);
+            case.write(entry);
+            leave_behind(instance, step);
+            ready = case.now();
+            continue;
+        };
+        let send_before = moment::valid_until(plan, customer, instance, step, turn);
         if turn > case.now() {
             let told = case.effects.len() > start || !by_deadline(plan, instance);
-            (instance.stage, instance.due) = (Stage::Delayed, turn);
+            (instance.stage, instance.due, instance.turn) = (Stage::Delayed, turn, turn);
             if !told {
                 let entry = case.entry(Reason::Delayed).instance(instance).step(step);
                 case.write(entry);
             }
             return Fate::Runs;
         }
-        let late = case.now().saturating_sub(turn);
-        if case.now() >= send_before || late > step.late {
-            let cost = case.plans.prices().cost(step.channels[alternative]);
-            limit_cost(instance, step, cost);
-            let entry = case.entry(Reason::ValidityOver).instance(instance).step(step);
-            let entry = entry.because("valid_until", send_before.to_string());
-            case.write(entry.because("late_ms", late.to_string()));
+        instance.turn = turn;
+        let late = case.now().saturating_sub(waited_until.map_or(turn, |until| until.max(turn)));
+        let times = Times { ready, late, send_before };
+        if let Some(kept) = keep_back(case, customer, plan, instance, step, &times) {
+            if kept == Kept::Waits {
+                return Fate::Runs;
+            }
             leave_behind(instance, step);
-        } else if let Some(hold) = &customer.held {
-            let entry = case.entry(Reason::Held).instance(instance).step(step).because("code", hold.code.as_str());
-            case.write(entry);
-            (instance.stage, instance.due) = (Stage::Held, send_before);
-            return Fate::Runs;
-        } else if !is_for(step, instance, customer) {
+        } else if !is_for(plan, step, instance, customer, case.now()) {
             let entry = case.entry(Reason::StepSkipped).instance(instance).step(step);
             case.write(entry);
             leave_behind(instance, step);
@@ -73,6 +76,61 @@ pub(super) fn advance(
         ready = case.now();
     }
     exhausted(case, customer, plan, instance)
+}
+
+/// The turn of a message has come: since when it could be, how late that is seen, and until when it may go out.
+struct Times {
+    ready: Millis,
+    late: Millis,
+    send_before: Millis,
+}
+
+/// What becomes of a message that cannot go out now.
+#[derive(PartialEq, Eq)]
+enum Kept {
+    Waits,
+    Left,
+}
+
+/// Keeps back a message whose validity is over, whose customer is held, or who sleeps.
+fn keep_back(
+    case: &mut Case<'_>,
+    customer: &Customer,
+    plan: &Plan,
+    instance: &mut Instance,
+    step: &Step,
+    times: &Times,
+) -> Option<Kept> {
+    let cost = usize::try_from(instance.alternative).ok().and_then(|index| step.channels.get(index));
+    let cost = cost.map_or(0, |channel| case.plans.prices().cost(channel));
+    if case.now() >= times.send_before || times.late > step.late {
+        // What was over before its turn came was kept back by nobody.
+        if times.ready < times.send_before {
+            limit_cost(instance, step, cost);
+        }
+        let entry = case.entry(Reason::ValidityOver).instance(instance).step(step);
+        let entry = entry.because("valid_until", times.send_before.to_string());
+        case.write(entry.because("late_ms", times.late.to_string()));
+        return Some(Kept::Left);
+    }
+    if let Some(hold) = &customer.held {
+        let entry = case.entry(Reason::Held).instance(instance).step(step).because("code", hold.code.as_str());
+        case.write(entry);
+        (instance.stage, instance.due) = (Stage::Held, times.send_before);
+        return Some(Kept::Waits);
+    }
+    let (policy, release) = moment::at_night(plan, customer, instance, step, case.now())?;
+    let waits = policy == AtNight::Hold && release < times.send_before;
+    let entry = quiet(case, plan, customer, step, instance, waits);
+    case.write(entry);
+    if waits {
+        (instance.stage, instance.due) = (Stage::Delayed, release);
+        return Some(Kept::Waits);
+    }
+    if policy != AtNight::Skip {
+        limit_cost(instance, step, cost);
+    }
+    Some(Kept::Left)
 }
 
 /// Whether only a deadline can have brought the instance here: what entered or left a step was written down already.
@@ -156,31 +214,29 @@ fn bit(step: &Step, alternative: usize) -> i64 {
     1 << (step.first_option + alternative)
 }
 
+/// Whether an instance waits for the turn of this very message.
+fn waits_for(instance: &Instance, step: usize, alternative: usize) -> bool {
+    let is_this = |number: i32, index: usize| usize::try_from(number) == Ok(index);
+    let is_here = is_this(instance.step, step) && is_this(instance.alternative, alternative);
+    is_here && matches!(instance.stage, Stage::Delayed | Stage::Held)
+}
+
 fn stand_at(instance: &mut Instance, step: usize, alternative: usize) {
     let number = |index: usize| i32::try_from(index).unwrap_or(i32::MAX);
     (instance.step, instance.alternative) = (number(step), number(alternative));
 }
 
-fn moment(step: &Step, instance: &Instance) -> Millis {
-    let handed_over = |sent: &Sent| sent.handed_over_at.unwrap_or(sent.decided_at);
-    let moment =
-        step.start.on_clock(instance.settled_at, instance.sends.last().map_or(instance.settled_at, handed_over));
-    moment.saturating_add(share(step.spread, instance))
+/// It is quiet: the message waits or is given up.
+fn quiet(case: &Case<'_>, plan: &Plan, customer: &Customer, step: &Step, instance: &Instance, waits: bool) -> Entry {
+    let (zone, known_by) = moment::zone(plan, customer);
+    let entry = case.entry(Reason::QuietHours).instance(instance).step(step);
+    let entry = entry.because("zone", zone.iana_name().unwrap_or("UTC")).because("zone_from", known_by);
+    entry.because("policy", if waits { "hold" } else { "give up" })
 }
 
-/// A part of a span that is the instance's own: ids are made by SHA-1, so the parts lie evenly.
-fn share(span: Millis, instance: &Instance) -> Millis {
-    let part = u128::try_from(span).ok().and_then(|span| instance.id.as_u128().checked_rem(span));
-    part.and_then(|part| Millis::try_from(part).ok()).unwrap_or(0)
-}
-
-/// Until when the message at which an instance stands is waited for.
-pub(super) fn wait_over(plan: &Plan, instance: &Instance, handed_over_at: Millis) -> Millis {
-    current(plan, instance).map_or(handed_over_at, |step| step.wait.on_clock(instance.settled_at, handed_over_at))
-}
-
-fn is_for(step: &Step, instance: &Instance, customer: &Customer) -> bool {
-    step.when.as_ref().is_none_or(|when| when.holds(&Scope::of_step(&instance.fields, customer, &instance.sends)))
+fn is_for(plan: &Plan, step: &Step, instance: &Instance, customer: &Customer, now: Millis) -> bool {
+    let scope = Scope::of_step(&instance.fields, customer, &instance.sends, Today { now, zone: &plan.zone });
+    step.when.as_ref().is_none_or(|when| when.holds(&scope))
 }
 
 /// Where to, or why not: judged now, not when it was planned.

@@ -3,6 +3,7 @@
 use schemas::{Customer, Instance, Reason, Revoke, Sent, Stage, Status};
 
 use crate::language::Plan;
+use crate::predicate::Ended;
 
 use super::case::{Case, Entry, Fate, each};
 use super::{Effect, memory};
@@ -45,7 +46,14 @@ fn end(case: &mut Case<'_>, customer: &mut Customer, instance: &mut Instance, re
     revoke(case, instance, reason);
     case.write(entry);
     let now = case.now();
-    memory::past(customer, instance, now, reason);
+    case.ended.push(Ended {
+        campaign: instance.campaign.clone(),
+        key: instance.key.clone(),
+        reason,
+        id: instance.id.to_string(),
+        at: now,
+    });
+    memory::past(case.plans, customer, instance, now, reason);
     Fate::Ended
 }
 

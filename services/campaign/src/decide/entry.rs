@@ -6,7 +6,7 @@ use schemas::{Customer, Id, Instance, Millis, Reason, Stage};
 
 use crate::language::{Match, Plan, TriggerKind};
 use crate::limits;
-use crate::predicate::{Event, Scope};
+use crate::predicate::{Ended, Event, Scope, Today};
 
 use super::case::{Case, Entry, Fate, announce};
 use super::dispatch;
@@ -43,16 +43,17 @@ impl Cause<'_> {
     }
 
     /// The business key; none where the expression is undefined.
-    pub fn key(&self, plan: &Plan, customer: &Customer) -> Option<String> {
+    pub fn key(&self, plan: &Plan, customer: &Customer, now: Millis) -> Option<String> {
         match &plan.trigger.key {
-            Some(key) => key.text(&Scope::of_event(self.event, customer)),
+            Some(key) => key.text(&Scope::of_event(self.event, customer, Today { now, zone: &plan.zone })),
             None => Some(String::new()),
         }
     }
 
     /// Whether the trigger's condition holds.
-    pub fn is_wanted(&self, plan: &Plan, customer: &Customer) -> bool {
-        plan.trigger.condition.as_ref().is_none_or(|condition| condition.holds(&Scope::of_event(self.event, customer)))
+    pub fn is_wanted(&self, plan: &Plan, customer: &Customer, now: Millis) -> bool {
+        let scope = Scope::of_event(self.event, customer, Today { now, zone: &plan.zone });
+        plan.trigger.condition.as_ref().is_none_or(|condition| condition.holds(&scope))
     }
 }
 
@@ -75,14 +76,29 @@ pub(super) fn sweep(case: &mut Case<'_>, customer: &mut Customer, campaign: &str
     let id = at.to_string();
     let cause = Cause { kind: TriggerKind::Schedule, event: Event::Moment(at), id: &id, occurred_at: at };
     let plans = case.plans;
-    if let Some(plan) = plans.newest(campaign).filter(|plan| cause.concerns(plan) && cause.is_wanted(plan, customer)) {
+    if let Some(plan) =
+        plans.newest(campaign).filter(|plan| cause.concerns(plan) && cause.is_wanted(plan, customer, case.now()))
+    {
+        enter_one(case, customer, plan, &cause);
+    }
+}
+
+/// A cascade ended: campaigns that follow upon it may begin.
+pub(super) fn follow(case: &mut Case<'_>, customer: &mut Customer, ended: &Ended) {
+    let cause = Cause { kind: TriggerKind::End, event: Event::End(ended), id: &ended.id, occurred_at: ended.at };
+    let plans = case.plans;
+    let follows = |plan: &&Plan| {
+        let endings = plan.trigger.endings.as_ref();
+        endings.is_some_and(|it| it.of.contains(&ended.campaign) && it.reasons.contains(&ended.reason))
+    };
+    for plan in plans.triggered_by(TriggerKind::End).filter(follows) {
         enter_one(case, customer, plan, &cause);
     }
 }
 
 /// Meets one campaign. Returns whether it began.
 fn enter_one(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &Cause<'_>) -> bool {
-    let key = cause.key(plan, customer);
+    let key = cause.key(plan, customer, case.now());
     let runs = |instance: &Instance| instance.campaign == plan.name && Some(&instance.key) == key.as_ref();
     if customer.instances.iter().any(runs) {
         return false;
@@ -105,7 +121,7 @@ fn refusal(case: &Case<'_>, customer: &Customer, plan: &Plan, cause: &Cause<'_>,
     let Some(key) = key else {
         return entry(Reason::PredicateFalse).map(|entry| entry.because("key", "undefined"));
     };
-    if !cause.is_wanted(plan, customer) {
+    if !cause.is_wanted(plan, customer, case.now()) {
         return entry(Reason::PredicateFalse);
     }
     let known =
@@ -116,6 +132,13 @@ fn refusal(case: &Case<'_>, customer: &Customer, plan: &Plan, cause: &Cause<'_>,
     let age = case.now().saturating_sub(cause.occurred_at);
     if age > plan.trigger.max_age {
         return entry(Reason::TriggerTooOld).map(|entry| entry.because("age_ms", age.to_string()));
+    }
+    let cools = |past: &&schemas::Past| past.campaign == plan.name && past.key == key;
+    if let Some(past) = customer.past.iter().rev().find(cools).filter(|_| plan.trigger.cooldown > 0) {
+        let until = past.ended_at.saturating_add(plan.trigger.cooldown);
+        if case.now() < until {
+            return entry(Reason::CoolingDown).map(|entry| entry.because("until", until.to_string()));
+        }
     }
     if !case.plans.takes_new(&plan.name) {
         return entry(Reason::CampaignPaused);
@@ -159,6 +182,7 @@ fn begin(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &Caus
         settled_at,
         tried: 0,
         ceiling: None,
+        turn: 0,
     };
     let start = case.effects.len();
     let entry = case.entry(Reason::Entered).instance(&instance);
@@ -218,6 +242,12 @@ pub(super) fn fields(event: Event<'_>) -> BTreeMap<String, String> {
         }
         Event::Moment(at) => {
             put("occurred_at", at.to_string());
+            None
+        }
+        Event::End(ended) => {
+            put("occurred_at", ended.at.to_string());
+            put("campaign", ended.campaign.clone());
+            put("key", ended.key.clone());
             None
         }
         Event::Kept(_) => None,

@@ -7,9 +7,8 @@ use crate::language::{Cause, Plan};
 use crate::limits;
 
 use super::case::{Case, Entry, Fate};
-use super::dispatch::{
-    self, advance, attempts, current, exhausted, is_open, leave_behind, limit_cost, untry, wait_over,
-};
+use super::dispatch::{self, advance, attempts, current, exhausted, is_open, leave_behind, limit_cost, untry};
+use super::moment::wait_over;
 
 /// Why a message is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,13 +125,15 @@ pub(super) fn withdrawn(case: &mut Case<'_>, customer: &mut Customer, plan: &Pla
         (instance.stage, instance.due) = (Stage::Held, send_before);
         return Fate::Runs;
     }
-    let ready: Millis = send_before.saturating_sub(step.valid);
+    // It is this message's turn as before.
+    let ready = instance.turn;
+    (instance.stage, instance.due) = (Stage::Delayed, now);
     dispatch::advance(case, customer, plan, instance, ready)
 }
 
 /// Nobody answered until no worker could hand it over any more. It may have gone out all the same: undecided until its
 /// wait is over, and never the cause of a dearer message, for silence is an outage of ours.
-pub(super) fn silent(case: &mut Case<'_>, plan: &Plan, instance: &mut Instance) -> Fate {
+pub(super) fn silent(case: &mut Case<'_>, customer: &Customer, plan: &Plan, instance: &mut Instance) -> Fate {
     let cost = cost_of_last(case, instance);
     let Some(step) = current(plan, instance) else { return Fate::Runs };
     limit_cost(instance, step, cost);
@@ -141,7 +142,7 @@ pub(super) fn silent(case: &mut Case<'_>, plan: &Plan, instance: &mut Instance) 
         sent.failed = Status::Unknown;
         sent.send_before
     });
-    (instance.stage, instance.due) = (Stage::Waiting, wait_over(plan, instance, handed_over_by));
+    (instance.stage, instance.due) = (Stage::Waiting, wait_over(plan, customer, instance, handed_over_by));
     let entry = about_last(case, plan, instance, Reason::UnknownOutcome).because("answer", "none");
     case.write(entry);
     Fate::Runs

@@ -43,7 +43,7 @@ pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, fact: &Fact
             let kind = TriggerKind::Action;
             let began =
                 begin(case, customer, &Cause { kind, event, id: &action.event_id, occurred_at: action.occurred_at });
-            let remembered = case.plans.is_goal(&action.action) && memory::done(customer, action);
+            let remembered = memory::act(case.plans, customer, action);
             reached || began || remembered
         }
         Fact::Profile(profile) => return profile::replace(case, customer, profile, mark),

@@ -5,9 +5,9 @@ use schemas::{Actor, Customer, Feedback, Id, Instance, Reason, Stage, Status};
 use crate::language::Plan;
 
 use super::case::{Case, Fate, each};
-use super::dispatch::wait_over;
 use super::exit::{Exit, about_last, bounced_at_the_call, leave, withdrawn};
-use super::{ending, profile};
+use super::moment::wait_over;
+use super::{ending, memory, profile};
 
 /// Considers a word about a send. Returns whether it changed anything that a repeat could change again.
 pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, word: &Feedback) -> bool {
@@ -67,6 +67,9 @@ fn positive(
     word: &Feedback,
 ) -> Fate {
     let status = meant(word);
+    if status >= Status::Opened {
+        memory::hear(case.plans, customer, &word.channel, word.occurred_at.min(case.now()));
+    }
     let is_last = index + 1 == instance.sends.len();
     let sent = &mut instance.sends[index];
     // Whoever reports a time of his own is bounded by ours: not before the decision, not after now.
@@ -89,7 +92,7 @@ fn positive(
         instance.ceiling = None;
     }
     if is_last && matches!(instance.stage, Stage::Dispatched | Stage::Waiting) {
-        (instance.stage, instance.due) = (Stage::Waiting, wait_over(plan, instance, handed_over_at));
+        (instance.stage, instance.due) = (Stage::Waiting, wait_over(plan, customer, instance, handed_over_at));
     }
     let step = usize::try_from(instance.sends[index].step).ok().and_then(|step| plan.steps.get(step));
     // The step was left because of something that proves wrong now: what would follow it must not.
@@ -178,7 +181,7 @@ fn current_failed(
         Status::Unknown => {
             let at = word.occurred_at.min(now).max(sent.decided_at);
             (sent.failed, sent.handed_over_at) = (Status::Unknown, Some(at));
-            (instance.stage, instance.due) = (Stage::Waiting, wait_over(plan, instance, at));
+            (instance.stage, instance.due) = (Stage::Waiting, wait_over(plan, customer, instance, at));
             let entry = about_last(case, plan, instance, Reason::UnknownOutcome).coded(word);
             case.write(entry);
             return Fate::Runs;

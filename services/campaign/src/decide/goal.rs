@@ -1,9 +1,9 @@
 //! The customer did something: what was hoped for ends the cascade, at any moment and by any route.
 
-use schemas::{Action, Customer, Instance, Reason};
+use schemas::{Action, Customer, Instance, Millis, Reason};
 
 use crate::language::{Match, Plan};
-use crate::predicate::{Event, Scope};
+use crate::predicate::{Event, Scope, Today};
 
 use super::case::{Case, Fate, each};
 use super::ending;
@@ -17,7 +17,7 @@ pub(super) fn check(case: &mut Case<'_>, customer: &mut Customer, action: &Actio
     each(case, customer, |case, customer, instance| {
         let plans = case.plans;
         match plans.of(instance) {
-            Some(plan) if is_goal(plan, instance, customer, action) => {
+            Some(plan) if is_goal(plan, instance, customer, action, case.now()) => {
                 let evidence = [("action", action.action.clone())];
                 ending::close(case, customer, plan, instance, Reason::GoalReached, &evidence)
             }
@@ -26,9 +26,10 @@ pub(super) fn check(case: &mut Case<'_>, customer: &mut Customer, action: &Actio
     })
 }
 
-fn is_goal(plan: &Plan, instance: &Instance, customer: &Customer, action: &Action) -> bool {
+fn is_goal(plan: &Plan, instance: &Instance, customer: &Customer, action: &Action, now: Millis) -> bool {
+    let today = Today { now, zone: &plan.zone };
     let Some(goal) = &plan.goal else { return false };
     goal.actions.contains(&action.action)
         && (goal.matching == Match::Any || action.key.as_deref() == Some(&*instance.key))
-        && goal.condition.as_ref().is_none_or(|it| it.holds(&Scope::of_event(Event::Action(action), customer)))
+        && goal.condition.as_ref().is_none_or(|it| it.holds(&Scope::of_event(Event::Action(action), customer, today)))
 }

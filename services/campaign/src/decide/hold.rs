@@ -3,7 +3,6 @@
 use schemas::{Customer, Hold, Reason, Release, Stage, Unreadable};
 
 use super::case::{Case, Fate, each};
-use super::deadline::held_since;
 use super::{dispatch, ending};
 
 /// Holds the customer's sends, and withdraws those that wait at a worker.
@@ -31,7 +30,7 @@ pub(super) fn release(case: &mut Case<'_>, customer: &mut Customer, release: &Re
         let plans = case.plans;
         match plans.of(instance) {
             Some(plan) if instance.stage == Stage::Held => {
-                let ready = held_since(plan, instance);
+                let ready = instance.turn;
                 dispatch::advance(case, customer, plan, instance, ready)
             }
             _ => Fate::Runs,

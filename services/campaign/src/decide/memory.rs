@@ -1,9 +1,11 @@
 //! What a row remembers of the past, each list within its limit.
 
-use schemas::{Action, Customer, Done, Fact, Instance, Millis, Past, Reason};
+use schemas::{Action, Customer, Done, Fact, Heard, Instance, Millis, Past, Reason};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::limits;
+use crate::plans::Plans;
+use crate::predicate::{Asked, PURCHASE_OF};
 
 /// What a fact is recognised by when it comes again; none where it has no id.
 pub(super) fn mark(fact: &Fact) -> Option<i64> {
@@ -37,22 +39,49 @@ pub(super) fn bury(customer: &mut Customer, mark: i64) {
     }
 }
 
-/// Remembers what the customer did; of the same action and key only the latest. Returns whether that was news.
-pub(super) fn done(customer: &mut Customer, action: &Action) -> bool {
-    let known = customer.done.iter().position(|done| done.action == action.action && done.key == action.key);
+/// Remembers of an action what campaigns ask for. Returns whether any of it was news.
+pub(super) fn act(plans: &Plans, customer: &mut Customer, action: &Action) -> bool {
+    let at = action.occurred_at;
+    let mut news = plans.asks_for(Asked::Action(&action.action)) && done(customer, &action.action, &action.key, at);
+    if action.action == "purchase" {
+        for item in &action.items {
+            for what in [&item.sku, &item.category] {
+                if plans.asks_for(Asked::Purchase(what)) {
+                    news |= done(customer, PURCHASE_OF, &Some(what.clone()), at);
+                }
+            }
+        }
+    }
+    news
+}
+
+/// Remembers a sign of life on a channel, if a campaign asks for it.
+pub(super) fn hear(plans: &Plans, customer: &mut Customer, channel: &str, at: Millis) {
+    if !plans.asks_for(Asked::Channel(channel)) {
+        return;
+    }
+    match customer.heard.iter_mut().find(|heard| heard.channel == channel) {
+        Some(heard) => heard.at = heard.at.max(at),
+        None => customer.heard.push(Heard { channel: channel.to_owned(), at }),
+    }
+}
+
+/// Of the same action and key only the latest is kept.
+fn done(customer: &mut Customer, action: &str, key: &Option<String>, occurred_at: Millis) -> bool {
+    let known = customer.done.iter().position(|done| done.action == action && done.key == *key);
     if let Some(known) = known {
-        if customer.done[known].occurred_at >= action.occurred_at {
+        if customer.done[known].occurred_at >= occurred_at {
             return false;
         }
         customer.done.remove(known);
     }
-    let done = Done { action: action.action.clone(), key: action.key.clone(), occurred_at: action.occurred_at };
+    let done = Done { action: action.to_owned(), key: key.clone(), occurred_at };
     keep(&mut customer.done, done, limits::DONE);
     true
 }
 
-/// Remembers an instance that ended, so that late feedback finds its sends.
-pub(super) fn past(customer: &mut Customer, instance: &mut Instance, ended_at: Millis, reason: Reason) {
+/// Remembers an instance that ended, so that late feedback finds its sends. What some campaign asks for goes last.
+pub(super) fn past(plans: &Plans, customer: &mut Customer, instance: &mut Instance, ended_at: Millis, reason: Reason) {
     let past = Past {
         campaign: instance.campaign.clone(),
         key: instance.key.clone(),
@@ -61,7 +90,11 @@ pub(super) fn past(customer: &mut Customer, instance: &mut Instance, ended_at: M
         sends: instance.sends.iter().map(|sent| sent.id).collect(),
         revision: revision(instance),
     };
-    keep(&mut customer.past, past, limits::PAST);
+    customer.past.push(past);
+    if customer.past.len() > limits::PAST {
+        let unasked = customer.past.iter().position(|past| !plans.asks_for(Asked::Campaign(&past.campaign)));
+        customer.past.remove(unasked.unwrap_or(0));
+    }
 }
 
 /// The version of the thing an instance is about; 0 where it has none.

@@ -15,6 +15,7 @@ mod profile;
 mod hold;
 mod deadline;
 mod exit;
+mod moment;
 mod dispatch;
 mod ending;
 mod memory;
@@ -24,6 +25,9 @@ use schemas::{Customer, Fact, Journal, Millis, Revoke, Send};
 use crate::plans::Plans;
 
 use case::Case;
+
+/// Cascades that follow upon each other within one decision: a ring of campaigns ends here.
+const CHAIN: usize = 4;
 
 /// What is decided about.
 #[derive(Clone, Copy, Debug)]
@@ -82,12 +86,17 @@ pub fn decide(
         Input::Fact { appended_at, .. } => appended_at,
         Input::Deadline | Input::Sweep { .. } => 0,
     };
-    let mut case = Case { plans, customer_id, moment, caused_at, effects };
+    let mut case = Case { plans, customer_id, moment, caused_at, effects, ended: Vec::new() };
     ending::of_stopped(&mut case, customer);
     match input {
         Input::Fact { fact, .. } => fact::consider(&mut case, customer, fact),
         Input::Deadline => deadline::fire(&mut case, customer),
         Input::Sweep { campaign } => entry::sweep(&mut case, customer, campaign),
+    }
+    for _ in 0..CHAIN {
+        for ended in std::mem::take(&mut case.ended) {
+            entry::follow(&mut case, customer, &ended);
+        }
     }
 }
 

@@ -1,14 +1,17 @@
 //! From the shape to the plan: every word understood, all errors found at once.
 
-use schemas::{Class, Millis};
+use jiff::tz::TimeZone;
+use schemas::{Class, Millis, Reason};
 
 use crate::limits::OPTIONS;
 use crate::predicate::{self, Predicate, Type, Vocabulary};
 
-use super::plan::{Again, Goal, Level, Match, Order, Plan, Schedule, Trigger, TriggerKind};
+use crate::calendar::{self, Quiet, Recurrence};
+
+use super::plan::{Again, AtNight, Endings, Goal, Level, Match, Night, Order, Plan, Schedule, Trigger, TriggerKind};
 use super::problem::{Place, Report, nearest};
 use super::raw::{self, Word};
-use super::{duration, step};
+use super::step;
 
 const HOUR: Millis = 3_600_000;
 const DAY: Millis = 24 * HOUR;
@@ -40,7 +43,9 @@ pub(super) fn plan(raw: &raw::Campaign, report: &mut Report<'_>) -> Option<Plan>
     let order = raw.order.as_ref().map_or(Some(Order::AsWritten), |order| {
         word(order, &[("as written", Order::AsWritten), ("by cost", Order::ByCost)], "order", report)
     });
-    let trigger = trigger(&raw.trigger, report)?;
+    let zone = zone(raw, report);
+    let quiet = raw.quiet.as_ref().and_then(|quiet| night(quiet, report));
+    let trigger = trigger(raw, report)?;
     let goal = raw.goal.as_ref().map(|raw| goal(raw, &trigger, report));
     let stop = stop?;
     if stop == Level::Goal && raw.goal.is_none() {
@@ -58,6 +63,8 @@ pub(super) fn plan(raw: &raw::Campaign, report: &mut Report<'_>) -> Option<Plan>
         name: raw.campaign.value.clone(),
         version: raw.version.value,
         class: class?,
+        zone,
+        quiet,
         trigger,
         goal,
         stop,
@@ -81,9 +88,49 @@ const KINDS: &[(&str, TriggerKind)] = &[
     ("inactivity", TriggerKind::Inactivity),
     ("action", TriggerKind::Action),
     ("schedule", TriggerKind::Schedule),
+    ("end", TriggerKind::End),
 ];
 
-fn trigger(raw: &raw::Trigger, report: &mut Report<'_>) -> Option<Trigger> {
+/// What is done with a message in quiet hours.
+pub(super) const AT_NIGHT: &[(&str, AtNight)] =
+    &[("hold", AtNight::Hold), ("skip", AtNight::Skip), ("expire", AtNight::Expire), ("ignore", AtNight::Ignore)];
+
+/// How a cascade ends.
+const ENDS: &[(&str, Reason)] = &[
+    ("goal", Reason::GoalReached),
+    ("stop", Reason::StopReached),
+    ("exhausted", Reason::Exhausted),
+    ("withdrawn", Reason::Withdrawn),
+];
+
+fn zone(raw: &raw::Campaign, report: &mut Report<'_>) -> TimeZone {
+    let Some(word) = &raw.zone else { return TimeZone::UTC };
+    calendar::zone(&word.value).unwrap_or_else(|| {
+        report.error(word.referenced, format!("`{}` is no time zone", word.value), "write its name: `Europe/Moscow`");
+        TimeZone::UTC
+    })
+}
+
+/// What was held goes out within so long after the quiet hours.
+const RELEASE: Millis = HOUR / 2;
+
+fn night(raw: &raw::Quiet, report: &mut Report<'_>) -> Option<Night> {
+    let hours = raw.hours.value.split_once('-').and_then(|(from, to)| {
+        let (from, to) = (calendar::clock(from.trim()).ok()?, calendar::clock(to.trim()).ok()?);
+        (from != to).then_some(Quiet { from, to })
+    });
+    if hours.is_none() {
+        report.error(raw.hours.referenced, "these are no hours", "write `22:00-9:00`");
+    }
+    let policy = raw
+        .policy
+        .as_ref()
+        .map_or(Some(AtNight::Hold), |policy| word(policy, AT_NIGHT, "answer to quiet hours", report));
+    Some(Night { hours: hours?, policy: policy?, release: span(raw.release.as_ref(), RELEASE, report) })
+}
+
+fn trigger(campaign: &raw::Campaign, report: &mut Report<'_>) -> Option<Trigger> {
+    let raw = &campaign.trigger;
     let on = word(&raw.on, KINDS, "trigger", report)?;
     match (&raw.action, on) {
         (None, TriggerKind::Action) => {
@@ -106,8 +153,41 @@ fn trigger(raw: &raw::Trigger, report: &mut Report<'_>) -> Option<Trigger> {
         settle: span(raw.settle.as_ref(), 0, report),
         max_age: span(raw.max_age.as_ref(), MAX_AGE, report),
         again: again?,
+        cooldown: span(raw.cooldown.as_ref(), 0, report),
         schedule: schedule(raw, on, report),
+        endings: endings(campaign, on, report),
     })
+}
+
+/// The ends of other cascades that begin this one.
+fn endings(campaign: &raw::Campaign, on: TriggerKind, report: &mut Report<'_>) -> Option<Endings> {
+    let raw = &campaign.trigger;
+    if on != TriggerKind::End {
+        for list in [&raw.of, &raw.ended].into_iter().flatten() {
+            report.error(list.referenced, "only `on: end` follows upon others", "remove it, or write `on: end`");
+        }
+        return None;
+    }
+    let Some(of) = raw.of.as_ref().filter(|of| !of.value.0.is_empty()) else {
+        report.error(raw.on.referenced, "the end of which campaign?", "add `of: cart-left` beside `on: end`");
+        return None;
+    };
+    if of.value.0.contains(&campaign.campaign.value) {
+        report.error(of.referenced, "a campaign cannot follow upon itself", "it would never end");
+    }
+    let reasons = raw.ended.as_ref().map_or_else(
+        || ENDS.iter().map(|(_, reason)| *reason).collect(),
+        |ended| {
+            let known = |word: &String| ENDS.iter().find(|(name, _)| name == word).map(|(_, reason)| *reason);
+            let found: Vec<Reason> = ended.value.0.iter().filter_map(known).collect();
+            if found.len() < ended.value.0.len() {
+                let hint = "one or several of `goal`, `stop`, `exhausted`, `withdrawn`";
+                report.error(ended.referenced, "a cascade does not end so", hint);
+            }
+            found
+        },
+    );
+    Some(Endings { of: of.value.0.clone(), reasons })
 }
 
 /// The moments of a schedule.
@@ -119,27 +199,42 @@ fn schedule(raw: &raw::Trigger, on: TriggerKind, report: &mut Report<'_>) -> Opt
         }
         return None;
     }
-    let Some(at) = &raw.at else {
-        report.error(raw.on.referenced, "at which moment?", "add `at: 2026-11-27T10:00+03:00` beside `on: schedule`");
-        return None;
+    let every = raw.every.as_ref().and_then(|every| recurrence(every, report));
+    let at = match (&raw.at, every) {
+        (Some(at), _) => moment(at, report)?,
+        (None, Some(every)) if !matches!(every, Recurrence::Length(_)) => 0,
+        _ => {
+            let hint = "add `at: 2026-11-27T10:00+03:00` or `every: day 10:00` beside `on: schedule`";
+            report.error(raw.on.referenced, "at which moment?", hint);
+            return None;
+        }
     };
-    let Ok(moment) = at.value.parse::<jiff::Timestamp>() else {
-        report.error(
-            at.referenced,
-            "this is not a moment",
-            "write date, time and offset from UTC: `2026-11-27T10:00+03:00`, or `…T07:00Z`",
-        );
-        return None;
-    };
-    let every = raw.every.as_ref().map(|every| (every, span(Some(every), HOUR, report)));
-    if let Some((word, _)) = every.filter(|(_, every)| *every < HOUR) {
-        report.error(word.referenced, "everybody cannot be looked at so often", "at least `1h`");
-    }
     if let Some(pace) = raw.pace.as_ref().filter(|pace| pace.value == 0) {
         report.error(pace.referenced, "at this pace nobody is ever met", "at least 1, or remove it");
     }
     let pace = raw.pace.as_ref().map(|pace| pace.value);
-    Some(Schedule { at: moment.as_millisecond(), every: every.map(|(_, every)| every), pace })
+    Some(Schedule { at, every, pace })
+}
+
+fn recurrence(word: &Word, report: &mut Report<'_>) -> Option<Recurrence> {
+    let found =
+        calendar::recurrence(&word.value).map_err(|(message, hint)| report.error(word.referenced, message, hint));
+    if let Ok(Recurrence::Length(..HOUR)) = found {
+        report.error(word.referenced, "everybody cannot be looked at so often", "at least `1h`");
+    }
+    found.ok()
+}
+
+fn moment(word: &Word, report: &mut Report<'_>) -> Option<Millis> {
+    let found = word.value.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond);
+    if found.is_none() {
+        report.error(
+            word.referenced,
+            "this is not a moment",
+            "write date, time and offset from UTC: `2026-11-27T10:00+03:00`, or `…T07:00Z`",
+        );
+    }
+    found
 }
 
 fn goal(raw: &raw::Goal, trigger: &Trigger, report: &mut Report<'_>) -> Goal {
@@ -184,7 +279,7 @@ pub(super) fn word<T: Copy>(raw: &Word, known: &[(&str, T)], what: &str, report:
 /// A duration, or what holds where none is written.
 pub(super) fn span(raw: Option<&Word>, otherwise: Millis, report: &mut Report<'_>) -> Millis {
     let Some(raw) = raw else { return otherwise };
-    duration::parse(&raw.value).unwrap_or_else(|(message, hint)| {
+    calendar::span(&raw.value).unwrap_or_else(|(message, hint)| {
         report.error(raw.referenced, message, hint);
         otherwise
     })

@@ -1,7 +1,9 @@
 //! A campaign version, understood and checked. Only [`parse`](super::parse) makes one.
 
-use schemas::{Class, Millis, Status};
+use jiff::tz::TimeZone;
+use schemas::{Class, Millis, Reason, Status};
 
+use crate::calendar::{Quiet, Recurrence, Shift};
 use crate::channel::Channel;
 use crate::predicate::Predicate;
 
@@ -16,6 +18,10 @@ pub struct Plan {
     pub version: i32,
     /// Marketing needs consent.
     pub class: Class,
+    /// The zone of those of whose own nothing is known.
+    pub zone: TimeZone,
+    /// Hours in which nobody is written to.
+    pub quiet: Option<Night>,
     /// What begins a cascade.
     pub trigger: Trigger,
     /// What is hoped for; none where only the stop level counts.
@@ -47,8 +53,45 @@ pub struct Trigger {
     pub max_age: Millis,
     /// What a further record does while an instance with this key runs.
     pub again: Again,
+    /// How long after its end the same campaign begins with nobody anew.
+    pub cooldown: Millis,
     /// For a schedule: its moments.
     pub schedule: Option<Schedule>,
+    /// For the end of others: of which ones, and how they ended; however they did, if nothing is said.
+    pub endings: Option<Endings>,
+}
+
+/// Ends of other cascades.
+#[derive(Clone, Debug)]
+pub struct Endings {
+    /// Names of campaigns.
+    pub of: Vec<String>,
+    /// How they ended.
+    pub reasons: Vec<Reason>,
+}
+
+/// Quiet hours and what is done with a message that falls into them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Night {
+    /// When it is quiet, on the customer's clock.
+    pub hours: Quiet,
+    /// What is done, unless a step says otherwise.
+    pub policy: AtNight,
+    /// What was held goes out within so long after they end: not all at the same moment.
+    pub release: Millis,
+}
+
+/// What is done with a message whose turn comes in quiet hours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtNight {
+    /// It waits for their end, as long as it is valid.
+    Hold,
+    /// It is skipped: the next one's turn.
+    Skip,
+    /// It expires: skipped, and nothing dearer follows from that.
+    Expire,
+    /// It goes out all the same.
+    Ignore,
 }
 
 /// A kind of record that can begin a cascade.
@@ -64,24 +107,29 @@ pub enum TriggerKind {
     Action,
     /// A moment came: for everybody of whom something is known.
     Schedule,
+    /// Another cascade of the customer ended.
+    End,
 }
 
 /// Moments at which everybody is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Schedule {
-    /// The first.
+    /// The first, or where those that come again begin.
     pub at: Millis,
-    /// The time between two; none for a single one.
-    pub every: Option<Millis>,
+    /// When it comes again; none for a single moment.
+    pub every: Option<Recurrence>,
     /// Customers of a partition that are met in a second; as many as can be, if not said.
     pub pace: Option<u32>,
 }
 
 impl Schedule {
     /// The latest moment up to `now`: of those that nobody saw, the others are left out.
-    pub fn latest(&self, now: Millis) -> Option<Millis> {
-        let passed = now.checked_sub(self.at).filter(|passed| *passed >= 0)?;
-        Some(now - self.every.map_or(passed, |every| passed % every))
+    pub(crate) fn latest(&self, now: Millis, zone: &TimeZone) -> Option<Millis> {
+        let latest = match self.every {
+            Some(every) => every.latest(self.at, now, zone)?,
+            None => self.at,
+        };
+        (self.at..=now).contains(&latest).then_some(latest)
     }
 }
 
@@ -173,11 +221,13 @@ pub struct Step {
     /// Seen later than so long after its moment, it is skipped.
     pub late: Millis,
     /// Until when something must have happened after it was handed over.
-    pub wait: Point,
+    pub wait: Wait,
     /// What leads on to the next step.
     pub next_if: Vec<Cause>,
-    /// How long after its moment it may still be handed over.
-    pub valid: Millis,
+    /// Until when it may still be handed over.
+    pub valid: Point,
+    /// What is done with it in quiet hours, if not what the campaign says.
+    pub at_night: Option<AtNight>,
     /// Whether a dearer channel may follow where an outage kept this one from going out.
     pub escalate_on_outage: bool,
 }
@@ -200,26 +250,49 @@ impl Step {
     }
 }
 
-/// A point in a cascade's time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Point {
-    /// As soon as it is its turn.
-    AtOnce,
-    /// This long after the trigger had settled.
-    AfterTrigger(Millis),
-    /// This long after the hand-over of the last message.
-    AfterHandOver(Millis),
+/// A point in a cascade's time: a way from somewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// From where.
+    pub anchor: Anchor,
+    /// The way; it may lead back.
+    pub shift: Shift,
+}
+
+/// Where the way to a point begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Anchor {
+    /// When it is the message's turn.
+    Turn,
+    /// When the trigger had settled.
+    Trigger,
+    /// The hand-over of the last message.
+    HandOver,
+    /// A date that the trigger brought.
+    Event(String),
+    /// A date in the profile's attributes.
+    Profile(String),
 }
 
 impl Point {
-    /// The point on the clock, never before `handed_over_at`.
-    pub(crate) fn on_clock(self, settled_at: Millis, handed_over_at: Millis) -> Millis {
-        match self {
-            Point::AtOnce => handed_over_at,
-            Point::AfterTrigger(offset) => settled_at.saturating_add(offset).max(handed_over_at),
-            Point::AfterHandOver(offset) => handed_over_at.saturating_add(offset),
-        }
+    /// A way from somewhere.
+    pub const fn after(anchor: Anchor, shift: Shift) -> Self {
+        Point { anchor, shift }
     }
+
+    /// Whether it stands in the calendar, whatever the cascade does.
+    pub fn is_dated(&self) -> bool {
+        matches!(self.anchor, Anchor::Event(_) | Anchor::Profile(_))
+    }
+}
+
+/// How long a message is waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Until a point.
+    Until(Point),
+    /// A length of which quiet hours are no part, from the hand-over on.
+    Active(Millis),
 }
 
 /// What leads on from a step to the next: each is selected on its own.

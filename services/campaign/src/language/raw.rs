@@ -18,6 +18,8 @@ pub(crate) struct Campaign {
     pub campaign: Word,
     pub version: Spanned<i32>,
     pub class: Option<Word>,
+    pub zone: Option<Word>,
+    pub quiet: Option<Quiet>,
     pub trigger: Trigger,
     pub goal: Option<Goal>,
     pub stop: Option<Word>,
@@ -36,9 +38,20 @@ pub(crate) struct Trigger {
     pub settle: Option<Word>,
     pub max_age: Option<Word>,
     pub again: Option<Word>,
+    pub of: Option<Spanned<Words>>,
+    pub ended: Option<Spanned<Words>>,
+    pub cooldown: Option<Word>,
     pub at: Option<Word>,
     pub every: Option<Word>,
     pub pace: Option<Spanned<u32>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Quiet {
+    pub hours: Word,
+    pub policy: Option<Word>,
+    pub release: Option<Word>,
 }
 
 #[derive(Deserialize)]
@@ -67,6 +80,7 @@ pub(crate) struct Step {
     pub wait: Option<Word>,
     pub next_if: Option<Spanned<Vec<Word>>>,
     pub valid: Option<Word>,
+    pub quiet: Option<Word>,
     pub escalate_on_outage: Option<bool>,
 }
 

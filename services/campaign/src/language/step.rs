@@ -5,9 +5,10 @@ use schemas::Millis;
 use crate::channel::Channel;
 use crate::predicate::Vocabulary;
 
-use super::check::{condition, span, word};
-use super::duration;
-use super::plan::{Cause, Level, Point, Step, TriggerKind};
+use crate::calendar::{self, Shift};
+
+use super::check::{AT_NIGHT, condition, span, word};
+use super::plan::{Anchor, AtNight, Cause, Level, Point, Step, TriggerKind, Wait};
 use super::problem::{Report, nearest};
 use super::raw::{self, Word};
 
@@ -52,12 +53,13 @@ pub(super) fn steps(raw: &raw::Campaign, stop: Level, kind: TriggerKind, report:
             first_option: steps.last().map_or(0, |last| last.first_option + last.channels.len()),
             template: written.template.value.clone(),
             when: written.when.as_ref().and_then(|text| condition(text, &vocabulary, report)),
-            start: starts[index],
+            start: starts[index].clone(),
             spread: span(written.spread.as_ref(), 0, report),
             late: late(written, report),
-            wait: wait(written, &next_if, starts.get(index + 1).copied(), report),
+            wait: wait(raw, written, &next_if, starts.get(index + 1), report),
             next_if,
             valid: valid(written, report),
+            at_night: at_night(raw, written, report),
             escalate_on_outage: written.escalate_on_outage.unwrap_or(false),
         });
     }
@@ -118,35 +120,61 @@ fn usual(stop: Level, mute: bool) -> Vec<Cause> {
 
 fn start(written: &raw::Step, report: &mut Report<'_>) -> Point {
     match (&written.at, &written.after) {
-        (None, None) => Point::AtOnce,
-        (None, after) => Point::AfterHandOver(span(after.as_ref(), 0, report)),
+        (None, None) => Point::after(Anchor::Turn, Shift::default()),
+        (None, Some(after)) => Point::after(Anchor::HandOver, way(after, &after.value, report)),
         (Some(at), after) => {
             if let Some(after) = after {
                 report.error(after.referenced, "a step has either `at` or `after`", "remove one of them");
             }
-            Point::AfterTrigger(anchored(at, report))
+            anchored(at, &at.value, report)
         }
     }
 }
 
-/// An anchor and an offset to it. The trigger is the one anchor so far; dates will stand in its place.
-fn anchored(at: &Word, report: &mut Report<'_>) -> Millis {
-    let offset =
-        at.value.split_once('+').filter(|(anchor, _)| anchor.trim() == "trigger").map(|(_, offset)| offset.trim());
-    let Some(offset) = offset else {
-        report.error(at.referenced, "this is not an anchor with an offset", "write `at: trigger + 7d`");
-        return 0;
-    };
-    duration::parse(offset).unwrap_or_else(|(message, hint)| {
+/// A way that stands in a word.
+fn way(at: &Word, text: &str, report: &mut Report<'_>) -> Shift {
+    calendar::shift(text).unwrap_or_else(|(message, hint)| {
         report.error(at.referenced, message, hint);
-        0
+        Shift::default()
     })
 }
 
+/// An anchor and a way from it: `trigger + 7d`, `event.expires_at - 7 days 10:00`, `next tuesday 10:00`.
+fn anchored(at: &Word, text: &str, report: &mut Report<'_>) -> Point {
+    let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let anchor = match name.split_once('.') {
+        Some(("event", field)) if !field.is_empty() => Anchor::Event(field.to_owned()),
+        Some(("profile", attribute)) if !attribute.is_empty() => Anchor::Profile(attribute.to_owned()),
+        None if name == "trigger" => Anchor::Trigger,
+        None if name == "next" || name.contains(':') => return Point::after(Anchor::Turn, way(at, text, report)),
+        _ => {
+            report.error(
+                at.referenced,
+                "this is not an anchor with an offset",
+                "write `trigger + 7d`, `event.starts_at - 1h`, `profile.birthday - 3 days 10:00`, `next tuesday 10:00`",
+            );
+            return Point::after(Anchor::Turn, Shift::default());
+        }
+    };
+    let rest = rest.trim();
+    let (before, rest) = match rest.strip_prefix(['+', '-']) {
+        Some(way) => (rest.starts_with('-'), way.trim()),
+        None => (false, rest),
+    };
+    let shift = if rest.is_empty() { Shift::default() } else { way(at, rest, report) };
+    Point { anchor, shift: if before { shift.back() } else { shift } }
+}
+
 /// Without a word of its own a wait lasts until the next step's moment.
-fn wait(written: &raw::Step, next_if: &[Cause], start_of_next: Option<Point>, report: &mut Report<'_>) -> Point {
-    if let (None, Some(point @ (Point::AfterTrigger(_) | Point::AfterHandOver(_)))) = (&written.wait, start_of_next) {
-        return point;
+fn wait(
+    raw: &raw::Campaign,
+    written: &raw::Step,
+    next_if: &[Cause],
+    start_of_next: Option<&Point>,
+    report: &mut Report<'_>,
+) -> Wait {
+    if let (None, Some(point)) = (&written.wait, start_of_next.filter(|point| point.anchor != Anchor::Turn)) {
+        return Wait::Until(point.clone());
     }
     let needed = start_of_next.is_some() && next_if.iter().any(|cause| *cause != Cause::CannotSend);
     if written.wait.is_none() && needed {
@@ -156,15 +184,41 @@ fn wait(written: &raw::Step, next_if: &[Cause], start_of_next: Option<Point>, re
             "add `wait: 3h`: it counts from the hand-over",
         );
     }
-    Point::AfterHandOver(span(written.wait.as_ref(), WAIT, report))
+    let Some(word) = &written.wait else { return Wait::Until(Point::after(Anchor::HandOver, Shift::exact(WAIT))) };
+    match word.value.strip_suffix(" active") {
+        Some(length) => {
+            if raw.quiet.is_none() {
+                report.error(word.referenced, "which hours are active?", "add `quiet: {hours: 22:00-9:00}`");
+            }
+            let length = calendar::span(length).map_err(|(message, hint)| report.error(word.referenced, message, hint));
+            Wait::Active(length.unwrap_or(WAIT))
+        }
+        None => Wait::Until(Point::after(Anchor::HandOver, way(word, &word.value, report))),
+    }
 }
 
-fn valid(written: &raw::Step, report: &mut Report<'_>) -> Millis {
-    let valid = span(written.valid.as_ref(), VALID, report);
-    if let (Some(word), true) = (&written.valid, valid < VALID_AT_LEAST) {
-        report.error(word.referenced, "this is too short for any worker", "at least `1m`");
+/// A length, or a point: `6h`, `until end of day`, `until 21:00`, `until event.offer_ends`.
+fn valid(written: &raw::Step, report: &mut Report<'_>) -> Point {
+    let Some(word) = &written.valid else { return Point::after(Anchor::Turn, Shift::exact(VALID)) };
+    match word.value.strip_prefix("until ").map(str::trim) {
+        Some("end of day") => Point::after(Anchor::Turn, way(word, "1 day 00:00", report)),
+        Some(point) => anchored(word, point, report),
+        None => {
+            let valid = span(Some(word), VALID, report);
+            if valid < VALID_AT_LEAST {
+                report.error(word.referenced, "this is too short for any worker", "at least `1m`");
+            }
+            Point::after(Anchor::Turn, Shift::exact(valid))
+        }
     }
-    valid
+}
+
+fn at_night(raw: &raw::Campaign, written: &raw::Step, report: &mut Report<'_>) -> Option<AtNight> {
+    let quiet = written.quiet.as_ref()?;
+    if raw.quiet.is_none() {
+        report.error(quiet.referenced, "which hours are quiet?", "add `quiet: {hours: 22:00-9:00}` to the campaign");
+    }
+    word(quiet, AT_NIGHT, "answer to quiet hours", report)
 }
 
 /// What is done with a step whose moment is long past: an outage of ours may have kept it back.

@@ -1,6 +1,7 @@
 //! What a marketer is told: the whole text of each error, as it stands in the terminal.
 
-use super::{Plan, Point, parse};
+use super::{Anchor, Plan, Point, Wait, parse};
+use crate::calendar::Shift;
 
 const HEAD: &str = "campaign: c\nversion: 1\ntrigger: {on: cart, key: cart_id, settle: 1h}\ngoal: {action: purchase}\n";
 const STEP: &str = "steps:\n  - {name: only, channel: email, template: t}\n";
@@ -194,8 +195,8 @@ fn without_a_word_of_its_own_a_wait_lasts_until_the_next_moment() {
     let plan = plan(&format!(
         "{HEAD}steps:\n  - {{name: a, channel: email, template: t}}\n  - {{name: b, channel: sms, template: t, at: trigger + 7d}}\n"
     ));
-    assert_eq!(plan.steps[0].wait, Point::AfterTrigger(7 * 24 * 3_600_000));
-    assert_eq!(plan.steps[1].start, plan.steps[0].wait);
+    let week = Point::after(Anchor::Trigger, Shift::exact(7 * 24 * 3_600_000));
+    assert_eq!((&plan.steps[0].wait, &plan.steps[1].start), (&Wait::Until(week.clone()), &week));
 }
 
 #[test]
@@ -229,6 +230,26 @@ fn what_contradicts_itself_is_refused() {
         (of("{on: schedule, at: 2026-11-27T10:00Z, every: 5m}", "", email), "everybody cannot be looked at so often"),
         (of("{on: schedule, at: 2026-11-27T10:00Z, pace: 0}", "", email), "at this pace nobody is ever met"),
         (of("{on: registration, every: 7d}", "", email), "only `on: schedule` has moments"),
+        (of("{on: schedule, every: someday 10:00}", "", email), "this is no day of the week"),
+        (of("{on: schedule, every: 7d}", "", email), "at which moment?"),
+        (of("{on: end}", "", email), "the end of which campaign?"),
+        (of("{on: end, of: c}", "", email), "a campaign cannot follow upon itself"),
+        (of("{on: end, of: d, ended: [somehow]}", "", email), "a cascade does not end so"),
+        (of("{on: cart, of: d}", "", email), "only `on: end` follows upon others"),
+        (of("{on: registration}", "zone: Moscow\n", email), "`Moscow` is no time zone"),
+        (of("{on: registration}", "quiet: {hours: 22-9}\n", email), "these are no hours"),
+        (
+            of("{on: registration}", "quiet: {hours: 22:00-9:00, policy: sleep}\n", email),
+            "`sleep` is no answer to quiet hours",
+        ),
+        (of("{on: registration}", "", ", channel: email, quiet: skip"), "which hours are quiet?"),
+        (of("{on: registration}", "", ", channel: email, wait: 3h active"), "which hours are active?"),
+        (
+            of("{on: registration}", "", ", channel: email, valid: until tomorrow"),
+            "this is not an anchor with an offset",
+        ),
+        (of("{on: registration}", "", ", channel: email, at: next someday 10:00"), "this is no day of the week"),
+        (of("{on: registration}", "", ", channel: email, at: event.starts - 3 apples"), "this is not a time"),
         (of("{on: registration, settle: 3mo}", "", email), "months and years have no fixed length"),
         (
             of("{on: registration}", "", ", channel: email, when: was_opened('b')"),
@@ -247,12 +268,13 @@ fn a_schedule_means_its_latest_moment() {
         plan(&format!("campaign: c\nversion: 1\n{trigger}{STEP}")).trigger.schedule.unwrap()
     };
     const DAY: i64 = 86_400_000;
+    let latest = |schedule: &super::Schedule, now| schedule.latest(now, &jiff::tz::TimeZone::UTC);
     let weekly = schedule(", every: 7d");
-    assert_eq!(weekly.latest(10 * DAY - 1), None);
-    assert_eq!(weekly.latest(10 * DAY), Some(10 * DAY));
-    assert_eq!(weekly.latest(23 * DAY), Some(17 * DAY));
-    assert_eq!(weekly.latest(24 * DAY), Some(24 * DAY));
-    assert_eq!(schedule("").latest(24 * DAY), Some(10 * DAY));
+    assert_eq!(latest(&weekly, 10 * DAY - 1), None);
+    assert_eq!(latest(&weekly, 10 * DAY), Some(10 * DAY));
+    assert_eq!(latest(&weekly, 23 * DAY), Some(17 * DAY));
+    assert_eq!(latest(&weekly, 24 * DAY), Some(24 * DAY));
+    assert_eq!(latest(&schedule(""), 24 * DAY), Some(10 * DAY));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::language::nearest;
 
 use super::macros::quantifier;
 use super::vocabulary::{ITEM, PROFILE, Type, Vocabulary};
-use super::{Calculate, Compare, Fault, Node, Of, Predicate, Search};
+use super::{Calculate, Compare, Fault, Memory, Node, Of, Predicate, Search};
 
 /// Deeper nesting is refused, so that evaluation needs little stack.
 const DEPTH: u16 = 32;
@@ -198,6 +198,14 @@ impl Compiler<'_> {
             ("size", None, [inner]) | ("size", Some(_), [inner]) => self.size(inner),
             ("size", Some(target), []) => self.size(target),
             ("int", None, [inner]) => Some((Node::ToInt(self.one(inner, Type::Text)?), Type::Int)),
+            ("did" | "bought" | "heard_on" | "was_in" | "is_in", None, [_, ..]) => {
+                self.remembers(tree, name, &call.args)
+            }
+            ("days_since", None, [action]) => Some((Node::DaysSince(self.quoted(name, action)?.into()), Type::Int)),
+            ("days_until", None, [date]) => Some((Node::DaysUntil(self.one(date, Type::Text)?), Type::Int)),
+            ("days_to_anniversary", None, [date]) => {
+                Some((Node::DaysToAnniversary(self.one(date, Type::Text)?), Type::Int))
+            }
             (_, Some(target), [part]) => self.search(tree, name, target, part),
             (_, None, [left, right]) if name.starts_with('_') => self.operator(tree, name, left, right),
             (_, None, [argument]) => self.question(tree, name, argument),
@@ -278,6 +286,44 @@ impl Compiler<'_> {
         Some((Node::Calculate(calculate, left?, right?), Type::Int))
     }
 
+    /// A name in quotes.
+    fn quoted<'e>(&mut self, name: &str, argument: &'e IdedExpr) -> Option<&'e str> {
+        match &argument.expr {
+            Expr::Literal(LiteralValue::String(word)) => Some(word),
+            _ => self.fault(argument, format!("`{name}` needs a name in quotes"), format!("for example `{name}('…')`")),
+        }
+    }
+
+    /// Questions about the past: a name, and within how many days.
+    fn remembers(&mut self, tree: &IdedExpr, name: &str, arguments: &[IdedExpr]) -> Typed {
+        let word: Box<str> = self.quoted(name, &arguments[0])?.into();
+        let days = match &arguments[1..] {
+            [] => None,
+            [IdedExpr { expr: Expr::Literal(LiteralValue::Int(days)), .. }] if **days > 0 && name != "is_in" => {
+                Some(**days)
+            }
+            _ => {
+                let hint = "for example `did('purchase', 30)`: within thirty days";
+                return self.fault(tree, format!("`{name}` takes a name and a number of days"), hint);
+            }
+        };
+        if matches!(name, "was_in" | "is_in") && self.vocabulary.steps.is_some() {
+            return self.fault(tree, format!("`{name}` can only be asked in the trigger"), "move it to its `where`");
+        }
+        if name == "heard_on" && Channel::find(&word).is_none() {
+            let hint = nearest(&word, Channel::names());
+            return self.fault(&arguments[0], format!("`{word}` is no channel"), hint);
+        }
+        let memory = match name {
+            "did" => Memory::Did(word, days),
+            "bought" => Memory::Bought(word, days),
+            "heard_on" => Memory::HeardOn(word, days),
+            "was_in" => Memory::WasIn(word, days),
+            _ => Memory::IsIn(word),
+        };
+        Some((Node::Remembers(memory), Type::Bool))
+    }
+
     /// Questions about contacts, consents and earlier steps: their argument is a name that must exist.
     fn question(&mut self, tree: &IdedExpr, name: &str, argument: &IdedExpr) -> Typed {
         let status = match name {
@@ -319,7 +365,7 @@ impl Compiler<'_> {
     }
 
     fn unknown_function(&mut self, tree: &IdedExpr, name: &str) -> Typed {
-        const KNOWN: [&str; 12] = [
+        const KNOWN: [&str; 21] = [
             "has",
             "size",
             "int",
@@ -332,6 +378,15 @@ impl Compiler<'_> {
             "was_delivered",
             "was_opened",
             "was_clicked",
+            "was_replied",
+            "did",
+            "bought",
+            "heard_on",
+            "was_in",
+            "is_in",
+            "days_since",
+            "days_until",
+            "days_to_anniversary",
         ];
         self.fault(tree, format!("the function `{name}` is not known here"), nearest(name, KNOWN))
     }

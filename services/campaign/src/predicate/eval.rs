@@ -37,6 +37,10 @@ pub(super) fn value<'a>(node: &'a Node, scope: &Scope<'a>) -> Option<Value<'a>> 
         Node::HasConsent(channel) => {
             Value::Bool(scope.customer.consents.iter().any(|consent| consent.granted && consent.channel == **channel))
         }
+        Node::Remembers(memory) => Value::Bool(scope.remembers(memory)),
+        Node::DaysSince(action) => Value::Int(scope.days_since(action)?),
+        Node::DaysUntil(date) => Value::Int(scope.days_until(text(date, scope)?, false)?),
+        Node::DaysToAnniversary(date) => Value::Int(scope.days_until(text(date, scope)?, true)?),
         Node::Became(step, status) => Value::Bool(became(*step, *status, scope)),
     })
 }

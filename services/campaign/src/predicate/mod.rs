@@ -13,7 +13,7 @@ mod eval;
 mod tests;
 
 pub(crate) use compile::compile;
-pub(crate) use scope::{Event, Scope};
+pub(crate) use scope::{Ended, Event, PURCHASE_OF, Scope, Today};
 pub(crate) use vocabulary::{Type, Vocabulary};
 
 use vocabulary::Field;
@@ -37,6 +37,17 @@ impl Predicate {
     /// Whether it holds. What is undefined does not.
     pub(crate) fn holds(&self, scope: &Scope<'_>) -> bool {
         matches!(eval::value(&self.node, scope), Some(Value::Bool(true)))
+    }
+
+    /// What it asks of the past.
+    pub(crate) fn asks<'p>(&'p self, each: &mut dyn FnMut(Asked<'p>)) {
+        self.node.visit(&mut |node| match node {
+            Node::DaysSince(action) | Node::Remembers(Memory::Did(action, _)) => each(Asked::Action(action)),
+            Node::Remembers(Memory::Bought(what, _)) => each(Asked::Purchase(what)),
+            Node::Remembers(Memory::HeardOn(channel, _)) => each(Asked::Channel(channel)),
+            Node::Remembers(Memory::WasIn(campaign, _)) => each(Asked::Campaign(campaign)),
+            _ => {}
+        });
     }
 
     /// Its value as text; none where it is undefined.
@@ -83,6 +94,69 @@ enum Node {
     HasContact(Box<str>),
     HasConsent(Box<str>),
     Became(usize, schemas::Status),
+    Remembers(Memory),
+    DaysSince(Box<str>),
+    DaysUntil(Box<Node>),
+    DaysToAnniversary(Box<Node>),
+}
+
+/// What a row remembers, within so many days where they are given.
+#[derive(Clone, Debug)]
+enum Memory {
+    Did(Box<str>, Option<i64>),
+    Bought(Box<str>, Option<i64>),
+    HeardOn(Box<str>, Option<i64>),
+    WasIn(Box<str>, Option<i64>),
+    IsIn(Box<str>),
+}
+
+/// What a row has to remember so that an expression can be evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked<'p> {
+    Action(&'p str),
+    /// A product or a category.
+    Purchase(&'p str),
+    Channel(&'p str),
+    Campaign(&'p str),
+}
+
+impl Node {
+    /// Shows each node of the tree.
+    fn visit<'p>(&'p self, each: &mut dyn FnMut(&'p Node)) {
+        each(self);
+        match self {
+            Node::Not(one)
+            | Node::Negative(one)
+            | Node::Length(one)
+            | Node::ToInt(one)
+            | Node::AnyItem(one)
+            | Node::EveryItem(one)
+            | Node::DaysUntil(one)
+            | Node::DaysToAnniversary(one) => one.visit(each),
+            Node::Both(left, right)
+            | Node::Either(left, right)
+            | Node::Compare(_, left, right)
+            | Node::Calculate(_, left, right)
+            | Node::Search(_, left, right) => [left, right].into_iter().for_each(|node| node.visit(each)),
+            Node::Choose(condition, yes, no) => [condition, yes, no].into_iter().for_each(|node| node.visit(each)),
+            Node::OneOf(needle, list) => {
+                needle.visit(each);
+                list.iter().for_each(|node| node.visit(each));
+            }
+            Node::Bool(_)
+            | Node::Int(_)
+            | Node::Text(_)
+            | Node::Field(_)
+            | Node::Attribute(..)
+            | Node::HasAttribute(..)
+            | Node::CountItems
+            | Node::HasContact(_)
+            | Node::HasConsent(_)
+            | Node::Became(..)
+            | Node::Remembers(_)
+            | Node::DaysSince(_) => {}
+        }
+    }
 }
 
 /// Whose attributes.

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use schemas::{Action, Cart, Customer, Inactivity, Item, Millis, Registration, Sent};
+use jiff::tz::TimeZone;
+use schemas::{Action, Cart, Customer, Inactivity, Item, Millis, Reason, Registration, Sent};
 
 use super::vocabulary::Field;
-use super::{Of, Value};
+use super::{Memory, Of, Value};
+use crate::calendar;
+
+const DAY: Millis = 24 * 3_600_000;
 
 /// The event at hand.
 #[derive(Clone, Copy)]
@@ -16,8 +20,21 @@ pub(crate) enum Event<'a> {
     Action(&'a Action),
     /// A moment of a schedule.
     Moment(Millis),
+    /// A cascade ended.
+    End(&'a Ended),
     /// What an instance kept of its trigger.
     Kept(&'a BTreeMap<String, String>),
+}
+
+/// A cascade that ended just now.
+#[derive(Clone, Debug)]
+pub(crate) struct Ended {
+    pub campaign: String,
+    pub key: String,
+    pub reason: Reason,
+    /// The instance's id.
+    pub id: String,
+    pub at: Millis,
 }
 
 /// Everything an expression can see.
@@ -27,16 +44,69 @@ pub(crate) struct Scope<'a> {
     pub customer: &'a Customer,
     /// The sends of the instance at hand.
     pub sends: &'a [Sent],
+    pub today: Today<'a>,
     pub(super) item: Option<&'a Item>,
 }
 
+/// The moment at which an expression is evaluated, and the zone whose days count.
+#[derive(Clone, Copy)]
+pub(crate) struct Today<'a> {
+    pub now: Millis,
+    pub zone: &'a TimeZone,
+}
+
+/// The action under which the purchase of a product, or of something of a category, is remembered.
+pub(crate) const PURCHASE_OF: &str = "purchase of";
+
 impl<'a> Scope<'a> {
-    pub fn of_event(event: Event<'a>, customer: &'a Customer) -> Self {
-        Scope { event, customer, sends: &[], item: None }
+    pub fn of_event(event: Event<'a>, customer: &'a Customer, today: Today<'a>) -> Self {
+        Scope { event, customer, sends: &[], today, item: None }
     }
 
-    pub fn of_step(fields: &'a BTreeMap<String, String>, customer: &'a Customer, sends: &'a [Sent]) -> Self {
-        Scope { event: Event::Kept(fields), customer, sends, item: None }
+    pub fn of_step(
+        fields: &'a BTreeMap<String, String>,
+        customer: &'a Customer,
+        sends: &'a [Sent],
+        today: Today<'a>,
+    ) -> Self {
+        Scope { event: Event::Kept(fields), customer, sends, today, item: None }
+    }
+
+    /// Days since the customer did something, as far as the row remembers.
+    pub(super) fn days_since(&self, action: &str) -> Option<i64> {
+        let times = self.customer.done.iter().filter(|done| done.action == action).map(|done| done.occurred_at);
+        Some(self.today.now.saturating_sub(times.max()?) / DAY)
+    }
+
+    pub(super) fn remembers(&self, memory: &Memory) -> bool {
+        let is_within = |at: Millis, days: Option<i64>| {
+            days.is_none_or(|days| self.today.now.saturating_sub(at) < days.saturating_mul(DAY))
+        };
+        let Customer { done, heard, past, instances, .. } = self.customer;
+        match memory {
+            Memory::Did(action, days) => {
+                done.iter().any(|done| done.action == **action && is_within(done.occurred_at, *days))
+            }
+            Memory::Bought(what, days) => done.iter().any(|done| {
+                done.action == PURCHASE_OF && done.key.as_deref() == Some(what) && is_within(done.occurred_at, *days)
+            }),
+            Memory::HeardOn(channel, days) => {
+                heard.iter().any(|heard| heard.channel == **channel && is_within(heard.at, *days))
+            }
+            Memory::WasIn(campaign, days) => {
+                past.iter().any(|past| past.campaign == **campaign && is_within(past.ended_at, *days))
+            }
+            Memory::IsIn(campaign) => instances.iter().any(|instance| instance.campaign == **campaign),
+        }
+    }
+
+    /// Days of the calendar from today to a date; to its next anniversary, today's included, if that is wanted.
+    pub(super) fn days_until(&self, date: &str, anniversary: bool) -> Option<i64> {
+        let Today { now, zone } = self.today;
+        let today = calendar::local(now, zone)?.date();
+        let date = calendar::day_of(date, zone)?;
+        let date = if anniversary { calendar::next_anniversary(date, today)? } else { date };
+        today.until(date).ok().map(|span| i64::from(span.get_days()))
     }
 
     pub(super) fn items(&self) -> &'a [Item] {
@@ -55,7 +125,7 @@ impl<'a> Scope<'a> {
             (Of::Event, Event::Inactivity(inactivity)) => &inactivity.attributes,
             (Of::Event, Event::Action(action)) => &action.attributes,
             (Of::Event, Event::Kept(fields)) => fields,
-            (Of::Event, Event::Cart(_) | Event::Moment(_)) => return None,
+            (Of::Event, Event::Cart(_) | Event::Moment(_) | Event::End(_)) => return None,
         };
         map.get(name).map(String::as_str)
     }
@@ -87,6 +157,9 @@ impl<'a> Scope<'a> {
             (Event::Inactivity(event), Field::Since) => Value::Int(event.since),
             (Event::Inactivity(event), Field::Days) => Value::Int(event.days.into()),
             (Event::Moment(at), Field::OccurredAt) => Value::Int(at),
+            (Event::End(ended), Field::OccurredAt) => Value::Int(ended.at),
+            (Event::End(ended), Field::Campaign) => Value::Text(&ended.campaign),
+            (Event::End(ended), Field::Key) => Value::Text(&ended.key),
             (Event::Action(action), Field::OccurredAt) => Value::Int(action.occurred_at),
             (Event::Action(action), Field::Action) => Value::Text(&action.action),
             (Event::Action(action), Field::Key) => return action.key.as_deref().map(Value::Text),
@@ -109,6 +182,7 @@ fn kept(fields: &BTreeMap<String, String>, field: Field) -> Option<Value<'_>> {
         Field::TotalMinor => number("total_minor"),
         Field::Currency => text("currency"),
         Field::Link => text("link"),
+        Field::Campaign => text("campaign"),
         Field::Source => text("source"),
         Field::Since => number("since"),
         Field::Days => number("days"),

@@ -1,11 +1,11 @@
 //! Conditions, each with what it comes to.
 
 use proptest::prelude::*;
-use schemas::{Cart, Consent, Contact, Customer, Item, Registration, Sent, Status};
+use schemas::{Cart, Consent, Contact, Customer, Done, Heard, Item, Past, Registration, Sent, Status};
 
 use crate::language::TriggerKind;
 
-use super::{Event, Scope, Type, Vocabulary, compile};
+use super::{Event, Scope, Today, Type, Vocabulary, compile};
 
 fn cart() -> Cart {
     let item = |sku: &str, category: &str, quantity| Item {
@@ -24,6 +24,9 @@ fn cart() -> Cart {
     }
 }
 
+/// Noon of the first of June 2026.
+const TODAY: Today<'static> = Today { now: 1_780_315_200_000, zone: &jiff::tz::TimeZone::UTC };
+
 fn customer() -> Customer {
     Customer {
         contacts: vec![Contact { channel: "telegram".into(), address: "1".into() }],
@@ -37,7 +40,7 @@ fn customer() -> Customer {
 fn holds(text: &str) -> bool {
     let predicate = compile(text, &Vocabulary::of_trigger(TriggerKind::Cart), &[Type::Bool])
         .unwrap_or_else(|faults| panic!("{text}: {faults:?}"));
-    predicate.holds(&Scope::of_event(Event::Cart(&cart()), &customer()))
+    predicate.holds(&Scope::of_event(Event::Cart(&cart()), &customer(), TODAY))
 }
 
 fn fault(text: &str) -> String {
@@ -137,7 +140,7 @@ fn a_step_asks_what_its_instance_kept_and_what_became_of_earlier_steps() {
     let holds = |text: &str| {
         let steps = ["letter", "bot"];
         let predicate = compile(text, &Vocabulary::of_step(TriggerKind::Cart, &steps), &[Type::Bool]).unwrap();
-        predicate.holds(&Scope::of_step(&fields, &customer(), std::slice::from_ref(&sent)))
+        predicate.holds(&Scope::of_step(&fields, &customer(), std::slice::from_ref(&sent), TODAY))
     };
     assert!(holds("total_minor >= 1500"));
     assert!(holds("was_sent('letter') && was_delivered('letter') && !was_opened('letter')"));
@@ -151,14 +154,14 @@ fn the_attributes_of_an_event_are_its_own() {
     let predicate =
         compile("attributes.city == 'Perm'", &Vocabulary::of_trigger(TriggerKind::Registration), &[Type::Bool])
             .unwrap();
-    assert!(predicate.holds(&Scope::of_event(Event::Registration(&registration), &customer())));
+    assert!(predicate.holds(&Scope::of_event(Event::Registration(&registration), &customer(), TODAY)));
 }
 
 proptest! {
     #[test]
     fn any_text_is_either_compiled_or_refused(text in "[a-z0-9_.'\"()<>=!&|+*/ \\[\\],-]{0,60}") {
         if let Ok(predicate) = compile(&text, &Vocabulary::of_trigger(TriggerKind::Cart), &[Type::Bool]) {
-            predicate.holds(&Scope::of_event(Event::Cart(&cart()), &customer()));
+            predicate.holds(&Scope::of_event(Event::Cart(&cart()), &customer(), TODAY));
         }
     }
 
@@ -167,4 +170,58 @@ proptest! {
         prop_assert_eq!(holds(&format!("{left} < {right}")), left < right);
         prop_assert_eq!(holds(&format!("{left} + {right} >= total_minor")), i64::from(left) + i64::from(right) >= 1500);
     }
+}
+
+#[test]
+fn what_a_row_remembers_can_be_asked_for() {
+    let at = |days_ago: i64| TODAY.now - days_ago * 86_400_000;
+    let did = |action: &str, key: Option<&str>, days_ago| Done {
+        action: action.into(),
+        key: key.map(Into::into),
+        occurred_at: at(days_ago),
+    };
+    let customer = Customer {
+        done: vec![did("purchase", None, 91), did("purchase of", Some("school"), 300), did("visit", Some("a"), 5)],
+        heard: vec![Heard { channel: "email".into(), at: at(89) }],
+        past: vec![Past { campaign: "first".into(), ended_at: at(40), ..Past::default() }],
+        attributes: [("birthday".into(), "1990-06-04".into()), ("ends".into(), "2026-05-30T10:00".into())].into(),
+        ..Customer::default()
+    };
+    for (text, wanted) in [
+        ("days_since('purchase') == 91", true),
+        ("days_since('purchase') >= 90 && !did('purchase', 90)", true),
+        ("days_since('login') >= 90", false),
+        ("!did('login')", true),
+        ("did('visit', 6) && !did('visit', 5)", true),
+        ("bought('school', 400)", true),
+        ("bought('school', 300)", false),
+        ("bought('toys')", false),
+        ("heard_on('email', 90) && !heard_on('push')", true),
+        ("was_in('first') && !was_in('first', 40)", true),
+        ("is_in('first')", false),
+        ("days_to_anniversary(profile.attributes.birthday) == 3", true),
+        ("days_until(profile.attributes.ends) == -2", true),
+        ("days_until(profile.attributes.unknown) < 100", false),
+    ] {
+        let predicate = compile(text, &Vocabulary::of_trigger(TriggerKind::Schedule), &[Type::Bool])
+            .unwrap_or_else(|faults| panic!("{text}: {faults:?}"));
+        assert_eq!(predicate.holds(&Scope::of_event(Event::Moment(TODAY.now), &customer, TODAY)), wanted, "{text}");
+    }
+}
+
+#[test]
+fn questions_about_the_past_take_names_and_days() {
+    for (text, message) in [
+        ("did(total_minor)", "`did` needs a name in quotes"),
+        ("did('visit', 0)", "`did` takes a name and a number of days"),
+        ("is_in('first', 5)", "`is_in` takes a name and a number of days"),
+        ("heard_on('fax')", "`fax` is no channel"),
+        ("days_since(5) > 3", "`days_since` needs a name in quotes"),
+        ("days_until(5) > 3", "this is a whole number, but a text is needed"),
+    ] {
+        let faults = compile(text, &Vocabulary::of_trigger(TriggerKind::Cart), &[Type::Bool]).unwrap_err();
+        assert_eq!(faults[0].message, message, "{text}");
+    }
+    let faults = compile("was_in('a')", &Vocabulary::of_step(TriggerKind::Cart, &[]), &[Type::Bool]).unwrap_err();
+    assert_eq!(faults[0].message, "`was_in` can only be asked in the trigger");
 }

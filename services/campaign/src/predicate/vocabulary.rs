@@ -32,6 +32,7 @@ pub(super) enum Field {
     TotalMinor,
     Currency,
     Link,
+    Campaign,
     Source,
     Since,
     Days,
@@ -57,6 +58,11 @@ const CART: Fields = &[
     ("link", Type::Text, Field::Link),
 ];
 const REGISTRATION: Fields = &[("occurred_at", Type::Int, Field::OccurredAt), ("source", Type::Text, Field::Source)];
+const END: Fields = &[
+    ("occurred_at", Type::Int, Field::OccurredAt),
+    ("campaign", Type::Text, Field::Campaign),
+    ("key", Type::Text, Field::Key),
+];
 const SCHEDULE: Fields = &[("occurred_at", Type::Int, Field::OccurredAt)];
 const INACTIVITY: Fields = &[
     ("occurred_at", Type::Int, Field::OccurredAt),
@@ -100,9 +106,10 @@ impl<'a> Vocabulary<'a> {
             TriggerKind::Inactivity => INACTIVITY,
             TriggerKind::Action => ACTION,
             TriggerKind::Schedule => SCHEDULE,
+            TriggerKind::End => END,
         };
         let items = matches!(kind, TriggerKind::Cart | TriggerKind::Action);
-        let attributes = !matches!(kind, TriggerKind::Cart | TriggerKind::Schedule);
+        let attributes = !matches!(kind, TriggerKind::Cart | TriggerKind::Schedule | TriggerKind::End);
         Vocabulary { fields, items, attributes, steps: None }
     }
 

@@ -1,0 +1,122 @@
+//! Days, clocks and their traps, with moments that were looked up.
+
+use super::*;
+
+const HOUR: Millis = 3_600_000;
+const DAY: Millis = 24 * HOUR;
+
+fn berlin() -> TimeZone {
+    zone("Europe/Berlin").unwrap()
+}
+
+fn at(text: &str) -> Millis {
+    text.parse::<Timestamp>().unwrap().as_millisecond()
+}
+
+fn shown(moment: Millis) -> String {
+    Timestamp::from_millisecond(moment).unwrap().to_string()
+}
+
+fn led(from: &str, way: &str) -> String {
+    shown(shift(way).unwrap().lead(at(from), &berlin()))
+}
+
+#[test]
+fn a_length_is_no_step_of_the_calendar() {
+    // Clocks go forward in the night to the 29th of March 2026: that day has 23 hours.
+    assert_eq!(led("2026-03-28T09:00:00Z", "24h"), "2026-03-29T09:00:00Z");
+    assert_eq!(led("2026-03-28T09:00:00Z", "1 day"), "2026-03-29T08:00:00Z");
+    assert_eq!(led("2026-01-31T09:00:00Z", "1 month"), "2026-02-28T09:00:00Z");
+    assert_eq!(led("2024-02-29T09:00:00Z", "1 year"), "2025-02-28T09:00:00Z");
+    assert_eq!(led("2026-06-01T08:00:00Z", "1d 12h"), "2026-06-02T20:00:00Z");
+}
+
+#[test]
+fn a_way_ends_at_a_time_of_day() {
+    // Ten o'clock in Berlin in summer is eight in UTC.
+    assert_eq!(led("2026-06-01T07:00:00Z", "10:00"), "2026-06-01T08:00:00Z");
+    assert_eq!(led("2026-06-01T08:00:00Z", "10:00"), "2026-06-01T08:00:00Z");
+    assert_eq!(led("2026-06-01T08:00:01Z", "10:00"), "2026-06-02T08:00:00Z");
+    assert_eq!(led("2026-06-01T20:00:00Z", "1 day 10:00"), "2026-06-02T08:00:00Z");
+    assert_eq!(led("2026-06-01T20:00:00Z", "24h 10:00"), "2026-06-03T08:00:00Z");
+    // The first of June 2026 is a Monday.
+    assert_eq!(led("2026-06-01T07:00:00Z", "next tuesday 10:00"), "2026-06-02T08:00:00Z");
+    assert_eq!(led("2026-06-01T07:00:00Z", "next monday 10:00"), "2026-06-08T08:00:00Z");
+}
+
+#[test]
+fn a_time_that_does_not_exist_is_the_first_moment_behind_the_gap_and_one_that_comes_twice_the_first() {
+    assert_eq!(led("2026-03-28T09:00:00Z", "1 day 02:30"), "2026-03-29T01:00:00Z");
+    assert_eq!(led("2026-10-24T09:00:00Z", "1 day 02:30"), "2026-10-25T00:30:00Z");
+}
+
+#[test]
+fn a_date_is_read_as_people_write_it() {
+    let read = |text: &str, way: &str| moment_of(text, shift(way).unwrap(), &berlin()).map(shown);
+    assert_eq!(read("2026-06-01", "10:00").unwrap(), "2026-06-01T08:00:00Z");
+    assert_eq!(read("2026-06-01T19:00", "1h").unwrap(), "2026-06-01T18:00:00Z");
+    assert_eq!(read("2026-06-01T19:00:00+03:00", "1 day").unwrap(), "2026-06-02T16:00:00Z");
+    assert_eq!(read("1780308000000", "1h").unwrap(), "2026-06-01T11:00:00Z");
+    assert_eq!(read("soon", "1h"), None);
+    assert_eq!(read("", "1h"), None);
+    assert_eq!(day_of("2026-06-01T23:30:00Z", &berlin()), Some(jiff::civil::date(2026, 6, 2)));
+}
+
+#[test]
+fn quiet_hours_reach_over_midnight_and_have_half_open_bounds() {
+    let night = Quiet { from: clock("22:00").unwrap(), to: clock("9:00").unwrap() };
+    let end = |moment: &str| night.end(at(moment), &berlin()).map(shown);
+    assert_eq!(end("2026-06-01T19:59:59Z"), None);
+    assert_eq!(end("2026-06-01T20:00:00Z").unwrap(), "2026-06-02T07:00:00Z");
+    assert_eq!(end("2026-06-02T06:59:59Z").unwrap(), "2026-06-02T07:00:00Z");
+    assert_eq!(end("2026-06-02T07:00:00Z"), None);
+    let noon = Quiet { from: clock("12:00").unwrap(), to: clock("14:00").unwrap() };
+    assert_eq!(noon.end(at("2026-06-01T10:30:00Z"), &berlin()).map(shown).unwrap(), "2026-06-01T12:00:00Z");
+    assert_eq!(noon.end(at("2026-06-01T12:00:00Z"), &berlin()), None);
+}
+
+#[test]
+fn quiet_hours_are_no_part_of_an_active_wait() {
+    let night = Quiet { from: clock("22:00").unwrap(), to: clock("9:00").unwrap() };
+    let over = |from: &str, length| shown(night.active(at(from), length, &berlin()));
+    assert_eq!(over("2026-06-01T08:00:00Z", 3 * HOUR), "2026-06-01T11:00:00Z");
+    // 20:00 to 22:00, and an hour of the next morning.
+    assert_eq!(over("2026-06-01T18:00:00Z", 3 * HOUR), "2026-06-02T08:00:00Z");
+    assert_eq!(over("2026-06-01T23:00:00Z", 3 * HOUR), "2026-06-02T10:00:00Z");
+    // Thirteen hours a day.
+    assert_eq!(over("2026-06-01T07:00:00Z", 10 * 13 * HOUR), "2026-06-10T20:00:00Z");
+    let never = Quiet { from: clock("10:00").unwrap(), to: clock("10:00").unwrap() };
+    assert!(never.active(0, 3 * HOUR, &berlin()) >= 3 * HOUR);
+}
+
+#[test]
+fn what_comes_again_came_last() {
+    let latest = |text: &str, now: &str| recurrence(text).unwrap().latest(0, at(now), &berlin()).map(shown).unwrap();
+    assert_eq!(latest("day 10:00", "2026-06-02T07:59:59Z"), "2026-06-01T08:00:00Z");
+    assert_eq!(latest("day 10:00", "2026-06-02T08:00:00Z"), "2026-06-02T08:00:00Z");
+    assert_eq!(latest("monday 10:00", "2026-06-08T07:00:00Z"), "2026-06-01T08:00:00Z");
+    assert_eq!(latest("monday 10:00", "2026-06-10T07:00:00Z"), "2026-06-08T08:00:00Z");
+    assert_eq!(latest("month 31 10:00", "2026-03-15T00:00:00Z"), "2026-02-28T09:00:00Z");
+    assert_eq!(latest("year 02-29 10:00", "2026-03-01T00:00:00Z"), "2026-02-28T09:00:00Z");
+    assert_eq!(latest("year 02-29 10:00", "2026-02-01T00:00:00Z"), "2025-02-28T09:00:00Z");
+    assert_eq!(Recurrence::Length(7 * DAY).latest(10 * DAY, 23 * DAY, &berlin()), Some(17 * DAY));
+    assert_eq!(Recurrence::Length(7 * DAY).latest(10 * DAY, 9 * DAY, &berlin()), None);
+}
+
+#[test]
+fn what_is_no_time_is_refused() {
+    assert_eq!(span("1d 12h"), Ok(36 * HOUR));
+    assert_eq!(span("90s"), Ok(90_000));
+    assert_eq!(span("2w"), Ok(14 * DAY));
+    for wrong in ["", "3", "1.5h", "h", "3 apples", "10:0", "25:00", "next 10:00", "tuesday", "10:00 1d", "-1d"] {
+        assert!(shift(wrong).is_err(), "{wrong}");
+    }
+    for long in ["99999999999999999999d", "9999999999999d", "401d", "2 years", "99999999999 days"] {
+        assert!(shift(long).is_err(), "{long}");
+    }
+    assert!(span("3mo").unwrap_err().0.contains("no fixed length"));
+    assert!(span("1 day").is_err() && span("10:00").is_err());
+    for wrong in ["", "day", "monday", "month 32 10:00", "year 13-01 10:00", "noday 10:00"] {
+        assert!(recurrence(wrong).is_err(), "{wrong}");
+    }
+}

@@ -1,0 +1,164 @@
+//! When: the turn of a message, its validity, its wait, and quiet hours, all on the customer's own clock.
+
+use jiff::tz::TimeZone;
+use schemas::{Class, Customer, Instance, Millis, Sent};
+
+use crate::calendar::{self, Shift};
+use crate::language::{Anchor, AtNight, Night, Plan, Point, Step, Wait};
+
+/// What stands in for a wait or a validity whose date nobody knows.
+const DAY: Millis = 24 * 3_600_000;
+
+/// When it is a message's turn, which cannot be before `ready`; none where that depends on a date that nobody knows. A dated
+/// message has its moment whatever came before it. If the instance `waits` for this very message, its turn is counted already.
+pub(super) fn turn(
+    plan: &Plan,
+    customer: &Customer,
+    instance: &Instance,
+    step: &Step,
+    ready: Millis,
+    waits: bool,
+) -> Option<Millis> {
+    let handed_over = |sent: &Sent| sent.handed_over_at.unwrap_or(sent.decided_at);
+    let last = instance.sends.last().map_or(instance.settled_at, handed_over);
+    let from = Clock { plan, customer, instance };
+    let moment = match &step.start {
+        // Counted once: it would move on and on.
+        Point { anchor: Anchor::Turn, .. } if waits => return Some(instance.turn),
+        Point { anchor: Anchor::Turn, shift } if *shift != Shift::default() => from.way(*shift, ready),
+        Point { anchor: Anchor::Turn, .. } => last,
+        point => from.point(point, last)?,
+    };
+    let moment = moment.saturating_add(share(step.spread, instance));
+    Some(if step.start.is_dated() { moment } else { moment.max(ready) })
+}
+
+/// Until when the message at which an instance stands may be handed over, if `turn` is its turn.
+pub(super) fn valid_until(plan: &Plan, customer: &Customer, instance: &Instance, step: &Step, turn: Millis) -> Millis {
+    let from = Clock { plan, customer, instance };
+    match &step.valid {
+        Point { anchor: Anchor::Turn, shift } => from.way(*shift, turn),
+        point => from.point(point, turn).unwrap_or_else(|| turn.saturating_add(DAY)),
+    }
+}
+
+/// Until when the message at which an instance stands is waited for.
+pub(super) fn wait_over(plan: &Plan, customer: &Customer, instance: &Instance, handed_over_at: Millis) -> Millis {
+    let from = Clock { plan, customer, instance };
+    let Some(step) = super::dispatch::current(plan, instance) else { return handed_over_at };
+    match (&step.wait, &plan.quiet) {
+        (Wait::Until(point), _) => {
+            let over = from.point(point, handed_over_at).unwrap_or_else(|| handed_over_at.saturating_add(DAY));
+            over.max(handed_over_at)
+        }
+        (Wait::Active(length), Some(night)) => night.hours.active(handed_over_at, *length, &from.zone()),
+        (Wait::Active(length), None) => handed_over_at.saturating_add(*length),
+    }
+}
+
+/// What is done with a message now, because it is quiet, and when it would go out if it waits.
+pub(super) fn at_night(
+    plan: &Plan,
+    customer: &Customer,
+    instance: &Instance,
+    step: &Step,
+    now: Millis,
+) -> Option<(AtNight, Millis)> {
+    let Night { hours, policy, release } = plan.quiet.filter(|_| plan.class == Class::Marketing)?;
+    let policy = step.at_night.unwrap_or(policy);
+    if policy == AtNight::Ignore {
+        return None;
+    }
+    let end = hours.end(now, &zone(plan, customer).0)?;
+    Some((policy, end.saturating_add(share(release, instance))))
+}
+
+/// A part of a span that is the instance's own: ids are made by SHA-1, so the parts lie evenly.
+fn share(span: Millis, instance: &Instance) -> Millis {
+    let part = u128::try_from(span).ok().and_then(|span| instance.id.as_u128().checked_rem(span));
+    part.and_then(|part| Millis::try_from(part).ok()).unwrap_or(0)
+}
+
+/// From where moments of a cascade are counted.
+struct Clock<'a> {
+    plan: &'a Plan,
+    customer: &'a Customer,
+    instance: &'a Instance,
+}
+
+impl Clock<'_> {
+    /// A point, where a message was last handed over at `last`; none where its date is not known.
+    fn point(&self, point: &Point, last: Millis) -> Option<Millis> {
+        let date = |text: Option<&String>| calendar::moment_of(text?, point.shift, &self.zone());
+        match &point.anchor {
+            Anchor::Turn | Anchor::HandOver => Some(self.way(point.shift, last)),
+            Anchor::Trigger => Some(self.way(point.shift, self.instance.settled_at).max(last)),
+            Anchor::Event(field) => date(self.instance.fields.get(field)),
+            Anchor::Profile(attribute) => date(self.customer.attributes.get(attribute)),
+        }
+    }
+
+    fn way(&self, shift: Shift, from: Millis) -> Millis {
+        // The zone costs a look-up that lengths do not need.
+        if shift.is_exact() { from.saturating_add(shift.millis) } else { shift.lead(from, &self.zone()) }
+    }
+
+    fn zone(&self) -> TimeZone {
+        zone(self.plan, self.customer).0
+    }
+}
+
+/// The customer's zone, and how it is known: from the profile, from the country of the telephone number, or the campaign's.
+pub(super) fn zone(plan: &Plan, customer: &Customer) -> (TimeZone, &'static str) {
+    if let Some(zone) = customer.time_zone.as_deref().and_then(calendar::zone) {
+        return (zone, "profile");
+    }
+    let numbers = customer.contacts.iter().map(|contact| contact.address.as_str());
+    match numbers.filter_map(zone_of_number).find_map(calendar::zone) {
+        Some(zone) => (zone, "number"),
+        None => (plan.zone.clone(), "campaign"),
+    }
+}
+
+/// Countries with one zone, by the prefix of their telephone numbers (ITU-T E.164).
+const COUNTRIES: [(&str, &str); 34] = [
+    ("+30", "Europe/Athens"),
+    ("+31", "Europe/Amsterdam"),
+    ("+32", "Europe/Brussels"),
+    ("+33", "Europe/Paris"),
+    ("+353", "Europe/Dublin"),
+    ("+358", "Europe/Helsinki"),
+    ("+359", "Europe/Sofia"),
+    ("+36", "Europe/Budapest"),
+    ("+370", "Europe/Vilnius"),
+    ("+371", "Europe/Riga"),
+    ("+372", "Europe/Tallinn"),
+    ("+373", "Europe/Chisinau"),
+    ("+374", "Asia/Yerevan"),
+    ("+375", "Europe/Minsk"),
+    ("+380", "Europe/Kyiv"),
+    ("+381", "Europe/Belgrade"),
+    ("+39", "Europe/Rome"),
+    ("+40", "Europe/Bucharest"),
+    ("+41", "Europe/Zurich"),
+    ("+420", "Europe/Prague"),
+    ("+421", "Europe/Bratislava"),
+    ("+43", "Europe/Vienna"),
+    ("+44", "Europe/London"),
+    ("+45", "Europe/Copenhagen"),
+    ("+46", "Europe/Stockholm"),
+    ("+47", "Europe/Oslo"),
+    ("+48", "Europe/Warsaw"),
+    ("+49", "Europe/Berlin"),
+    ("+90", "Europe/Istanbul"),
+    ("+992", "Asia/Dushanbe"),
+    ("+993", "Asia/Ashgabat"),
+    ("+994", "Asia/Baku"),
+    ("+995", "Asia/Tbilisi"),
+    ("+998", "Asia/Tashkent"),
+];
+
+fn zone_of_number(address: &str) -> Option<&'static str> {
+    let is_number = address.len() > 7 && address.bytes().skip(1).all(|byte| byte.is_ascii_digit());
+    COUNTRIES.iter().find(|(prefix, _)| is_number && address.starts_with(prefix)).map(|(_, zone)| *zone)
+}
