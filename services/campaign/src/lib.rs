@@ -44,6 +44,7 @@ mod channel;
 mod prices;
 mod plans;
 mod decide;
+pub mod rehearsal;
 
 pub use channel::Channel;
 pub use decide::{Effect, Input, Moment, decide, due};

@@ -15,6 +15,28 @@ pub(crate) type Wrong = (&'static str, &'static str);
 /// # Errors
 /// A message and a hint.
 pub(crate) fn parse(text: &str) -> Result<Millis, Wrong> {
+    let total = unbounded(text)?;
+    if total > LONGEST { Err(("this duration is too long", "at most 400 days: `400d`")) } else { Ok(total) }
+}
+
+/// A duration as it is written, without weeks and to the second: `1d12h`, `90s` as `1m30s`, `0`.
+pub(crate) fn spell(span: Millis) -> String {
+    let mut text = String::new();
+    let mut rest = span.max(0);
+    for (unit, millis) in &UNITS[1..] {
+        if rest / millis > 0 {
+            text.push_str(&format!("{}{unit}", rest / millis));
+        }
+        rest %= millis;
+    }
+    if text.is_empty() { "0".to_owned() } else { text }
+}
+
+/// Reads a duration however long it is: where a sum overflows it is the longest there can be.
+///
+/// # Errors
+/// A message and a hint.
+pub(crate) fn unbounded(text: &str) -> Result<Millis, Wrong> {
     const SHAPE: Wrong =
         ("this is not a duration", "write a whole number and a unit: `90s`, `15m`, `3h`, `1d 12h`, `2w`");
     let mut total: Millis = 0;
@@ -35,7 +57,7 @@ pub(crate) fn parse(text: &str) -> Result<Millis, Wrong> {
         total = number.checked_mul(*millis).and_then(|part| total.checked_add(part)).unwrap_or(Millis::MAX);
         rest = tail[letters..].trim_start();
     }
-    if total > LONGEST { Err(("this duration is too long", "at most 400 days: `400d`")) } else { Ok(total) }
+    Ok(total)
 }
 
 #[cfg(test)]
@@ -53,5 +75,13 @@ mod tests {
         assert_eq!(parse("3mo"), Err(("months and years have no fixed length", "write days: `90d`")));
         assert!(parse("99999999999999999999d").is_err());
         assert!(parse("9999999999999d").is_err());
+    }
+
+    #[test]
+    fn what_is_spelled_is_read_as_the_same() {
+        assert_eq!(spell(0), "0");
+        for text in ["1d12h", "3h", "1m30s", "400d", "7d1h5m9s"] {
+            assert_eq!(parse(text).map(spell), Ok(text.to_owned()));
+        }
     }
 }

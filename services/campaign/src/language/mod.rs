@@ -16,6 +16,7 @@ mod tests;
 pub use plan::{Again, Cause, Goal, Level, Match, Order, Plan, Point, Schedule, Step, Trigger, TriggerKind};
 pub use problem::{Problem, Severity};
 
+pub(crate) use duration::{spell, unbounded};
 pub(crate) use problem::{Place, Report, Source, nearest};
 pub(crate) use raw::{Prices as RawPrices, read};
 

@@ -83,6 +83,14 @@ impl Schedule {
         let passed = now.checked_sub(self.at).filter(|passed| *passed >= 0)?;
         Some(now - self.every.map_or(passed, |every| passed % every))
     }
+
+    /// The first moment after this one.
+    pub fn next(&self, after: Millis) -> Option<Millis> {
+        match self.latest(after) {
+            None => Some(self.at),
+            Some(latest) => latest.checked_add(self.every?),
+        }
+    }
 }
 
 /// What a further trigger does while an instance with its key runs.
