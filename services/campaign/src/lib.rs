@@ -45,6 +45,7 @@ mod channel;
 mod prices;
 mod plans;
 mod decide;
+pub mod rehearsal;
 
 pub use calendar::{Landing, Quiet, Recurrence, Shift};
 pub use channel::Channel;

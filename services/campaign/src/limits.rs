@@ -28,3 +28,11 @@ pub const ATTEMPTS: i32 = 3;
 pub const ANSWER_MARGIN: Millis = 5 * 60 * 1000;
 /// The longest duration that a campaign may state.
 pub const LONGEST: Millis = 400 * 24 * 60 * 60 * 1000;
+/// Lines of a timeline.
+pub const TIMELINE_LINES: usize = 10_000;
+/// Bytes of one such line.
+pub const TIMELINE_WIDTH: usize = 4_096;
+/// The longest time that a timeline may tell of: a birthday on a leap day comes twice in it.
+pub const TIMELINE_SPAN: Millis = 10 * 366 * 24 * 60 * 60 * 1000;
+/// Deadlines and sweeps that may fall due in a timeline.
+pub const TIMELINE_MOMENTS: usize = 50_000;

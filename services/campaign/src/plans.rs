@@ -147,6 +147,12 @@ impl Plans {
         }
     }
 
+    /// The first moment after this one at which some campaign looks at everybody.
+    pub fn next_sweep(&self, after: Millis) -> Option<Millis> {
+        let plans = self.triggered_by(TriggerKind::Schedule).filter(|plan| self.takes_new(&plan.name));
+        plans.filter_map(|plan| plan.trigger.schedule.as_ref()?.next(after, &plan.zone)).min()
+    }
+
     /// The version that new instances enter.
     pub fn newest(&self, campaign: &str) -> Option<&Plan> {
         self.campaigns.get(campaign)?.newest()

@@ -219,7 +219,7 @@ proptest! {
                     ..Feedback::default()
                 }));
             }
-            world.customer.instances
+            world.customer.instances.clone()
         };
         let mut sorted = order.clone();
         sorted.sort();
@@ -355,7 +355,7 @@ steps:
 
 #[test]
 fn an_event_that_concerns_nobody_leaves_no_trace() {
-    let plans = examples().plans;
+    let plans = examples().plans.clone();
     let mut row = Customer::default();
     let mut effects = Vec::new();
     let fact = Fact::Action(Action { event_id: "e".into(), action: "looked".into(), ..Action::default() });

@@ -1,222 +1,48 @@
-//! The example campaigns, played with a clock of our own.
+//! The example campaigns, each with the timelines that stand beside it, and what needs campaigns of its own.
 
 mod world;
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use campaign::rehearsal::Timeline;
 use world::World;
 use world::script::{self, check};
 
-#[test]
-fn bonus_expiring_stops_when_the_free_message_arrived() {
-    check(
-        World::of_examples(&["bonus-expiring"]),
-        "0 has push email sms
-         0 does bonus_expiring b1
-         1m delivered free
-         3d time passes",
-        "0 ENTERED
-         0 send free by push
-         1m DELIVERED free push
-         1m STOP_REACHED",
-    );
-}
+/// Where the timelines are: `<campaign>.timeline`, and `<campaign>.<what>.timeline` for what else may happen.
+const TIMELINES: &str = "../../deploy/campaigns/timelines";
 
 #[test]
-fn bonus_expiring_pays_for_an_sms_only_where_nothing_free_was_confirmed() {
-    check(
-        World::of_examples(&["bonus-expiring"]),
-        "0 has email sms
-         0 does bonus_expiring b1
-         3d time passes",
-        "0 ENTERED
-         0 send free by email
-         3h NO_INFORMATION free email
-         3h send sms by sms
-         1d3h NO_INFORMATION sms sms
-         1d3h EXHAUSTED",
-    );
+fn every_timeline_of_the_examples_comes_true() {
+    let mut played = BTreeSet::new();
+    for path in files(TIMELINES, "timeline") {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let timeline = Timeline::parse(&name, &text).unwrap_or_else(|problems| panic!("{}", problems[0]));
+        assert!(timeline.expectations() > 0, "{name} expects nothing: add `=>` lines");
+        let campaign = stem(&path);
+        let world = timeline.play(world::plans(&[&world::example(&campaign)])).unwrap_or_else(|it| panic!("{it}"));
+        assert_eq!(timeline.difference(&world), None, "{name}:\n{}", timeline.difference(&world).unwrap_or_default());
+        played.insert(campaign);
+    }
+    let examples: BTreeSet<String> = files("../../deploy/campaigns", "yaml").iter().map(|path| stem(path)).collect();
+    let missing: Vec<&String> = examples.iter().filter(|name| *name != "prices" && !played.contains(*name)).collect();
+    assert!(missing.is_empty(), "add a timeline for {missing:?} to {TIMELINES}");
 }
 
-#[test]
-fn a_refused_push_falls_to_the_email_of_the_same_step_at_once() {
-    check(
-        World::of_examples(&["bonus-expiring"]),
-        "0 worker off
-         0 has push email sms
-         0 does bonus_expiring b1
-         1m refused free
-         2m accepted free
-         3m delivered free",
-        "0 ENTERED
-         0 send free by push
-         1m REFUSED free push
-         1m send free by email
-         3m DELIVERED free email
-         3m STOP_REACHED",
-    );
+/// The files of a directory beside this crate, by name.
+fn files(directory: &str, extension: &str) -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
+    let paths = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|end| end == extension)).collect();
+    files.sort();
+    files
 }
 
-#[test]
-fn a_customer_with_one_contact_gets_one_attempt() {
-    check(
-        World::of_examples(&["bonus-expiring"]),
-        "0 has sms
-         0 does bonus_expiring b1
-         1h delivered sms",
-        "0 ENTERED
-         0 CANNOT_SEND free
-         0 send sms by sms
-         1h DELIVERED sms sms
-         1h STOP_REACHED",
-    );
-}
-
-#[test]
-fn cart_messenger_sends_whatsapp_only_to_those_outside_the_bot_who_did_not_open() {
-    let happens = |channels: &str| {
-        format!(
-            "0 has {channels}
-             0 cart c1 1 5000
-             10d time passes"
-        )
-    };
-    check(
-        World::of_examples(&["cart-messenger"]),
-        &happens("email whatsapp"),
-        "0 ENTERED
-         1h send letter by email
-         1d1h NOT_OPENED letter email
-         1d1h NO_CONTACT bot
-         1d1h send whatsapp by whatsapp
-         2d1h NOT_OPENED whatsapp whatsapp
-         2d1h EXHAUSTED",
-    );
-    check(
-        World::of_examples(&["cart-messenger"]),
-        &happens("email whatsapp telegram"),
-        "0 ENTERED
-         1h send letter by email
-         1d1h NOT_OPENED letter email
-         1d1h send bot by telegram
-         2d1h NO_INFORMATION bot telegram
-         2d1h EXHAUSTED",
-    );
-}
-
-#[test]
-fn order_ready_sends_an_sms_after_three_hours_unread_and_needs_no_consent() {
-    let mut world = World::of_examples(&["order-ready"]);
-    world.profile(&["email", "sms"]);
-    world.customer.consents.clear();
-    check(
-        world,
-        "0 does order_ready o1
-         1h machine-opened letter
-         4h opened sms",
-        "0 ENTERED
-         0 send letter by email
-         1h MACHINE_OPENED letter email
-         3h NOT_OPENED letter email
-         3h send sms by sms
-         4h OPENED sms sms
-         4h STOP_REACHED",
-    );
-    check(
-        World::of_examples(&["order-ready"]),
-        "0 has email sms
-         0 does order_ready o1
-         1h does order_fetched o2
-         2h does order_fetched o1",
-        "0 ENTERED
-         0 send letter by email
-         2h GOAL_REACHED",
-    );
-}
-
-#[test]
-fn cart_left_reminds_three_times_unless_something_was_bought() {
-    check(
-        World::of_examples(&["cart-left"]),
-        "0 has push email
-         0 cart c1 1 5000
-         1h cart c1 2 7000
-         20d time passes",
-        "0 ENTERED
-         1h REFRESHED
-         3h send reminder by push
-         1d3h NO_GOAL reminder push
-         1d3h send discount by email
-         2d3h NO_GOAL discount email
-         2d3h send last-chance by email
-         2d15h NO_GOAL last-chance email
-         2d15h EXHAUSTED",
-    );
-    check(
-        World::of_examples(&["cart-left"]),
-        "0 has push email
-         0 cart c1 1 5000
-         1d does purchase
-         20d time passes",
-        "0 ENTERED
-         2h send reminder by push
-         1d GOAL_REACHED",
-    );
-}
-
-#[test]
-fn an_emptied_cart_ends_the_cascade_and_a_late_older_version_does_not_begin_it_again() {
-    check(
-        World::of_examples(&["cart-left"]),
-        "0 has push
-         0 cart c1 1 5000
-         1h cart c1 3 empty
-         1h1m cart c1 2 5000
-         2h cart c1 4 5000
-         3h does purchase",
-        "0 ENTERED
-         1h WITHDRAWN
-         1h1m SUPERSEDED
-         2h ENTERED
-         3h GOAL_REACHED",
-    );
-}
-
-#[test]
-fn welcome_counts_its_moments_from_the_registration() {
-    check(
-        World::of_examples(&["welcome"]),
-        "0 has email sms
-         0 registers
-         8d time passes
-         100d does purchase
-         300d time passes",
-        "0 ENTERED
-         1d send reminder by email
-         7d NO_GOAL reminder email
-         7d send first50 by sms
-         90d NO_GOAL first50 sms
-         90d send quarter by email
-         100d GOAL_REACHED",
-    );
-}
-
-#[test]
-fn come_back_tries_the_cheapest_channel_first_whatever_the_order_of_the_file() {
-    check(
-        World::of_examples(&["come-back"]),
-        "0 has sms viber email push
-         0 silent 31
-         30d time passes",
-        "0 ENTERED
-         0 send email by email
-         2d NOT_OPENED email email
-         2d send push by push
-         2d6h NOT_OPENED push push
-         2d6h send viber by viber
-         3d6h NOT_OPENED viber viber
-         3d6h send sms by sms
-         4d6h NO_INFORMATION sms sms
-         4d6h EXHAUSTED",
-    );
+/// The campaign's name: up to the first dot.
+fn stem(path: &Path) -> String {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    name.split('.').next().unwrap().to_owned()
 }
 
 /// A campaign that looks at everybody once a week, from an hour after the world's beginning on.
@@ -236,12 +62,8 @@ fn a_schedule_meets_everybody_at_each_of_its_moments_and_once() {
     check(
         weekly(""),
         "0 has email
-         0 sweep
-         1h sweep
-         1h5m sweep
+         1h5m time passes
          1h10m delivered offer
-         7d sweep
-         7d1h sweep
          8d7h time passes",
         "1h ENTERED
          1h send offer by email
@@ -256,9 +78,9 @@ fn a_schedule_meets_everybody_at_each_of_its_moments_and_once() {
 
 #[test]
 fn a_schedule_begins_with_nobody_who_is_not_meant_who_bought_or_too_late() {
-    check(weekly(""), "0 has sms\n 1h sweep", "");
-    check(weekly(""), "0 has email\n 30m does purchase\n 1h sweep", "1h GOAL_BEFORE");
-    check(weekly(""), "0 has email\n 1d2h sweep", "");
+    check(weekly(""), "0 has sms\n 1h time passes", "");
+    check(weekly(""), "0 has email\n 30m does purchase\n 1h time passes", "1h GOAL_BEFORE");
+    check(weekly(""), "0 has email\n 1d2h down\n 1d2h deadlines", "");
 }
 
 #[test]

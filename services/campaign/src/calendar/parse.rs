@@ -74,6 +74,33 @@ pub(crate) fn shift(text: &str) -> Result<Shift, Wrong> {
     if shift.about() > LONGEST { Err(TOO_LONG) } else { Ok(shift) }
 }
 
+/// A length however long it is: where a sum overflows it is the longest there can be.
+///
+/// # Errors
+/// A message and a hint.
+pub(crate) fn unbounded(text: &str) -> Result<Millis, Wrong> {
+    if text.trim().is_empty() {
+        return Err(SHAPE);
+    }
+    text.split_whitespace().try_fold(0, |total: Millis, word| match length(word) {
+        Err(TOO_LONG) => Ok(Millis::MAX),
+        length => Ok(total.saturating_add(length?)),
+    })
+}
+
+/// A length as it is written, without weeks and to the second: `1d12h`, `90s` as `1m30s`, `0`.
+pub(crate) fn spell(span: Millis) -> String {
+    let mut text = String::new();
+    let mut rest = span.max(0);
+    for (unit, millis) in &UNITS[1..] {
+        if rest / millis > 0 {
+            text.push_str(&format!("{}{unit}", rest / millis));
+        }
+        rest %= millis;
+    }
+    if text.is_empty() { "0".to_owned() } else { text }
+}
+
 /// `1d12h`: numbers with units.
 fn length(word: &str) -> Result<Millis, Wrong> {
     let mut total: Millis = 0;

@@ -36,7 +36,18 @@ impl Recurrence {
         (0..3).filter_map(back).find(|moment| *moment <= now)
     }
 
-    /// Its day in the period of `today`, or so many periods before.
+    /// The first moment behind `after`.
+    pub(crate) fn next(self, first: Millis, after: Millis, zone: &TimeZone) -> Option<Millis> {
+        if let Recurrence::Length(length) = self {
+            return self.latest(first, after, zone).map_or(Some(first), |latest| latest.checked_add(length));
+        }
+        let today = local(after, zone)?.date();
+        let ahead =
+            |periods: i64| self.day(today, -periods).and_then(|(day, time)| instant(day.to_datetime(time), zone));
+        (0..3).filter_map(ahead).find(|moment| *moment > after)
+    }
+
+    /// Its day in the period of `today`, or so many periods before; behind, if there are less than none.
     fn day(self, today: Date, periods: i64) -> Option<(Date, Time)> {
         let earlier = |span: jiff::Span| today.checked_sub(span).ok();
         let span = jiff::Span::new();

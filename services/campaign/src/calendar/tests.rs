@@ -99,6 +99,14 @@ fn what_comes_again_came_last() {
     assert_eq!(latest("month 31 10:00", "2026-03-15T00:00:00Z"), "2026-02-28T09:00:00Z");
     assert_eq!(latest("year 02-29 10:00", "2026-03-01T00:00:00Z"), "2026-02-28T09:00:00Z");
     assert_eq!(latest("year 02-29 10:00", "2026-02-01T00:00:00Z"), "2025-02-28T09:00:00Z");
+    let next = |text: &str, after: &str| recurrence(text).unwrap().next(0, at(after), &berlin()).map(shown).unwrap();
+    assert_eq!(next("day 10:00", "2026-06-01T08:00:00Z"), "2026-06-02T08:00:00Z");
+    assert_eq!(next("monday 10:00", "2026-06-01T07:59:59Z"), "2026-06-01T08:00:00Z");
+    assert_eq!(next("monday 10:00", "2026-06-01T08:00:00Z"), "2026-06-08T08:00:00Z");
+    assert_eq!(next("month 31 10:00", "2026-02-28T10:00:00Z"), "2026-03-31T08:00:00Z");
+    assert_eq!(next("year 02-29 10:00", "2026-03-01T00:00:00Z"), "2027-02-28T09:00:00Z");
+    assert_eq!(Recurrence::Length(7 * DAY).next(10 * DAY, 17 * DAY, &berlin()), Some(24 * DAY));
+    assert_eq!(Recurrence::Length(7 * DAY).next(10 * DAY, 9 * DAY, &berlin()), Some(10 * DAY));
     assert_eq!(Recurrence::Length(7 * DAY).latest(10 * DAY, 23 * DAY, &berlin()), Some(17 * DAY));
     assert_eq!(Recurrence::Length(7 * DAY).latest(10 * DAY, 9 * DAY, &berlin()), None);
 }
@@ -116,6 +124,10 @@ fn what_is_no_time_is_refused() {
     }
     assert!(span("3mo").unwrap_err().0.contains("no fixed length"));
     assert!(span("1 day").is_err() && span("10:00").is_err());
+    for text in ["1d12h", "3h", "1m30s", "400d", "7d1h5m9s"] {
+        assert_eq!(unbounded(text).map(spell), Ok(text.to_owned()));
+    }
+    assert_eq!((spell(0).as_str(), unbounded("99999999999999999999d")), ("0", Ok(Millis::MAX)));
     for wrong in ["", "day", "monday", "month 32 10:00", "year 13-01 10:00", "noday 10:00"] {
         assert!(recurrence(wrong).is_err(), "{wrong}");
     }

@@ -131,6 +131,14 @@ impl Schedule {
         };
         (self.at..=now).contains(&latest).then_some(latest)
     }
+
+    /// The first moment after this one.
+    pub(crate) fn next(&self, after: Millis, zone: &TimeZone) -> Option<Millis> {
+        match self.every {
+            None => Some(self.at).filter(|at| *at > after),
+            Some(every) => every.next(self.at, after.max(self.at - 1), zone),
+        }
+    }
 }
 
 /// What a further trigger does while an instance with its key runs.

@@ -4,54 +4,38 @@
 pub mod script;
 pub mod life;
 
-use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 
-use campaign::{Effect, Input, Moment, Plans, decide, due};
-use schemas::{
-    Action, Actor, Campaign, CampaignKind, Cart, Consent, Contact, Customer, Fact, Feedback, Inactivity, Item, Journal,
-    Profile, Registration, Release, Send, Status, Unreadable,
-};
+use campaign::{Plans, rehearsal};
+use schemas::{Action, Campaign, CampaignKind, Cart, Fact, Inactivity, Item, Registration, Release, Unreadable};
 
 pub const MINUTE: i64 = 60_000;
 pub const HOUR: i64 = 60 * MINUTE;
 pub const DAY: i64 = 24 * HOUR;
+pub const CUSTOMER: &str = rehearsal::CUSTOMER;
 /// The clock's reading when a world begins.
 pub const BEGIN: i64 = 1_700_000_000_000;
-pub const CUSTOMER: &str = "customer-1";
 
-pub struct World {
-    pub plans: Plans,
-    pub customer: Customer,
-    pub now: i64,
-    /// Every effect with the moment at which it was decided.
-    pub effects: Vec<(i64, Effect)>,
-    /// Whether a worker hands each command over at once.
-    pub worker: bool,
-    /// The fact that was told last, to be told again.
-    pub last: Option<Fact>,
-    /// Events so far, for their ids.
-    count: i64,
-    /// The latest moment of each sweep that is done.
-    swept: BTreeMap<String, i64>,
+/// The rehearsal's world, with short words for what tests let happen.
+pub struct World(rehearsal::World);
+
+impl Deref for World {
+    type Target = rehearsal::World;
+
+    fn deref(&self) -> &rehearsal::World {
+        &self.0
+    }
+}
+
+impl DerefMut for World {
+    fn deref_mut(&mut self) -> &mut rehearsal::World {
+        &mut self.0
+    }
 }
 
 impl World {
     pub fn new(definitions: &[&str]) -> Self {
-        let mut plans = Plans::default();
-        plans.apply(&prices()).unwrap();
-        for definition in definitions {
-            plans.apply(&record(definition)).unwrap();
-        }
-        World {
-            plans,
-            customer: Customer::default(),
-            now: BEGIN,
-            effects: Vec::new(),
-            worker: true,
-            last: None,
-            count: 0,
-            swept: BTreeMap::new(),
-        }
+        World(rehearsal::World::new(plans(definitions), BEGIN))
     }
 
     /// A world with campaigns of `deploy/campaigns`.
@@ -60,90 +44,14 @@ impl World {
         World::new(&texts.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
-    pub fn next_id(&mut self) -> String {
-        self.count += 1;
-        format!("event-{}", self.count)
-    }
-
-    /// Hands one fact to `decide`, as it is.
-    pub fn tell(&mut self, fact: Fact) {
-        self.last = Some(fact.clone());
-        let moment = Moment { now: self.now, partition: 0, offset: Some(self.count), due: None };
-        self.decide(Input::Fact { fact: &fact, appended_at: self.now }, &moment);
-    }
-
-    fn decide(&mut self, input: Input<'_>, moment: &Moment) {
-        let mut effects = Vec::new();
-        decide(&self.plans, CUSTOMER, &mut self.customer, input, moment, &mut effects);
-        let sends: Vec<Send> = effects
-            .iter()
-            .filter_map(|effect| match effect {
-                Effect::Send(send) => Some((**send).clone()),
-                _ => None,
-            })
-            .collect();
-        self.effects.extend(effects.into_iter().map(|effect| (self.now, effect)));
-        let answered = if self.worker { sends } else { Vec::new() };
-        for send in &answered {
-            self.feedback(&send.send_id, &send.channel, Status::Accepted, Actor::Unspecified);
-        }
-    }
-
     /// Lets time pass; each deadline is looked at when it falls due.
     pub fn pass_until(&mut self, moment: i64) {
-        while self.fire_next(moment) {}
-        self.now = self.now.max(moment);
-    }
-
-    /// Looks at the next deadline up to `moment`, if there is one.
-    pub fn fire_next(&mut self, moment: i64) -> bool {
-        let next = due(&self.customer).filter(|deadline| *deadline <= moment);
-        if let Some(deadline) = next {
-            self.now = self.now.max(deadline);
-            self.fire();
-        }
-        next.is_some()
+        self.0.pass_until(moment);
     }
 
     /// Lets time pass while the operator is down: no deadline is looked at.
     pub fn sleep_until(&mut self, moment: i64) {
-        self.now = self.now.max(moment);
-    }
-
-    /// Looks at the deadlines that are due by now.
-    pub fn fire(&mut self) {
-        let deadline = due(&self.customer);
-        let moment = Moment { now: self.now, partition: 0, offset: None, due: deadline };
-        self.decide(Input::Deadline, &moment);
-    }
-
-    /// Lets the sweeps whose moments have come pass by.
-    pub fn sweep(&mut self) {
-        let mut due = Vec::new();
-        self.plans.sweeps(self.now, |campaign, at, _| due.push((campaign.to_owned(), at)));
-        for (campaign, at) in due {
-            if self.swept.insert(campaign.clone(), at) < Some(at) {
-                let moment = Moment { now: self.now, partition: 0, offset: None, due: Some(at) };
-                self.decide(Input::Sweep { campaign: &campaign }, &moment);
-            }
-        }
-    }
-
-    pub fn feedback(&mut self, send_id: &str, channel: &str, status: Status, actor: Actor) {
-        let event_id = self.next_id();
-        let (send_id, channel) = (Some(send_id.to_owned()), channel.to_owned());
-        let customer_id = CUSTOMER.to_owned();
-        let occurred_at = self.now;
-        self.tell(Fact::Feedback(Feedback {
-            event_id,
-            customer_id,
-            occurred_at,
-            send_id,
-            channel,
-            status,
-            actor,
-            ..Feedback::default()
-        }));
+        self.0.sleep_until(moment);
     }
 
     pub fn cart(&mut self, cart_id: &str, version: i64, total_minor: i64) {
@@ -152,81 +60,33 @@ impl World {
         } else {
             Vec::new()
         };
-        let event_id = self.next_id();
-        let cart = Cart {
-            event_id,
-            customer_id: CUSTOMER.into(),
-            occurred_at: self.now,
-            cart_id: cart_id.into(),
+        let cart_id = cart_id.into();
+        self.happens(Fact::Cart(Cart {
+            cart_id,
             version,
             total_minor,
             currency: "USD".into(),
             items,
-            link: None,
-        };
-        self.tell(Fact::Cart(cart));
+            ..Cart::default()
+        }));
     }
 
     pub fn action(&mut self, action: &str, key: Option<&str>) {
-        let event_id = self.next_id();
-        self.tell(Fact::Action(Action {
-            event_id,
-            customer_id: CUSTOMER.into(),
-            occurred_at: self.now,
-            action: action.into(),
-            key: key.map(Into::into),
-            ..Action::default()
-        }));
+        let key = key.map(Into::into);
+        self.happens(Fact::Action(Action { action: action.into(), key, ..Action::default() }));
     }
 
     pub fn registration(&mut self) {
-        let event_id = self.next_id();
-        self.tell(Fact::Registration(Registration {
-            event_id,
-            customer_id: CUSTOMER.into(),
-            occurred_at: self.now,
-            source: "web".into(),
-            ..Registration::default()
-        }));
+        self.happens(Fact::Registration(Registration { source: "web".into(), ..Registration::default() }));
     }
 
     pub fn inactivity(&mut self, days: i32) {
-        let event_id = self.next_id();
-        self.tell(Fact::Inactivity(Inactivity {
-            event_id,
-            customer_id: CUSTOMER.into(),
-            occurred_at: self.now,
-            days,
-            ..Inactivity::default()
-        }));
+        self.happens(Fact::Inactivity(Inactivity { days, ..Inactivity::default() }));
     }
 
     /// A profile with an address and a consent for each of these channels.
     pub fn profile(&mut self, channels: &[&str]) {
-        let event_id = self.next_id();
-        let contact = |channel: &&str| Contact { channel: (*channel).into(), address: format!("address-of-{channel}") };
-        let consent =
-            |channel: &&str| Consent { channel: (*channel).into(), granted: true, at: self.now, ..Consent::default() };
-        let profile = Profile {
-            event_id,
-            customer_id: CUSTOMER.into(),
-            occurred_at: self.now,
-            contacts: channels.iter().map(contact).collect(),
-            consents: channels.iter().map(consent).collect(),
-            ..Profile::default()
-        };
-        self.tell(Fact::Profile(profile));
-    }
-
-    pub fn erase(&mut self) {
-        let event_id = self.next_id();
-        self.tell(Fact::Profile(Profile {
-            event_id,
-            customer_id: CUSTOMER.into(),
-            occurred_at: self.now,
-            erased: true,
-            ..Profile::default()
-        }));
+        self.has(channels);
     }
 
     pub fn unreadable(&mut self) {
@@ -234,34 +94,18 @@ impl World {
     }
 
     pub fn release(&mut self) {
-        let event_id = self.next_id();
-        self.tell(Fact::Release(Release {
-            event_id,
-            customer_id: CUSTOMER.into(),
-            occurred_at: self.now,
-            note: "looked at".into(),
-        }));
+        self.happens(Fact::Release(Release { note: "looked at".into(), ..Release::default() }));
     }
+}
 
-    pub fn sends(&self) -> Vec<&Send> {
-        self.effects
-            .iter()
-            .filter_map(|(_, effect)| match effect {
-                Effect::Send(send) => Some(&**send),
-                _ => None,
-            })
-            .collect()
+/// These campaigns in force, and the price table of the examples.
+pub fn plans(definitions: &[&str]) -> Plans {
+    let mut plans = Plans::default();
+    plans.apply(&prices()).unwrap();
+    for definition in definitions {
+        plans.apply(&record(definition)).unwrap();
     }
-
-    pub fn journal(&self) -> Vec<&Journal> {
-        self.effects
-            .iter()
-            .filter_map(|(_, effect)| match effect {
-                Effect::Journal(journal) => Some(&**journal),
-                _ => None,
-            })
-            .collect()
-    }
+    plans
 }
 
 /// The text of a file in `deploy/campaigns`.

@@ -1,0 +1,76 @@
+//! What can happen on a line, understood.
+
+use schemas::{Actor, Fact, Status};
+
+/// One happening.
+#[derive(Clone, Debug)]
+pub(super) enum Event {
+    /// The customer has an address and a consent on just these channels.
+    Has(Vec<String>),
+    /// The consents for these channels are withdrawn.
+    Refuses(Vec<String>),
+    /// All other that is known of the customer.
+    Profile(Vec<(String, String)>),
+    Erased,
+    /// A fact that is complete but for its id, its customer and its time.
+    Fact(Box<Fact>),
+    /// A word about the last message of a step.
+    Word {
+        step: String,
+        status: Status,
+        actor: Actor,
+        code: Option<String>,
+    },
+    /// The last fact comes once more.
+    Again,
+    /// Whether the worker hands over at once.
+    Worker(bool),
+    /// Nobody looked until now.
+    Down,
+    /// What happens finds the deadlines unseen.
+    Piled(Box<Event>),
+    /// Everything that fell due is looked at now.
+    Deadlines,
+    Passes,
+}
+
+/// What is said about a message, and by whom it was caused.
+pub(super) const STATUSES: [(&str, Status, Actor); 17] = [
+    ("accepted", Status::Accepted, Actor::Unspecified),
+    ("sent", Status::Sent, Actor::Unspecified),
+    ("delivered", Status::Delivered, Actor::Unspecified),
+    ("opened", Status::Opened, Actor::Human),
+    ("clicked", Status::Clicked, Actor::Human),
+    ("replied", Status::Replied, Actor::Human),
+    ("machine-opened", Status::Opened, Actor::Machine),
+    ("machine-clicked", Status::Clicked, Actor::Machine),
+    ("refused", Status::Refused, Actor::Unspecified),
+    ("revoked", Status::Revoked, Actor::Unspecified),
+    ("expired", Status::Expired, Actor::Unspecified),
+    ("unknown", Status::Unknown, Actor::Unspecified),
+    ("bounced", Status::BouncedHard, Actor::Unspecified),
+    ("deferred", Status::BouncedSoft, Actor::Unspecified),
+    ("failed", Status::Failed, Actor::Unspecified),
+    ("unsubscribed", Status::Unsubscribed, Actor::Human),
+    ("complained", Status::Complained, Actor::Human),
+];
+
+/// The words that a happening begins with, besides the statuses.
+pub(super) const WORDS: [&str; 16] = [
+    "has",
+    "refuses",
+    "profile",
+    "erased",
+    "cart",
+    "registers",
+    "silent",
+    "does",
+    "again",
+    "unreadable",
+    "release",
+    "worker",
+    "down",
+    "piled",
+    "deadlines",
+    "time passes",
+];

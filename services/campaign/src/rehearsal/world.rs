@@ -1,0 +1,298 @@
+//! One customer, a clock of our own, and everything that was decided.
+
+use std::collections::BTreeMap;
+
+use schemas::{Actor, Consent, Contact, Customer, Fact, Feedback, Journal, Millis, Profile, Send, Status};
+
+use crate::{Effect, Input, Moment, Plans, decide, due};
+
+use super::event::Event;
+
+/// The customer of every world.
+pub const CUSTOMER: &str = "customer-1";
+
+const DAY: Millis = 24 * 3_600_000;
+
+/// A world of one customer, in virtual time.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// The campaigns in force.
+    pub plans: Plans,
+    /// The customer's row.
+    pub customer: Customer,
+    /// The clock's reading.
+    pub now: Millis,
+    /// Every effect with the moment at which it was decided.
+    pub effects: Vec<(Millis, Effect)>,
+    /// Whether a worker hands each command over at once.
+    pub worker: bool,
+    /// The fact that was told last, to be told again.
+    pub last: Option<Fact>,
+    begin: Millis,
+    /// What was said of the customer so far: each profile is whole.
+    profile: Profile,
+    /// Events so far, for their ids.
+    count: i64,
+    /// What caused each fact, by its offset.
+    causes: Vec<String>,
+    /// What causes the facts that come now.
+    cause: String,
+    /// Up to when sweeps are done.
+    swept_until: Millis,
+    /// The latest moment of each sweep that is done.
+    swept: BTreeMap<String, Millis>,
+    /// Deadlines and sweeps so far.
+    moments: usize,
+}
+
+/// What is wrong with a happening and what to do about it.
+pub(super) type Wrong = (String, String);
+
+impl World {
+    /// A world in which nothing has happened yet.
+    pub fn new(plans: Plans, begin: Millis) -> Self {
+        World {
+            plans,
+            customer: Customer::default(),
+            now: begin,
+            effects: Vec::new(),
+            worker: true,
+            last: None,
+            begin,
+            profile: Profile::default(),
+            count: 0,
+            causes: Vec::new(),
+            cause: String::new(),
+            swept_until: begin,
+            swept: BTreeMap::new(),
+            moments: 0,
+        }
+    }
+
+    /// The clock's reading when it began.
+    pub fn begin(&self) -> Millis {
+        self.begin
+    }
+
+    /// An event id that was not there before.
+    pub fn next_id(&mut self) -> String {
+        self.count += 1;
+        format!("event-{}", self.count)
+    }
+
+    /// Hands one fact to `decide`, as it is.
+    pub fn tell(&mut self, fact: Fact) {
+        self.last = Some(fact.clone());
+        let offset = i64::try_from(self.causes.len()).unwrap_or(i64::MAX);
+        self.causes.push(self.cause.clone());
+        let moment = Moment { now: self.now, partition: 0, offset: Some(offset), due: None };
+        self.decide(Input::Fact { fact: &fact, appended_at: self.now }, &moment);
+    }
+
+    /// A fact happens now to the customer: it gets its id, customer and time here.
+    pub fn happens(&mut self, mut fact: Fact) {
+        let id = self.next_id();
+        let now = self.now;
+        let place = match &mut fact {
+            Fact::Cart(it) => Some((&mut it.event_id, &mut it.customer_id, &mut it.occurred_at)),
+            Fact::Registration(it) => Some((&mut it.event_id, &mut it.customer_id, &mut it.occurred_at)),
+            Fact::Inactivity(it) => {
+                it.since = now.saturating_sub(DAY.saturating_mul(it.days.into()));
+                Some((&mut it.event_id, &mut it.customer_id, &mut it.occurred_at))
+            }
+            Fact::Action(it) => Some((&mut it.event_id, &mut it.customer_id, &mut it.occurred_at)),
+            Fact::Profile(it) => Some((&mut it.event_id, &mut it.customer_id, &mut it.occurred_at)),
+            Fact::Feedback(it) => Some((&mut it.event_id, &mut it.customer_id, &mut it.occurred_at)),
+            Fact::Release(it) => Some((&mut it.event_id, &mut it.customer_id, &mut it.occurred_at)),
+            Fact::Unreadable(_) | Fact::Progress(_) => None,
+        };
+        if let Some((event_id, customer_id, occurred_at)) = place {
+            (*event_id, *customer_id, *occurred_at) = (id, CUSTOMER.to_owned(), now);
+        }
+        self.tell(fact);
+    }
+
+    /// A word about a message.
+    pub fn feedback(&mut self, send_id: &str, channel: &str, status: Status, actor: Actor) {
+        self.word(send_id, channel, status, actor, None);
+    }
+
+    fn word(&mut self, send_id: &str, channel: &str, status: Status, actor: Actor, code: Option<String>) {
+        let (send_id, channel) = (Some(send_id.to_owned()), channel.to_owned());
+        self.happens(Fact::Feedback(Feedback { send_id, channel, status, actor, code, ..Feedback::default() }));
+    }
+
+    fn decide(&mut self, input: Input<'_>, moment: &Moment) {
+        let mut effects = Vec::new();
+        decide(&self.plans, CUSTOMER, &mut self.customer, input, moment, &mut effects);
+        let sends: Vec<(String, String)> = effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Send(send) if self.worker => Some((send.send_id.clone(), send.channel.clone())),
+                _ => None,
+            })
+            .collect();
+        self.effects.extend(effects.into_iter().map(|effect| (self.now, effect)));
+        for (send_id, channel) in sends {
+            let cause = std::mem::replace(&mut self.cause, "the worker answers".to_owned());
+            self.feedback(&send_id, &channel, Status::Accepted, Actor::Unspecified);
+            self.cause = cause;
+        }
+    }
+
+    /// Lets time pass; each deadline and each sweep is looked at when it falls due.
+    pub fn pass_until(&mut self, moment: Millis) {
+        while self.fire_next(moment) {}
+        self.now = self.now.max(moment);
+    }
+
+    /// Looks at the next deadline or sweep up to `moment`, if there is one. At the same moment deadlines come first.
+    pub fn fire_next(&mut self, moment: Millis) -> bool {
+        let deadline = due(&self.customer).filter(|deadline| *deadline <= moment);
+        let sweep = self.plans.next_sweep(self.swept_until).filter(|sweep| *sweep <= moment);
+        match (deadline, sweep) {
+            (None, None) => return false,
+            (Some(deadline), sweep) if sweep.is_none_or(|sweep| deadline <= sweep) => {
+                self.now = self.now.max(deadline);
+                self.fire();
+            }
+            (_, Some(sweep)) => {
+                self.now = self.now.max(sweep);
+                self.sweep();
+            }
+            (Some(_), None) => return false,
+        }
+        true
+    }
+
+    /// Lets time pass while the operator is down: no deadline is looked at.
+    pub fn sleep_until(&mut self, moment: Millis) {
+        self.now = self.now.max(moment);
+    }
+
+    /// Looks at the deadlines that are due by now.
+    pub fn fire(&mut self) {
+        self.moments += 1;
+        let deadline = due(&self.customer);
+        let moment = Moment { now: self.now, partition: 0, offset: None, due: deadline };
+        self.decide(Input::Deadline, &moment);
+    }
+
+    /// Lets the sweeps whose moments have come pass by. They meet nobody of whom nothing is known, and of several moments
+    /// that nobody saw only the latest counts.
+    pub fn sweep(&mut self) {
+        self.moments += 1;
+        let mut due = Vec::new();
+        self.plans.sweeps(self.now, |campaign, at, _| due.push((campaign.to_owned(), at)));
+        self.swept_until = self.now;
+        for (campaign, at) in due {
+            if self.swept.insert(campaign.clone(), at) < Some(at) && self.customer != Customer::default() {
+                let moment = Moment { now: self.now, partition: 0, offset: None, due: Some(at) };
+                self.decide(Input::Sweep { campaign: &campaign }, &moment);
+            }
+        }
+    }
+
+    /// How many deadlines and sweeps fell due so far.
+    pub(super) fn moments(&self) -> usize {
+        self.moments
+    }
+
+    /// Names what causes the facts that come from now on.
+    pub(super) fn caused_by(&mut self, cause: String) {
+        self.cause = cause;
+    }
+
+    /// What caused a journal entry; none where a moment did.
+    pub fn cause(&self, journal: &Journal) -> Option<&str> {
+        let index = usize::try_from(journal.offset?).ok()?;
+        self.causes.get(index).map(String::as_str)
+    }
+
+    /// Something happens now. Time has passed before it.
+    pub(super) fn act(&mut self, event: &Event) -> Result<(), Wrong> {
+        match event {
+            Event::Has(channels) => self.has(channels),
+            Event::Refuses(channels) => self.refuses(channels),
+            Event::Profile(said) => self.describe(said),
+            Event::Erased => self.erase(),
+            Event::Fact(fact) => self.happens((**fact).clone()),
+            Event::Word { step, status, actor, code } => {
+                let sent = self.sends().into_iter().rev().find(|send| send.step == *step);
+                let Some((id, channel)) = sent.map(|send| (send.send_id.clone(), send.channel.clone())) else {
+                    let message = format!("nothing was sent for a step `{step}` by now");
+                    return Err((message, "look at what is decided before this line".to_owned()));
+                };
+                self.word(&id, &channel, *status, *actor, code.clone());
+            }
+            Event::Again => match self.last.clone() {
+                Some(fact) => self.tell(fact),
+                None => return Err(("nothing was told that could come again".to_owned(), "remove it".to_owned())),
+            },
+            Event::Worker(on) => self.worker = *on,
+            Event::Deadlines => {
+                self.fire();
+                self.sweep();
+            }
+            Event::Piled(event) => return self.act(event),
+            Event::Down | Event::Passes => {}
+        }
+        Ok(())
+    }
+
+    /// The customer has an address and a consent on just these channels.
+    pub fn has<C: AsRef<str>>(&mut self, channels: &[C]) {
+        let names = || channels.iter().map(|channel| channel.as_ref().to_owned());
+        let contact = |channel: String| Contact { address: format!("address-of-{channel}"), channel };
+        let consent = |channel| Consent { channel, granted: true, at: self.now, ..Consent::default() };
+        self.profile.consents = names().map(consent).collect();
+        self.profile.contacts = names().map(contact).collect();
+        self.happens(Fact::Profile(self.profile.clone()));
+    }
+
+    fn refuses(&mut self, channels: &[String]) {
+        self.profile.consents.retain(|consent| !channels.contains(&consent.channel));
+        let refusal =
+            |channel: &String| Consent { channel: channel.clone(), granted: false, at: self.now, ..Consent::default() };
+        self.profile.consents.extend(channels.iter().map(refusal));
+        self.happens(Fact::Profile(self.profile.clone()));
+    }
+
+    /// All that is known besides channels; what was said before is replaced.
+    fn describe(&mut self, said: &[(String, String)]) {
+        let named = |name: &str| said.iter().find(|(it, _)| it == name).map(|(_, value)| value.clone());
+        let (time_zone, locale) = (named("time_zone"), named("locale"));
+        let other = said.iter().filter(|(name, _)| name != "time_zone" && name != "locale");
+        self.profile.attributes = other.cloned().collect();
+        (self.profile.time_zone, self.profile.locale) = (time_zone, locale);
+        self.happens(Fact::Profile(self.profile.clone()));
+    }
+
+    /// The customer is forgotten.
+    pub fn erase(&mut self) {
+        self.profile = Profile::default();
+        self.happens(Fact::Profile(Profile { erased: true, ..Profile::default() }));
+    }
+
+    /// Every send so far.
+    pub fn sends(&self) -> Vec<&Send> {
+        self.effects
+            .iter()
+            .filter_map(|(_, effect)| match effect {
+                Effect::Send(send) => Some(&**send),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Every journal entry so far.
+    pub fn journal(&self) -> Vec<&Journal> {
+        self.effects
+            .iter()
+            .filter_map(|(_, effect)| match effect {
+                Effect::Journal(journal) => Some(&**journal),
+                _ => None,
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,210 @@
+//! What a timeline may say, what it must not, and how a difference is told.
+
+use campaign::Plans;
+use campaign::limits;
+use campaign::rehearsal::{Timeline, told};
+use schemas::{Campaign, CampaignKind};
+
+const TWO_STEPS: &str = "
+campaign: two
+version: 1
+trigger: {on: action, action: lead, where: \"attributes.city == 'Nizhny Novgorod' && amount_minor >= 500\"}
+goal: {action: purchase}
+steps:
+  - {name: first, channel: email, template: t, wait: 3h, valid: 1h}
+  - {name: second, channel: sms, template: t, when: \"profile.attributes.club == 'gold'\", valid: 1h}
+";
+
+const EVERY_HOUR: &str = "
+campaign: often
+version: 1
+trigger: {on: schedule, at: 2026-06-01T12:00Z, every: 1h}
+steps: [{name: offer, channel: email, template: t}]
+";
+
+fn plans(definition: &str) -> Plans {
+    let mut plans = Plans::default();
+    let plan = campaign::parse("test", definition).unwrap();
+    let (campaign, version) = (plan.name, plan.version);
+    let kind = CampaignKind::Definition;
+    plans.apply(&Campaign { campaign, version, kind, definition: definition.into(), applied_at: 0 }).unwrap();
+    plans
+}
+
+/// The problems of a text, each as `line:column message`.
+fn problems(text: &str) -> Vec<String> {
+    let problems = Timeline::parse("t", text).unwrap_err();
+    assert!(problems.iter().all(|problem| problem.hint.is_some()), "{problems:?}");
+    problems.iter().map(|problem| format!("{}:{} {}", problem.line, problem.column, problem.message)).collect()
+}
+
+#[test]
+fn attributes_of_events_and_of_the_profile_are_said_in_a_line() {
+    let text = "begin 2026-06-01T10:00+03:00 # a comment
+        zone Europe/Moscow
+
+        0 has email sms
+        0 profile club=gold time_zone=Europe/Samara locale=ru
+        0 does lead k1 amount_minor=499 city=\"Nizhny Novgorod\"
+        => 0 PREDICATE_FALSE
+        0 does lead k1 amount_minor=500 city=\"Nizhny Novgorod\"
+        => 0 ENTERED
+        => 0 send first by email
+        => 180m NO_INFORMATION first email
+        => 3h send second by sms
+        3h time passes";
+    let timeline = Timeline::parse("t", text).unwrap();
+    let world = timeline.play(plans(TWO_STEPS)).unwrap();
+    assert_eq!(timeline.difference(&world), None);
+    assert_eq!(timeline.begin, 1_780_297_200_000);
+    assert_eq!(timeline.zone.iana_name(), Some("Europe/Moscow"));
+    assert_eq!(world.customer.time_zone.as_deref(), Some("Europe/Samara"));
+    assert_eq!(world.customer.locale.as_deref(), Some("ru"));
+    assert_eq!(world.sends()[0].fields["city"], "Nizhny Novgorod");
+}
+
+#[test]
+fn every_mistake_has_its_line_and_a_way_out() {
+    assert_eq!(
+        problems(
+            "zone Mars/Olympus
+begin yesterday
+0 has emial
+1.5h time passes
+1d
+0 bougt purchase
+0 does
+0 does lead k1 amount_minor=much
+0 cart c1
+0 cart c1 1 5000 colour=red
+0 silent
+0 registers source
+0 registers source=a source=b
+0 delivered
+0 piled time passes
+0 worker tired
+0 down now
+5h time passes
+4h time passes
+99999d time passes"
+        ),
+        [
+            "1:6 this is no time zone",
+            "2:7 this is no moment",
+            "3:7 `emial` is no channel",
+            "4:1 `1.5h` is no time",
+            "5:1 what happens then?",
+            "6:3 `bougt` is nothing that happens",
+            "7:3 does what?",
+            "8:16 `much` is no whole number that can stand here",
+            "9:3 a cart has an id, a version and a total",
+            "10:18 a cart says nothing of `colour`",
+            "11:3 for how many days?",
+            "12:13 `source` has no name",
+            "13:22 `source` stands here twice",
+            "14:3 of which message is this said?",
+            "15:3 only facts pile up",
+            "16:10 a worker is on or off",
+            "17:8 `now` has no meaning here",
+            "19:1 time does not go back",
+            "20:1 this is too far away",
+        ]
+    );
+    assert_eq!(
+        problems(
+            "=> 0\n=> 0 ENTRED\n=> 0 SENT first email\n=> 0 send first\n=> 0 send first by pigeon\nzone UTC\n0 does \"a"
+        ),
+        [
+            "1:1 what is decided, and when?",
+            "2:6 `ENTRED` is no reason",
+            "3:6 `SENT` is not told in a timeline",
+            "4:6 nothing that is decided reads like this",
+            "5:20 `pigeon` is no channel",
+            "7:8 this quote is not closed",
+        ]
+    );
+    assert_eq!(problems("0 registers\nzone UTC"), ["2:1 `zone` comes too late here"]);
+}
+
+#[test]
+fn a_line_that_cannot_happen_is_told_with_its_place() {
+    let play = |text: &str| Timeline::parse("t", text).unwrap().play(plans(TWO_STEPS)).unwrap_err().to_string();
+    assert_eq!(
+        play("0 has email\n1h delivered first"),
+        "error: nothing was sent for a step `first` by now
+ --> t:2:4
+  |
+2 | 1h delivered first
+  |    ^^^^^^^^^
+  = help: look at what is decided before this line"
+    );
+    assert!(play("0 again").contains("nothing was told that could come again"));
+}
+
+#[test]
+fn a_timeline_is_bounded() {
+    let long = "0 registers\n".repeat(limits::TIMELINE_LINES + 1);
+    assert_eq!(problems(&long), [format!("{}:1 a timeline has at most 10000 lines", limits::TIMELINE_LINES + 1)]);
+    assert_eq!(problems(&"x".repeat(limits::TIMELINE_WIDTH + 1)), ["1:1 this line is too long"]);
+    assert_eq!(problems(&"x\n".repeat(1_000)).len(), 20);
+    let often = Timeline::parse("t", "0 has sms\n1825d time passes").unwrap();
+    assert!(often.play(plans(EVERY_HOUR)).is_ok());
+    let often = Timeline::parse("t", "0 has sms\n3650d time passes").unwrap();
+    let problem = often.play(plans(EVERY_HOUR)).unwrap_err();
+    assert_eq!((problem.line, problem.message.as_str()), (2, "more than 50000 moments fall due before this"));
+}
+
+#[test]
+fn a_difference_shows_what_was_wanted_beside_what_was_found() {
+    let text = "0 has email
+0 does lead amount_minor=500 city=\"Nizhny Novgorod\"
+=> 0 ENTERED
+=> 0 send first by email
+=> 2h NO_INFORMATION first email
+3h time passes
+=> 3h STEP_SKIPPED second
+=> 3h EXHAUSTED";
+    let timeline = Timeline::parse("t", text).unwrap();
+    let world = timeline.play(plans(TWO_STEPS)).unwrap();
+    assert_eq!(
+        timeline.difference(&world).unwrap(),
+        "          0 ENTERED
+          0 send first by email
+  wanted  2h NO_INFORMATION first email   (line 5)
+  found   3h NO_INFORMATION first email
+          3h STEP_SKIPPED second
+          3h EXHAUSTED
+"
+    );
+    let silent = Timeline::parse("t", "0 has email").unwrap();
+    assert_eq!(silent.difference(&world), None, "nothing is expected");
+}
+
+#[test]
+fn the_same_timeline_gives_the_same_effects() {
+    let text = "0 has email sms\n0 does lead amount_minor=500 city=\"Nizhny Novgorod\"\n1d time passes";
+    let play = || Timeline::parse("t", text).unwrap().play(plans(TWO_STEPS)).unwrap();
+    let (one, other) = (play(), play());
+    assert_eq!(one.effects, other.effects);
+    assert_eq!(told(&one), told(&other));
+    let journal = one.journal();
+    assert_eq!(one.cause(journal[0]), Some("Line 1: has email sms."));
+}
+
+/// The grammar on the module's front page is a timeline itself.
+#[test]
+fn the_example_of_the_documentation_comes_true() {
+    let page = include_str!("../src/rehearsal/mod.rs");
+    let text: String = page
+        .lines()
+        .skip_while(|line| *line != "//! ```text")
+        .skip(1)
+        .take_while(|line| *line != "//! ```")
+        .map(|line| line.trim_start_matches("//!").trim().to_owned() + "\n")
+        .collect();
+    let path = format!("{}/../../deploy/campaigns/bonus-expiring.yaml", env!("CARGO_MANIFEST_DIR"));
+    let timeline = Timeline::parse("the documentation", &text).unwrap();
+    let world = timeline.play(plans(&std::fs::read_to_string(path).unwrap())).unwrap();
+    assert_eq!(timeline.expectations(), 4);
+    assert_eq!(timeline.difference(&world), None);
+}
