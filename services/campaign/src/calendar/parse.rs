@@ -1,6 +1,8 @@
 //! Times as a marketer writes them: lengths (`90s`, `15m`, `3h`, `1d 12h`, `2w`), steps of the calendar (`1 day`, `3 weeks`,
 //! `6 months`), and where they end (`10:00`, `next tuesday 10:00`).
 
+use std::fmt;
+
 use jiff::civil::{Time, Weekday};
 use schemas::Millis;
 
@@ -99,6 +101,44 @@ pub(crate) fn spell(span: Millis) -> String {
         rest %= millis;
     }
     if text.is_empty() { "0".to_owned() } else { text }
+}
+
+/// As it is written, the way back without its sign.
+impl fmt::Display for Shift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let steps = |number: i32, unit: &str| match number.abs() {
+            0 => None,
+            1 => Some(format!("1 {unit}")),
+            number => Some(format!("{number} {unit}s")),
+        };
+        let length = (self.millis != 0).then(|| spell(self.millis.saturating_abs()));
+        let landing = self.landing.map(|landing| match landing {
+            Landing::At(time) => time.strftime("%H:%M").to_string(),
+            Landing::Next(day, time) => format!("next {} {}", spell_day(day), time.strftime("%H:%M")),
+        });
+        let parts = [steps(self.months, "month"), steps(self.days, "day"), length, landing];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        f.write_str(if parts.is_empty() { "0" } else { "" })?;
+        f.write_str(&parts.join(" "))
+    }
+}
+
+/// As it is written.
+impl fmt::Display for Recurrence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let clock = |time: &Time| time.strftime("%H:%M").to_string();
+        match self {
+            Recurrence::Length(length) => f.write_str(&spell(*length)),
+            Recurrence::Daily(time) => write!(f, "day {}", clock(time)),
+            Recurrence::Weekly(day, time) => write!(f, "{} {}", spell_day(*day), clock(time)),
+            Recurrence::Monthly(day, time) => write!(f, "month {day} {}", clock(time)),
+            Recurrence::Yearly(month, day, time) => write!(f, "year {month:02}-{day:02} {}", clock(time)),
+        }
+    }
+}
+
+fn spell_day(day: Weekday) -> &'static str {
+    WEEKDAYS.iter().find(|(_, known)| *known == day).map_or("", |(name, _)| name)
 }
 
 /// `1d12h`: numbers with units.

@@ -127,6 +127,13 @@ fn what_is_no_time_is_refused() {
     for text in ["1d12h", "3h", "1m30s", "400d", "7d1h5m9s"] {
         assert_eq!(unbounded(text).map(spell), Ok(text.to_owned()));
     }
+    for text in ["1d12h", "3 days 10:00", "1 month 2 days", "next tuesday 09:30", "10:00"] {
+        assert_eq!(shift(text).map(|shift| shift.to_string()), Ok(text.to_owned()));
+        assert_eq!(shift(text).map(|shift| shift.back().to_string()), Ok(text.to_owned()));
+    }
+    for text in ["7d", "day 10:00", "sunday 22:00", "month 31 10:00", "year 02-09 10:00"] {
+        assert_eq!(recurrence(text).map(|recurrence| recurrence.to_string()), Ok(text.to_owned()));
+    }
     assert_eq!((spell(0).as_str(), unbounded("99999999999999999999d")), ("0", Ok(Millis::MAX)));
     for wrong in ["", "day", "monday", "month 32 10:00", "year 13-01 10:00", "noday 10:00"] {
         assert!(recurrence(wrong).is_err(), "{wrong}");

@@ -6,7 +6,7 @@ use super::words;
 
 /// Draws a campaign as the source of a Mermaid flowchart.
 pub fn mermaid(plan: &Plan) -> String {
-    let mut lines = vec!["flowchart TD".to_owned(), format!("  trigger([{}])", label(&words::trigger(&plan.trigger)))];
+    let mut lines = vec!["flowchart TD".to_owned(), format!("  trigger([{}])", label(&words::trigger(plan)))];
     lines.push(format!("  subgraph cascade [{}]", label(&[words::title(plan)])));
     for (index, step) in plan.steps.iter().enumerate() {
         let mut about = vec![format!("{}: {}", step.name, words::message(step))];

@@ -11,7 +11,7 @@ pub fn text(plan: &Plan) -> String {
     let mut page = Page(String::new());
     page.write("", &words::title(plan));
     page.0.push('\n');
-    let lines = words::trigger(&plan.trigger);
+    let lines = words::trigger(plan);
     for (index, line) in lines.iter().enumerate() {
         page.write(if index == 0 { "  " } else { "      " }, line);
     }

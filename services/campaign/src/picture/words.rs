@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use schemas::{Class, Millis};
 
-use crate::language::{Again, Cause, Goal, Level, Match, Order, Plan, Point, Step, Trigger, TriggerKind, spell};
+use crate::calendar::{Shift, spell};
+use crate::language::{Again, Anchor, AtNight, Cause, Goal, Level, Match, Order, Plan, Point, Step, TriggerKind, Wait};
 
 /// Name, version and class.
 pub(super) fn title(plan: &Plan) -> String {
@@ -14,19 +15,36 @@ pub(super) fn title(plan: &Plan) -> String {
     format!("{} version {} ({class})", plan.name, plan.version)
 }
 
+/// Hours in which nobody is written to.
+fn quiet(plan: &Plan) -> Option<String> {
+    let night = plan.quiet?;
+    let clock = |time: jiff::civil::Time| time.strftime("%H:%M").to_string();
+    let hours = format!("{} to {}", clock(night.hours.from), clock(night.hours.to));
+    Some(format!("quiet from {hours} on the customer's clock: {}", at_night(night.policy)))
+}
+
 /// What begins a cascade, and its conditions.
-pub(super) fn trigger(trigger: &Trigger) -> Vec<String> {
+pub(super) fn trigger(plan: &Plan) -> Vec<String> {
+    let trigger = &plan.trigger;
     let mut lines = vec![match trigger.on {
         TriggerKind::Cart => "a cart changed".to_owned(),
         TriggerKind::Registration => "somebody registered".to_owned(),
         TriggerKind::Inactivity => "nothing was heard of a customer".to_owned(),
         TriggerKind::Action => format!("a customer did {}", trigger.action.as_deref().unwrap_or("something")),
         TriggerKind::Schedule => "a moment came: everybody is looked at".to_owned(),
+        TriggerKind::End => "another cascade ended".to_owned(),
     }];
     if let Some(schedule) = &trigger.schedule {
-        let every = schedule.every.map_or_else(|| ", once".to_owned(), |every| format!(", and every {}", spell(every)));
-        lines.push(format!("on {}{every}", moment(schedule.at)));
+        lines.push(match schedule.every {
+            None => format!("on {}, once", moment(schedule.at)),
+            Some(every) if schedule.at == 0 => format!("every {every}"),
+            Some(every) => format!("on {}, and every {every}", moment(schedule.at)),
+        });
         lines.extend(schedule.pace.map(|pace| format!("{pace} customers of a partition in a second at most")));
+    }
+    if let Some(endings) = &trigger.endings {
+        let how: Vec<String> = endings.reasons.iter().map(ToString::to_string).collect();
+        lines.push(format!("{}: {}", endings.of.join(" or "), how.join(" or ")));
     }
     if let Some(condition) = &trigger.condition {
         lines.push(format!("where {}", condition.as_written()));
@@ -42,6 +60,10 @@ pub(super) fn trigger(trigger: &Trigger) -> Vec<String> {
         lines.push("coming again while it settles, it is taken over and settles anew".to_owned());
     }
     lines.push(format!("older than {} it begins nothing", spell(trigger.max_age)));
+    if trigger.cooldown > 0 {
+        lines.push(format!("not anew within {} of its end", spell(trigger.cooldown)));
+    }
+    lines.extend(quiet(plan));
     lines
 }
 
@@ -62,24 +84,56 @@ pub(super) fn step(step: &Step) -> Vec<String> {
         lines.push(format!("when {}", when.as_written()));
     }
     let spread = if step.spread > 0 { format!(", spread over {}", spell(step.spread)) } else { String::new() };
-    let start = match step.start {
-        Point::AtOnce => "at once".to_owned(),
-        Point::AfterTrigger(offset) => format!("at trigger + {}", spell(offset)),
-        Point::AfterHandOver(offset) => format!("{} after the last hand-over", spell(offset)),
+    let start = match &step.start {
+        Point { anchor: Anchor::Turn, shift } if *shift == Shift::default() => "at once".to_owned(),
+        Point { anchor: Anchor::HandOver, shift } => format!("{shift} after the last hand-over"),
+        start => format!("at {}", point(start)),
     };
-    lines.push(format!("{start}{spread}, valid for {}", spell(step.valid)));
+    let valid = match &step.valid {
+        Point { anchor: Anchor::Turn, shift } if shift.is_exact() => format!("for {shift}"),
+        valid => format!("until {}", point(valid)),
+    };
+    lines.push(format!("{start}{spread}, valid {valid}"));
     if step.late < Millis::MAX {
         lines.push(format!("skipped if seen more than {} late", spell(step.late)));
     }
-    lines.push(match step.wait {
-        Point::AtOnce => "is not waited for".to_owned(),
-        Point::AfterTrigger(offset) => format!("waits until trigger + {}", spell(offset)),
-        Point::AfterHandOver(offset) => format!("waits {} from the hand-over", spell(offset)),
+    lines.push(match &step.wait {
+        Wait::Active(length) => format!("waits {} from the hand-over, quiet hours not counted", spell(*length)),
+        Wait::Until(Point { anchor: Anchor::HandOver, shift }) => format!("waits {shift} from the hand-over"),
+        Wait::Until(until) => format!("waits until {}", point(until)),
     });
+    lines.extend(step.at_night.map(|policy| format!("in quiet hours: {}", at_night(policy))));
     if step.escalate_on_outage {
         lines.push("after an outage a dearer one may follow".to_owned());
     }
     lines
+}
+
+/// A point in time, as it is written.
+fn point(point: &Point) -> String {
+    let anchor = match &point.anchor {
+        Anchor::Turn => return point.shift.to_string(),
+        Anchor::Trigger => "trigger".to_owned(),
+        Anchor::HandOver => "the hand-over".to_owned(),
+        Anchor::Event(field) => format!("event.{field}"),
+        Anchor::Profile(attribute) => format!("profile.{attribute}"),
+    };
+    let Shift { months, days, millis, landing } = point.shift;
+    match (months < 0 || days < 0 || millis < 0, (months, days, millis) == (0, 0, 0)) {
+        (true, _) => format!("{anchor} - {}", point.shift),
+        (false, true) if landing.is_none() => anchor,
+        (false, true) => format!("{anchor} {}", point.shift),
+        (false, false) => format!("{anchor} + {}", point.shift),
+    }
+}
+
+fn at_night(policy: AtNight) -> &'static str {
+    match policy {
+        AtNight::Hold => "held",
+        AtNight::Skip => "the next message's turn",
+        AtNight::Expire => "given up, and nothing dearer follows",
+        AtNight::Ignore => "goes out all the same",
+    }
 }
 
 /// What leads on from a step.
