@@ -9,25 +9,48 @@ use campaign::rehearsal::Timeline;
 use world::World;
 use world::script::{self, check};
 
-/// Where the timelines are: `<campaign>.timeline`, and `<campaign>.<what>.timeline` for what else may happen.
-const TIMELINES: &str = "../../deploy/campaigns/timelines";
+/// The examples that run in the demo, and the rest of the catalogue of scenarios. Timelines are called `<campaign>.timeline`, or
+/// `<campaign>.<what>.timeline` for what else may happen; campaigns that belong together stand with a `+` between them.
+const EXAMPLES: [(&str, &str); 2] = [
+    ("../../deploy/campaigns", "../../deploy/campaigns/timelines"),
+    ("../../deploy/campaigns/scenarios", "../../deploy/campaigns/scenarios"),
+];
 
 #[test]
 fn every_timeline_of_the_examples_comes_true() {
-    let mut played = BTreeSet::new();
-    for path in files(TIMELINES, "timeline") {
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(&path).unwrap();
-        let timeline = Timeline::parse(&name, &text).unwrap_or_else(|problems| panic!("{}", problems[0]));
-        assert!(timeline.expectations() > 0, "{name} expects nothing: add `=>` lines");
-        let campaign = stem(&path);
-        let world = timeline.play(world::plans(&[&world::example(&campaign)])).unwrap_or_else(|it| panic!("{it}"));
-        assert_eq!(timeline.difference(&world), None, "{name}:\n{}", timeline.difference(&world).unwrap_or_default());
-        played.insert(campaign);
+    for (campaigns, timelines) in EXAMPLES {
+        let mut played = BTreeSet::new();
+        for path in files(timelines, "timeline") {
+            let name = path.display().to_string();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let timeline = Timeline::parse(&name, &text).unwrap_or_else(|problems| panic!("{}", problems[0]));
+            assert!(timeline.expectations() > 0, "{name} expects nothing: add `=>` lines");
+            let names: Vec<String> = stem(&path).split('+').map(str::to_owned).collect();
+            let definitions: Vec<String> =
+                names.iter().map(|name| world::text(&format!("{campaigns}/{name}.yaml"))).collect();
+            let definitions: Vec<&str> = definitions.iter().map(String::as_str).collect();
+            let world = timeline.play(world::plans(&definitions)).unwrap_or_else(|it| panic!("{it}"));
+            let difference = timeline.difference(&world);
+            assert_eq!(difference, None, "{name}:\n{}", difference.as_deref().unwrap_or_default());
+            played.extend(names);
+        }
+        let known: BTreeSet<String> = files(campaigns, "yaml").iter().map(|path| stem(path)).collect();
+        let missing: Vec<&String> = known.iter().filter(|name| *name != "prices" && !played.contains(*name)).collect();
+        assert!(missing.is_empty(), "add a timeline for {missing:?} to {timelines}");
     }
-    let examples: BTreeSet<String> = files("../../deploy/campaigns", "yaml").iter().map(|path| stem(path)).collect();
-    let missing: Vec<&String> = examples.iter().filter(|name| *name != "prices" && !played.contains(*name)).collect();
-    assert!(missing.is_empty(), "add a timeline for {missing:?} to {TIMELINES}");
+}
+
+/// A page of YAML that a marketer can read at one glance.
+#[test]
+fn every_example_fits_on_a_page_and_warns_of_nothing() {
+    for path in EXAMPLES.iter().flat_map(|(campaigns, _)| files(campaigns, "yaml")) {
+        let (name, text) = (path.display().to_string(), std::fs::read_to_string(&path).unwrap());
+        assert!(text.lines().count() <= 50, "{name} has {} lines", text.lines().count());
+        if stem(&path) != "prices" {
+            let plan = campaign::parse(&name, &text).unwrap_or_else(|problems| panic!("{}", problems[0]));
+            assert!(plan.warnings.is_empty(), "{}", plan.warnings[0]);
+        }
+    }
 }
 
 /// The files of a directory beside this crate, by name.

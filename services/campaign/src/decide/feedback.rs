@@ -16,6 +16,9 @@ pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, word: &Feed
         return profile::opt_out(case, customer, word, id);
     }
     let Some(id) = id.filter(|_| word.status != Status::Unspecified) else { return false };
+    if (Status::Opened..=Status::Replied).contains(&meant(word)) {
+        memory::hear(case.plans, customer, &word.channel, word.occurred_at.min(case.now()));
+    }
     if !customer.instances.iter().any(|instance| instance.sends.iter().any(|sent| sent.id == id)) {
         return late(case, customer, word, id);
     }
@@ -67,9 +70,6 @@ fn positive(
     word: &Feedback,
 ) -> Fate {
     let status = meant(word);
-    if status >= Status::Opened {
-        memory::hear(case.plans, customer, &word.channel, word.occurred_at.min(case.now()));
-    }
     let is_last = index + 1 == instance.sends.len();
     let sent = &mut instance.sends[index];
     // Whoever reports a time of his own is bounded by ours: not before the decision, not after now.

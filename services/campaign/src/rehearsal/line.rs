@@ -129,8 +129,16 @@ fn action(first: &Word, rest: &[Word], report: &mut Report<'_>) -> Option<Action
         None => 0,
     };
     let currency = said.remove("currency").map_or_else(String::new, value);
+    let bought = [said.remove("sku").map(value), said.remove("category").map(value)];
+    let items = match bought {
+        [None, None] => Vec::new(),
+        [sku, category] => {
+            let (sku, category) = (sku.unwrap_or_default(), category.unwrap_or_default());
+            vec![Item { sku, category, quantity: 1, price_minor: amount_minor }]
+        }
+    };
     let attributes = attributes(&said);
-    Some(Action { action: action.text.clone(), key, amount_minor, currency, attributes, ..Action::default() })
+    Some(Action { action: action.text.clone(), key, amount_minor, currency, items, attributes, ..Action::default() })
 }
 
 fn status(first: &Word, rest: &[Word], report: &mut Report<'_>) -> Option<Event> {

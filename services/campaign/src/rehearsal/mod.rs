@@ -32,7 +32,7 @@
 //! | `cart ID VERSION TOTAL [NAME=VALUE…]` | a cart changed; `empty` as its total empties it; `currency`, `link`, `sku`, `category`, `quantity` |
 //! | `registers [NAME=VALUE…]` | `source` and attributes |
 //! | `silent DAYS [NAME=VALUE…]` | nothing was heard for so long; attributes |
-//! | `does ACTION [KEY] [NAME=VALUE…]` | `amount_minor`, `currency` and attributes |
+//! | `does ACTION [KEY] [NAME=VALUE…]` | `amount_minor`, `currency`, `sku` and `category` of one item, and attributes |
 //! | `STATUS STEP [code=CODE]` | a word about the last message of a step: `accepted`, `sent`, `delivered`, `opened`, `clicked`, `replied`, `machine-opened`, `machine-clicked`, `refused`, `revoked`, `expired`, `unknown`, `bounced`, `deferred`, `failed`, `unsubscribed`, `complained` |
 //! | `again` | the last fact comes once more |
 //! | `unreadable`, `release` | a record comes that nobody can read; somebody has looked at it |

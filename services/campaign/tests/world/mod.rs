@@ -110,7 +110,12 @@ pub fn plans(definitions: &[&str]) -> Plans {
 
 /// The text of a file in `deploy/campaigns`.
 pub fn example(name: &str) -> String {
-    let path = format!("{}/../../deploy/campaigns/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
+    text(&format!("../../deploy/campaigns/{name}.yaml"))
+}
+
+/// The text of a file beside this crate.
+pub fn text(path: &str) -> String {
+    let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
