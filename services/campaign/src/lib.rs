@@ -13,6 +13,8 @@
 //! CEL ── predicate ───────────┘
 //! ```
 //!
+//! On these stand two tools: [`rehearsal`], which lives through a timeline in virtual time, and [`picture`].
+//!
 //! *Limits.* At most [`limits::OPTIONS`] messages in a campaign and [`limits::INSTANCES`] running cascades for a customer. Every
 //! list in a row is bounded, see [`limits`]. Repeats of an event are recognised among the last [`limits::RECENT`] events that
 //! changed something; a trigger older than its campaign's `max_age` is refused. A command that nobody answered is taken as
@@ -45,6 +47,7 @@ mod prices;
 mod plans;
 mod decide;
 pub mod rehearsal;
+pub mod picture;
 
 pub use channel::Channel;
 pub use decide::{Effect, Input, Moment, decide, due};

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Flags;
 use crate::failure::{Exit, Failure};
-use crate::{dead_letters, demo, journal, ops};
+use crate::{campaigns, dead_letters, demo, journal, ops};
 
 /// Kafka-native cascade messaging: the cheapest channel speaks first, dearer ones only where it failed.
 #[derive(Debug, Parser)]
@@ -44,6 +44,10 @@ pub enum Command {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
+    /// Show a campaign as a picture, without Kafka
+    Show(campaigns::Picture),
+    /// Rehearse campaigns: a timeline of facts in, decisions with reasons out, in virtual time, without Kafka
+    Try(campaigns::Rehearsal),
     /// Apply, pause, resume, stop and list campaigns
     #[command(subcommand)]
     Campaign(Campaign),

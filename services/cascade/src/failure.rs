@@ -9,6 +9,8 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Something nobody foresaw; also what a health check answers for an unhealthy service.
     Unexpected = 1,
+    /// A rehearsal decided something else than its timeline expects.
+    Differs = 2,
     /// Bad configuration or usage.
     Usage = 64,
     /// A campaign or a price table that cannot be applied.
@@ -35,8 +37,9 @@ pub enum Exit {
 
 impl Exit {
     /// Every code with its meaning, as `--help` prints it.
-    pub const ALL: [(Exit, &str); 12] = [
+    pub const ALL: [(Exit, &str); 13] = [
         (Exit::Unexpected, "something unexpected, or an unhealthy service"),
+        (Exit::Differs, "a rehearsal decided something else than its timeline expects"),
         (Exit::Usage, "bad configuration or usage"),
         (Exit::Campaign, "a campaign or price table that cannot be applied"),
         (Exit::TopicMissing, "a topic is missing"),
@@ -111,7 +114,7 @@ mod tests {
         let mut codes: Vec<u8> = Exit::ALL.iter().map(|(exit, _)| *exit as u8).collect();
         codes.sort_unstable();
         codes.dedup();
-        assert_eq!(codes, [1, 64, 65, 66, 67, 68, 69, 73, 74, 75, 130, 143]);
+        assert_eq!(codes, [1, 2, 64, 65, 66, 67, 68, 69, 73, 74, 75, 130, 143]);
     }
 
     #[test]

@@ -21,9 +21,9 @@ mod failure;
 use std::io::Write;
 use std::process::ExitCode;
 
-use schemas::CampaignKind;
+use schemas::CampaignKind as Kind;
 
-use cli::{Campaign, Command, Config, Dlq, Named, Prices, Topics};
+use cli::{Campaign, Command, Config, Dlq, Prices, Topics};
 use config::{Common, Flags, Process};
 use failure::Failure;
 
@@ -54,10 +54,12 @@ fn run(command: Command) -> Result<String, Failure> {
         Command::Topics(Topics::Apply(flags)) => topics::apply(&common(&flags)?),
         Command::Topics(Topics::Verify(flags)) => topics::verify(&common(&flags)?),
         Command::Check { paths } => campaigns::check(&paths),
+        Command::Show(args) => campaigns::show(&args),
+        Command::Try(args) => campaigns::rehearse(&args, &mut std::io::stdout()),
         Command::Campaign(Campaign::Apply { paths, flags }) => campaigns::apply(&common(&flags)?, &paths),
-        Command::Campaign(Campaign::Pause(named)) => tell(&named, CampaignKind::Paused),
-        Command::Campaign(Campaign::Resume(named)) => tell(&named, CampaignKind::Resumed),
-        Command::Campaign(Campaign::Stop(named)) => tell(&named, CampaignKind::Stopped),
+        Command::Campaign(Campaign::Pause(it)) => campaigns::tell(&common(&it.flags)?, &it.name, Kind::Paused),
+        Command::Campaign(Campaign::Resume(it)) => campaigns::tell(&common(&it.flags)?, &it.name, Kind::Resumed),
+        Command::Campaign(Campaign::Stop(it)) => campaigns::tell(&common(&it.flags)?, &it.name, Kind::Stopped),
         Command::Campaign(Campaign::List(flags)) => campaigns::list(&common(&flags)?),
         Command::Prices(Prices::Apply { paths, flags }) => campaigns::apply_prices(&common(&flags)?, &paths),
         Command::Journal { args, flags } => journal::run(&common(&flags)?, &args),
@@ -66,10 +68,6 @@ fn run(command: Command) -> Result<String, Failure> {
         Command::Health(args) => ops::health::run(&args),
         Command::Config(Config::Explain(flags)) => config::explain(&flags, &Process, &mut std::io::stdout()),
     }
-}
-
-fn tell(named: &Named, kind: CampaignKind) -> Result<String, Failure> {
-    campaigns::tell(&common(&named.flags)?, &named.name, kind)
 }
 
 /// The configuration of a tool. Logs go to stderr, what was asked for to stdout.

@@ -24,7 +24,7 @@ pub(crate) fn compile(text: &str, vocabulary: &Vocabulary<'_>, wanted: &[Type]) 
     let mut compiler = Compiler { vocabulary, places, faults: Vec::new(), item: None };
     let node = compiler.typed(&tree, wanted);
     match node {
-        Some((node, _)) if compiler.faults.is_empty() => Ok(Predicate { node }),
+        Some((node, _)) if compiler.faults.is_empty() => Ok(Predicate { node, text: text.into() }),
         _ => Err(compiler.faults),
     }
 }

@@ -22,6 +22,7 @@ use vocabulary::Field;
 #[derive(Clone, Debug)]
 pub struct Predicate {
     node: Node,
+    text: Box<str>,
 }
 
 /// What is wrong with an expression, and where in it (in characters from its begin).
@@ -34,6 +35,11 @@ pub(crate) struct Fault {
 }
 
 impl Predicate {
+    /// The expression as it is written.
+    pub fn as_written(&self) -> &str {
+        &self.text
+    }
+
     /// Whether it holds. What is undefined does not.
     pub(crate) fn holds(&self, scope: &Scope<'_>) -> bool {
         matches!(eval::value(&self.node, scope), Some(Value::Bool(true)))

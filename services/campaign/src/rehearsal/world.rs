@@ -134,7 +134,7 @@ impl World {
             .collect();
         self.effects.extend(effects.into_iter().map(|effect| (self.now, effect)));
         for (send_id, channel) in sends {
-            let cause = std::mem::replace(&mut self.cause, "the worker answers".to_owned());
+            let cause = std::mem::replace(&mut self.cause, "The worker answers.".to_owned());
             self.feedback(&send_id, &channel, Status::Accepted, Actor::Unspecified);
             self.cause = cause;
         }

@@ -117,6 +117,7 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+/// A file or directory that cannot be read.
+pub fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(Exit::Input, format!("{} cannot be read ({error}): check the path", path.display()))
 }

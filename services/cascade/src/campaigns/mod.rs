@@ -1,6 +1,8 @@
-//! Campaign files and the topic `campaign`: check, apply, pause, resume, stop, list.
+//! Campaign files and the topic `campaign`: check, show, try, apply, pause, resume, stop, list.
 
 mod documents;
+mod picture;
+mod rehearsal;
 mod book;
 #[cfg(test)]
 mod tests;
@@ -15,6 +17,8 @@ use crate::failure::{Exit, Failure};
 use crate::times;
 use book::Book;
 use documents::{Document, Kind};
+pub use picture::{Picture, show};
+pub use rehearsal::{Rehearsal, rehearse};
 
 /// Checks files without Kafka. Gives back what to print.
 ///

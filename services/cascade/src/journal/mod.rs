@@ -1,14 +1,13 @@
 //! `cascade journal`: reads a customer's records and tells the story.
 
-mod story;
+pub mod story;
 
-use jiff::tz::TimeZone;
 use schemas::Journal;
 use stream::kafka::partition_of;
 
 use crate::config::Common;
 use crate::failure::{Exit, Failure};
-use crate::{reading, topics};
+use crate::{reading, times, topics};
 
 /// Whose story, told how.
 #[derive(Clone, Debug, clap::Args)]
@@ -32,12 +31,7 @@ pub struct Args {
 /// # Errors
 /// Those of Kafka; `Usage` for an unknown time zone; `Unknown` if there is no story.
 pub fn run(common: &Common, args: &Args) -> Result<String, Failure> {
-    let zone = TimeZone::get(&args.zone).map_err(|_| {
-        Failure::new(
-            Exit::Usage,
-            format!("there is no time zone {}: use an IANA name such as Europe/Berlin", args.zone),
-        )
-    })?;
+    let zone = times::zone(&args.zone)?;
     topics::reach(common)?;
     let mut records = read(common, &args.customer)?;
     records.retain(|record| args.campaign.as_ref().is_none_or(|campaign| record.campaign == *campaign));

@@ -10,13 +10,25 @@ use crate::times::local;
 
 /// Tells the story. The records are in the order of the journal's partition.
 pub fn tell(customer: &str, records: &[Journal], zone: &TimeZone) -> String {
-    let mut story = format!("The story of {customer}, times in {}.\n", zone.iana_name().unwrap_or("UTC"));
+    let records: Vec<&Journal> = records.iter().collect();
+    events(&format!("The story of {customer}"), &records, zone, |_| None)
+}
+
+/// Tells what a title says, record by record. Whoever knows better than the journal what a record came from says so.
+pub fn events<'r>(
+    title: &str,
+    records: &[&'r Journal],
+    zone: &TimeZone,
+    known: impl Fn(&'r Journal) -> Option<&'r str>,
+) -> String {
+    let mut story = format!("{title}, times in {}.\n", zone.iana_name().unwrap_or("UTC"));
     let mut cause = None;
     for record in records {
         let this = (record.partition, record.offset, record.due, record.at);
         if cause != Some(this) {
             cause = Some(this);
-            story.push_str(&format!("\n{}  {}\n", local(record.at, zone), came(record, zone)));
+            let came = known(record).map_or_else(|| came(record, zone), str::to_owned);
+            story.push_str(&format!("\n{}  {came}\n", local(record.at, zone)));
         }
         story.push_str(&format!("    {}\n", decided(record, zone)));
         if !record.evidence.is_empty() {
@@ -77,7 +89,7 @@ fn evidence(evidence: &BTreeMap<String, String>) -> String {
 }
 
 /// What is still open after the last record: instances whose last word names a next moment.
-fn awaited(records: &[Journal], zone: &TimeZone) -> String {
+fn awaited(records: &[&Journal], zone: &TimeZone) -> String {
     let mut open: BTreeMap<&str, &Journal> = BTreeMap::new();
     for record in records.iter().filter(|record| !record.instance.is_empty()) {
         open.insert(&record.instance, record);
