@@ -21,7 +21,7 @@ fn every_timeline_of_the_examples_comes_true() {
         let timeline = Timeline::parse(&name, &text).unwrap_or_else(|problems| panic!("{}", problems[0]));
         assert!(timeline.expectations() > 0, "{name} expects nothing: add `=>` lines");
         let campaign = stem(&path);
-        let world = timeline.play(world::plans(&[&world::example(&campaign)])).unwrap_or_else(|it| panic!("{it}"));
+        let world = timeline.play(world::plans(&[&world::example(&campaign)])).unwrap_or_else(|it| panic!("{}", it[0]));
         assert_eq!(timeline.difference(&world), None, "{name}:\n{}", timeline.difference(&world).unwrap_or_default());
         played.insert(campaign);
     }

@@ -83,7 +83,7 @@ fn cart(first: &Word, rest: &[Word], report: &mut Report<'_>) -> Option<Cart> {
         Some(word) => number(word, report)?,
         None => 1,
     };
-    let mut text = |name: &str, usual: &str| said.remove(name).map_or(usual.to_owned(), value);
+    let mut text = |name: &str, usual: &str| said.remove(name).map_or_else(|| usual.to_owned(), value);
     let item = Item { sku: text("sku", "A1"), category: text("category", "toys"), quantity, price_minor: total_minor };
     let currency = text("currency", "USD");
     let link = said.remove("link").map(value);

@@ -16,12 +16,13 @@ use super::documents::{self, unreadable};
 
 /// Which campaigns, and what happens.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_long_help = campaign::rehearsal::GRAMMAR)]
 pub struct Rehearsal {
     /// Campaigns and a price table: files, or directories of .yaml files
     #[arg(required = true, value_name = "FILE")]
     pub paths: Vec<PathBuf>,
-    /// What happens, and on lines with `=>` what is expected to be decided; exit code 2 if something else is. The lines are
-    /// documented on the page of `campaign::rehearsal`, examples are in deploy/campaigns/timelines
+    /// What happens, and on lines with `=>` what is expected to be decided; exit code 2 if something else is. --help has the
+    /// grammar, deploy/campaigns/timelines has examples
     #[arg(long, value_name = "FILE")]
     pub timeline: PathBuf,
     /// Time zone to show times in, by its IANA name, instead of the timeline's own
@@ -45,7 +46,7 @@ pub fn rehearse(args: &Rehearsal, out: &mut impl Write) -> Result<String, Failur
     if let Some(zone) = &args.zone {
         timeline.zone = times::zone(zone)?;
     }
-    let world = timeline.play(plans).map_err(|problem| unfit(&[problem]))?;
+    let world = timeline.play(plans).map_err(|problems| unfit(&problems))?;
     let shown = if args.json { lines(&timeline, &world)? } else { sentences(&name, &timeline, &world) };
     // Whoever closed the pipe has seen enough.
     let _ = out.write_all(shown.as_bytes());
