@@ -2,7 +2,7 @@
 
 use campaign::Plans;
 use campaign::limits;
-use campaign::rehearsal::{Timeline, told};
+use campaign::rehearsal::{GRAMMAR, Timeline, told};
 use schemas::{Campaign, CampaignKind};
 
 const TWO_STEPS: &str = "
@@ -128,7 +128,7 @@ begin yesterday
 
 #[test]
 fn a_line_that_cannot_happen_is_told_with_its_place() {
-    let play = |text: &str| Timeline::parse("t", text).unwrap().play(plans(TWO_STEPS)).unwrap_err().to_string();
+    let play = |text: &str| Timeline::parse("t", text).unwrap().play(plans(TWO_STEPS)).unwrap_err()[0].to_string();
     assert_eq!(
         play("0 has email\n1h delivered first"),
         "error: nothing was sent for a step `first` by now
@@ -150,7 +150,7 @@ fn a_timeline_is_bounded() {
     let often = Timeline::parse("t", "0 has sms\n1825d time passes").unwrap();
     assert!(often.play(plans(EVERY_HOUR)).is_ok());
     let often = Timeline::parse("t", "0 has sms\n3650d time passes").unwrap();
-    let problem = often.play(plans(EVERY_HOUR)).unwrap_err();
+    let problem = &often.play(plans(EVERY_HOUR)).unwrap_err()[0];
     assert_eq!((problem.line, problem.message.as_str()), (2, "more than 50000 moments fall due before this"));
 }
 
@@ -191,20 +191,24 @@ fn the_same_timeline_gives_the_same_effects() {
     assert_eq!(one.cause(journal[0]), Some("Line 1: has email sms."));
 }
 
-/// The grammar on the module's front page is a timeline itself.
 #[test]
-fn the_example_of_the_documentation_comes_true() {
-    let page = include_str!("../src/rehearsal/mod.rs");
-    let text: String = page
-        .lines()
-        .skip_while(|line| *line != "//! ```text")
-        .skip(1)
-        .take_while(|line| *line != "//! ```")
-        .map(|line| line.trim_start_matches("//!").trim().to_owned() + "\n")
-        .collect();
+fn the_example_of_the_grammar_comes_true_and_the_page_is_narrow() {
+    let text: String =
+        GRAMMAR.lines().take_while(|line| !line.starts_with("What happens")).collect::<Vec<_>>().join("\n");
     let path = format!("{}/../../deploy/campaigns/bonus-expiring.yaml", env!("CARGO_MANIFEST_DIR"));
-    let timeline = Timeline::parse("the documentation", &text).unwrap();
+    let timeline = Timeline::parse("the grammar", &text).unwrap_or_else(|it| panic!("{}", it[0]));
     let world = timeline.play(plans(&std::fs::read_to_string(path).unwrap())).unwrap();
     assert_eq!(timeline.expectations(), 4);
     assert_eq!(timeline.difference(&world), None);
+    assert!(GRAMMAR.lines().all(|line| line.chars().count() <= 100));
+}
+
+/// What the grammar names in its left column is what the timeline knows.
+#[test]
+fn the_grammar_names_every_happening() {
+    let problem = &Timeline::parse("t", "0 qqqqqqqqqqqqqqqq").unwrap_err()[0];
+    let known = problem.hint.as_deref().unwrap().split('`').skip(1).step_by(2);
+    for word in known {
+        assert!(GRAMMAR.contains(word), "{word}");
+    }
 }

@@ -29,7 +29,7 @@ fn every_timeline_of_the_examples_comes_true() {
             let definitions: Vec<String> =
                 names.iter().map(|name| world::text(&format!("{campaigns}/{name}.yaml"))).collect();
             let definitions: Vec<&str> = definitions.iter().map(String::as_str).collect();
-            let world = timeline.play(world::plans(&definitions)).unwrap_or_else(|it| panic!("{it}"));
+            let world = timeline.play(world::plans(&definitions)).unwrap_or_else(|it| panic!("{}", it[0]));
             let difference = timeline.difference(&world);
             assert_eq!(difference, None, "{name}:\n{}", difference.as_deref().unwrap_or_default());
             played.extend(names);

@@ -12,7 +12,7 @@ use crate::{Effect, Plans};
 use super::event::Event;
 use super::told::{expected, told};
 use super::words::{Word, split};
-use super::world::World;
+use super::world::{World, Wrong};
 use super::{difference, line};
 
 /// 2026-06-01T10:00Z.
@@ -159,7 +159,7 @@ impl Timeline {
     ///
     /// # Errors
     /// A line that cannot happen.
-    pub fn play(&self, plans: Plans) -> Result<World, Problem> {
+    pub fn play(&self, plans: Plans) -> Result<World, Vec<Problem>> {
         let mut world = World::new(plans, self.begin);
         self.play_in(&mut world)?;
         Ok(world)
@@ -169,17 +169,17 @@ impl Timeline {
     ///
     /// # Errors
     /// A line that cannot happen, or by which too much would have fallen due.
-    pub fn play_in(&self, world: &mut World) -> Result<(), Problem> {
+    pub fn play_in(&self, world: &mut World) -> Result<(), Vec<Problem>> {
         for line in &self.lines {
             self.play_line(world, line).map_err(|(message, hint)| {
                 let source = Source { name: &self.name, text: &self.text };
-                source.problem(Severity::Error, line.place, message, Some(hint))
+                vec![source.problem(Severity::Error, line.place, message, Some(hint))]
             })?;
         }
         Ok(())
     }
 
-    fn play_line(&self, world: &mut World, line: &Line) -> Result<(), (String, String)> {
+    fn play_line(&self, world: &mut World, line: &Line) -> Result<(), Wrong> {
         let moment = world.begin().saturating_add(line.since);
         if matches!(line.event, Event::Down | Event::Deadlines | Event::Piled(_)) {
             world.sleep_until(moment);

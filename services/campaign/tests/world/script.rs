@@ -21,7 +21,7 @@ fn normal(line: &str) -> String {
 /// Plays one line.
 pub fn play(world: &mut World, line: &str) {
     let timeline = Timeline::parse("line", line).unwrap_or_else(|problems| panic!("{}", problems[0]));
-    timeline.play_in(world).unwrap_or_else(|problem| panic!("{problem}"));
+    timeline.play_in(world).unwrap_or_else(|problems| panic!("{}", problems[0]));
 }
 
 /// What was decided.

@@ -16,12 +16,13 @@ use super::documents::{self, unreadable};
 
 /// Which campaigns, and what happens.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_long_help = campaign::rehearsal::GRAMMAR)]
 pub struct Rehearsal {
     /// Campaigns and a price table: files, or directories of .yaml files
     #[arg(required = true, value_name = "FILE")]
     pub paths: Vec<PathBuf>,
-    /// What happens, and on lines with `=>` what is expected to be decided; exit code 2 if something else is. The lines are
-    /// documented on the page of `campaign::rehearsal`, examples are in deploy/campaigns/timelines
+    /// What happens, and on lines with `=>` what is expected to be decided; exit code 2 if something else is. --help has the
+    /// grammar, deploy/campaigns/timelines has examples
     #[arg(long, value_name = "FILE")]
     pub timeline: PathBuf,
     /// Time zone to show times in, by its IANA name, instead of the timeline's own
@@ -45,7 +46,7 @@ pub fn rehearse(args: &Rehearsal, out: &mut impl Write) -> Result<String, Failur
     if let Some(zone) = &args.zone {
         timeline.zone = times::zone(zone)?;
     }
-    let world = timeline.play(plans).map_err(|problem| unfit(&[problem]))?;
+    let world = timeline.play(plans).map_err(|problems| unfit(&problems))?;
     let shown = if args.json { lines(&timeline, &world)? } else { sentences(&name, &timeline, &world) };
     // Whoever closed the pipe has seen enough.
     let _ = out.write_all(shown.as_bytes());
@@ -138,8 +139,8 @@ Mon 1 Jun 2026, 13:00:00  Line 2: has email.
     the profile was replaced.
 
 Mon 1 Jun 2026, 13:00:00  Line 3: registers.
-    c version 1: the trigger matched; an instance was entered. It will be looked at again on Wed 3 Jun 2026, 13:05:00.
-    c version 1, step first, on email: a send command was published. It will be looked at again on Wed 3 Jun 2026, 13:05:00.
+    c version 1: the trigger matched; an instance was entered. It will be looked at again on Tue 2 Jun 2026, 13:05:00.
+    c version 1, step first, on email: a send command was published. It will be looked at again on Tue 2 Jun 2026, 13:05:00.
         because email = ok
 
 Mon 1 Jun 2026, 13:00:00  The worker answers.
@@ -180,7 +181,7 @@ All is as expected: 2 decisions.
             .iter()
             .map(|it| format!("{} {} {}", it["effect"], it["since"], it["record"]["reason"]).replace('"', ""))
             .collect();
-        let wanted = ["journal 0 PROFILE_UPDATED", "journal 1h ENTERED", "journal 1h SENT", "send 1h null"];
+        let wanted = ["journal 0 PROFILE_UPDATED", "journal 1h ENTERED", "send 1h null", "journal 1h SENT"];
         assert_eq!(shapes[..4], wanted);
     }
 }
