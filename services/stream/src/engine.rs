@@ -12,8 +12,8 @@ use crate::metrics::Metrics;
 use crate::probe::Probe;
 use crate::processor::Processor;
 use crate::replica::Rules;
-use crate::restorer::{self, Answer, Line, Replicas, Word};
-use crate::shard::{Shard, Surroundings};
+use crate::restorer::{self, Answer, Line, Replicas, Restorer, Word};
+use crate::shard::Shard;
 use crate::store::Budget;
 use crate::upstream::{Upstream, Watch};
 
@@ -90,6 +90,19 @@ impl Config {
             code_version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
+}
+
+/// What a shard shares with its process.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) owner: String,
+    pub(crate) clock: Clock,
+    pub(crate) probe: Probe,
+    /// Counts its turns, for whoever watches over it.
+    pub(crate) turns: &'a AtomicU64,
+    pub(crate) stop: &'a AtomicBool,
+    pub(crate) metrics: Metrics,
+    pub(crate) restorer: Box<dyn Restorer + 'a>,
 }
 
 /// Runs all shards until `stop` is set. If one of them cannot go on, the others are stopped, too.

@@ -8,20 +8,18 @@
 //! together: rows, META, outputs and input positions in one transaction.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::clock::{Clock, Millis, Tick};
+use crate::clock::{Millis, Tick};
 use crate::control::Meta;
-use crate::engine::Config;
+use crate::engine::Surroundings;
 use crate::kafka::{Change, Fetched};
 use crate::log::{CHANGELOG, INPUT, Log, REFERENCE, Record, Target};
-use crate::metrics::Metrics;
 use crate::planted::{Bug, is_planted};
-use crate::probe::Probe;
 use crate::processor::{Incoming, Outbox, Outgoing, Processor};
 use crate::recovery::{self, Claim};
-use crate::restorer::{Answer, Restorer};
+use crate::restorer::Answer;
 use crate::task::Task;
 use crate::{Error, Verdict};
 
@@ -36,19 +34,6 @@ const CLAIM_PAUSE: Duration = Duration::from_millis(500);
 
 /// How often the lag is measured.
 const MEASURE_AGE: Duration = Duration::from_secs(5);
-
-/// What a shard shares with its process.
-pub(crate) struct Surroundings<'a> {
-    pub(crate) config: &'a Config,
-    pub(crate) owner: String,
-    pub(crate) clock: Clock,
-    pub(crate) probe: Probe,
-    /// Counts its turns, for whoever watches over it.
-    pub(crate) turns: &'a AtomicU64,
-    pub(crate) stop: &'a AtomicBool,
-    pub(crate) metrics: Metrics,
-    pub(crate) restorer: Box<dyn Restorer + 'a>,
-}
 
 /// One shard.
 pub(crate) struct Shard<'a, L: Log, P: Processor> {

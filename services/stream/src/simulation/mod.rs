@@ -32,7 +32,7 @@ pub use world::Surface;
 
 use crate::Error;
 use crate::clock::{Millis, simulated};
-use crate::engine::Config;
+use crate::engine::{Config, Surroundings};
 use crate::kafka::Topics;
 use crate::log::{CHANGELOG, INPUT, REFERENCE};
 use crate::metrics::Metrics;
@@ -41,7 +41,7 @@ use crate::probe::Probe;
 use crate::processor::Processor;
 use crate::replica::Rules;
 use crate::restorer::{Answer, Replicas, Restorer, Word};
-use crate::shard::{Shard, Surroundings};
+use crate::shard::Shard;
 
 /// What is simulated.
 #[derive(Clone, Debug)]
