@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses the part that it needs")]
 
 pub mod script;
+pub mod definition;
 pub mod life;
 
 use std::ops::{Deref, DerefMut};

@@ -1,0 +1,114 @@
+//! Random campaigns: every word of the language, in whatever combination is no error.
+
+use proptest::prelude::*;
+
+use super::example;
+
+/// Campaigns in force together: the examples, or a few that nobody would write.
+pub fn campaigns() -> impl Strategy<Value = Vec<String>> {
+    let examples = ["bonus-expiring", "cart-messenger", "cart-left", "come-back", "order-ready", "welcome"];
+    prop_oneof![
+        1 => Just(examples.map(example).to_vec()),
+        3 => (1..4_usize).prop_flat_map(|count| (0..count).map(definition).collect::<Vec<_>>()),
+    ]
+}
+
+fn definition(number: usize) -> impl Strategy<Value = String> {
+    let parts = (trigger(number), head(), prop::collection::vec(step(), 1..5));
+    parts.prop_filter_map("an error", move |(trigger, head, steps)| {
+        let steps: String =
+            steps.iter().enumerate().map(|(index, step)| format!("  - {{name: s{index}, {step}}}\n")).collect();
+        let text = format!("campaign: c{number}\nversion: 1\ntrigger: {{{trigger}}}\n{head}steps:\n{steps}");
+        campaign::parse("random", &text).is_ok().then_some(text)
+    })
+}
+
+fn one_of(words: &'static [&'static str]) -> impl Strategy<Value = String> {
+    prop::sample::select(words).prop_map(str::to_owned)
+}
+
+/// The parts that are there, with commas between them.
+fn joined(parts: Vec<String>) -> String {
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
+fn trigger(number: usize) -> impl Strategy<Value = String> {
+    let after = if number > 0 { format!("on: end, of: c{}", number - 1) } else { "on: registration".to_owned() };
+    let on = prop_oneof![
+        4 => one_of(&[
+            "on: action, action: bonus_expiring, key: key",
+            "on: action, action: lead",
+            "on: action, action: purchase, where: \"!did('purchase')\"",
+            "on: cart, key: cart_id",
+            "on: cart, where: total_minor >= 2000",
+            "on: inactivity, where: days >= 30 && !heard_on('email', 10)",
+            "on: registration",
+        ]),
+        1 => one_of(&[
+            "on: schedule, at: 2023-11-16T03:00Z, where: has_contact('push')",
+            "on: schedule, every: year 11-18 10:00",
+            "on: schedule, every: year 11-20 23:00, where: \"!was_in('c0') && !is_in('c0')\"",
+        ]),
+        1 => Just(after),
+    ];
+    let settle = one_of(&["", "settle: 10m", "settle: 2h"]);
+    let again = one_of(&["", "again: refresh"]);
+    let cooldown = one_of(&["", "", "cooldown: 1d"]);
+    (on, settle, again, cooldown).prop_map(|(on, settle, again, cooldown)| joined(vec![on, settle, again, cooldown]))
+}
+
+fn head() -> impl Strategy<Value = String> {
+    let class = one_of(&["", "", "class: transactional\n"]);
+    let zone = one_of(&["", "zone: Europe/Moscow\n", "zone: America/New_York\n"]);
+    let quiet = one_of(&[
+        "",
+        "quiet: {hours: 22:00-9:00}\n",
+        "quiet: {hours: 20:00-11:00, release: 2h}\n",
+        "quiet: {hours: 12:00-18:00, policy: skip}\n",
+        "quiet: {hours: 0:00-23:00, policy: expire}\n",
+    ]);
+    let goal = one_of(&[
+        "goal: {action: purchase}\n",
+        "goal: {action: [purchase, visit], grace: 2h}\n",
+        "goal: {action: purchase, where: amount_minor >= 0}\n",
+    ]);
+    let stop = one_of(&["", "stop: opened\n", "stop: clicked\n", "stop: replied\n", "stop: goal\n"]);
+    let order = one_of(&["", "order: by cost\n"]);
+    (class, zone, quiet, goal, stop, order)
+        .prop_map(|(class, zone, quiet, goal, stop, order)| [class, zone, quiet, goal, stop, order].concat())
+}
+
+fn step() -> impl Strategy<Value = String> {
+    let channels = prop::sample::subsequence(vec!["push", "email", "telegram", "viber", "whatsapp", "sms"], 1..4)
+        .prop_shuffle()
+        .prop_map(|channels| format!("any: [{}], template: t", channels.join(", ")));
+    let start = one_of(&[
+        "",
+        "",
+        "at: trigger + 3h",
+        "at: trigger + 1 day 10:00",
+        "at: next tuesday 10:00",
+        "at: 9:30",
+        "after: 2h",
+        "after: 2 days 8:00",
+        "at: event.occurred_at + 30h",
+        "at: event.unknown - 1d",
+    ]);
+    let wait = one_of(&["wait: 10m", "wait: 3h", "wait: 2d", "wait: 1 day 12:00", "wait: 3h active"]);
+    let valid = one_of(&["", "valid: 10m", "valid: 6h", "valid: until end of day", "valid: until trigger + 2d"]);
+    let times = one_of(&["", "", "late: skip", "late: 2h", "spread: 30m", "spread: 2h, late: skip"]);
+    let quiet = one_of(&["", "", "", "quiet: skip", "quiet: expire", "quiet: hold"]);
+    let when = one_of(&["", "", "", "when: has_contact('push')", "when: \"!has_consent('sms')\""]);
+    let next_if = one_of(&[
+        "",
+        "next_if: [not delivered, no information, cannot send]",
+        "next_if: [no goal, cannot send]",
+        "next_if: [not delivered]",
+        "escalate_on_outage: true",
+    ]);
+    (channels, start, wait, valid, times, quiet, when, next_if).prop_map(
+        |(channels, start, wait, valid, times, quiet, when, next_if)| {
+            joined(vec![channels, start, wait, valid, times, quiet, when, next_if])
+        },
+    )
+}
