@@ -22,6 +22,16 @@
 //! row, memory of events included: an older event that is repeated after it, and after the customer came back with a new
 //! profile, may begin its cascade again; its sends then carry the ids they had, by which workers know them.
 //!
+//! *Time.* Moments are on the customer's own clock: the profile's zone, else that of the telephone number's country, else the
+//! campaign's. The rules of zones come with this program (jiff's bundled copy), so that every replica decides alike; a new version of it
+//! may move moments that were not reckoned yet. A sweep reckons days in the campaign's zone.
+//!
+//! *Memory.* A row remembers what some campaign in force asks for, from the moment on at which it is in force: `did`, `bought`,
+//! `heard_on` and `was_in` know nothing of what was before, or of what had to give way to newer entries.
+//!
+//! *Not yet.* Frequency caps and budgets, experiments and hold-outs, orders by observed response or preference, prices by country and
+//! segment, migration of running instances, merged identities.
+//!
 //! # The rules that never bend
 //!
 //! Each is a property in `tests/rules.rs`, by its number.
@@ -30,7 +40,7 @@
 //! 2. At most one command per (instance, step, alternative, attempt), and its id is made of exactly those.
 //! 3. Under cost order no paid step goes out while an eligible cheaper one is untried or undecided.
 //! 4. The same inputs and clock readings give the same rows, sends and journal, byte for byte.
-//! 5. No marketing send without contact or consent, or past its validity, judged at dispatch.
+//! 5. No marketing send without contact or consent, past its validity or in quiet hours, judged at dispatch.
 //! 6. Every instance ends.
 //! 7. A repeat changes nothing; between two decisions neither does the order of one message's statuses.
 //! 8. An unsubscribe or complaint ends the cascade; neither it nor an outage is answered by something dearer.
