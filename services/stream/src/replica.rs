@@ -343,7 +343,7 @@ impl<'a, R: Record> Replica<'a, R> {
     ///
     /// # Errors
     /// `Abort` if the disk refuses.
-    pub(crate) fn note_if_due(&mut self) -> Result<(), Error> {
+    pub(crate) fn note_if_due<P: Processor>(&mut self, processor: &P) -> Result<(), Error> {
         if self.noted.elapsed() < self.rules.config.save_age || self.scout.is_some() {
             return Ok(());
         }
@@ -358,13 +358,45 @@ impl<'a, R: Record> Replica<'a, R> {
         self.store.write(changes)?;
         let is_behind = self.known.is_some_and(|(at, _)| self.next <= at);
         if let Some(fired_until) = self.meta.as_ref().and_then(fired_until).filter(|_| !is_behind) {
-            // No row asks to be looked at before this any more, unless it is newer than META; apart from the rows, since a batch
-            // retires last.
-            let mut passed = Changes::default();
-            passed.retire_before(&Cursor::before(fired_until));
-            self.store.write(passed)?;
+            self.retire(processor, fired_until)?;
         }
         self.store.flush()
+    }
+
+    /// No row asks to be looked at before this any more. One may still rely on an entry before it: where the entry had fired and
+    /// the row had not changed, the changelog knows nothing of its new one, and a crash may have taken that from the store.
+    fn retire<P: Processor>(&mut self, processor: &P, fired_until: Millis) -> Result<(), Error> {
+        let mut place = Cursor::start();
+        loop {
+            let mut entries: Vec<(Box<[u8]>, Millis)> = Vec::new();
+            self.store.deadlines(&place, |due, key| {
+                let is_passed = due < fired_until && entries.len() < RETIRED_AT_ONCE;
+                if is_passed {
+                    entries.push((key.into(), due));
+                }
+                is_passed
+            })?;
+            let Some((key, due)) = entries.last() else { break };
+            place = Cursor::behind(*due, key);
+            entries.sort_unstable();
+            let keys: Vec<&[u8]> = entries.iter().map(|(key, _)| &**key).collect();
+            let mut moved = Changes::default();
+            self.store.rows(&keys, |index, found| {
+                if let Some((armed, bytes)) = found.filter(|(armed, _)| *armed == entries[index].1) {
+                    let due = processor.due(&unpack(processor, self.partition, bytes)?).unwrap_or(UNARMED);
+                    if due != armed {
+                        moved.arm(due, keys[index]);
+                        moved.put_row(keys[index], due, bytes);
+                    }
+                }
+                Ok(())
+            })?;
+            self.store.write(moved)?;
+        }
+        // By itself, since a batch retires last.
+        let mut passed = Changes::default();
+        passed.retire_before(&Cursor::before(fired_until));
+        self.store.write(passed)
     }
 
     /// Everything up to the last META is in the store, or about to be: it is what the store is a checkpoint of. It is to be read
@@ -394,6 +426,9 @@ impl<'a, R: Record> Replica<'a, R> {
         Ok(Restored { partition, store, checkpoint, meta, torn, replayed })
     }
 }
+
+/// Index entries that are looked at in one go before they are retired.
+const RETIRED_AT_ONCE: usize = 10_000;
 
 /// Key, sequence and bytes.
 type Row<'r> = (&'r [u8], Option<Sequence>, Option<&'r [u8]>);

@@ -266,10 +266,11 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
                 self.fail(partition, &error);
             }
         }
+        let processor = &self.processor;
         let noted: Vec<(i32, Error)> = self
             .following
             .iter_mut()
-            .filter_map(|(partition, replica)| Some((*partition, replica.note_if_due().err()?)))
+            .filter_map(|(partition, replica)| Some((*partition, replica.note_if_due(processor).err()?)))
             .collect();
         for (partition, error) in noted {
             self.fail(partition, &error);

@@ -19,8 +19,9 @@ impl Processor for Words {
         bytes.extend_from_slice(row);
     }
 
-    fn due(&self, _: &Vec<u8>) -> Option<Millis> {
-        None
+    /// Those that are numbers are due then.
+    fn due(&self, row: &Vec<u8>) -> Option<Millis> {
+        std::str::from_utf8(row).ok()?.parse().ok()
     }
 
     fn record(&mut self, _: &mut Vec<u8>, _: &Incoming<'_>, _: Millis, _: &mut Outbox) -> bool {
@@ -215,7 +216,7 @@ fn a_restart_reads_from_its_last_meta_on() {
     let mut log = vec![row(0, "a", (1, 1), "one"), meta(1, (1, 1)), row(2, "b", (1, 2), "two")];
     let bench = Bench::new();
     let (mut replica, _) = follow(bench.open(), &log, "mine");
-    replica.note_if_due().unwrap();
+    replica.note_if_due(&Words).unwrap();
     drop(replica);
     log.extend([meta(3, (1, 2)), barrier(4, "mine")]);
     // What it read before is gone from the changelog: it must not need it.
@@ -240,7 +241,7 @@ fn a_store_that_is_noted_while_it_is_still_ahead_is_rebuilt_all_the_same() {
     with_two_commits(&bench);
     let after = [row(0, "a", (1, 1), "kept"), meta(5, (1, 1))];
     let (mut replica, _) = follow(bench.open(), &after, "mine");
-    replica.note_if_due().unwrap();
+    replica.note_if_due(&Words).unwrap();
     let (replica, next) = follow(replica, &[after[0].clone(), after[1].clone(), barrier(9, "mine")], "mine");
     assert_eq!(next, Next::Arrived);
     assert_eq!(words(&replica.arrive().unwrap(), &["a"]), [some("kept")]);
@@ -276,4 +277,36 @@ fn a_store_with_a_commit_that_the_changelog_has_lost_is_rebuilt() {
     let restored = restore(&bench, &after, "mine");
     assert_eq!(words(&restored, &["a"]), [some("kept")]);
     assert_eq!(restored.meta.unwrap().sequence, Sequence { epoch: 1, n: 1 });
+}
+
+#[test]
+fn a_row_that_relies_on_an_entry_which_has_fired_is_woken_all_the_same() {
+    let bench = Bench::new();
+    let log = [row(0, "a", (1, 1), "900"), meta(1, (1, 1)), barrier(2, "x")];
+    let Restored { store, checkpoint, .. } = restore(&bench, &log, "x");
+    // Lazily armed: its deadline moved from 500 to 900. The entry of 500 fired, and the new one went with a crash.
+    let mut changes = Changes::default();
+    changes.put_row(b"a", 500, b"900");
+    changes.arm(500, b"a");
+    changes.retire_before(&Cursor::before(501));
+    changes.checkpoint(&checkpoint);
+    store.write(changes).unwrap();
+    let mut changes = Changes::default();
+    changes.arm(500, b"a");
+    store.write(changes).unwrap();
+    drop(store);
+    let round = control::Round { now: 700, fired_until: 700, ..control::Round::default() };
+    let fired = Meta { sequence: Sequence { epoch: 1, n: 2 }, rounds: vec![round], ..Meta::default() };
+    let fired = Written { offset: 3, key: control::META_KEY.to_vec(), value: serde_json::to_vec(&fired).ok() };
+    let (mut replica, _) = follow(bench.open(), &[log[1].clone(), log[2].clone(), fired], "mine");
+    replica.note_if_due(&Words).unwrap();
+    let mut left = Vec::new();
+    replica
+        .store
+        .deadlines(&Cursor::start(), |due, key| {
+            left.push((due, key.to_vec()));
+            true
+        })
+        .unwrap();
+    assert_eq!(left, [(900, b"a".to_vec())]);
 }
