@@ -8,12 +8,13 @@
 #   deploy/demo.sh --stay                               leaves everything running to look around, until Ctrl-C
 #
 # Installs what is missing (deploy/setup.sh), builds, and runs `cascade demo` with the arguments given. Nothing it started
-# outlives it, however it ends.
+# outlives it, unless it is killed by SIGKILL.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/env.sh"
 
 "$here/setup.sh"
+echo "Building (the first time this compiles RocksDB: a quarter of an hour or two, without a word)"
 cargo build --quiet --manifest-path "$here/../Cargo.toml" -p cascade
 
 # A copy of this run's own: a build of another clone, or a later one of this, must not replace the program under a running demo.
@@ -25,7 +26,7 @@ trap 'rm -rf "$program"' EXIT
 "$program/cascade" demo --deploy "$here" "$@" &
 demo=$!
 trap 'kill -INT "$demo" 2>/dev/null || true' INT
-trap 'kill -TERM "$demo" 2>/dev/null || true' TERM
+trap 'kill -TERM "$demo" 2>/dev/null || true' TERM HUP
 status=0
 wait "$demo" || status=$?
 # A signal ends the wait before the demo has ended.

@@ -51,7 +51,7 @@ pub enum Fact {
 }
 
 /// A record that nobody could read, of a customer whom one can: a fact of unknown meaning. His sends are held until the
-/// record was redriven or he was released.
+/// customer is released.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Unreadable {

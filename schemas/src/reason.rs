@@ -31,7 +31,7 @@ reasons! {
     TriggerTooOld = "TRIGGER_TOO_OLD": "the trigger came later than its maximum age",
     AlreadyRunning = "ALREADY_RUNNING": "an instance with this key runs already",
     Duplicate = "DUPLICATE": "the same event id was seen before",
-    Refreshed = "REFRESHED": "the trigger came again while settling: its fields and the moment of the first step were renewed",
+    Refreshed = "REFRESHED": "the trigger came again: its fields were taken over, and settling began anew if it had not ended",
     CampaignPaused = "CAMPAIGN_PAUSED": "the campaign does not take new instances",
     GoalBefore = "GOAL_BEFORE": "the goal was reached before the trigger, within its grace",
     // A step goes out, or does not.

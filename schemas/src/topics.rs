@@ -98,7 +98,7 @@ const SEND_RETENTION: Millis = 7 * DAY;
 const MEMORY_RETENTION: Millis = 2 * SEND_RETENTION;
 /// A year can be explained, and compared with the year before.
 const JOURNAL_RETENTION: Millis = 400 * DAY;
-/// Time to look at what could not be read, and to redrive it.
+/// Time to look at what could not be read.
 const DEAD_LETTER_RETENTION: Millis = 90 * DAY;
 /// A reader that was away for less sees every tombstone.
 const TOMBSTONE_RETENTION: Millis = 7 * DAY;

@@ -5,9 +5,11 @@ mod world;
 
 use std::collections::BTreeSet;
 
-use campaign::{Channel, Effect, Input, Level, Match, Moment, Order, Plan, Plans, decide, due, limits};
+use campaign::{
+    Anchor, Channel, Effect, Input, Level, Match, Moment, Order, Plan, Plans, Point, Shift, Wait, decide, due, limits,
+};
 use proptest::prelude::*;
-use schemas::{Action, Actor, Cart, Class, Customer, Fact, Feedback, Item, Reason, Send, Sent, Status};
+use schemas::{Action, Actor, Cart, Class, Customer, Fact, Feedback, Item, Reason, Send, Sent, Stage, Status};
 use world::definition::campaigns;
 use world::life::{Decision, event, life, live};
 use world::{BEGIN, CUSTOMER, DAY, HOUR, World};
@@ -328,6 +330,23 @@ steps:
                 for sent in earlier {
                     let answered = sent.handed_over_at.is_some() || sent.failed != Status::Unspecified;
                     assert!(answered || send.decided_at >= sent.send_before + limits::ANSWER_MARGIN);
+                }
+            }
+        });
+    }
+
+    /// Rule 11. A wait of a length counts from the hand-over, as far as that is known.
+    #[test]
+    fn rule_11_a_wait_counts_from_the_hand_over(campaigns in campaigns(), events in life()) {
+        let mut world = world_of(&campaigns);
+        live(&mut world, &events, |decision| {
+            for instance in &decision.world.customer.instances {
+                let plan = decision.world.plans.version(&instance.campaign, instance.version).unwrap();
+                let wait = usize::try_from(instance.step).ok().map(|step| &plan.steps[step].wait);
+                let Some(Wait::Until(Point { anchor: Anchor::HandOver, shift })) = wait else { continue };
+                let last = instance.sends.last().and_then(|sent| sent.handed_over_at);
+                if let Some(at) = last.filter(|_| instance.stage == Stage::Waiting && *shift == Shift::exact(shift.millis)) {
+                    assert_eq!(instance.due, at + shift.millis);
                 }
             }
         });

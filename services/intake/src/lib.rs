@@ -15,7 +15,7 @@
 //!
 //! *Limits.* A source record has at most [`schemas::SOURCE_BYTES_MAX`] bytes. The order of two records of one customer is kept
 //! within a source partition, not between topics. The customer is whom the record names; the key counts only where the record
-//! cannot be read. A refused record holds this customer's sends until it is redriven or he is released.
+//! cannot be read. A refused record holds this customer's sends until he is released.
 
 mod reject;
 mod normal;

@@ -21,7 +21,7 @@ pub struct Settings {
 /// How long questions to the brokers may take before the answer is "not now".
 pub(crate) const ANSWER: Duration = Duration::from_secs(10);
 
-/// Chosen by measurement, free to change: see DESIGN of the engine in `services/README.md`.
+/// Chosen by measurement, free to change.
 const TUNING: [(&str, &str); 4] = [
     // 100 ms (the default) would put a back-off of 150 ms into the tail of small transactions.
     ("retry.backoff.ms", "20"),
