@@ -142,6 +142,47 @@ fn nothing_is_left_for_later_in_silence() {
     }
 }
 
+#[test]
+fn every_trap_has_its_row_and_the_tests_that_it_names() {
+    const TRAPS: &str = "services/campaign/src/traps.md";
+    let page = text(TRAPS);
+    let rows: Vec<Vec<&str>> = page.lines().filter(|line| line.starts_with("| ")).skip(1).map(cells).collect();
+    let numbers: Vec<Option<usize>> = rows.iter().map(|row| row[0].split('.').next()?.parse().ok()).collect();
+    assert_eq!(numbers, (1..=34).map(Some).collect::<Vec<_>>(), "{TRAPS}: one row for each trap, in their order");
+    for row in &rows {
+        let [trap, rule, shown_by] = row.as_slice() else { panic!("{TRAPS}: a row has three cells: {row:?}") };
+        let named: Vec<&str> = shown_by.split('`').skip(1).step_by(2).collect();
+        assert!(!rule.is_empty() && (!named.is_empty() || rule.starts_with("Not yet")), "{trap}: what shows its rule?");
+        for name in named {
+            assert!(exists(name), "{trap}: there is no test {name}");
+        }
+    }
+}
+
+fn cells(row: &str) -> Vec<&str> {
+    row.trim_matches('|').split('|').map(str::trim).collect()
+}
+
+/// Whether a timeline, or a test as `file::name`, is there. Paths begin at the top or in the crate of the brain.
+fn exists(name: &str) -> bool {
+    let (path, test) = name.split_once("::").unzip();
+    let path = path.unwrap_or(name);
+    let in_brain = format!("services/campaign/{path}");
+    let tracked = tracked();
+    let Some(path) = [path, &in_brain].into_iter().find(|path| tracked.iter().any(|known| known == path)) else {
+        return false;
+    };
+    let Some(test) = test else { return path.ends_with(".timeline") };
+    let text = text(path);
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let head = format!("fn {test}(");
+    let Some(at) = lines.iter().position(|line| line.trim_start_matches("async ").starts_with(&head)) else {
+        return false;
+    };
+    let above = lines[..at].iter().rev().take_while(|line| line.starts_with(['#', '/']));
+    above.into_iter().any(|line| ["#[test]", "#[tokio::test"].iter().any(|mark| line.starts_with(mark)))
+}
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }

@@ -48,6 +48,8 @@
 //! 10. "No information" is not "not delivered".
 //! 11. A wait counts from the hand-over, and nothing is decided while a command may still go out.
 //! 12. After a record that nobody could read the customer's sends are held until somebody has looked.
+//!
+//! What others stumble over, what is done about each, and what is not yet: [`traps`].
 
 pub mod limits;
 mod calendar;
@@ -59,6 +61,8 @@ mod plans;
 mod decide;
 pub mod rehearsal;
 pub mod picture;
+#[doc = include_str!("traps.md")]
+pub mod traps {}
 
 pub use calendar::{Landing, Quiet, Recurrence, Shift};
 pub use channel::Channel;

@@ -503,3 +503,82 @@ fn a_bounce_at_the_call_costs_nothing_and_one_after_the_hand_over_costs_the_mess
     assert_eq!(charged("1m accepted first\n 2m failed first"), 4);
     assert_eq!(charged("1m bounced first\n 2m accepted first\n 3m sent first"), 4, "the bounce was told first");
 }
+
+#[test]
+fn an_arrival_told_too_late_cancels_a_message_that_still_waits_for_its_moment() {
+    check(
+        World::new(&["
+campaign: patient
+version: 1
+trigger: {on: action, action: lead}
+goal: {action: purchase}
+stop: goal
+steps:
+  - {name: first, channel: email, template: t, wait: 3h, next_if: [not delivered, no information]}
+  - {name: second, channel: sms, template: t, after: 5h}
+"]),
+        "0 has email sms
+         0 does lead
+         4h delivered first
+         9d time passes",
+        "0 ENTERED
+         0 send first by email
+         3h NO_INFORMATION first email
+         4h DELIVERED first email
+         4h STOP_REACHED",
+    );
+}
+
+#[test]
+fn a_receipt_that_comes_a_thousand_times_counts_once() {
+    let mut world = World::new(&[&TWO_STEPS.replace("goal:", "stop: opened\ngoal:")]);
+    world.profile(&["email", "sms"]);
+    world.action("lead", None);
+    let send = world.sends()[0].send_id.clone();
+    // Each has an id of its own: nothing but the row's own state can tell that it is a repeat.
+    for _ in 0..1000 {
+        world.feedback(&send, "email", Status::Delivered, Actor::Unspecified);
+    }
+    assert_eq!(told(&world), ["0 ENTERED", "0 send first by email", "0 DELIVERED first email"]);
+}
+
+#[test]
+fn a_bounce_after_the_arrival_leads_on_while_the_cascade_runs_and_not_after_its_end() {
+    let happens = "0 has email sms\n 0 does lead\n 10m delivered first\n 1h bounced first";
+    check(
+        World::new(&[&TWO_STEPS.replace("goal:", "stop: opened\ngoal:")]),
+        happens,
+        "0 ENTERED
+         0 send first by email
+         10m DELIVERED first email
+         1h NOT_DELIVERED first email
+         1h send second by sms",
+    );
+    check(
+        World::new(&[TWO_STEPS]),
+        happens,
+        "0 ENTERED
+         0 send first by email
+         10m DELIVERED first email
+         10m STOP_REACHED
+         1h LATE_FEEDBACK email",
+    );
+}
+
+#[test]
+fn an_unsubscription_ends_every_cascade_that_stands_on_the_channel() {
+    let other = TWO_STEPS.replace("campaign: two", "campaign: other");
+    check(
+        World::new(&[TWO_STEPS, &other]),
+        "0 has email sms
+         0 does lead
+         1h unsubscribed first
+         9d time passes",
+        "0 ENTERED
+         0 send first by email
+         0 ENTERED
+         0 send first by email
+         1h OPTED_OUT
+         1h OPTED_OUT",
+    );
+}

@@ -112,6 +112,20 @@ fn what_comes_again_came_last() {
 }
 
 #[test]
+fn a_moment_that_the_clock_shows_twice_or_not_at_all_comes_once_on_its_day() {
+    let daily = recurrence("day 02:30").unwrap();
+    let next = |after: &str| daily.next(0, at(after), &berlin()).map(shown).unwrap();
+    let latest = |now: &str| daily.latest(0, at(now), &berlin()).map(shown).unwrap();
+    // Clocks go back at 01:00 in UTC on the 25th of October 2026: half past two comes at 00:30 and at 01:30.
+    assert_eq!(next("2026-10-24T12:00:00Z"), "2026-10-25T00:30:00Z");
+    assert_eq!(next("2026-10-25T00:30:00Z"), "2026-10-26T01:30:00Z");
+    assert_eq!(latest("2026-10-25T01:45:00Z"), "2026-10-25T00:30:00Z");
+    // And in the night to the 29th of March it does not come: the first moment behind the gap stands for it.
+    assert_eq!(next("2026-03-28T12:00:00Z"), "2026-03-29T01:00:00Z");
+    assert_eq!(next("2026-03-29T01:00:00Z"), "2026-03-30T00:30:00Z");
+}
+
+#[test]
 fn what_is_no_time_is_refused() {
     assert_eq!(span("1d 12h"), Ok(36 * HOUR));
     assert_eq!(span("90s"), Ok(90_000));

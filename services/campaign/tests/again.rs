@@ -1,0 +1,102 @@
+//! The trigger comes again: the cart changed, there are two carts, the campaign has just ended.
+
+mod world;
+
+use world::script::{check, play, told};
+use world::{BEGIN, DAY, World};
+
+/// Two reminders of a cart; the second costs money, so it asks once more what is in the cart.
+const TWO_REMINDERS: &str = "
+campaign: cart
+version: 1
+trigger: {on: cart, where: total_minor >= 1000, key: cart_id, settle: 1h, again: refresh}
+goal: {action: purchase}
+stop: goal
+steps:
+  - {name: first, channel: email, template: t, wait: 1d}
+  - {name: second, channel: sms, template: t, when: total_minor >= 1000}
+";
+
+#[test]
+fn a_cart_that_changes_after_the_first_reminder_is_spoken_of_as_it_is_now_and_moves_nothing() {
+    let mut world = World::new(&[TWO_REMINDERS]);
+    for line in ["0 has email sms", "0 cart c1 1 5000", "3h cart c1 2 7000", "2d time passes"] {
+        play(&mut world, line);
+    }
+    assert_eq!(
+        told(&world)[..5],
+        ["0 ENTERED", "1h send first by email", "3h REFRESHED", "1d1h NO_GOAL first email", "1d1h send second by sms"]
+    );
+    let totals: Vec<&str> = world.sends().iter().map(|send| &*send.fields["total_minor"]).collect();
+    assert_eq!(totals, ["5000", "7000"]);
+}
+
+#[test]
+fn a_cart_that_became_small_begins_nothing_and_costs_nothing() {
+    let settling = "0 has email sms\n 0 cart c1 1 5000\n 30m cart c1 2 500\n 9d time passes";
+    check(World::new(&[TWO_REMINDERS]), settling, "0 ENTERED\n 30m WITHDRAWN\n 30m PREDICATE_FALSE");
+    check(
+        World::new(&[TWO_REMINDERS]),
+        "0 has email sms
+         0 cart c1 1 5000
+         3h cart c1 2 500
+         9d time passes",
+        "0 ENTERED
+         1h send first by email
+         3h REFRESHED
+         1d1h NO_GOAL first email
+         1d1h STEP_SKIPPED second
+         1d1h EXHAUSTED",
+    );
+}
+
+#[test]
+fn two_carts_are_two_cascades_unless_the_campaign_wants_one_at_a_time() {
+    let happens = "0 has email sms
+         0 cart c1 1 5000
+         10m cart c2 1 5000
+         20m cart c1 2 6000
+         30m does purchase";
+    check(
+        World::new(&[TWO_REMINDERS]),
+        happens,
+        "0 ENTERED
+         10m ENTERED
+         20m REFRESHED
+         30m GOAL_REACHED
+         30m GOAL_REACHED",
+    );
+    let alone = TWO_REMINDERS.replace("where: total_minor >= 1000,", "where: \"!is_in('cart')\",");
+    check(World::new(&[&alone]), happens, "0 ENTERED\n 10m PREDICATE_FALSE\n 20m REFRESHED\n 30m GOAL_REACHED");
+}
+
+#[test]
+fn what_comes_again_is_ignored_unless_the_campaign_says_otherwise_and_never_begins_twice() {
+    let ignoring = TWO_REMINDERS.replace(", again: refresh", "");
+    let mut world = World::new(&[&ignoring]);
+    for line in ["0 has email sms", "0 cart c1 1 5000", "0 again", "30m cart c1 2 7000", "1h time passes"] {
+        play(&mut world, line);
+    }
+    assert_eq!(told(&world), ["0 ENTERED", "0 DUPLICATE", "30m ALREADY_RUNNING", "1h send first by email"]);
+    assert_eq!(world.sends()[0].fields["total_minor"], "5000");
+}
+
+#[test]
+fn after_its_end_a_campaign_rests_for_its_cooldown_and_on_this_key_only() {
+    let definition = "
+campaign: c
+version: 1
+trigger: {on: action, action: lead, key: key, cooldown: 7d}
+goal: {action: purchase}
+steps: [{name: only, channel: email, template: t}]
+";
+    let mut world = World::new(&[definition]);
+    for line in ["0 has email", "0 does lead a", "1h delivered only", "7d does lead a", "7d does lead b"] {
+        play(&mut world, line);
+    }
+    assert_eq!(told(&world)[4..], ["7d COOLING_DOWN", "7d ENTERED", "7d send only by email"]);
+    world.pass_until(BEGIN + 7 * DAY + world::HOUR);
+    play(&mut world, "0 does lead a");
+    let last: Vec<String> = told(&world).split_off(7);
+    assert_eq!(last, ["7d1h ENTERED", "7d1h send only by email"]);
+}

@@ -1,0 +1,112 @@
+//! Quiet hours: what waits, what is judged anew in the morning, and on whose clock.
+
+mod world;
+
+use schemas::{Consent, Contact, Fact, Profile};
+use world::script::{self, check, told};
+use world::{BEGIN, HOUR, MINUTE, World};
+
+/// An email, then an SMS. The world begins at 22:13:20 in UTC, an hour into the night.
+fn nightly(quiet: &str, valid: &str) -> World {
+    World::new(&[&format!(
+        "campaign: c
+version: 1
+quiet: {{hours: 21:00-7:00{quiet}}}
+trigger: {{on: action, action: lead, key: key}}
+goal: {{action: purchase}}
+steps:
+  - {{name: first, channel: email, template: t, wait: 3h, valid: {valid}}}
+  - {{name: second, channel: sms, template: t, quiet: ignore}}
+"
+    )])
+}
+
+const EXACTLY: &str = ", release: 0s";
+
+#[test]
+fn what_waited_through_the_night_is_judged_anew_in_the_morning() {
+    let begin = "0 has email sms\n 0 does lead k\n";
+    let after = |meanwhile: &str| format!("{begin} 1h {meanwhile}\n 9h time passes");
+    let waits = "0 ENTERED\n 0 QUIET_HOURS first\n";
+    let morning = format!("{waits} 8h46m40s send first by email");
+    check(nightly(EXACTLY, "1d"), &after("time passes"), &morning);
+    check(nightly(EXACTLY, "1d"), &after("does purchase"), &format!("{waits} 1h GOAL_REACHED"));
+    let refused = format!("{waits} 8h46m40s NO_CONSENT first\n 8h46m40s send second by sms");
+    check(nightly(EXACTLY, "1d"), &after("refuses email"), &refused);
+    let held = format!("{waits} 1h HOLD_PLACED\n 8h46m40s HELD first");
+    check(nightly(EXACTLY, "1d"), &after("unreadable"), &held);
+}
+
+#[test]
+fn a_wait_counts_from_the_morning() {
+    check(
+        nightly(EXACTLY, "1d"),
+        "0 has email sms
+         0 does lead k
+         12h time passes",
+        "0 ENTERED
+         0 QUIET_HOURS first
+         8h46m40s send first by email
+         11h46m40s NO_INFORMATION first email
+         11h46m40s send second by sms",
+    );
+}
+
+#[test]
+fn what_is_not_valid_until_the_morning_does_not_wait_and_nothing_dearer_follows() {
+    let happens = "0 has email sms\n 0 does lead k\n 2d time passes";
+    let given_up = "0 ENTERED\n 0 QUIET_HOURS first\n 0 EXHAUSTED";
+    for valid in ["8h", "until end of day"] {
+        check(nightly(EXACTLY, valid), happens, given_up);
+    }
+    check(nightly(", policy: expire", "1d"), happens, given_up);
+    check(
+        nightly(", policy: skip", "1d"),
+        "0 has email sms\n 0 does lead k",
+        "0 ENTERED\n 0 QUIET_HOURS first\n 0 send second by sms",
+    );
+}
+
+#[test]
+fn what_was_held_through_the_night_goes_out_one_by_one() {
+    let moments = || {
+        let mut world = nightly(", release: 1h", "1d");
+        script::play(&mut world, "0 has email");
+        for key in 0..10 {
+            script::play(&mut world, &format!("0 does lead k{key}"));
+        }
+        world.pass_until(BEGIN + 10 * HOUR);
+        world.sends().iter().map(|send| send.decided_at - BEGIN).collect::<Vec<_>>()
+    };
+    let some = moments();
+    assert_eq!(some, moments(), "the same cascades have the same moments");
+    let morning = 8 * HOUR + 46 * MINUTE + 40_000;
+    assert!(some.len() == 10 && some.iter().all(|at| (morning..morning + HOUR).contains(at)), "{some:?}");
+    assert!(some.iter().max().unwrap() - some.iter().min().unwrap() > 20 * MINUTE, "{some:?}");
+}
+
+#[test]
+fn the_clock_is_the_customers_then_that_of_the_numbers_country_then_the_campaigns() {
+    for (told_zone, number, known_by, zone) in [
+        (Some("Asia/Tokyo"), "+48123456789", "profile", None),
+        (None, "+48123456789", "number", Some("Europe/Warsaw")),
+        (Some("Mars/Olympus"), "+48123456789", "number", Some("Europe/Warsaw")),
+        (None, "+79000000000", "campaign", Some("UTC")),
+    ] {
+        let mut world = nightly(EXACTLY, "1d");
+        let contact = |channel: &str, address: &str| Contact { channel: channel.into(), address: address.into() };
+        let consent = Consent { channel: "email".into(), granted: true, ..Consent::default() };
+        world.happens(Fact::Profile(Profile {
+            contacts: vec![contact("email", "a@example.com"), contact("sms", number)],
+            consents: vec![consent],
+            time_zone: told_zone.map(Into::into),
+            ..Profile::default()
+        }));
+        world.action("lead", Some("k"));
+        let quiet = world.journal().into_iter().find(|entry| entry.reason == schemas::Reason::QuietHours);
+        let evidence = quiet.map(|entry| (entry.evidence["zone_from"].as_str(), entry.evidence["zone"].as_str()));
+        // In Tokyo it is morning: nothing is quiet, so the message goes out at once.
+        assert_eq!(evidence, zone.map(|zone| (known_by, zone)), "{:?}", told(&world));
+        assert_eq!(world.sends().len(), usize::from(zone.is_none()));
+    }
+}
