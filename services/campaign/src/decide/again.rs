@@ -1,6 +1,6 @@
 //! The trigger comes again for an instance that runs: the cart changed, or was emptied.
 
-use schemas::{Customer, Instance, Reason, Stage};
+use schemas::{Customer, Id, Instance, Reason, Stage};
 
 use crate::language::{Again, Plan};
 
@@ -13,17 +13,31 @@ pub(super) fn meet(case: &mut Case<'_>, customer: &mut Customer, cause: &Cause<'
     if customer.instances.is_empty() {
         return false;
     }
+    let unwanted = unwanted(case, customer, cause);
     each(case, customer, |case, customer, instance| {
         let plans = case.plans;
         match plans.of(instance) {
             Some(plan)
                 if cause.concerns(plan) && cause.key(plan, customer, case.now()).as_deref() == Some(&*instance.key) =>
             {
-                once_more(case, customer, plan, instance, cause)
+                once_more(case, customer, plan, instance, cause, &unwanted)
             }
             _ => Fate::Runs,
         }
     })
+}
+
+/// Settling instances whose condition no longer holds: each seen from the others, which a visit does not see.
+fn unwanted(case: &Case<'_>, customer: &Customer, cause: &Cause<'_>) -> Vec<Id> {
+    let settles = |instance: &&Instance| instance.stage == Stage::Settling;
+    let is_unwanted = |instance: &&Instance| {
+        case.plans.of(instance).filter(|plan| cause.concerns(plan)).is_some_and(|plan| {
+            let mut others = customer.clone();
+            others.instances.retain(|other| other.id != instance.id);
+            !cause.is_wanted(plan, &others, case.now())
+        })
+    };
+    customer.instances.iter().filter(settles).filter(is_unwanted).map(|instance| instance.id).collect()
 }
 
 fn once_more(
@@ -32,21 +46,26 @@ fn once_more(
     plan: &Plan,
     instance: &mut Instance,
     cause: &Cause<'_>,
+    unwanted: &[Id],
 ) -> Fate {
-    let known = memory::revision(instance);
-    if cause.revision() > 0 && cause.revision() <= known {
+    let (known, revision) = (memory::revision(instance), cause.revision(plan));
+    if revision > 0 && revision <= known {
         let entry = case.entry(Reason::Superseded).instance(instance);
-        case.write(entry.because("version", cause.revision().to_string()).because("known", known.to_string()));
+        case.write(entry.because("version", revision.to_string()).because("known", known.to_string()));
         return Fate::Runs;
     }
     if cause.is_emptied() {
-        instance.fields.insert("version".to_owned(), cause.revision().to_string());
+        // Without a key the campaign does not tell carts apart, but another one's end is not this one's.
+        if cause.is_another_cart(instance) {
+            return Fate::Runs;
+        }
+        instance.fields.insert("version".to_owned(), revision.to_string());
         return ending::close(case, customer, plan, instance, Reason::Withdrawn, &[("items", "0".to_owned())]);
     }
     if plan.trigger.again == Again::Ignore {
         // The version is kept all the same: of two records in the wrong order the higher one holds.
-        if cause.revision() > 0 {
-            instance.fields.insert("version".to_owned(), cause.revision().to_string());
+        if revision > 0 {
+            instance.fields.insert("version".to_owned(), revision.to_string());
         }
         let entry = case.entry(Reason::AlreadyRunning).instance(instance);
         case.write(entry);
@@ -59,7 +78,7 @@ fn once_more(
         case.write(entry.because("settling", "over"));
         return Fate::Runs;
     }
-    if !cause.is_wanted(plan, customer, case.now()) {
+    if unwanted.contains(&instance.id) {
         return ending::close(
             case,
             customer,

@@ -37,7 +37,10 @@ pub(super) fn of_stopped(case: &mut Case<'_>, customer: &mut Customer) {
         if case.plans.of(instance).is_some() {
             return Fate::Runs;
         }
-        let entry = case.entry(Reason::CampaignStopped).instance(instance);
+        let mut entry = case.entry(Reason::CampaignStopped).instance(instance);
+        if let Some(sent) = pending(instance) {
+            entry = entry.because("revoked", sent.channel.as_str()).amount(sent.price_minor.saturating_neg());
+        }
         end(case, customer, instance, Reason::CampaignStopped, entry)
     });
 }

@@ -25,12 +25,17 @@ impl Cause<'_> {
         matches!(self.event, Event::Cart(cart) if cart.items.is_empty())
     }
 
-    /// The version of the thing it is about; 0 where it has none.
-    pub fn revision(&self) -> i64 {
+    /// The version of the thing it is about; 0 where it has none, or where it is not known to be the same thing.
+    pub fn revision(&self, plan: &Plan) -> i64 {
         match self.event {
-            Event::Cart(cart) => cart.version,
+            Event::Cart(cart) if plan.trigger.key.is_some() => cart.version,
             _ => 0,
         }
+    }
+
+    /// Whether it is about another cart than this instance.
+    pub fn is_another_cart(&self, instance: &Instance) -> bool {
+        matches!(self.event, Event::Cart(cart) if instance.fields.get("cart_id").is_some_and(|id| *id != cart.cart_id))
     }
 
     /// Whether a campaign listens to it at all.
@@ -124,10 +129,10 @@ fn refusal(case: &Case<'_>, customer: &Customer, plan: &Plan, cause: &Cause<'_>,
     if !cause.is_wanted(plan, customer, case.now()) {
         return entry(Reason::PredicateFalse);
     }
-    let known =
-        |past: &schemas::Past| past.campaign == plan.name && past.key == key && past.revision >= cause.revision();
-    if cause.revision() > 0 && customer.past.iter().any(known) {
-        return entry(Reason::Superseded).map(|entry| entry.because("version", cause.revision().to_string()));
+    let revision = cause.revision(plan);
+    let known = |past: &schemas::Past| past.campaign == plan.name && past.key == key && past.revision >= revision;
+    if revision > 0 && customer.past.iter().any(known) {
+        return entry(Reason::Superseded).map(|entry| entry.because("version", revision.to_string()));
     }
     let age = case.now().saturating_sub(cause.occurred_at);
     if age > plan.trigger.max_age {
@@ -143,7 +148,7 @@ fn refusal(case: &Case<'_>, customer: &Customer, plan: &Plan, cause: &Cause<'_>,
     if !case.plans.takes_new(&plan.name) {
         return entry(Reason::CampaignPaused);
     }
-    if let Some(action) = reached_before(customer, plan, cause, key) {
+    if let Some(action) = reached_before(customer, plan, cause, key, case.now()) {
         return entry(Reason::GoalBefore).map(|entry| entry.because("action", action));
     }
     if customer.instances.len() >= limits::INSTANCES {
@@ -153,9 +158,16 @@ fn refusal(case: &Case<'_>, customer: &Customer, plan: &Plan, cause: &Cause<'_>,
 }
 
 /// The goal as it stands: an action since the trigger, less the grace. A goal with a condition cannot look back.
-fn reached_before<'c>(customer: &'c Customer, plan: &Plan, cause: &Cause<'_>, key: &str) -> Option<&'c str> {
+fn reached_before<'c>(
+    customer: &'c Customer,
+    plan: &Plan,
+    cause: &Cause<'_>,
+    key: &str,
+    now: Millis,
+) -> Option<&'c str> {
     let goal = plan.goal.as_ref().filter(|goal| goal.condition.is_none())?;
-    let since = cause.occurred_at.saturating_sub(goal.grace);
+    // A clock that is ahead does not outrun the grace.
+    let since = cause.occurred_at.min(now).saturating_sub(goal.grace);
     let counts = |done: &&schemas::Done| {
         done.occurred_at >= since
             && goal.actions.contains(&done.action)

@@ -53,12 +53,13 @@ fn late(case: &mut Case<'_>, customer: &mut Customer, word: &Feedback, id: Id) -
     if let Some(past) = past {
         entry = entry.because("campaign", past.campaign.as_str()).because("ended", past.reason.as_str());
     }
-    let known = past.is_some();
+    let ended_at = past.map(|past| past.ended_at);
     case.write(entry);
-    if word.status == Status::BouncedHard {
-        profile::bury(customer, &word.channel, word.occurred_at);
+    // When it was sent is forgotten; not after its cascade had ended.
+    if let (Status::BouncedHard, Some(ended_at)) = (word.status, ended_at) {
+        profile::bury(customer, &word.channel, ended_at);
     }
-    known
+    ended_at.is_some()
 }
 
 fn positive(

@@ -13,20 +13,22 @@ pub(super) fn replace(case: &mut Case<'_>, customer: &mut Customer, profile: &Pr
     if profile.erased {
         return erase(case, customer);
     }
-    if customer.profile_at.is_some_and(|known| known > profile.occurred_at) {
+    // Nothing happens in the future: a clock that is ahead must not shut out what comes after it.
+    let told_at = profile.occurred_at.min(case.now());
+    if customer.profile_at.is_some_and(|known| known > told_at) {
         let entry = case.entry(Reason::Superseded);
         return case.write(entry);
     }
     let dead = &customer.dead;
     let alive = |contact: &&schemas::Contact| !dead.contains(&memory::address_mark(&contact.channel, &contact.address));
     customer.contacts = profile.contacts.iter().filter(alive).take(limits::CONTACTS).cloned().collect();
-    customer.consents = consents(&customer.consents, &profile.consents);
+    customer.consents = consents(&customer.consents, &profile.consents, told_at);
     customer.time_zone.clone_from(&profile.time_zone);
     customer.locale.clone_from(&profile.locale);
     let short = |(_, value): &(&String, &String)| value.len() <= limits::FIELD_BYTES;
     let attributes = profile.attributes.iter().filter(short).take(limits::ATTRIBUTES);
     customer.attributes = attributes.map(|(name, value)| (name.clone(), value.clone())).collect();
-    customer.profile_at = Some(profile.occurred_at);
+    customer.profile_at = Some(told_at);
     let entry = case.entry(Reason::ProfileUpdated);
     case.write(entry);
     each(case, customer, |case, customer, instance| match pending_without_consent(case, customer, instance) {
@@ -38,13 +40,14 @@ pub(super) fn replace(case: &mut Case<'_>, customer: &mut Customer, profile: &Pr
     }
 }
 
-/// A withdrawal outlives a grant that is not newer.
-fn consents(known: &[Consent], told: &[Consent]) -> Vec<Consent> {
+/// A withdrawal outlives a grant that is not newer. None is newer than the profile that brings it.
+fn consents(known: &[Consent], told: &[Consent], told_at: Millis) -> Vec<Consent> {
     let withdrawn = |channel: &str, at: Millis| {
         known.iter().find(|consent| consent.channel == channel && !consent.granted && consent.at >= at)
     };
     let mut consents: Vec<Consent> =
         told.iter().map(|consent| withdrawn(&consent.channel, consent.at).unwrap_or(consent).clone()).collect();
+    consents.iter_mut().for_each(|consent| consent.at = consent.at.min(told_at));
     for consent in known.iter().filter(|consent| !consent.granted) {
         if consents.iter().all(|kept| kept.channel != consent.channel) {
             consents.push(consent.clone());
