@@ -103,21 +103,23 @@ impl Feed {
     fn with(config: &mut ClientConfig) -> Self {
         let lost = Arc::new(AtomicUsize::new(0));
         config.set("enable.idempotence", "true").set("partitioner", "murmur2_random");
+        // What a topic takes, its broker knows.
+        config.set("message.max.bytes", "10000000");
         let producer = config.create_with_context(Reports(Arc::clone(&lost))).expect("the client's settings are right");
         Feed { producer, lost }
     }
 
     /// Appends a record to the partition that its key belongs to.
     pub fn send(&self, topic: &str, key: &str, value: &[u8]) {
-        self.enqueue(&|| BaseRecord::to(topic).key(key).payload(value));
+        self.enqueue(&|| BaseRecord::to(topic).key(key.as_bytes()).payload(value));
     }
 
     /// Appends a record to this partition.
-    pub fn send_to(&self, topic: &str, partition: i32, key: &str, value: &[u8]) {
-        self.enqueue(&|| BaseRecord::to(topic).partition(partition).key(key).payload(value));
+    pub fn send_to(&self, topic: &str, partition: i32, key: impl AsRef<[u8]>, value: &[u8]) {
+        self.enqueue(&|| BaseRecord::to(topic).partition(partition).key(key.as_ref()).payload(value));
     }
 
-    fn enqueue<'a>(&self, record: &dyn Fn() -> BaseRecord<'a, str, [u8]>) {
+    fn enqueue<'a>(&self, record: &dyn Fn() -> BaseRecord<'a, [u8], [u8]>) {
         while let Err((error, _)) = self.producer.send(record()) {
             assert_eq!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull));
             self.producer.poll(Duration::from_millis(10));
