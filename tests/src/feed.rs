@@ -8,9 +8,11 @@ use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::broker::broker;
 use crate::http::runtime;
@@ -94,7 +96,8 @@ impl Feed {
 
     /// A producer with an open transaction, under this id.
     pub fn in_transaction(brokers: &str, id: &str) -> Self {
-        let feed = Self::with(config(brokers).set("transactional.id", id));
+        // Longer than any test waits: it ends when the test ends it.
+        let feed = Self::with(config(brokers).set("transactional.id", id).set("transaction.timeout.ms", "300000"));
         feed.producer.init_transactions(ANSWER).expect("the coordinator answers");
         feed.producer.begin_transaction().expect("none is open");
         feed
@@ -134,6 +137,15 @@ impl Feed {
             self.producer.in_flight_count() == 0
         });
         assert_eq!(self.lost.load(Ordering::Relaxed), 0, "records that the broker did not take");
+    }
+
+    /// Puts a position of a group into the transaction, as those do who read and write in one.
+    pub fn move_group(&self, brokers: &str, group: &str, (topic, partition, next): (&str, i32, i64)) {
+        let consumer: BaseConsumer = config(brokers).set("group.id", group).create().expect("the settings are right");
+        let mut positions = TopicPartitionList::new();
+        positions.add_partition_offset(topic, partition, Offset::Offset(next)).expect("it is not there twice");
+        let metadata = consumer.group_metadata().expect("it has a group");
+        self.producer.send_offsets_to_transaction(&positions, &metadata, ANSWER).expect("the coordinator takes it");
     }
 
     /// Ends the transaction: what it wrote counts.

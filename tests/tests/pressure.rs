@@ -13,8 +13,9 @@ use schemas::{Action, Cart, Fact, Input, Item, Origin, encode};
 use stream::clock::Tick;
 use system_tests::broker::broker;
 use system_tests::changelog::Changelog;
+use system_tests::feed::Feed;
 use system_tests::installation::{HOUR, Installation, MINUTE, Plan};
-use system_tests::tail::Tail;
+use system_tests::tail::{Ends, Tail};
 
 /// Each test has the broker to itself.
 static BROKER: Mutex<()> = Mutex::new(());
@@ -35,7 +36,7 @@ const GROUPS: usize = 4;
 fn a_customer_who_never_rests_neither_holds_up_others_nor_grows_its_row() {
     let _alone = BROKER.lock().unwrap_or_else(PoisonError::into_inner);
     let flood = if std::env::var("CASCADE_PRESSURE").as_deref() == Ok("long") { 1_000_000 } else { 100_000 };
-    let mut shop = others_wait_for_an_sms();
+    let mut shop = others_wait_for_an_sms("hot");
     tell(&shop, 0..SLICE);
     shop.settle();
     let early = row_bytes(&shop);
@@ -72,10 +73,26 @@ fn a_customer_who_never_rests_neither_holds_up_others_nor_grows_its_row() {
     shop.assert_equal_to_a_fold();
 }
 
+#[test]
+fn an_intake_that_is_always_amid_a_transaction_holds_no_deadline_up() {
+    let _alone = BROKER.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut shop = others_wait_for_an_sms("amid");
+    // One that never ends, for one after the other without a pause. All that there is was moved into the input before.
+    let brokers = shop.place.brokers();
+    let amid = Feed::in_transaction(brokers, "amid-intake");
+    for ((topic, partition), end) in Ends::new(brokers).of(&[shop.topics.action()]) {
+        amid.move_group(brokers, &shop.topics.group("intake"), (&topic, partition, end));
+    }
+    shop.set_clock(shop.now() + MINUTE);
+    let mut sms = Tail::of(shop.place.brokers(), &[&shop.topics.send("sms")]);
+    sms.until("the SMS come", |sms| sms.len() == GROUP);
+    amid.abort();
+}
+
 /// Each has a push, one group a minute after the other, and gets an SMS three hours later. It is one minute before the first.
-fn others_wait_for_an_sms() -> Installation {
+fn others_wait_for_an_sms(name: &str) -> Installation {
     let plan =
-        Plan { partitions: 1, ..Plan::new("hot", &["bonus-expiring", "cart-left", "come-back"], &["push", "sms"]) };
+        Plan { partitions: 1, ..Plan::new(name, &["bonus-expiring", "cart-left", "come-back"], &["push", "sms"]) };
     let mut shop = Installation::start(&plan);
     for group in 0..GROUPS {
         (0..GROUP).for_each(|number| shop.customer(&other(group, number), &["push", "sms"]));
