@@ -10,6 +10,7 @@
 mod node;
 mod forms;
 mod toxiproxy;
+mod slow;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -19,6 +20,7 @@ use nix::sys::signal::Signal;
 
 use forms::Form;
 use node::Node;
+use slow::Slow;
 use toxiproxy::Toxiproxy;
 
 /// A Kafka on loopback, with ports of its own. Its directory holds those of the tests, too: all goes together, also when
@@ -61,6 +63,11 @@ impl Broker {
     pub fn restart(&self, signal: Signal) {
         let turn = self.restarts.fetch_add(1, Ordering::Relaxed);
         self.nodes[turn % self.nodes.len()].restart(signal);
+    }
+
+    /// Makes every answer late until what this returns is dropped.
+    pub fn slow_down(&'static self) -> Slow {
+        Slow::begin(&self.nodes)
     }
 
     /// Where there is a proxy: does the next bad thing to all connections of Cascade, for a while.

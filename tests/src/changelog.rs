@@ -1,6 +1,8 @@
 //! Reads a changelog from outside, by what its format says, and checks what must hold of every one.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -41,6 +43,9 @@ pub struct Meta {
     pub generation: i32,
     /// Who committed it.
     pub owner: String,
+    /// Kafka's timestamp: machine time.
+    #[serde(skip)]
+    pub written_at: i64,
 }
 
 /// Position of a commit in the life of a partition.
@@ -107,6 +112,27 @@ impl Round {
     }
 }
 
+/// A time without a commit.
+#[derive(Clone, Debug)]
+pub struct Pause {
+    /// Where.
+    pub partition: i32,
+    /// How long.
+    pub length: Duration,
+    /// Who had committed before it.
+    pub before: String,
+    /// And who did after it.
+    pub after: String,
+}
+
+impl fmt::Display for Pause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Pause { partition, length, before, after } = self;
+        let seconds = length.as_secs_f64();
+        write!(f, "partition {partition} was not served for {seconds:.2} s, between {before} and {after}")
+    }
+}
+
 /// The first word of an owner.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Barrier {
@@ -155,6 +181,19 @@ impl Changelog {
             Entry::Meta(meta) => Some(meta),
             Entry::Row(..) | Entry::Barrier(_) => None,
         })
+    }
+
+    /// The longest time between two commits of a partition, of those that ended after `since` (machine time). Where there is
+    /// always something to commit, it is the longest time for which the partition was not served.
+    pub fn longest_pause(&self, partition: i32, since: i64) -> Option<Pause> {
+        let metas: Vec<&Meta> = self.metas(partition).collect();
+        let pauses = metas.windows(2).filter(|pair| pair[1].written_at > since).map(|pair| Pause {
+            partition,
+            length: Duration::from_millis(u64::try_from(pair[1].written_at - pair[0].written_at).unwrap_or(0)),
+            before: pair[0].owner.clone(),
+            after: pair[1].owner.clone(),
+        });
+        pauses.max_by_key(|pause| pause.length)
     }
 
     /// Whose partition it is: the owner of its last record that has one.
@@ -217,7 +256,10 @@ fn assert_follows(partition: i32, last: Option<&Meta>, meta: &Meta) {
 fn entry(message: &Message) -> Entry {
     let json = || message.value.as_deref().expect("control records have a value");
     match message.key.as_slice() {
-        [0, b'M'] => Entry::Meta(serde_json::from_slice(json()).expect("META is JSON")),
+        [0, b'M'] => {
+            let meta: Meta = serde_json::from_slice(json()).expect("META is JSON");
+            Entry::Meta(Meta { written_at: message.appended_at, ..meta })
+        }
         [0, b'B'] => Entry::Barrier(serde_json::from_slice(json()).expect("BARRIER is JSON")),
         [1, key @ ..] => Entry::Row(key.to_owned(), message.value.as_deref().map(|value| row(value).to_owned())),
         key => panic!("a foreign record in the changelog, key {key:?}"),

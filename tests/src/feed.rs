@@ -8,9 +8,11 @@ use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::broker::broker;
 use crate::http::runtime;
@@ -94,7 +96,8 @@ impl Feed {
 
     /// A producer with an open transaction, under this id.
     pub fn in_transaction(brokers: &str, id: &str) -> Self {
-        let feed = Self::with(config(brokers).set("transactional.id", id));
+        // Longer than any test waits: it ends when the test ends it.
+        let feed = Self::with(config(brokers).set("transactional.id", id).set("transaction.timeout.ms", "300000"));
         feed.producer.init_transactions(ANSWER).expect("the coordinator answers");
         feed.producer.begin_transaction().expect("none is open");
         feed
@@ -103,21 +106,23 @@ impl Feed {
     fn with(config: &mut ClientConfig) -> Self {
         let lost = Arc::new(AtomicUsize::new(0));
         config.set("enable.idempotence", "true").set("partitioner", "murmur2_random");
+        // What a topic takes, its broker knows.
+        config.set("message.max.bytes", "10000000");
         let producer = config.create_with_context(Reports(Arc::clone(&lost))).expect("the client's settings are right");
         Feed { producer, lost }
     }
 
     /// Appends a record to the partition that its key belongs to.
     pub fn send(&self, topic: &str, key: &str, value: &[u8]) {
-        self.enqueue(&|| BaseRecord::to(topic).key(key).payload(value));
+        self.enqueue(&|| BaseRecord::to(topic).key(key.as_bytes()).payload(value));
     }
 
     /// Appends a record to this partition.
-    pub fn send_to(&self, topic: &str, partition: i32, key: &str, value: &[u8]) {
-        self.enqueue(&|| BaseRecord::to(topic).partition(partition).key(key).payload(value));
+    pub fn send_to(&self, topic: &str, partition: i32, key: impl AsRef<[u8]>, value: &[u8]) {
+        self.enqueue(&|| BaseRecord::to(topic).partition(partition).key(key.as_ref()).payload(value));
     }
 
-    fn enqueue<'a>(&self, record: &dyn Fn() -> BaseRecord<'a, str, [u8]>) {
+    fn enqueue<'a>(&self, record: &dyn Fn() -> BaseRecord<'a, [u8], [u8]>) {
         while let Err((error, _)) = self.producer.send(record()) {
             assert_eq!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull));
             self.producer.poll(Duration::from_millis(10));
@@ -132,6 +137,15 @@ impl Feed {
             self.producer.in_flight_count() == 0
         });
         assert_eq!(self.lost.load(Ordering::Relaxed), 0, "records that the broker did not take");
+    }
+
+    /// Puts a position of a group into the transaction, as those do who read and write in one.
+    pub fn move_group(&self, brokers: &str, group: &str, (topic, partition, next): (&str, i32, i64)) {
+        let consumer: BaseConsumer = config(brokers).set("group.id", group).create().expect("the settings are right");
+        let mut positions = TopicPartitionList::new();
+        positions.add_partition_offset(topic, partition, Offset::Offset(next)).expect("it is not there twice");
+        let metadata = consumer.group_metadata().expect("it has a group");
+        self.producer.send_offsets_to_transaction(&positions, &metadata, ANSWER).expect("the coordinator takes it");
     }
 
     /// Ends the transaction: what it wrote counts.

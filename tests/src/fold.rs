@@ -121,11 +121,13 @@ impl Share {
             Ok(input) => (input.fact, input.origin.appended_at),
             Err(error) => (Fact::Unreadable(Unreadable { code: error.code().to_owned() }), message.appended_at),
         };
-        if matches!(fact, Fact::Progress(_)) {
+        // Who it is about stands in the key. Progress is about nobody, and what has no key, or one that cannot be read, is set aside.
+        let customer = std::str::from_utf8(&message.key).unwrap_or_default();
+        if customer.is_empty() {
             return;
         }
         let moment = Moment { now: round.now, partition: self.partition, offset: Some(message.offset), due: None };
-        self.decide(message.key_text(), Input::Fact { fact: &fact, appended_at }, &moment);
+        self.decide(customer, Input::Fact { fact: &fact, appended_at }, &moment);
     }
 
     fn fire(&mut self, round: &Round) {

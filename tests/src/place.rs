@@ -1,6 +1,9 @@
 //! Where one test happens: names that no other test uses, and a directory for state and logs.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use stream::kafka::Settings;
 
 use crate::broker::{Broker, broker};
 
@@ -36,6 +39,12 @@ impl Place {
     /// What every client of the broker has to know beside the address.
     pub fn properties(&self) -> &[(&'static str, String)] {
         self.broker.properties()
+    }
+
+    /// How a client of the engine, named so, reaches it.
+    pub fn settings(&self, name: &str) -> Settings {
+        let properties = self.properties().iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        Settings { properties: Arc::new(properties.collect()), ..Settings::new(self.brokers(), name) }
     }
 
     /// How many copies topics have.

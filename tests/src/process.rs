@@ -79,6 +79,14 @@ impl Process {
         until_some("a process ends", || child.try_wait().expect("it is our child"))
     }
 
+    /// A line of `/proc/<id>/status` in megabytes: `VmRSS` is what it holds, `VmHWM` the most that it ever held.
+    pub fn memory_mb(&self, line: &str) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("the process lives");
+        let found = status.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(':'));
+        let kb: Option<f64> = found.and_then(|found| found.trim().strip_suffix("kB")?.trim().parse().ok());
+        kb.expect("the kernel tells it") / 1024.0
+    }
+
     /// Everything that it has said so far.
     pub fn said(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()

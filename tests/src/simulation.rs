@@ -113,7 +113,7 @@ impl Simulation {
         let history = stream::simulation::run(
             &self.scene(traced),
             &metrics,
-            &|| Operator::new(&channels, counters.clone()),
+            &|| Operator::new("input", &channels, counters.clone()),
             &mut shop,
         )
         .map_err(|Failure { words, trace }| Mistake { words, trace })?;

@@ -1,6 +1,6 @@
 //! The simulated brokers say the same as Kafka, wherever the engine relies on it.
 
-use stream::kafka::{Settings, Topics};
+use stream::kafka::Topics;
 use stream::simulation::conformance::{Observations, of_kafka, of_simulation};
 use system_tests::feed::create_topics;
 use system_tests::place::Place;
@@ -8,7 +8,7 @@ use system_tests::place::Place;
 #[test]
 fn simulated_brokers_say_what_kafka_says() {
     let place = Place::new("conformance");
-    let settings = Settings::new(place.brokers(), "conformance");
+    let settings = place.settings("conformance");
     let mut made = 0;
     let kafka = of_kafka(&settings, || {
         made += 1;

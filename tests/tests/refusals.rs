@@ -197,12 +197,19 @@ impl Ground {
             ("CASCADE_OPS_LISTEN", "127.0.0.1:0"),
             ("CASCADE_LOG_LEVEL", "off"),
         ];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter();
+        let variable = |property: &str| format!("CASCADE_KAFKA_{}", property.to_uppercase().replace('.', "_"));
+        let properties = self.place.properties().iter().map(|(name, value)| (variable(name), value.clone()));
         let program = binary();
         let inside = ["-C", path(self.place.dir()), path(&program)];
         let log = self.place.path("said");
         drop(std::fs::remove_file(&log));
-        let mut process =
-            Process::start(Path::new("env"), inside.into_iter().chain(command.split(' ')), settings, &log);
+        let mut process = Process::start(
+            Path::new("env"),
+            inside.into_iter().chain(command.split(' ')),
+            settings.chain(properties),
+            &log,
+        );
         let ended = process.end();
         let said = process.said();
         assert_eq!(ended.code(), Some(code), "`cascade {command}` said:\n{said}");

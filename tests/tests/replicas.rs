@@ -1,10 +1,17 @@
 //! Replicas of the operator come and go. Partitions move only as far as they must, and none is left alone for long.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use stream::clock::Tick;
-use system_tests::installation::{Installation, Plan};
+use schemas::{Inactivity, encode};
+use stream::clock::{Millis, machine_now};
+use system_tests::changelog::{Changelog, Pause};
+use system_tests::feed::Feed;
+use system_tests::installation::{Installation, MONDAY, Plan};
+use system_tests::tail::Tail;
 use system_tests::wait::until_some;
 
 const PARTITIONS: i32 = 8;
@@ -15,11 +22,62 @@ const SLACK: Duration = Duration::from_secs(20);
 /// Owners of the partitions of `input`.
 type Owners = BTreeMap<i32, String>;
 
+#[test]
+fn a_rolling_restart_moves_no_partition() {
+    let replicas = ["operator#one", "operator#two", "operator#three"];
+    let mut cascade = start("rolling", &replicas);
+    let before = owners(&cascade, &replicas);
+    let pauses = while_events_flow(&mut cascade, |cascade| {
+        for replica in replicas {
+            assert!(cascade.service(replica).process().terminate().success(), "{replica} ends in an orderly way");
+            cascade.restart(replica);
+            assert_eq!(owners(cascade, &replicas), before, "after the restart of {replica}");
+        }
+    });
+    println!("a rolling restart of three replicas:\n{}", shown(&pauses));
+    assert!(longest(&pauses) < SLACK);
+    cascade.settle();
+    cascade.assert_equal_to_a_fold();
+}
+
+#[test]
+fn a_third_replica_takes_its_share_and_gives_it_back() {
+    let mut cascade = start("scaling", &["operator#one", "operator#two"]);
+    let two = owners(&cascade, &["operator#one", "operator#two"]);
+    let mut three = Owners::new();
+    let pauses = while_events_flow(&mut cascade, |cascade| {
+        cascade.restart("operator#three");
+        three = owners(cascade, &["operator#one", "operator#two", "operator#three"]);
+    });
+    let moved: Vec<&i32> =
+        three.iter().filter(|(partition, owner)| two[*partition] != **owner).map(|(p, _)| p).collect();
+    assert!(moved.iter().all(|partition| three[*partition] == "operator#three"), "only the newcomer gets something");
+    assert_eq!(moved.len(), 2, "its share of eight, rounded down: {moved:?}");
+    println!("two replicas become three:\n{}", shown(&pauses));
+    assert!(longest(&pauses) < SLACK);
+
+    let mut again = Owners::new();
+    let pauses = while_events_flow(&mut cascade, |cascade| {
+        cascade.service("operator#three").process().terminate();
+        cascade.services.remove("operator#three");
+        again = owners(cascade, &["operator#one", "operator#two"]);
+    });
+    println!("three replicas become two:\n{}", shown(&pauses));
+    assert!(longest(&pauses) < SESSION_TIMEOUT + SLACK);
+    let stayed = three.iter().filter(|(_, owner)| *owner != "operator#three");
+    assert!(stayed.into_iter().all(|(partition, owner)| again[partition] == *owner), "what had an owner keeps it");
+    cascade.settle();
+    cascade.assert_equal_to_a_fold();
+}
+
 fn start(name: &str, replicas: &[&str]) -> Installation {
     let mut cascade =
         Installation::prepare(&Plan { partitions: PARTITIONS, ..Plan::new(name, &["come-back"], &["push"]) });
     cascade.bring_up(&["intake"]);
     cascade.bring_up(replicas);
+    // Something to decide for everybody, in each partition.
+    (0..400).for_each(|number| cascade.inactivity(&format!("customer-{number}"), 30));
+    cascade.settle();
     cascade
 }
 
@@ -40,52 +98,82 @@ fn owners(cascade: &Installation, replicas: &[&str]) -> Owners {
     })
 }
 
-/// Something to decide for everybody, in each partition.
-fn tell(cascade: &Installation) {
-    (0..400).for_each(|number| cascade.inactivity(&format!("customer-{number}"), 30));
+/// Does something, and finds for each partition the longest time for which it was not served meanwhile: between two commits,
+/// as the changelog has them, while there is always something to commit.
+fn while_events_flow(cascade: &mut Installation, act: impl FnOnce(&mut Installation)) -> Vec<Pause> {
+    let mut changelog = Tail::of(cascade.place.brokers(), &[&cascade.topics.changelog()]);
+    let flow = Flow::begin(cascade);
+    let begun = until_served(&mut changelog);
+    act(cascade);
+    until_served(&mut changelog);
+    flow.end();
+    let changelog = Changelog::of(changelog.seen());
+    let pause = |partition| changelog.longest_pause(partition, begun).expect("it was served before and after");
+    (0..PARTITIONS).map(pause).collect()
 }
 
-#[test]
-fn a_rolling_restart_moves_no_partition() {
-    let replicas = ["operator#one", "operator#two", "operator#three"];
-    let mut cascade = start("rolling", &replicas);
-    let before = owners(&cascade, &replicas);
-    for replica in replicas {
-        tell(&cascade);
-        let begun = Tick::now();
-        assert!(cascade.service(replica).process().terminate().success(), "{replica} ends in an orderly way");
-        cascade.restart(replica);
-        println!("{replica}: its partitions were not served for {:.1} s", begun.elapsed().as_secs_f64());
-        assert_eq!(owners(&cascade, &replicas), before, "after the restart of {replica}");
+fn shown(pauses: &[Pause]) -> String {
+    pauses.iter().map(|pause| format!("  {pause}\n")).collect()
+}
+
+fn longest(pauses: &[Pause]) -> Duration {
+    pauses.iter().map(|pause| pause.length).max().unwrap_or_default()
+}
+
+/// Waits until something was committed in each partition that was not there before. Returns this moment.
+fn until_served(changelog: &mut Tail) -> Millis {
+    let asked = machine_now();
+    changelog.until("every partition is served", |seen| {
+        let changelog = Changelog::of(seen);
+        let is_served = |partition| changelog.metas(partition).any(|meta| meta.written_at > asked);
+        (0..PARTITIONS).all(is_served)
+    });
+    machine_now()
+}
+
+/// Something is told of a customer of each partition, and again as soon as that is in the input.
+struct Flow {
+    is_over: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Flow {
+    fn begin(cascade: &Installation) -> Self {
+        let mut input = Tail::of(cascade.place.brokers(), &[&cascade.topics.input()]);
+        let customers = customers(&mut input);
+        let (feed, inactivity) = (Feed::new(cascade.place.brokers()), cascade.topics.inactivity());
+        let is_over = Arc::new(AtomicBool::new(false));
+        let ends = Arc::clone(&is_over);
+        let tell = move || {
+            while !ends.load(Ordering::Relaxed) {
+                for customer in &customers {
+                    let event_id = format!("{customer} at {}", machine_now());
+                    let (customer_id, occurred_at) = (customer.clone(), MONDAY);
+                    let told = Inactivity { event_id, customer_id, occurred_at, days: 30, ..Inactivity::default() };
+                    feed.send(&inactivity, customer, &encode(&told));
+                }
+                feed.flush();
+                let enough = input.seen().len() + customers.len();
+                input.until("intake has taken it", |seen| seen.len() >= enough);
+            }
+        };
+        let thread = stream::thread::spawn("flow", tell).expect("there is a thread left");
+        Flow { is_over, thread }
     }
-    cascade.settle();
-    cascade.assert_equal_to_a_fold();
+
+    fn end(self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.thread.join().expect("it has told everything");
+    }
 }
 
-#[test]
-fn a_third_replica_takes_its_share_and_gives_it_back() {
-    let mut cascade = start("scaling", &["operator#one", "operator#two"]);
-    let two = owners(&cascade, &["operator#one", "operator#two"]);
-    tell(&cascade);
-    let begun = Tick::now();
-    cascade.restart("operator#three");
-    let three = owners(&cascade, &["operator#one", "operator#two", "operator#three"]);
-    println!("two replicas became three in {:.1} s", begun.elapsed().as_secs_f64());
-    let moved: Vec<&i32> =
-        three.iter().filter(|(partition, owner)| two[*partition] != **owner).map(|(p, _)| p).collect();
-    assert!(moved.iter().all(|partition| three[*partition] == "operator#three"), "only the newcomer gets something");
-    assert_eq!(moved.len(), 2, "its share of eight, rounded down: {moved:?}");
-
-    tell(&cascade);
-    let begun = Tick::now();
-    cascade.service("operator#three").process().terminate();
-    cascade.services.remove("operator#three");
-    let again = owners(&cascade, &["operator#one", "operator#two"]);
-    let alone = begun.elapsed();
-    println!("the partitions of a replica that went were not served for {:.1} s", alone.as_secs_f64());
-    assert!(alone < SESSION_TIMEOUT + SLACK, "{alone:?}");
-    let stayed = three.iter().filter(|(_, owner)| *owner != "operator#three");
-    assert!(stayed.into_iter().all(|(partition, owner)| again[partition] == *owner), "what had an owner keeps it");
-    cascade.settle();
-    cascade.assert_equal_to_a_fold();
+/// One of each partition.
+fn customers(input: &mut Tail) -> Vec<String> {
+    let mut customers: BTreeMap<i32, String> = BTreeMap::new();
+    input.until("everybody is in the input", |seen| {
+        let about_somebody = seen.iter().filter(|record| !record.key.is_empty());
+        customers = about_somebody.map(|record| (record.partition, record.key_text().to_owned())).collect();
+        customers.len() == PARTITIONS as usize
+    });
+    customers.into_values().collect()
 }

@@ -27,8 +27,6 @@ mod metrics;
 pub use normal::{Kind, Normal, Source, normalize};
 pub use reject::{CODES, Reject};
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -71,9 +69,6 @@ impl Config {
     }
 }
 
-/// A dead letter is the source record and headers that say why: larger than what the client would send by default.
-const PRODUCED_BYTES_MAX: usize = 2 * schemas::RECORD_BYTES_MAX;
-
 /// Runs until `stop` is set. `ids` are the schema ids that records may have.
 ///
 /// # Errors
@@ -108,12 +103,6 @@ pub fn run(
         commit_records: config.commit_records,
     };
     let mut handler = Forward::new(kinds, ids, metrics, config.progress_interval);
-    relay::run(&roomy(settings), &plan, clock, probe, stop, &mut handler)?;
+    relay::run(settings, &plan, clock, probe, stop, &mut handler)?;
     Ok(())
-}
-
-fn roomy(settings: &Settings) -> Settings {
-    let mut properties = BTreeMap::clone(&settings.properties);
-    properties.insert("message.max.bytes".to_owned(), PRODUCED_BYTES_MAX.to_string());
-    Settings { properties: Arc::new(properties), ..settings.clone() }
 }

@@ -46,8 +46,9 @@ pub fn run(
     let counters = |error: prometheus::Error| Error::stop("register metrics", error.to_string());
     let engine_metrics = stream::Metrics::new(registry, &topics.input()).map_err(counters)?;
     let metrics = metrics::Metrics::new(registry, &config.channels).map_err(counters)?;
+    let input = topics.input();
     let engine = config.engine(topics);
     stream::engine::run(settings, &engine, clock, probe, stop, &engine_metrics, || {
-        Operator::new(&config.channels, metrics.clone())
+        Operator::new(&input, &config.channels, metrics.clone())
     })
 }

@@ -19,6 +19,7 @@ mod output {
 #[derive(Debug)]
 pub struct Operator {
     plans: Plans,
+    input: String,
     channels: Vec<String>,
     metrics: Metrics,
     effects: Vec<Effect>,
@@ -27,10 +28,11 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// An operator that knows no campaign yet: they come by the reference topic.
-    pub fn new(channels: &[String], metrics: Metrics) -> Self {
+    /// An operator that knows no campaign yet: they come by the reference topic. `input` is the name of what it reads.
+    pub fn new(input: &str, channels: &[String], metrics: Metrics) -> Self {
         Operator {
             plans: Plans::default(),
+            input: input.to_owned(),
             channels: channels.to_vec(),
             metrics,
             effects: Vec::new(),
@@ -104,7 +106,7 @@ impl Operator {
             (dead_letter::EXCEPTION, b"schemas::DecodeError".to_vec()),
             (dead_letter::STACKTRACE, Vec::new()),
             (dead_letter::MESSAGE, message.as_bytes().to_vec()),
-            (dead_letter::TOPIC, b"input".to_vec()),
+            (dead_letter::TOPIC, self.input.clone().into_bytes()),
             (dead_letter::PARTITION, record.partition.to_string().into_bytes()),
             (dead_letter::OFFSET, record.offset.to_string().into_bytes()),
             (dead_letter::CODE, code.as_bytes().to_vec()),

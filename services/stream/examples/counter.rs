@@ -44,7 +44,7 @@ impl Processor for Counter {
 }
 
 /// Counts until `stop` is set. `words` and its changelog `words-counted` have as many partitions.
-pub fn count(brokers: &str, state: &Path, stop: &AtomicBool) -> Result<(), Box<dyn Error>> {
+pub fn count(settings: &Settings, state: &Path, stop: &AtomicBool) -> Result<(), Box<dyn Error>> {
     let topics = Topics {
         input: "words".to_owned(),
         changelog: "words-counted".to_owned(),
@@ -53,12 +53,11 @@ pub fn count(brokers: &str, state: &Path, stop: &AtomicBool) -> Result<(), Box<d
     };
     let config = Config::new("counter", "one", topics, state.to_owned());
     let metrics = Metrics::new(&prometheus::Registry::new(), "words")?;
-    let settings = Settings::new(brokers, "one");
-    engine::run(&settings, &config, &Clock::system(), &Probe::default(), stop, &metrics, || Counter)?;
+    engine::run(settings, &config, &Clock::system(), &Probe::default(), stop, &metrics, || Counter)?;
     Ok(())
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let brokers = std::env::args().nth(1).ok_or("usage: counter HOST:PORT")?;
-    count(&brokers, Path::new("state"), &AtomicBool::new(false))
+    count(&Settings::new(&brokers, "one"), Path::new("state"), &AtomicBool::new(false))
 }

@@ -87,11 +87,16 @@ impl Node {
     pub fn restart(&self, signal: Signal) {
         std::fs::write(self.dir.join("again"), "").expect("the broker's directory can be written to");
         std::fs::remove_file(self.dir.join("bootstrap")).expect("it was ready");
+        self.signal(signal);
+        until_some("the broker is back", || self.bootstrap());
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
         let children = format!("/proc/{0}/task/{0}/children", self.keeper);
         let children = std::fs::read_to_string(children).expect("the shell that runs it is there");
         let id = children.split_whitespace().next().and_then(|id| id.parse().ok()).expect("it runs");
         kill(Pid::from_raw(id), signal).expect("it is ours");
-        until_some("the broker is back", || self.bootstrap());
     }
 
     fn bootstrap(&self) -> Option<String> {

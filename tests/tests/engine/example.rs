@@ -20,9 +20,10 @@ fn the_counter_counts_each_word() {
         feed.send("words", word, b"");
     }
     feed.flush();
-    let stop = AtomicBool::new(false);
+    let stop = &AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let counting = scope.spawn(|| counter::count(brokers, &place.path("state"), &stop).map_err(|e| e.to_string()));
+        let (settings, state) = (place.settings("one"), place.path("state"));
+        let counting = scope.spawn(move || counter::count(&settings, &state, stop).map_err(|e| e.to_string()));
         let mut counts = Tail::of(brokers, &["counts"]);
         let counted = counts.until("all words are counted", |counts| counts.len() >= 5);
         let of = |word: &str| -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stream::clock::Tick;
-use stream::kafka::{Producer, Settings};
+use stream::kafka::Producer;
 use system_tests::tail::Message;
 
 use crate::steps::Ground;
@@ -11,7 +11,7 @@ use crate::steps::Ground;
 #[test]
 fn an_abort_returns_at_once_though_records_were_not_sent_yet() {
     let ground = Ground::new("abort", 1);
-    let settings = Settings::new(ground.place.brokers(), "abort");
+    let settings = ground.place.settings("abort");
     let mut producer = Producer::new(&settings, "aborting").unwrap();
     let sums = producer.topic(&ground.place.topic("sums")).unwrap();
     for round in 0..5 {

@@ -40,10 +40,12 @@ const READING: [(&str, &str); 5] = [
     ("max.poll.interval.ms", "300000"),
 ];
 
-const WRITING: [(&str, &str); 6] = [
+const WRITING: [(&str, &str); 7] = [
     ("linger.ms", "5"),
     ("batch.size", "1000000"),
     ("batch.num.messages", "100000"),
+    // How large a record may be, its topic says. By default the client refuses what is larger than 1 MB, as a dead letter may be.
+    ("message.max.bytes", "10000000"),
     // Bounds the time that a commit waits for what was produced before it.
     ("queue.buffering.max.messages", "50000"),
     ("transaction.timeout.ms", "15000"),

@@ -17,11 +17,3 @@ pub fn load() -> String {
     let averages = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     averages.split(' ').next().unwrap_or_default().to_owned()
 }
-
-/// A line of `/proc/<id>/status` that is given in kB.
-pub fn status_kb(process: &str, line: &str) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("the process lives");
-    let found = status.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(':'));
-    let number = found.and_then(|found| found.trim().strip_suffix("kB")?.trim().parse().ok());
-    number.expect("the kernel tells it")
-}

@@ -121,9 +121,9 @@ impl Running {
         line.and_then(|value| value.parse().ok()).unwrap_or_default()
     }
 
-    /// A line of `/proc/<id>/status` in megabytes.
+    /// As [`Process::memory_mb`].
     pub fn memory_mb(&self, line: &str) -> f64 {
-        cpu::status_kb(&self.process.id().to_string(), line) / 1024.0
+        self.process.memory_mb(line)
     }
 
     /// Waits, as long as it lives, until it is done with everything that is in the topic now, results included.
