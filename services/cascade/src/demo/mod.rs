@@ -232,6 +232,10 @@ fn campaigns(deploy: &Path) -> Result<(Vec<Plan>, Prices)> {
     let directory = deploy.join("campaigns");
     for entry in std::fs::read_dir(&directory).with_context(|| format!("cannot read {}", directory.display()))? {
         let path = entry?.path();
+        // Timelines and further scenarios lie in directories beside them.
+        if path.is_dir() {
+            continue;
+        }
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let name = path.display().to_string();
         if let Ok(plan) = campaign::parse(&name, &text) {
