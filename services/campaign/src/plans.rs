@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::{Campaign, CampaignKind, Instance, Millis};
 
-use crate::language::{Place, Plan, Problem, Severity, Source, TriggerKind, parse};
+use crate::language::{Place, Plan, Problem, Schedule, Severity, Source, TriggerKind, parse};
 use crate::predicate::Asked;
 use crate::prices::Prices;
 
@@ -139,8 +139,7 @@ impl Plans {
     /// Each campaign that begins by itself at moments, with the latest one up to `now`, unless that is too long past for it, and
     /// its pace.
     pub fn sweeps(&self, now: Millis, mut each: impl FnMut(&str, Millis, Option<u32>)) {
-        for plan in self.triggered_by(TriggerKind::Schedule).filter(|plan| self.takes_new(&plan.name)) {
-            let Some(schedule) = &plan.trigger.schedule else { continue };
+        for (plan, schedule) in self.scheduled() {
             if let Some(at) = schedule.latest(now, &plan.zone).filter(|at| now - at <= plan.trigger.max_age) {
                 each(&plan.name, at, schedule.pace);
             }
@@ -149,8 +148,12 @@ impl Plans {
 
     /// The first moment after this one at which some campaign looks at everybody.
     pub fn next_sweep(&self, after: Millis) -> Option<Millis> {
+        self.scheduled().filter_map(|(plan, schedule)| schedule.next(after, &plan.zone)).min()
+    }
+
+    fn scheduled(&self) -> impl Iterator<Item = (&Plan, &Schedule)> {
         let plans = self.triggered_by(TriggerKind::Schedule).filter(|plan| self.takes_new(&plan.name));
-        plans.filter_map(|plan| plan.trigger.schedule.as_ref()?.next(after, &plan.zone)).min()
+        plans.filter_map(|plan| Some((plan, plan.trigger.schedule.as_ref()?)))
     }
 
     /// The version that new instances enter.

@@ -72,7 +72,7 @@ impl Agenda {
         self.next.take_if(|(portion, _)| portion.at <= limit)
     }
 
-    /// So many rows were visited.
+    /// So many rows were visited; what is next is planned.
     pub(crate) fn visited<P: Processor>(&mut self, portion: Portion, rows: usize, processor: &P, now: Millis) {
         if let (Some(pace), Ok(rows)) = (self.pace, Millis::try_from(rows)) {
             self.paced_until += rows * 1000 / Millis::from(pace.max(1));
@@ -81,13 +81,14 @@ impl Agenda {
         let Portion { name, at, through, .. } = portion;
         if through.is_some() {
             *current = Some(Portion { name, at, behind: through, through: None });
-            return;
+        } else {
+            *current = None;
+            let mut named = Vec::new();
+            processor.sweeps(now, &mut |sweep| named.push(sweep.name.to_owned()));
+            done.retain(|name, _| named.contains(name));
+            done.insert(name, at);
         }
-        *current = None;
-        let mut named = Vec::new();
-        processor.sweeps(now, &mut |sweep| named.push(sweep.name.to_owned()));
-        done.retain(|name, _| named.contains(name));
-        done.insert(name, at);
+        self.plan(processor, now);
     }
 }
 
@@ -139,6 +140,7 @@ mod tests {
         let (first, rows) = take(&mut agenda, &processor, 5_300).unwrap();
         assert_eq!((first.at, first.behind.clone(), rows), (5_000, None, usize::MAX));
         agenda.visited(Portion { through: Some(b"k".to_vec()), ..first }, 2, &processor, 5_300);
+        assert_eq!(agenda.due(), Some(5_000), "in mid-sweep nothing is settled");
         // A new owner goes on with it, though the next moment has come.
         let mut agenda = Agenda::new(agenda.sweeps().clone());
         let (second, _) = take(&mut agenda, &processor, 6_100).unwrap();
@@ -147,6 +149,7 @@ mod tests {
         let (next, _) = take(&mut agenda, &processor, 6_100).unwrap();
         assert_eq!((next.at, next.behind.clone()), (6_000, None));
         agenda.visited(next, 3, &processor, 6_100);
+        assert_eq!(agenda.due(), None);
         assert_eq!(take(&mut agenda, &processor, 6_900), None);
     }
 

@@ -113,8 +113,8 @@ impl fmt::Display for Shift {
         };
         let length = (self.millis != 0).then(|| spell(self.millis.saturating_abs()));
         let landing = self.landing.map(|landing| match landing {
-            Landing::At(time) => time.strftime("%H:%M").to_string(),
-            Landing::Next(day, time) => format!("next {} {}", spell_day(day), time.strftime("%H:%M")),
+            Landing::At(time) => spell_clock(time),
+            Landing::Next(day, time) => format!("next {} {}", spell_day(day), spell_clock(time)),
         });
         let parts = [steps(self.months, "month"), steps(self.days, "day"), length, landing];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
@@ -126,15 +126,19 @@ impl fmt::Display for Shift {
 /// As it is written.
 impl fmt::Display for Recurrence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let clock = |time: &Time| time.strftime("%H:%M").to_string();
         match self {
             Recurrence::Length(length) => f.write_str(&spell(*length)),
-            Recurrence::Daily(time) => write!(f, "day {}", clock(time)),
-            Recurrence::Weekly(day, time) => write!(f, "{} {}", spell_day(*day), clock(time)),
-            Recurrence::Monthly(day, time) => write!(f, "month {day} {}", clock(time)),
-            Recurrence::Yearly(month, day, time) => write!(f, "year {month:02}-{day:02} {}", clock(time)),
+            Recurrence::Daily(time) => write!(f, "day {}", spell_clock(*time)),
+            Recurrence::Weekly(day, time) => write!(f, "{} {}", spell_day(*day), spell_clock(*time)),
+            Recurrence::Monthly(day, time) => write!(f, "month {day} {}", spell_clock(*time)),
+            Recurrence::Yearly(month, day, time) => write!(f, "year {month:02}-{day:02} {}", spell_clock(*time)),
         }
     }
+}
+
+/// `09:30`.
+pub(crate) fn spell_clock(time: Time) -> String {
+    time.strftime("%H:%M").to_string()
 }
 
 fn spell_day(day: Weekday) -> &'static str {

@@ -18,7 +18,7 @@ pub(super) fn meet(case: &mut Case<'_>, customer: &mut Customer, cause: &Cause<'
         let plans = case.plans;
         match plans.of(instance) {
             Some(plan)
-                if cause.concerns(plan) && cause.key(plan, customer, case.now()).as_deref() == Some(&*instance.key) =>
+                if cause.concerns(plan) && cause.key(case, plan, customer).as_deref() == Some(&*instance.key) =>
             {
                 once_more(case, customer, plan, instance, cause, &unwanted)
             }
@@ -34,7 +34,7 @@ fn unwanted(case: &Case<'_>, customer: &Customer, cause: &Cause<'_>) -> Vec<Id> 
         case.plans.of(instance).filter(|plan| cause.concerns(plan)).is_some_and(|plan| {
             let mut others = customer.clone();
             others.instances.retain(|other| other.id != instance.id);
-            !cause.is_wanted(plan, &others, case.now())
+            !cause.is_wanted(case, plan, &others)
         })
     };
     customer.instances.iter().filter(settles).filter(is_unwanted).map(|instance| instance.id).collect()

@@ -4,7 +4,7 @@ use schemas::{Actor, Customer, Feedback, Instance, Journal, Millis, Reason, Sent
 
 use crate::language::{Plan, Step};
 use crate::plans::Plans;
-use crate::predicate::Ended;
+use crate::predicate::{Ended, Today};
 
 use super::{Effect, Moment};
 
@@ -30,6 +30,11 @@ pub(super) enum Fate {
 impl Case<'_> {
     pub fn now(&self) -> Millis {
         self.moment.now
+    }
+
+    /// The moment as a campaign's conditions see it.
+    pub fn today<'p>(&self, plan: &'p Plan) -> Today<'p> {
+        Today { now: self.now(), zone: &plan.zone }
     }
 
     /// A journal entry to be filled and written.

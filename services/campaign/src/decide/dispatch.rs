@@ -5,7 +5,7 @@ use schemas::{Class, Contact, Customer, Id, Instance, Millis, Reason, Send, Sent
 use crate::channel::Channel;
 use crate::language::{AtNight, Cause, Order, Plan, Step};
 use crate::limits;
-use crate::predicate::{Scope, Today};
+use crate::predicate::Scope;
 use crate::prices::Prices;
 
 use super::case::{Case, Entry, Fate};
@@ -54,7 +54,7 @@ pub(super) fn advance(
                 return Fate::Runs;
             }
             leave_behind(instance, step);
-        } else if !is_for(plan, step, instance, customer, case.now()) {
+        } else if !is_for(case, plan, step, instance, customer) {
             let entry = case.entry(Reason::StepSkipped).instance(instance).step(step);
             case.write(entry);
             leave_behind(instance, step);
@@ -234,8 +234,8 @@ fn quiet(case: &Case<'_>, plan: &Plan, customer: &Customer, step: &Step, instanc
     entry.because("policy", if waits { "hold" } else { "give up" })
 }
 
-fn is_for(plan: &Plan, step: &Step, instance: &Instance, customer: &Customer, now: Millis) -> bool {
-    let scope = Scope::of_step(&instance.fields, customer, &instance.sends, Today { now, zone: &plan.zone });
+fn is_for(case: &Case<'_>, plan: &Plan, step: &Step, instance: &Instance, customer: &Customer) -> bool {
+    let scope = Scope::of_step(&instance.fields, customer, &instance.sends, case.today(plan));
     step.when.as_ref().is_none_or(|when| when.holds(&scope))
 }
 

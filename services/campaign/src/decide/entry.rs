@@ -6,7 +6,7 @@ use schemas::{Customer, Id, Instance, Millis, Reason, Stage};
 
 use crate::language::{Match, Plan, TriggerKind};
 use crate::limits;
-use crate::predicate::{Ended, Event, Scope, Today};
+use crate::predicate::{Ended, Event, Scope};
 
 use super::case::{Case, Entry, Fate, announce};
 use super::dispatch;
@@ -48,16 +48,16 @@ impl Cause<'_> {
     }
 
     /// The business key; none where the expression is undefined.
-    pub fn key(&self, plan: &Plan, customer: &Customer, now: Millis) -> Option<String> {
+    pub fn key(&self, case: &Case<'_>, plan: &Plan, customer: &Customer) -> Option<String> {
         match &plan.trigger.key {
-            Some(key) => key.text(&Scope::of_event(self.event, customer, Today { now, zone: &plan.zone })),
+            Some(key) => key.text(&Scope::of_event(self.event, customer, case.today(plan))),
             None => Some(String::new()),
         }
     }
 
     /// Whether the trigger's condition holds.
-    pub fn is_wanted(&self, plan: &Plan, customer: &Customer, now: Millis) -> bool {
-        let scope = Scope::of_event(self.event, customer, Today { now, zone: &plan.zone });
+    pub fn is_wanted(&self, case: &Case<'_>, plan: &Plan, customer: &Customer) -> bool {
+        let scope = Scope::of_event(self.event, customer, case.today(plan));
         plan.trigger.condition.as_ref().is_none_or(|condition| condition.holds(&scope))
     }
 }
@@ -82,7 +82,7 @@ pub(super) fn sweep(case: &mut Case<'_>, customer: &mut Customer, campaign: &str
     let cause = Cause { kind: TriggerKind::Schedule, event: Event::Moment(at), id: &id, occurred_at: at };
     let plans = case.plans;
     if let Some(plan) =
-        plans.newest(campaign).filter(|plan| cause.concerns(plan) && cause.is_wanted(plan, customer, case.now()))
+        plans.newest(campaign).filter(|plan| cause.concerns(plan) && cause.is_wanted(case, plan, customer))
     {
         enter_one(case, customer, plan, &cause);
     }
@@ -103,7 +103,7 @@ pub(super) fn follow(case: &mut Case<'_>, customer: &mut Customer, ended: &Ended
 
 /// Meets one campaign. Returns whether it began.
 fn enter_one(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &Cause<'_>) -> bool {
-    let key = cause.key(plan, customer, case.now());
+    let key = cause.key(case, plan, customer);
     let runs = |instance: &Instance| instance.campaign == plan.name && Some(&instance.key) == key.as_ref();
     if customer.instances.iter().any(runs) {
         return false;
@@ -126,7 +126,7 @@ fn refusal(case: &Case<'_>, customer: &Customer, plan: &Plan, cause: &Cause<'_>,
     let Some(key) = key else {
         return entry(Reason::PredicateFalse).map(|entry| entry.because("key", "undefined"));
     };
-    if !cause.is_wanted(plan, customer, case.now()) {
+    if !cause.is_wanted(case, plan, customer) {
         return entry(Reason::PredicateFalse);
     }
     let revision = cause.revision(plan);

@@ -1,9 +1,9 @@
 //! The customer did something: what was hoped for ends the cascade, at any moment and by any route.
 
-use schemas::{Action, Customer, Instance, Millis, Reason};
+use schemas::{Action, Customer, Instance, Reason};
 
 use crate::language::{Match, Plan};
-use crate::predicate::{Event, Scope, Today};
+use crate::predicate::{Event, Scope};
 
 use super::case::{Case, Fate, each};
 use super::ending;
@@ -17,7 +17,7 @@ pub(super) fn check(case: &mut Case<'_>, customer: &mut Customer, action: &Actio
     each(case, customer, |case, customer, instance| {
         let plans = case.plans;
         match plans.of(instance) {
-            Some(plan) if is_goal(plan, instance, customer, action, case.now()) => {
+            Some(plan) if is_goal(case, plan, instance, customer, action) => {
                 let evidence = [("action", action.action.clone())];
                 ending::close(case, customer, plan, instance, Reason::GoalReached, &evidence)
             }
@@ -26,8 +26,8 @@ pub(super) fn check(case: &mut Case<'_>, customer: &mut Customer, action: &Actio
     })
 }
 
-fn is_goal(plan: &Plan, instance: &Instance, customer: &Customer, action: &Action, now: Millis) -> bool {
-    let today = Today { now, zone: &plan.zone };
+fn is_goal(case: &Case<'_>, plan: &Plan, instance: &Instance, customer: &Customer, action: &Action) -> bool {
+    let today = case.today(plan);
     let Some(goal) = &plan.goal else { return false };
     goal.actions.contains(&action.action)
         && (goal.matching == Match::Any || action.key.as_deref() == Some(&*instance.key))

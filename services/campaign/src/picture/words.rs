@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use schemas::{Class, Millis};
 
-use crate::calendar::{Shift, spell};
+use crate::calendar::{Shift, spell, spell_clock};
 use crate::language::{Again, Anchor, AtNight, Cause, Goal, Level, Match, Order, Plan, Point, Step, TriggerKind, Wait};
 
 /// Name, version and class.
@@ -18,8 +18,7 @@ pub(super) fn title(plan: &Plan) -> String {
 /// Hours in which nobody is written to.
 fn quiet(plan: &Plan) -> Option<String> {
     let night = plan.quiet?;
-    let clock = |time: jiff::civil::Time| time.strftime("%H:%M").to_string();
-    let hours = format!("{} to {}", clock(night.hours.from), clock(night.hours.to));
+    let hours = format!("{} to {}", spell_clock(night.hours.from), spell_clock(night.hours.to));
     Some(format!("quiet from {hours} on the customer's clock: {}", at_night(night.policy)))
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use schemas::Millis;
 
-use crate::calendar::{spell, unbounded};
+use crate::calendar::{self, spell, unbounded};
 use crate::language::{Place, Problem, Report, Severity, Source};
 use crate::limits;
 use crate::{Effect, Plans};
@@ -111,9 +111,9 @@ impl Timeline {
             _ => first,
         };
         if first.text == "zone" {
-            match TimeZone::get(&value.text) {
-                Ok(zone) => self.zone = zone,
-                Err(_) => report.error(value.place, "this is no time zone", "write an IANA name: `zone Europe/Moscow`"),
+            match calendar::zone(&value.text) {
+                Some(zone) => self.zone = zone,
+                None => report.error(value.place, "this is no time zone", "write an IANA name: `zone Europe/Moscow`"),
             }
         } else {
             match value.text.parse::<Timestamp>() {

@@ -69,14 +69,17 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Failure> {
     match problems.len() {
         0 => Ok(documents),
         count => {
-            let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            let end = format!(
-                "{count} {}: correct the definition and try again",
-                if count == 1 { "problem" } else { "problems" }
-            );
-            Err(Failure::new(Exit::Campaign, format!("{}\n\n{end}", shown.join("\n\n"))))
+            let problem = if count == 1 { "problem" } else { "problems" };
+            let end = format!("{count} {problem}: correct the definition and try again");
+            Err(refused(Exit::Campaign, &problems, &end))
         }
     }
+}
+
+/// All problems of what cannot be used, and what to do.
+pub fn refused(exit: Exit, problems: &[Problem], end: &str) -> Failure {
+    let shown: String = problems.iter().map(|problem| format!("{problem}\n\n")).collect();
+    Failure::new(exit, shown + end)
 }
 
 /// Makes a document of a text.

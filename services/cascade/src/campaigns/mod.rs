@@ -1,6 +1,6 @@
 //! Campaign files and the topic `campaign`: check, show, try, apply, pause, resume, stop, list.
 
-mod documents;
+pub mod documents;
 mod picture;
 mod rehearsal;
 mod book;

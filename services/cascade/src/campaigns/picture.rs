@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::failure::{Exit, Failure};
 
-use super::documents::{self, Kind};
+use super::documents::{self, Kind, refused};
 
 /// Which campaigns, drawn how.
 #[derive(Clone, Debug, clap::Args)]
@@ -33,10 +33,8 @@ pub enum PictureKind {
 pub fn show(args: &Picture) -> Result<String, Failure> {
     let mut pictures = Vec::new();
     for document in documents::read(&args.paths)?.iter().filter(|document| document.kind != Kind::Prices) {
-        let plan = campaign::parse(&document.path, &document.text).map_err(|problems| {
-            let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            Failure::new(Exit::Campaign, shown.join("\n\n"))
-        })?;
+        let plan = campaign::parse(&document.path, &document.text)
+            .map_err(|problems| refused(Exit::Campaign, &problems, "correct the definition and try again"))?;
         pictures.push(match args.kind {
             PictureKind::Text => campaign::picture::text(&plan),
             PictureKind::Mermaid => campaign::picture::mermaid(&plan),

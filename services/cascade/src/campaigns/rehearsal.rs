@@ -12,7 +12,7 @@ use crate::failure::{Exit, Failure};
 use crate::journal::story;
 use crate::times;
 
-use super::documents::{self, unreadable};
+use super::documents::{self, refused, unreadable};
 
 /// Which campaigns, and what happens.
 #[derive(Clone, Debug, clap::Args)]
@@ -63,17 +63,14 @@ pub fn rehearse(args: &Rehearsal, out: &mut impl Write) -> Result<String, Failur
 fn plans(paths: &[PathBuf]) -> Result<Plans, Failure> {
     let mut plans = Plans::default();
     for document in documents::read(paths)? {
-        plans.apply(&document.into_record(0)).map_err(|problems| {
-            let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            Failure::new(Exit::Campaign, shown.join("\n\n"))
-        })?;
+        let end = "correct the definition and try again";
+        plans.apply(&document.into_record(0)).map_err(|problems| refused(Exit::Campaign, &problems, end))?;
     }
     Ok(plans)
 }
 
 fn unfit(problems: &[Problem]) -> Failure {
-    let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    Failure::new(Exit::Input, format!("{}\n\ncorrect the timeline and try again", shown.join("\n\n")))
+    refused(Exit::Input, problems, "correct the timeline and try again")
 }
 
 /// The story, with the timeline's lines in the place of the records that only Kafka has.

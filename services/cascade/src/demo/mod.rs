@@ -40,6 +40,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::campaigns::documents::{self, Document, Kind};
 use crate::failure::{Exit, Failure};
 use chance::Chance;
 use driver::{Driver, Log, Story};
@@ -229,19 +230,10 @@ fn world_of(args: &Args, from: Millis, to: Millis) -> Result<(PathBuf, World)> {
 fn campaigns(deploy: &Path) -> Result<(Vec<Plan>, Prices)> {
     let mut plans = Vec::new();
     let mut prices = Prices::default();
-    let directory = deploy.join("campaigns");
-    for entry in std::fs::read_dir(&directory).with_context(|| format!("cannot read {}", directory.display()))? {
-        let path = entry?.path();
-        // Timelines and further scenarios lie in directories beside them.
-        if path.is_dir() {
-            continue;
-        }
-        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let name = path.display().to_string();
-        if let Ok(plan) = campaign::parse(&name, &text) {
-            plans.push(plan);
-        } else if let Ok(table) = Prices::parse(&name, &text) {
-            prices = table;
+    for Document { path, kind, text, .. } in documents::read(&[deploy.join("campaigns")])? {
+        match kind {
+            Kind::Definition { .. } => plans.extend(campaign::parse(&path, &text)),
+            Kind::Prices => prices = Prices::parse(&path, &text).unwrap_or_default(),
         }
     }
     Ok((plans, prices))
