@@ -179,6 +179,7 @@ impl Simulation {
             ));
         }
         sweeps_are_done(&changelog, history.ended_at)?;
+        sources_come_first(&changelog, &history.input)?;
         let sends: Vec<Send> = history.outputs[SENDS..].iter().flat_map(|topic| records(topic)).collect();
         let revoked: Vec<String> = records(&history.outputs[REVOKE]).into_iter().map(|r: Revoke| r.send_id).collect();
         let sights = Sights {
@@ -193,6 +194,24 @@ impl Simulation {
         same("journal entries", journal.iter().map(encode), account.journal.iter().map(encode), self.tears)?;
         Ok(sights)
     }
+}
+
+/// What was in a source when a deadline fell due was known when it fired.
+fn sources_come_first(changelog: &Changelog, input: &[Committed]) -> Result<(), String> {
+    for record in input {
+        let Ok(fact) = decode::<Input>(record.value.as_deref().unwrap_or_default()) else { continue };
+        let metas = changelog.metas(record.partition);
+        let blind = metas
+            .flat_map(|meta| &meta.rounds)
+            .find(|round| round.next_offset <= record.offset && round.fired_until > fact.origin.appended_at);
+        if let Some(round) = blind {
+            return Err(format!(
+                "deadlines up to {} fired before a fact of {} was read: partition {}, offset {}",
+                round.fired_until, fact.origin.appended_at, record.partition, record.offset
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// In each partition that had an owner, the sweep whose moment came last is done.
@@ -293,7 +312,7 @@ impl Shop {
             (customer.into_bytes(), encode(&Input { origin, fact }))
         };
         let records: Vec<_> = facts.into_iter().map(record).collect();
-        surface.append_together(&records);
+        surface.append_to_sources(records);
     }
 
     fn event_id(&mut self) -> String {

@@ -65,6 +65,7 @@ planted! {
     a_stale_local_state_is_noticed StaleStateMerged
     a_restore_of_uncommitted_rows_is_noticed RestoreUncommitted
     a_deadline_before_the_backlog_is_noticed DeadlinesFirst
+    a_deadline_before_the_sources_are_read_is_noticed SourcesUnread
     a_torn_row_that_a_later_meta_closes_is_noticed TornClosed
     a_sweep_that_begins_anew_is_noticed SweepAnew
 }

@@ -26,6 +26,8 @@ pub enum Bug {
     RestoreUncommitted,
     /// Deadlines fire though records that were there are not read yet.
     DeadlinesFirst,
+    /// Deadlines fire though the topics before the input are not read yet.
+    SourcesUnread,
     /// Rows of a torn transaction are not written anew, so that a later META closes them.
     TornClosed,
     /// A new owner begins a sweep anew.
@@ -34,7 +36,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 13] = [
+    pub const ALL: [Bug; 14] = [
         Bug::OffsetsOutside,
         Bug::NoGeneration,
         Bug::StoreBeforeCommit,
@@ -46,6 +48,7 @@ impl Bug {
         Bug::StaleStateMerged,
         Bug::RestoreUncommitted,
         Bug::DeadlinesFirst,
+        Bug::SourcesUnread,
         Bug::TornClosed,
         Bug::SweepAnew,
     ];

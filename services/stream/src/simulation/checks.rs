@@ -171,22 +171,23 @@ type Versions = BTreeMap<Vec<u8>, Vec<Option<Vec<u8>>>>;
 
 /// Of each key, the row as of a commit, and all later ones. Who is on the way to a META that was looked for takes all rows before
 /// it, also a torn one, which is written anew before that META: so torn rows may be there, too, where that commit is not the last.
+/// Nor does he see a row that compaction has removed: until he comes to the later one that took its place, he has an older one.
 fn versions(cluster: &Cluster, partition: i32, as_of: Sequence) -> Result<Versions, String> {
     let mut versions = Versions::new();
-    let mut rows: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::new();
+    let mut rows: Vec<(Vec<u8>, Option<Vec<u8>>, bool)> = Vec::new();
     let (mut torn, mut last) = (Vec::new(), Sequence::default());
     // A commit counts once it is decided, though its marker may still be missing.
-    for (_, body) in cluster.decided(CHANGELOG, partition) {
+    for (record, body) in cluster.decided(CHANGELOG, partition) {
         match control::read(body.key.as_deref().unwrap_or_default(), body.value.as_deref())? {
-            Entry::Row { key, bytes, .. } => rows.push((key.to_vec(), bytes.map(<[u8]>::to_vec))),
+            Entry::Row { key, bytes, .. } => rows.push((key.to_vec(), bytes.map(<[u8]>::to_vec), record.is_gone)),
             // What no META closed before it is torn.
             Entry::Barrier(_) if last >= as_of => torn.append(&mut rows),
             Entry::Barrier(_) => rows.clear(),
             Entry::Meta(meta) => {
                 last = meta.sequence;
-                for (key, bytes) in rows.drain(..) {
+                for (key, bytes, is_gone) in rows.drain(..) {
                     let known = versions.entry(key).or_insert_with(|| vec![None]);
-                    if meta.sequence <= as_of {
+                    if meta.sequence <= as_of && !is_gone {
                         known.clear();
                     }
                     known.push(bytes);
@@ -194,7 +195,7 @@ fn versions(cluster: &Cluster, partition: i32, as_of: Sequence) -> Result<Versio
             }
         }
     }
-    for (key, bytes) in torn.into_iter().filter(|_| last > as_of) {
+    for (key, bytes, _) in torn.into_iter().filter(|_| last > as_of) {
         versions.entry(key).or_insert_with(|| vec![None]).push(bytes);
     }
     Ok(versions)

@@ -311,9 +311,8 @@ impl Log for SimulatedLog<'_> {
         Ok(partitions.iter().map(|partition| (*partition, cluster.partition(topic, *partition).end())).collect())
     }
 
-    /// There is nothing before the input here.
     fn complete_until(&mut self, moment: i64) -> i64 {
-        moment
+        if is_planted(Bug::SourcesUnread) { moment } else { self.world.intake.borrow().complete_until(moment) }
     }
 
     fn produce(

@@ -16,6 +16,7 @@ mod checks;
 mod cluster;
 mod disk;
 mod group;
+mod intake;
 mod log;
 mod world;
 

@@ -10,6 +10,7 @@ use fastrand::Rng;
 
 use super::cluster::{Body, Cluster, Producer};
 use super::disk::Machine;
+use super::intake::{self, Intake, Records};
 use super::{Committed, Outside, Scene, checks};
 use crate::clock::{Clock, Millis, simulated};
 use crate::log::{CHANGELOG, INPUT};
@@ -67,6 +68,8 @@ pub struct World<'a> {
     outside: RefCell<Option<&'a mut dyn Outside>>,
     voices: RefCell<BTreeMap<u64, Voice>>,
     strangers: RefCell<Vec<Stranger>>,
+    /// The topics before the input.
+    pub intake: RefCell<Intake>,
     faults: Cell<u32>,
     faults_are_over: Cell<bool>,
     depth: Cell<u32>,
@@ -111,6 +114,7 @@ impl<'a> World<'a> {
             outside: RefCell::new(Some(outside)),
             voices: RefCell::default(),
             strangers: RefCell::default(),
+            intake: RefCell::default(),
             faults: Cell::new(scene.faults),
             faults_are_over: Cell::new(false),
             depth: Cell::new(0),
@@ -312,12 +316,27 @@ impl<'a> World<'a> {
             }
             stranger.ends_at > now
         });
+        drop(strangers);
+        self.let_intake_run();
         // Torn rows are written anew long before compaction's lag (ten minutes) is over, which no life here lasts.
         if !self.scene.tears && self.happens(20) {
             let mut cluster = self.cluster.borrow_mut();
             let partition = self.chance.borrow_mut().i32(..self.scene.partitions);
             cluster.compact(CHANGELOG, partition, now - TOMBSTONES_KEPT, self.chance.borrow_mut().f64());
         }
+    }
+
+    fn let_intake_run(&self) {
+        let mut intake = self.intake.borrow_mut();
+        if self.fault(3) {
+            intake.down_until = self.cluster.borrow().now + self.span(1_000, 20_000);
+            self.note(|| "nobody reads the sources for a while".to_owned());
+        }
+        let mut cluster = self.cluster.borrow_mut();
+        intake.end(&mut cluster);
+        let (batches, commit) = (1 + self.random(8), !self.happens(100));
+        let takes = if self.happens(900) { 0 } else { self.span(1, TRANSACTION_TIMEOUT / 2) };
+        intake.begin(&mut cluster, batches, takes, commit);
     }
 
     fn let_one_run(&self) {
@@ -427,6 +446,9 @@ impl<'a> World<'a> {
         if !self.outside.borrow().as_ref().is_some_and(|outside| outside.is_at_rest()) {
             return Some("the world outside goes on".to_owned());
         }
+        if !self.intake.borrow().is_done() {
+            return Some("the sources are not read to their end".to_owned());
+        }
         (0..self.scene.partitions).find(unread).map(|partition| format!("partition {partition} is not read to its end"))
     }
 
@@ -476,21 +498,18 @@ impl Surface<'_, '_> {
         self.world.cluster.borrow_mut().append(topic, partition, body);
     }
 
+    /// Appends records to the topics before the input: whoever moves them into it may be late.
+    pub fn append_to_sources(&mut self, records: Records) {
+        self.world.intake.borrow_mut().accept(self.now(), records);
+    }
+
     /// Appends records to the input in one transaction, which is committed or aborted now or after a while. Returns whether it
     /// will be committed, if nothing goes wrong.
     pub fn append_together(&mut self, records: &[(Vec<u8>, Vec<u8>)]) -> bool {
         let world = self.world;
         let mut cluster = world.cluster.borrow_mut();
         let name = format!("stranger-{}", world.random(1_000_000_000));
-        let Ok(producer) = cluster.init(&name) else { return false };
-        let mut open = None;
-        for (key, value) in records {
-            let partition = cluster.partition_of(INPUT, key);
-            let body = Rc::new(Body { key: Some(key.clone()), value: Some(value.clone()) });
-            if cluster.write(&producer, (INPUT, partition), &body, &mut open).is_err() {
-                return false;
-            }
-        }
+        let Ok(producer) = intake::write(&mut cluster, &name, records.iter()) else { return false };
         let commit = !world.happens(100);
         let ends_at = cluster.now + if world.happens(700) { 0 } else { world.span(1, TRANSACTION_TIMEOUT / 2) };
         world.strangers.borrow_mut().push(Stranger { producer, ends_at, commit });
