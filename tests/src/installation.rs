@@ -72,12 +72,25 @@ pub struct Plan<'a> {
     pub on_unknown: Option<&'a str>,
     /// Partitions of `input` and what goes with it.
     pub partitions: i32,
+    /// Business time at the beginning.
+    pub begin: Millis,
+    /// Templates of one plain line, as `<template>.<channel>`; none for those of `deploy/templates`.
+    pub plain_templates: &'a [String],
 }
 
 impl<'a> Plan<'a> {
-    /// These campaigns and channels, two partitions, and providers that take all that comes.
+    /// These campaigns and channels, two partitions, on a [`MONDAY`], and providers that take all that comes.
     pub fn new(name: &'a str, campaigns: &'a [&'a str], channels: &'a [&'a str]) -> Self {
-        Plan { name, campaigns, channels, rate_per_second: 5_000, on_unknown: None, partitions: 2 }
+        Plan {
+            name,
+            campaigns,
+            channels,
+            rate_per_second: 5_000,
+            on_unknown: None,
+            partitions: 2,
+            begin: MONDAY,
+            plain_templates: &[],
+        }
     }
 }
 
@@ -99,7 +112,7 @@ pub fn deploy() -> PathBuf {
 }
 
 impl Installation {
-    /// Installs everything, starts every service and waits until all are ready. It is [`MONDAY`].
+    /// Installs everything, starts every service and waits until all are ready.
     pub fn start(plan: &Plan<'_>) -> Self {
         let mut cascade = Self::prepare(plan);
         let workers: Vec<String> = cascade.channels.iter().map(|channel| format!("channel {channel}")).collect();
@@ -122,11 +135,11 @@ impl Installation {
             channels: plan.channels.iter().map(|channel| (*channel).to_owned()).collect(),
             partitions: plan.partitions,
             secret: "receipts are signed with this secret".to_owned(),
-            now: MONDAY,
+            now: plan.begin,
             events: AtomicUsize::new(0),
             place,
         };
-        Clock::drive(&cascade.clock(), MONDAY).expect("the test's directory can be written to");
+        Clock::drive(&cascade.clock(), plan.begin).expect("the test's directory can be written to");
         cascade.write_settings(plan);
         cascade.tool(["topics", "apply"]);
         let prices = deploy().join("campaigns/prices.yaml");
@@ -172,7 +185,7 @@ impl Installation {
                 "partitions": plan.partitions,
                 "replication": self.place.replication(),
             },
-            "templates": {"dir": deploy().join("templates")},
+            "templates": {"dir": self.templates(plan)},
             "tracker": {
                 "listen": "127.0.0.1:0",
                 "port_file": self.place.path("tracker.address"),
@@ -184,6 +197,19 @@ impl Installation {
         });
         let text = toml::to_string(&settings).expect("settings are TOML");
         std::fs::write(self.place.path("cascade.toml"), text).expect("it can be written");
+    }
+
+    /// The directory of the templates.
+    fn templates(&self, plan: &Plan<'_>) -> PathBuf {
+        if plan.plain_templates.is_empty() {
+            return deploy().join("templates");
+        }
+        let directory = self.place.path("templates");
+        std::fs::create_dir(&directory).expect("the test's directory can be written to");
+        for name in plan.plain_templates {
+            std::fs::write(directory.join(format!("{name}.txt")), name).expect("it can be written");
+        }
+        directory
     }
 
     fn section(&self, name: &str, plan: &Plan<'_>) -> Value {

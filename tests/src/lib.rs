@@ -6,8 +6,8 @@
 //! where it is the matter.
 //!
 //! *What it is not.* No part of the product. Of the product's code these fixtures use the contract (`schemas`), the brain
-//! (`campaign`) as a pure function to fold with, and of `stream` the clocks, the file that drives them, how its clients are told
-//! where Kafka is, and threads that cannot die unseen. Two modules are there to run code of the product, not to look at it:
+//! (`campaign`) as a pure function to fold with and its timelines to live through, and of `stream` the clocks, the file that
+//! drives them, how its clients are told where Kafka is, and threads that cannot die unseen. Two modules are there to run code of the product, not to look at it:
 //! [`simulation`] puts the `operator` on the simulator of `stream`, and [`summer`] is a processor for its engine.
 //!
 //! *Limits.* Linux only (`/proc`, signals, `setpriv`). A test waits for conditions, up to [`wait::PATIENCE`] each.
@@ -27,4 +27,5 @@ pub mod installation;
 pub mod settle;
 pub mod shop;
 pub mod fold;
+pub mod player;
 pub mod simulation;

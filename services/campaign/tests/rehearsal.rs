@@ -212,3 +212,21 @@ fn the_grammar_names_every_happening() {
         assert!(GRAMMAR.contains(word), "{word}");
     }
 }
+
+/// A cascade's own moment is drawn by the event that began it, and such an event has the same id whoever plays the timeline.
+#[test]
+fn the_answers_of_a_worker_move_no_moment() {
+    let spread = "
+campaign: spread
+version: 1
+trigger: {on: action, action: order, key: key}
+steps: [{name: only, channel: email, template: t, at: trigger + 1h, spread: 30m}]
+";
+    let moments = |worker: &str| {
+        let text = format!("0 worker {worker}\n0 has email\n0 does order a\n2h does order b\n5h time passes");
+        let world = Timeline::parse("t", &text).unwrap().play(plans(spread)).unwrap();
+        world.sends().iter().map(|send| send.decided_at).collect::<Vec<_>>()
+    };
+    assert_eq!(moments("on").len(), 2);
+    assert_eq!(moments("on"), moments("off"));
+}

@@ -4,21 +4,26 @@ use schemas::{Actor, Fact, Status};
 
 /// One happening.
 #[derive(Clone, Debug)]
-pub(super) enum Event {
+pub enum Event {
     /// The customer has an address and a consent on just these channels.
     Has(Vec<String>),
     /// The consents for these channels are withdrawn.
     Refuses(Vec<String>),
     /// All other that is known of the customer.
     Profile(Vec<(String, String)>),
+    /// The customer is forgotten.
     Erased,
     /// A fact that is complete but for its id, its customer and its time.
     Fact(Box<Fact>),
     /// A word about the last message of a step.
     Word {
+        /// The step's name.
         step: String,
+        /// What is said.
         status: Status,
+        /// By whom it was caused.
         actor: Actor,
+        /// The provider's code.
         code: Option<String>,
     },
     /// The last fact comes once more.
@@ -31,7 +36,15 @@ pub(super) enum Event {
     Piled(Box<Event>),
     /// Everything that fell due is looked at now.
     Deadlines,
+    /// Nothing else happens until now.
     Passes,
+}
+
+impl Event {
+    /// Whether it finds unseen what fell due since the line above.
+    pub fn is_unseen(&self) -> bool {
+        matches!(self, Event::Down | Event::Deadlines | Event::Piled(_))
+    }
 }
 
 /// What is said about a message, and by whom it was caused.

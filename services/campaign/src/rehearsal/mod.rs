@@ -4,6 +4,9 @@
 //! each deadline and each sweep falls due by itself as time passes. Lines with `=>` say what is expected to be decided: a
 //! timeline with them is a test of its campaigns ([`Timeline::difference`]).
 //!
+//! The same lines can be lived through elsewhere, as the system tests do on the whole pipeline: a timeline's [lines](Timeline::lines)
+//! say what happens when, a [`Narrator`] tells it as the records that a shop would write, and [`tell`] spells what was decided.
+//!
 //! # The grammar
 //!
 //! ```text
@@ -14,12 +17,15 @@ mod words;
 mod event;
 mod line;
 mod timeline;
+mod narrator;
 mod world;
 mod told;
 mod difference;
 
-pub use timeline::Timeline;
-pub use told::told;
+pub use event::Event;
+pub use narrator::Narrator;
+pub use timeline::{Line, Timeline};
+pub use told::{tell, told};
 pub use world::{CUSTOMER, World};
 
 /// What a timeline may say, for people: an example, then every line.

@@ -10,9 +10,10 @@ use crate::limits;
 use crate::{Effect, Plans};
 
 use super::event::Event;
+use super::narrator::Wrong;
 use super::told::{expected, told};
 use super::words::{Word, split};
-use super::world::{World, Wrong};
+use super::world::World;
 use super::{difference, line};
 
 /// 2026-06-01T10:00Z.
@@ -36,13 +37,14 @@ pub struct Timeline {
 
 /// A line on which something happens.
 #[derive(Clone, Debug)]
-struct Line {
-    place: Place,
+pub struct Line {
     /// Time since the begin.
-    since: Millis,
+    pub since: Millis,
+    /// What happens.
+    pub event: Event,
     /// As it is written, behind its time.
     words: String,
-    event: Event,
+    place: Place,
 }
 
 /// A line that says what is decided.
@@ -50,6 +52,8 @@ struct Line {
 pub(super) struct Expected {
     /// Number of the line.
     pub line: usize,
+    /// Time since the begin.
+    pub since: Millis,
     /// As [`told`] says it.
     pub decided: String,
 }
@@ -131,7 +135,8 @@ impl Timeline {
             return report.error(first.place, "what is decided, and when?", "write `=> 3h send sms by sms`");
         };
         let (Some(since), Some(decided)) = (since(time, report), expected(words, report)) else { return };
-        self.expected.push(Expected { line: first.place.line, decided: format!("{} {decided}", spell(since)) });
+        let decided = format!("{} {decided}", spell(since));
+        self.expected.push(Expected { line: first.place.line, since, decided });
     }
 
     fn happens(&mut self, time: &Word, words: &[Word], report: &mut Report<'_>) {
@@ -146,13 +151,23 @@ impl Timeline {
         };
         if let Some(event) = line::event(words, report) {
             let text: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
-            self.lines.push(Line { place: first.place, since, words: text.join(" "), event });
+            self.lines.push(Line { since, event, words: text.join(" "), place: first.place });
         }
     }
 
     /// How many lines say what is expected.
     pub fn expectations(&self) -> usize {
         self.expected.len()
+    }
+
+    /// What happens, in its order.
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// When something is expected to be decided, as time since the begin, to the second.
+    pub fn expected_at(&self) -> impl Iterator<Item = Millis> {
+        self.expected.iter().map(|expected| expected.since)
     }
 
     /// Lives through it, with these campaigns in force.
@@ -181,7 +196,7 @@ impl Timeline {
 
     fn play_line(&self, world: &mut World, line: &Line) -> Result<(), Wrong> {
         let moment = world.begin().saturating_add(line.since);
-        if matches!(line.event, Event::Down | Event::Deadlines | Event::Piled(_)) {
+        if line.event.is_unseen() {
             world.sleep_until(moment);
         } else {
             while world.fire_next(moment) {
@@ -198,9 +213,13 @@ impl Timeline {
 
     /// How what was decided differs from what is expected, for people; none where it does not, or nothing is expected.
     pub fn difference(&self, world: &World) -> Option<String> {
-        let found = told(world);
+        self.difference_to(&told(world))
+    }
+
+    /// The same of what was decided elsewhere, as [`tell`](super::tell) spells it.
+    pub fn difference_to(&self, found: &[String]) -> Option<String> {
         let is_wanted = found.iter().eq(self.expected.iter().map(|expected| &expected.decided));
-        (!is_wanted && !self.expected.is_empty()).then(|| difference::show(&self.expected, &found))
+        (!is_wanted && !self.expected.is_empty()).then(|| difference::show(&self.expected, found))
     }
 
     /// Every effect with its time since the begin, as timelines write it.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use schemas::Reason;
+use schemas::{Millis, Reason};
 
 use crate::Effect;
 use crate::calendar::spell;
@@ -18,20 +18,21 @@ const QUIET: [Reason; 3] = [Reason::Sent, Reason::ProfileUpdated, Reason::Handed
 /// Everything that was decided, in its order. A send and its journal entry are one line; updates of the profile and
 /// hand-overs are left out.
 pub fn told(world: &World) -> Vec<String> {
-    let line = |(at, effect): &(schemas::Millis, Effect)| {
-        let clock = spell(at.saturating_sub(world.begin()));
-        let decided = match effect {
-            Effect::Send(send) => format!("send {} by {}", send.step, send.channel),
-            Effect::Revoke(revoke) => format!("revoke {} {}", revoke.channel, revoke.reason),
-            Effect::Journal(journal) if QUIET.contains(&journal.reason) => return None,
-            Effect::Journal(journal) => {
-                let words = [journal.reason.as_str(), &journal.step, &journal.channel];
-                words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
-            }
-        };
-        Some(format!("{clock} {decided}"))
+    world.effects.iter().filter_map(|(at, effect)| tell(at.saturating_sub(world.begin()), effect)).collect()
+}
+
+/// An effect as timelines write it, at this time since the begin; none where it is left out.
+pub fn tell(since: Millis, effect: &Effect) -> Option<String> {
+    let decided = match effect {
+        Effect::Send(send) => format!("send {} by {}", send.step, send.channel),
+        Effect::Revoke(revoke) => format!("revoke {} {}", revoke.channel, revoke.reason),
+        Effect::Journal(journal) if QUIET.contains(&journal.reason) => return None,
+        Effect::Journal(journal) => {
+            let words = [journal.reason.as_str(), &journal.step, &journal.channel];
+            words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+        }
     };
-    world.effects.iter().filter_map(line).collect()
+    Some(format!("{} {decided}", spell(since)))
 }
 
 /// Understands what is expected, behind its time. None where nothing that is decided can read like this, which is told.

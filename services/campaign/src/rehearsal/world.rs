@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use schemas::{Actor, Consent, Contact, Customer, Fact, Feedback, Journal, Millis, Profile, Send, Status};
+use schemas::{Actor, Customer, Fact, Feedback, Journal, Millis, Send, Status};
 
 use crate::{Effect, Input, Moment, Plans, decide, due};
 
 use super::event::Event;
+use super::narrator::{Narrator, Wrong};
 
 /// The customer of every world.
 pub const CUSTOMER: &str = "customer-1";
-
-const DAY: Millis = 24 * 3_600_000;
 
 /// A world of one customer, in virtual time.
 #[derive(Clone, Debug)]
@@ -29,10 +28,9 @@ pub struct World {
     /// The fact that was told last, to be told again.
     pub last: Option<Fact>,
     begin: Millis,
-    /// What was said of the customer so far: each profile is whole.
-    profile: Profile,
-    /// Events so far, for their ids.
-    count: i64,
+    narrator: Narrator,
+    /// Answers of the worker so far, for their ids.
+    answers: i64,
     /// What caused each fact, by its offset.
     causes: Vec<String>,
     /// What causes the facts that come now.
@@ -45,9 +43,6 @@ pub struct World {
     moments: usize,
 }
 
-/// What is wrong with a happening and what to do about it.
-pub(super) type Wrong = (String, String);
-
 impl World {
     /// A world in which nothing has happened yet.
     pub fn new(plans: Plans, begin: Millis) -> Self {
@@ -59,8 +54,8 @@ impl World {
             worker: true,
             last: None,
             begin,
-            profile: Profile::default(),
-            count: 0,
+            narrator: Narrator::of(CUSTOMER),
+            answers: 0,
             causes: Vec::new(),
             cause: String::new(),
             swept_until: begin,
@@ -74,12 +69,6 @@ impl World {
         self.begin
     }
 
-    /// An event id that was not there before.
-    pub fn next_id(&mut self) -> String {
-        self.count += 1;
-        format!("event-{}", self.count)
-    }
-
     /// Hands one fact to `decide`, as it is.
     pub fn tell(&mut self, fact: Fact) {
         self.last = Some(fact.clone());
@@ -90,36 +79,29 @@ impl World {
     }
 
     /// A fact happens now to the customer: it gets its id, customer and time here.
-    pub fn happens(&mut self, mut fact: Fact) {
-        let id = self.next_id();
-        let now = self.now;
-        let place = match &mut fact {
-            Fact::Cart(it) => Some((&mut it.event_id, &mut it.customer_id, &mut it.occurred_at)),
-            Fact::Registration(it) => Some((&mut it.event_id, &mut it.customer_id, &mut it.occurred_at)),
-            Fact::Inactivity(it) => {
-                it.since = now.saturating_sub(DAY.saturating_mul(it.days.into()));
-                Some((&mut it.event_id, &mut it.customer_id, &mut it.occurred_at))
-            }
-            Fact::Action(it) => Some((&mut it.event_id, &mut it.customer_id, &mut it.occurred_at)),
-            Fact::Profile(it) => Some((&mut it.event_id, &mut it.customer_id, &mut it.occurred_at)),
-            Fact::Feedback(it) => Some((&mut it.event_id, &mut it.customer_id, &mut it.occurred_at)),
-            Fact::Release(it) => Some((&mut it.event_id, &mut it.customer_id, &mut it.occurred_at)),
-            Fact::Unreadable(_) | Fact::Progress(_) => None,
-        };
-        if let Some((event_id, customer_id, occurred_at)) = place {
-            (*event_id, *customer_id, *occurred_at) = (id, CUSTOMER.to_owned(), now);
-        }
+    pub fn happens(&mut self, fact: Fact) {
+        let fact = self.narrator.whole(fact, self.now);
         self.tell(fact);
     }
 
     /// A word about a message.
     pub fn feedback(&mut self, send_id: &str, channel: &str, status: Status, actor: Actor) {
-        self.word(send_id, channel, status, actor, None);
+        let (send_id, channel) = (Some(send_id.to_owned()), channel.to_owned());
+        self.happens(Fact::Feedback(Feedback { send_id, channel, status, actor, ..Feedback::default() }));
     }
 
-    fn word(&mut self, send_id: &str, channel: &str, status: Status, actor: Actor, code: Option<String>) {
-        let (send_id, channel) = (Some(send_id.to_owned()), channel.to_owned());
-        self.happens(Fact::Feedback(Feedback { send_id, channel, status, actor, code, ..Feedback::default() }));
+    /// The worker has handed a message over. Its answers are no events of the timeline and are counted by themselves.
+    fn answer(&mut self, send_id: String, channel: String) {
+        self.answers += 1;
+        self.tell(Fact::Feedback(Feedback {
+            event_id: format!("answer-{}", self.answers),
+            customer_id: CUSTOMER.to_owned(),
+            occurred_at: self.now,
+            send_id: Some(send_id),
+            channel,
+            status: Status::Accepted,
+            ..Feedback::default()
+        }));
     }
 
     fn decide(&mut self, input: Input<'_>, moment: &Moment) {
@@ -135,7 +117,7 @@ impl World {
         self.effects.extend(effects.into_iter().map(|effect| (self.now, effect)));
         for (send_id, channel) in sends {
             let cause = std::mem::replace(&mut self.cause, "The worker answers.".to_owned());
-            self.feedback(&send_id, &channel, Status::Accepted, Actor::Unspecified);
+            self.answer(send_id, channel);
             self.cause = cause;
         }
     }
@@ -212,19 +194,6 @@ impl World {
     /// Something happens now. Time has passed before it.
     pub(super) fn act(&mut self, event: &Event) -> Result<(), Wrong> {
         match event {
-            Event::Has(channels) => self.has(channels),
-            Event::Refuses(channels) => self.refuses(channels),
-            Event::Profile(said) => self.describe(said),
-            Event::Erased => self.erase(),
-            Event::Fact(fact) => self.happens((**fact).clone()),
-            Event::Word { step, status, actor, code } => {
-                let sent = self.sends().into_iter().rev().find(|send| send.step == *step);
-                let Some((id, channel)) = sent.map(|send| (send.send_id.clone(), send.channel.clone())) else {
-                    let message = format!("nothing was sent for a step `{step}` by now");
-                    return Err((message, "look at what is decided before this line".to_owned()));
-                };
-                self.word(&id, &channel, *status, *actor, code.clone());
-            }
             Event::Again => match self.last.clone() {
                 Some(fact) => self.tell(fact),
                 None => return Err(("nothing was told that could come again".to_owned(), "remove it".to_owned())),
@@ -235,43 +204,25 @@ impl World {
                 self.sweep();
             }
             Event::Piled(event) => return self.act(event),
-            Event::Down | Event::Passes => {}
+            told => {
+                let sent = |step: &str| last_of(step, &self.effects);
+                let fact = self.narrator.fact(told, self.now, sent)?;
+                fact.into_iter().for_each(|fact| self.tell(fact));
+            }
         }
         Ok(())
     }
 
     /// The customer has an address and a consent on just these channels.
     pub fn has<C: AsRef<str>>(&mut self, channels: &[C]) {
-        let names = || channels.iter().map(|channel| channel.as_ref().to_owned());
-        let contact = |channel: String| Contact { address: format!("address-of-{channel}"), channel };
-        let consent = |channel| Consent { channel, granted: true, at: self.now, ..Consent::default() };
-        self.profile.consents = names().map(consent).collect();
-        self.profile.contacts = names().map(contact).collect();
-        self.happens(Fact::Profile(self.profile.clone()));
-    }
-
-    fn refuses(&mut self, channels: &[String]) {
-        self.profile.consents.retain(|consent| !channels.contains(&consent.channel));
-        let refusal =
-            |channel: &String| Consent { channel: channel.clone(), granted: false, at: self.now, ..Consent::default() };
-        self.profile.consents.extend(channels.iter().map(refusal));
-        self.happens(Fact::Profile(self.profile.clone()));
-    }
-
-    /// All that is known besides channels; what was said before is replaced.
-    fn describe(&mut self, said: &[(String, String)]) {
-        let named = |name: &str| said.iter().find(|(it, _)| it == name).map(|(_, value)| value.clone());
-        let (time_zone, locale) = (named("time_zone"), named("locale"));
-        let other = said.iter().filter(|(name, _)| name != "time_zone" && name != "locale");
-        self.profile.attributes = other.cloned().collect();
-        (self.profile.time_zone, self.profile.locale) = (time_zone, locale);
-        self.happens(Fact::Profile(self.profile.clone()));
+        let fact = self.narrator.has(channels, self.now);
+        self.tell(fact);
     }
 
     /// The customer is forgotten.
     pub fn erase(&mut self) {
-        self.profile = Profile::default();
-        self.happens(Fact::Profile(Profile { erased: true, ..Profile::default() }));
+        let fact = self.narrator.erased(self.now);
+        self.tell(fact);
     }
 
     /// Every send so far.
@@ -295,4 +246,12 @@ impl World {
             })
             .collect()
     }
+}
+
+/// Id and channel of the last message of a step.
+fn last_of(step: &str, effects: &[(Millis, Effect)]) -> Option<(String, String)> {
+    effects.iter().rev().find_map(|(_, effect)| match effect {
+        Effect::Send(send) if send.step == step => Some((send.send_id.clone(), send.channel.clone())),
+        _ => None,
+    })
 }
