@@ -107,6 +107,22 @@ fn a_schedule_begins_with_nobody_who_is_not_meant_who_bought_or_too_late() {
 }
 
 #[test]
+fn a_sweep_that_is_seen_the_day_after_meets_those_whose_day_it_was() {
+    let birthday = || {
+        World::new(&["campaign: birthday
+version: 1
+trigger: {on: schedule, every: day 12:00, where: days_to_anniversary(profile.attributes.birthday) == 0}
+goal: {action: purchase}
+steps: [{name: wish, channel: email, template: t}]
+"])
+    };
+    // The world begins on the 14th of November at 22:13:20; it is seen on the 16th.
+    let born = |day: &str| format!("0 has email\n 0 profile birthday={day}\n 27h down\n 27h deadlines");
+    check(birthday(), &born("1990-11-15"), "27h ENTERED\n 27h send wish by email");
+    check(birthday(), &born("1990-11-16"), "");
+}
+
+#[test]
 fn a_step_seen_too_late_is_skipped_and_one_in_time_is_not() {
     let late = |policy: &str| {
         let steps = format!(

@@ -6,7 +6,7 @@ use schemas::{Customer, Id, Instance, Millis, Reason, Stage};
 
 use crate::language::{Match, Plan, TriggerKind};
 use crate::limits;
-use crate::predicate::{Ended, Event, Scope};
+use crate::predicate::{Ended, Event, Scope, Today};
 
 use super::case::{Case, Entry, Fate, announce};
 use super::{dispatch, memory};
@@ -50,14 +50,22 @@ impl Cause<'_> {
     /// The business key; none where the expression is undefined.
     pub fn key(&self, case: &Case<'_>, plan: &Plan, customer: &Customer) -> Option<String> {
         match &plan.trigger.key {
-            Some(key) => key.text(&Scope::of_event(self.event, customer, case.today(plan))),
+            Some(key) => key.text(&Scope::of_event(self.event, customer, self.today(case, plan))),
             None => Some(String::new()),
+        }
+    }
+
+    /// A sweep sees everybody as of its moment, however late it comes to them.
+    fn today<'p>(&self, case: &Case<'_>, plan: &'p Plan) -> Today<'p> {
+        match self.event {
+            Event::Moment(at) => Today { now: at, zone: &plan.zone },
+            _ => case.today(plan),
         }
     }
 
     /// Whether the trigger's condition holds.
     pub fn is_wanted(&self, case: &Case<'_>, plan: &Plan, customer: &Customer) -> bool {
-        let scope = Scope::of_event(self.event, customer, case.today(plan));
+        let scope = Scope::of_event(self.event, customer, self.today(case, plan));
         plan.trigger.condition.as_ref().is_none_or(|condition| condition.holds(&scope))
     }
 }
