@@ -1,4 +1,4 @@
-//! Campaign files and the topic `campaign`: check, show, try, apply, pause, resume, stop, list.
+//! Campaign files and the topic `campaign`: check, show, try, apply, pause, resume, stop, list; the schema of their language.
 
 pub mod documents;
 mod picture;
@@ -29,6 +29,24 @@ pub fn check(paths: &[PathBuf]) -> Result<String, Failure> {
     let lines =
         documents.iter().map(|document| format!("{}{}: {}\n", document.warnings, document.path, document.title()));
     Ok(lines.collect())
+}
+
+/// What a file can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Written {
+    /// A version of a campaign.
+    Campaign,
+    /// The price table.
+    Prices,
+}
+
+/// The JSON Schema of what can be written.
+pub fn schema(of: Written) -> String {
+    let schema = match of {
+        Written::Campaign => campaign::reference::campaign(),
+        Written::Prices => campaign::reference::prices(),
+    };
+    format!("{schema:#}\n")
 }
 
 /// Publishes new campaign versions and price tables. All or nothing.
