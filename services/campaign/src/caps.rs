@@ -56,7 +56,7 @@ const PERIODS: &[(&str, Recurrence)] = &[
     ("month", Recurrence::Monthly(1, MIDNIGHT)),
 ];
 
-const THENS: &[(&str, Then)] = &[("stop", Then::Stop), ("skip", Then::Skip), ("hold", Then::Hold)];
+pub(crate) const THENS: &[(&str, Then)] = &[("stop", Then::Stop), ("skip", Then::Skip), ("hold", Then::Hold)];
 
 impl Caps {
     /// Reads a table: `caps:`, a list of `{most: 1, per: day, channel: sms}`.

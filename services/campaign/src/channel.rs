@@ -36,6 +36,11 @@ impl Channel {
         CHANNELS.iter().find(|channel| channel.name == name)
     }
 
+    /// Every channel.
+    pub(crate) fn all() -> &'static [Channel] {
+        &CHANNELS
+    }
+
     /// Every channel's name, for hints.
     pub fn names() -> impl Iterator<Item = &'static str> {
         CHANNELS.iter().map(|channel| channel.name)

@@ -13,7 +13,8 @@
 //! CEL ── predicate ───────────┘
 //! ```
 //!
-//! On these stand two tools: [`rehearsal`], which lives through a timeline in virtual time, and [`picture`].
+//! On these stand three tools: [`rehearsal`], which lives through a timeline in virtual time, [`picture`], and [`reference`], the
+//! language's manual and its schema for editors.
 //!
 //! *Limits.* At most [`limits::OPTIONS`] messages in a campaign and [`limits::INSTANCES`] running cascades for a customer. Every
 //! list in a row is bounded, see [`limits`]. Repeats of an event are recognised among the last [`limits::RECENT`] events that
@@ -62,6 +63,7 @@ mod plans;
 mod decide;
 pub mod rehearsal;
 pub mod picture;
+pub mod reference;
 #[doc = include_str!("traps.md")]
 pub mod traps {}
 

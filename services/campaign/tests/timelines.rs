@@ -55,11 +55,7 @@ fn every_example_fits_on_a_page_and_warns_of_nothing() {
 
 /// The files of a directory beside this crate, by name.
 fn files(directory: &str, extension: &str) -> Vec<PathBuf> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
-    let paths = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|end| end == extension)).collect();
-    files.sort();
-    files
+    world::files(&Path::new(env!("CARGO_MANIFEST_DIR")).join(directory), extension)
 }
 
 /// The campaign's name: up to the first dot.

@@ -48,7 +48,7 @@ pub enum Command {
     Show(campaigns::Picture),
     /// Rehearse campaigns: a timeline of facts in, decisions with reasons out, in virtual time, without Kafka
     Try(campaigns::Rehearsal),
-    /// Apply, pause, resume, stop and list campaigns
+    /// Apply, pause, resume, stop and list campaigns; print the manual of their language and its schema
     #[command(subcommand)]
     Campaign(Campaign),
     /// Apply price tables
@@ -101,6 +101,14 @@ pub enum Campaign {
     Stop(Named),
     /// Show all campaigns
     List(Flags),
+    /// Print the JSON Schema by which editors complete and check campaigns, without Kafka
+    Schema {
+        /// Of campaigns, or of price tables
+        #[arg(long, value_name = "KIND", default_value = "campaign")]
+        of: campaigns::Written,
+    },
+    /// Print the manual of the campaign language, without Kafka
+    Manual,
 }
 
 /// A campaign by its name.

@@ -61,6 +61,8 @@ fn run(command: Command) -> Result<String, Failure> {
         Command::Campaign(Campaign::Resume(it)) => campaigns::tell(&common(&it.flags)?, &it.name, Kind::Resumed),
         Command::Campaign(Campaign::Stop(it)) => campaigns::tell(&common(&it.flags)?, &it.name, Kind::Stopped),
         Command::Campaign(Campaign::List(flags)) => campaigns::list(&common(&flags)?),
+        Command::Campaign(Campaign::Schema { of }) => Ok(campaigns::schema(of)),
+        Command::Campaign(Campaign::Manual) => Ok(campaign::reference::manual()),
         Command::Prices(Prices::Apply { paths, flags }) => campaigns::apply_prices(&common(&flags)?, &paths),
         Command::Journal { args, flags } => journal::run(&common(&flags)?, &args),
         Command::Dlq(Dlq::List { args, flags }) => dead_letters::list(&common(&flags)?, &args),

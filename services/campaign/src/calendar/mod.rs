@@ -11,7 +11,7 @@ mod recurrence;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use parse::{clock, recurrence, shift, span, spell, spell_clock, unbounded};
+pub(crate) use parse::{clock, recurrence, shift, span, spell, spell_clock, unbounded, units};
 pub use quiet::Quiet;
 pub use recurrence::Recurrence;
 

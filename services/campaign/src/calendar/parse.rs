@@ -31,6 +31,11 @@ const WEEKDAYS: [(&str, Weekday); 7] = [
     ("sunday", Weekday::Sunday),
 ];
 
+/// The units of lengths, the longest first.
+pub(crate) fn units() -> impl Iterator<Item = &'static str> {
+    UNITS.iter().map(|(unit, _)| *unit)
+}
+
 /// A length in milliseconds.
 ///
 /// # Errors

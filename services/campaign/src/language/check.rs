@@ -11,13 +11,14 @@ use crate::calendar::{self, Quiet, Recurrence};
 use super::experiment::experiment;
 use super::plan::{Again, AtNight, Endings, Goal, Level, Match, Night, Order, Plan, Schedule, Trigger, TriggerKind};
 use super::problem::{Place, Report, nearest};
-use super::raw::{self, Word};
+use super::raw;
 use super::step;
+use super::yaml::{Spanned, Word};
 
 const HOUR: Millis = 3_600_000;
 const DAY: Millis = 24 * HOUR;
 /// A trigger older than this begins nothing, unless the campaign says otherwise.
-const MAX_AGE: Millis = DAY;
+pub(super) const MAX_AGE: Millis = DAY;
 
 /// Understands a definition. What could not be understood stands in the report; the plan is complete only if nothing does.
 pub(super) fn plan(raw: &raw::Campaign, report: &mut Report<'_>) -> Option<Plan> {
@@ -39,9 +40,7 @@ pub(super) fn plan(raw: &raw::Campaign, report: &mut Report<'_>) -> Option<Plan>
     }
     let class = raw.class.as_ref().map_or(Some(Class::Marketing), |class| word(class, CLASSES, "class", report));
     let stop = raw.stop.as_ref().map_or(Some(Level::Delivered), |stop| word(stop, LEVELS, "stop level", report));
-    let order = raw.order.as_ref().map_or(Some(Order::AsWritten), |order| {
-        word(order, &[("as written", Order::AsWritten), ("by cost", Order::ByCost)], "order", report)
-    });
+    let order = raw.order.as_ref().map_or(Some(Order::AsWritten), |order| word(order, ORDERS, "order", report));
     let zone = zone(raw, report);
     let quiet = raw.quiet.as_ref().and_then(|quiet| night(quiet, report));
     let trigger = trigger(raw, report)?;
@@ -80,7 +79,15 @@ pub(super) fn plan(raw: &raw::Campaign, report: &mut Report<'_>) -> Option<Plan>
 pub(crate) const CLASSES: &[(&str, Class)] =
     &[("marketing", Class::Marketing), ("transactional", Class::Transactional)];
 
-const LEVELS: &[(&str, Level)] = &[
+pub(super) const ORDERS: &[(&str, Order)] = &[("as written", Order::AsWritten), ("by cost", Order::ByCost)];
+
+/// What a further trigger does.
+pub(super) const AGAIN: &[(&str, Again)] =
+    &[("ignore", Again::Ignore), ("refresh", Again::Refresh), ("restart", Again::Restart)];
+
+pub(super) const MATCHES: &[(&str, Match)] = &[("any", Match::Any), ("same key", Match::SameKey)];
+
+pub(super) const LEVELS: &[(&str, Level)] = &[
     ("delivered", Level::Delivered),
     ("opened", Level::Opened),
     ("clicked", Level::Clicked),
@@ -88,7 +95,7 @@ const LEVELS: &[(&str, Level)] = &[
     ("goal", Level::Goal),
 ];
 
-const KINDS: &[(&str, TriggerKind)] = &[
+pub(crate) const KINDS: &[(&str, TriggerKind)] = &[
     ("cart", TriggerKind::Cart),
     ("registration", TriggerKind::Registration),
     ("inactivity", TriggerKind::Inactivity),
@@ -102,7 +109,7 @@ pub(super) const AT_NIGHT: &[(&str, AtNight)] =
     &[("hold", AtNight::Hold), ("skip", AtNight::Skip), ("expire", AtNight::Expire), ("ignore", AtNight::Ignore)];
 
 /// How a cascade ends.
-const ENDS: &[(&str, Reason)] = &[
+pub(super) const ENDS: &[(&str, Reason)] = &[
     ("goal", Reason::GoalReached),
     ("stop", Reason::StopReached),
     ("exhausted", Reason::Exhausted),
@@ -119,7 +126,7 @@ fn zone(raw: &raw::Campaign, report: &mut Report<'_>) -> TimeZone {
 }
 
 /// What was held goes out within so long after the quiet hours.
-const RELEASE: Millis = HOUR / 2;
+pub(super) const RELEASE: Millis = HOUR / 2;
 
 fn night(raw: &raw::Quiet, report: &mut Report<'_>) -> Option<Night> {
     let hours = raw.hours.value.split_once('-').and_then(|(from, to)| {
@@ -149,14 +156,10 @@ fn trigger(campaign: &raw::Campaign, report: &mut Report<'_>) -> Option<Trigger>
         _ => {}
     }
     let vocabulary = Vocabulary::of_trigger(on);
-    let again = raw.again.as_ref().map_or(Some(Again::Ignore), |again| {
-        word(
-            again,
-            &[("ignore", Again::Ignore), ("refresh", Again::Refresh), ("restart", Again::Restart)],
-            "answer to a further trigger",
-            report,
-        )
-    });
+    let again = raw
+        .again
+        .as_ref()
+        .map_or(Some(Again::Ignore), |again| word(again, AGAIN, "answer to a further trigger", report));
     Some(Trigger {
         on,
         action: raw.action.as_ref().map(|action| action.value.clone()),
@@ -172,7 +175,7 @@ fn trigger(campaign: &raw::Campaign, report: &mut Report<'_>) -> Option<Trigger>
     })
 }
 
-fn maximum(raw: Option<&serde_saphyr::Spanned<u32>>, report: &mut Report<'_>) -> Option<i32> {
+fn maximum(raw: Option<&Spanned<u32>>, report: &mut Report<'_>) -> Option<i32> {
     let raw = raw?;
     if raw.value == 0 {
         report.error(raw.referenced, "it would never begin", "at least 1, or remove it");
@@ -262,10 +265,7 @@ fn goal(raw: &raw::Goal, trigger: &Trigger, report: &mut Report<'_>) -> Goal {
     if raw.action.value.0.is_empty() {
         report.error(raw.action.referenced, "a goal is at least one action", "for example `action: purchase`");
     }
-    let matching = raw
-        .matching
-        .as_ref()
-        .and_then(|matching| word(matching, &[("any", Match::Any), ("same key", Match::SameKey)], "match", report));
+    let matching = raw.matching.as_ref().and_then(|matching| word(matching, MATCHES, "match", report));
     if let (Some(Match::SameKey), Some(word), None) = (matching, &raw.matching, &trigger.key) {
         report.error(word.referenced, "there is no key to be the same", "add `key: cart_id` to the trigger");
     }

@@ -1,212 +1,415 @@
 //! The shape of a definition, as it stands in the YAML: words with their places, nothing understood yet.
+//!
+//! The comments here are the reference manual's, and what editors show: plain words for those who write campaigns. A key says
+//! what it means, what holds without it (a sentence, or `default`), and has an `example`; each word of a closed set is explained
+//! on a line of its own. Tests of [`reference`](crate::reference) ask for all of this, and try it.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::de::{DeserializeOwned, Deserializer, SeqAccess, Visitor};
-use serde::{Deserialize, de};
-use serde_saphyr::{Error, Spanned};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
 
-use super::problem::{Place, Problem, Severity, Source, nearest};
+use crate::calendar::spell;
+use crate::caps::Then;
 
-/// A word and where it stands.
-pub(crate) type Word = Spanned<String>;
+use super::plan::{Again, AtNight, Cause, Level, Match, Order, TriggerKind};
+use super::values::{
+    ChannelName, Condition, Currency, End, Hours, Late, Length, Moment, Name, OneOf, OneOrMany, Point, Recurrence,
+    Text, Validity, Value, Wait, Way, Window, Zone,
+};
+use super::yaml::{Spanned, Word, Words};
+use super::{check, step};
 
 /// A campaign version.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Campaign {
+    /// The campaign's name: letters, digits, `-` and `_`. Reports, the journal and other campaigns call it by it.
+    #[schemars(with = "Name", example = &"cart-left")]
     pub campaign: Word,
+    /// The number of this version. It begins with 1 and grows with each change: a version that was applied never changes. Who is
+    /// in the middle of a cascade stays with the version that it began with.
+    #[schemars(range(min = 1), example = 1)]
     pub version: Spanned<i32>,
+    /// What kind of messages these are.
+    ///
+    /// - `marketing`: only to those who consented, and not in quiet hours.
+    /// - `transactional`: the customer waits for them (an order is ready), so neither consent nor quiet hours are asked about.
+    #[schemars(with = "Option<OneOf<schemas::Class>>", example = &"transactional", extend("default" = "marketing"))]
     pub class: Option<Word>,
+    /// The time zone of customers of whom no zone is known, neither by their profile nor by their telephone number. A schedule
+    /// reckons its days in it.
+    #[schemars(with = "Option<Zone>", example = &"Europe/Moscow", extend("default" = "UTC"))]
     pub zone: Option<Word>,
+    /// Hours in which nobody is written to, on the customer's own clock.
+    ///
+    /// Without it: messages go out at any hour.
+    #[schemars(example = json!({"hours": "22:00-9:00"}))]
     pub quiet: Option<Quiet>,
+    /// What begins a cascade.
+    #[schemars(example = json!({"on": "registration"}))]
     pub trigger: Trigger,
+    /// What is hoped for. When the customer does it, the cascade ends at once, and what is on its way is called back.
+    ///
+    /// Without it: only the stop level, or the last step, ends a cascade.
+    #[schemars(example = json!({"action": "purchase"}))]
     pub goal: Option<Goal>,
+    /// How far one message must get for the cascade to stop.
+    ///
+    /// - `delivered`: it arrived.
+    /// - `opened`: a human opened it; a mail program that opens everything by itself does not count.
+    /// - `clicked`: the customer followed a link in it.
+    /// - `replied`: the customer answered.
+    /// - `goal`: no message is enough, only the goal stops it.
+    #[schemars(with = "Option<OneOf<Level>>", example = &"opened", extend("default" = "delivered"))]
     pub stop: Option<Word>,
+    /// In which order the messages are tried.
+    ///
+    /// - `as written`: step by step, as they stand in the file.
+    /// - `by cost`: always the cheapest message that was not tried yet, as the price table says; among equals as they stand.
+    #[schemars(with = "Option<OneOf<Order>>", example = &"by cost", extend("default" = "as written"))]
     pub order: Option<Word>,
+    /// Where several cascades of a customer fall due together, those of the campaign with the higher number come first: it matters
+    /// where a cap leaves room for one of them alone.
+    ///
+    /// Without it: 0.
+    #[schemars(example = 10)]
     pub priority: Option<i32>,
+    /// What is compared: variants of messages, and getting nothing at all.
+    ///
+    /// Without it: everybody gets the same.
     pub experiment: Option<Experiment>,
+    /// The messages: at least one.
+    #[schemars(length(min = 1), example = json!([{"name": "letter", "channel": "email", "template": "welcome"}]))]
     pub steps: Vec<Step>,
 }
 
-#[derive(Deserialize)]
+/// What begins a cascade.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Trigger {
+    /// The kind of event.
+    ///
+    /// - `cart`: a cart changed. Wait with `settle` until it was left; a cart that is emptied ends its cascade.
+    /// - `registration`: somebody registered.
+    /// - `inactivity`: nothing was heard of a customer for a number of days, which the event brings as `days`.
+    /// - `action`: the customer did something, or something happened to them: the shop names it, `action` says which.
+    /// - `schedule`: a moment came, and everybody is looked at: `at` or `every` says which, `where` whom it is for.
+    /// - `end`: another cascade of the customer ended: `of` says which, `ended` how.
+    #[schemars(with = "OneOf<TriggerKind>", example = &"cart")]
     pub on: Word,
+    /// The name of the action, with `on: action` and only there.
+    ///
+    /// Without it: the campaign is refused, if it is `on: action`.
+    #[schemars(with = "Option<Text>", example = &"bonus_expiring")]
     pub action: Option<Word>,
+    /// Whom it is for: what must hold of the event and of the customer.
+    ///
+    /// Without it: everybody.
+    #[schemars(with = "Option<Condition>", example = &"total_minor >= 3000", example = &"!did('purchase', 30)")]
     #[serde(rename = "where")]
     pub condition: Option<Word>,
+    /// What the cascade is about: one cascade runs for each value of it, such as each cart or each order.
+    ///
+    /// Without it: one cascade at a time for each customer.
+    #[schemars(with = "Option<Value>", example = &"cart_id", example = &"key")]
     pub key: Option<Word>,
+    /// How long nothing new may come before the cascade begins to speak: a cart that did not change for so long was left.
+    ///
+    /// Without it: at once.
+    #[schemars(with = "Option<Length>", example = &"2h")]
     pub settle: Option<Word>,
+    /// An event that is older than this when it is seen begins nothing: after an outage nobody hears of yesterday's cart.
+    #[schemars(with = "Option<Length>", example = &"12h", extend("default" = spell(check::MAX_AGE)))]
     pub max_age: Option<Word>,
+    /// What a further event does while the cascade runs.
+    ///
+    /// - `ignore`: nothing.
+    /// - `refresh`: what it says is taken over, and settling begins anew if nothing was sent yet.
+    #[schemars(with = "Option<OneOf<Again>>", example = &"refresh", extend("default" = "ignore"))]
     pub again: Option<Word>,
+    /// Which campaigns' ends, with `on: end` and only there.
+    ///
+    /// Without it: the campaign is refused, if it is `on: end`.
+    #[schemars(with = "Option<OneOrMany<Name>>", example = &"thanks", example = ["thanks", "discount-stage"])]
     pub of: Option<Spanned<Words>>,
+    /// How they ended, with `on: end`.
+    ///
+    /// - `goal`: the customer did what was hoped for.
+    /// - `stop`: a message got as far as the stop level.
+    /// - `exhausted`: no step was left.
+    /// - `withdrawn`: what it was about is gone, such as a cart that was emptied.
+    ///
+    /// Without it: in any of these ways.
+    #[schemars(with = "Option<OneOrMany<End>>", example = &"exhausted", example = ["goal", "stop"])]
     pub ended: Option<Spanned<Words>>,
+    /// How long after its end the cascade does not begin anew, with this customer and key.
+    ///
+    /// Without it: it may begin again at once.
+    #[schemars(with = "Option<Length>", example = &"30d")]
     pub cooldown: Option<Word>,
+    /// How often the campaign begins with one customer, ever.
+    ///
+    /// Without it: as often as its trigger comes.
+    #[schemars(with = "Option<u32>", range(min = 1), example = 3)]
     pub maximum: Option<Spanned<u32>>,
+    /// The moment, or the first of those that `every` repeats, with `on: schedule`.
+    ///
+    /// Without it: `every` says when, from the moment on at which the campaign is in force.
+    #[schemars(with = "Option<Moment>", example = &"2026-11-27T10:00+03:00")]
     pub at: Option<Word>,
+    /// When it comes again, with `on: schedule`. Of moments that nobody saw, after an outage, only the latest counts.
+    ///
+    /// Without it: once.
+    #[schemars(with = "Option<Recurrence>", example = &"day 10:00", example = &"year 02-20 10:00")]
     pub every: Option<Word>,
+    /// How many customers are looked at in a second, for each partition of the input, with `on: schedule`. The whole base at once
+    /// would be more than a shop's site, or a provider, can take.
+    ///
+    /// Without it: as many as can be.
+    #[schemars(with = "Option<u32>", range(min = 1), example = 500)]
     pub pace: Option<Spanned<u32>>,
 }
 
-#[derive(Deserialize)]
+/// Hours in which nobody is written to, on the customer's own clock.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Quiet {
+    /// From when until when. They may reach over midnight.
+    #[schemars(with = "Hours", example = &"22:00-9:00")]
     pub hours: Word,
+    /// What is done with a message whose turn comes in these hours.
+    ///
+    /// - `hold`: it waits for their end, as long as it is valid.
+    /// - `skip`: it is skipped, and the next one follows.
+    /// - `expire`: it is skipped, and nothing dearer follows from that.
+    /// - `ignore`: it goes out all the same.
+    #[schemars(with = "Option<OneOf<AtNight>>", example = &"expire", extend("default" = "hold"))]
     pub policy: Option<Word>,
+    /// What was held goes out within so long after these hours, not everything in the same second.
+    #[schemars(with = "Option<Length>", example = &"2h", extend("default" = spell(check::RELEASE)))]
     pub release: Option<Word>,
 }
 
-#[derive(Deserialize)]
+/// What is hoped for.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Goal {
+    /// The action, or several, any of which will do.
+    #[schemars(with = "OneOrMany<Text>", example = &"purchase", example = ["purchase", "visit"])]
     pub action: Spanned<Words>,
+    /// Whether the action must be about the same thing as the cascade.
+    ///
+    /// - `any`: any such action of the customer.
+    /// - `same key`: only one whose key is the cascade's own: this order was fetched, not another one. It needs `key` in the
+    ///   trigger.
+    #[schemars(with = "Option<OneOf<Match>>", example = &"same key", extend("default" = "any"))]
     #[serde(rename = "match")]
     pub matching: Option<Word>,
+    /// What must hold of the action.
+    ///
+    /// Without it: any will do.
+    #[schemars(with = "Option<Condition>", example = &"amount_minor >= 1000")]
     #[serde(rename = "where")]
     pub condition: Option<Word>,
+    /// An action so long before the trigger counts, too: who bought an hour ago is not reminded of the cart. It cannot stand
+    /// beside `where`.
+    ///
+    /// Without it: only what is done after the trigger counts.
+    #[schemars(with = "Option<Length>", example = &"2h")]
     pub grace: Option<Word>,
 }
 
-#[derive(Deserialize)]
+/// One message, on one channel or on the first of several that can be used.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+/// Variants of messages, and customers who get nothing, so that it can be seen what a campaign is worth. A customer gets the same
+/// variant in all versions of the campaign and each time that it begins.
 pub(crate) struct Experiment {
+    /// Experiments of one name share out customers alike.
+    ///
+    /// Without it: the campaign's name.
+    #[schemars(with = "Option<Text>", example = &"subject-line")]
     pub name: Option<Word>,
+    /// The variants and the share of customers who get each, in per cent; the shares add up to 100.
+    ///
+    /// Without it: there is one variant for all.
+    #[schemars(with = "Option<BTreeMap<String, u32>>", example = json!({"friendly": 50, "short": 50}))]
     pub variants: Option<Spanned<BTreeMap<String, u32>>>,
+    /// The share of customers whose cascades go their way without any message, in per cent: what would have been sent, and what that
+    /// would have cost, stands in the journal.
+    ///
+    /// Without it: 0.
+    #[schemars(with = "Option<u32>", range(max = 99), example = 10)]
     pub hold_out: Option<Spanned<u32>>,
 }
 
 /// One template, or one for each variant.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "the name of a template, or one for each variant: `{a: friendly, b: short}`")]
 pub(crate) enum Template {
     Same(String),
     ByVariant(BTreeMap<String, String>),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{"required": ["channel"]}, {"required": ["any"]}]))]
 pub(crate) struct Step {
+    /// Its name, for conditions of later steps, the journal and reports.
+    #[schemars(with = "Text", example = &"reminder")]
     pub name: Word,
+    /// The channel. A step has either `channel` or `any`.
+    ///
+    /// Without it: `any` says which.
+    #[schemars(with = "Option<ChannelName>", example = &"email")]
     pub channel: Option<Word>,
+    /// Several channels: the first on which the customer has an address and a consent is taken.
+    ///
+    /// Without it: `channel` says which.
+    #[schemars(with = "Option<Vec<ChannelName>>", length(min = 1), example = ["push", "email"])]
     pub any: Option<Vec<Word>>,
+    /// The step is for customers who got one of these variants of the experiment.
+    ///
+    /// Without it: it is for all of them.
+    #[schemars(with = "Option<OneOrMany<Text>>", example = &"friendly", example = ["friendly", "short"])]
     pub variant: Option<Spanned<Words>>,
+    /// The template of the message, or one for each variant. Its files end with the channel's name, such as `cart.email.html` and
+    /// `cart.push.txt`.
+    #[schemars(with = "Template", example = &"cart", example = json!({"friendly": "cart-warm", "short": "cart"}))]
     pub template: Spanned<Template>,
+    /// Whether the message is for this customer at all. It is asked when it is the message's turn; where it does not hold, the
+    /// step is skipped.
+    ///
+    /// Without it: it is for everybody.
+    #[schemars(with = "Option<Condition>", example = &"!was_opened('letter')", example = &"has_contact('push')")]
     pub when: Option<Word>,
+    /// The earliest moment, reckoned from the trigger or from a date. A step has either `at` or `after`.
+    ///
+    /// Without it: when it is its turn.
+    #[schemars(
+        with = "Option<Point>",
+        example = &"trigger + 1d",
+        example = &"event.expires_on - 7 days 10:00",
+        example = &"next tuesday 10:00"
+    )]
     pub at: Option<Word>,
+    /// The earliest moment, reckoned from when the last message was handed over.
+    ///
+    /// Without it: when it is its turn.
+    #[schemars(with = "Option<Way>", example = &"3 days 10:00")]
     pub after: Option<Word>,
+    /// The message goes out so much later at most, for each customer at another moment: not to everybody in the same second.
+    ///
+    /// Without it: at its moment.
+    #[schemars(with = "Option<Length>", example = &"30m")]
     pub spread: Option<Word>,
+    /// What is done with a message whose moment has passed when it is looked at, because of an outage of ours.
+    ///
+    /// - `fire`: it goes out, as long as it is valid.
+    /// - `skip`: a minute late is too late.
+    ///
+    /// A length says how late is too late.
+    #[schemars(with = "Option<Late>", example = &"skip", example = &"2h", extend("default" = "fire"))]
     pub late: Option<Word>,
+    /// How long the message is waited for before the next one's turn, counted from when it was handed over; a time of day may
+    /// stand behind it. `active` behind a length means that quiet hours are no part of it.
+    ///
+    /// Without it: until the next step's `at` or `after`; a day for the last step.
+    #[schemars(with = "Option<Wait>", example = &"3h", example = &"1 day 12:00")]
     pub wait: Option<Word>,
+    /// What leads on from this step to the next. If nothing of it comes true, the cascade ends with this message.
+    ///
+    /// - `not delivered`: somebody said that it did not arrive.
+    /// - `no information`: the wait was over without a word of it. This is not the same as "not delivered".
+    /// - `cannot send`: the customer has no address or no consent on any channel of the step.
+    /// - `not opened`: the wait was over and no human had opened it.
+    /// - `no goal`: the wait was over, and neither the goal nor the stop level was reached.
+    ///
+    /// Without it: whatever the stop level calls a failure. With `delivered` the first three; with `opened` `not delivered`,
+    /// `cannot send` and `not opened`; with the others `not delivered`, `cannot send` and `no goal`.
+    #[schemars(with = "Option<Vec<OneOf<Cause>>>", example = ["not delivered", "cannot send", "no goal"])]
     pub next_if: Option<Spanned<Vec<Word>>>,
+    /// How late the message may still be handed over, or until when. What is not handed over by then is never sent.
+    #[schemars(
+        with = "Option<Validity>",
+        example = &"6h",
+        example = &"until end of day",
+        example = &"until event.expires_on 23:59",
+        extend("default" = spell(step::VALID))
+    )]
     pub valid: Option<Word>,
+    /// What is done with this message in quiet hours, with the words of `quiet: {policy: …}`.
+    ///
+    /// - `hold`: it waits for their end, as long as it is valid.
+    /// - `skip`: it is skipped, and the next one follows.
+    /// - `expire`: it is skipped, and nothing dearer follows from that.
+    /// - `ignore`: it goes out all the same.
+    ///
+    /// Without it: what the campaign says.
+    #[schemars(with = "Option<OneOf<AtNight>>", example = &"ignore")]
     pub quiet: Option<Word>,
+    /// Whether a dearer step may follow although only an outage of ours kept this one back.
+    #[schemars(with = "Option<bool>", example = true, extend("default" = false))]
     pub escalate_on_outage: Option<bool>,
 }
 
-/// The caps.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Caps {
-    pub caps: Vec<Cap>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Cap {
-    pub most: Spanned<u32>,
-    pub per: Word,
-    pub channel: Option<Spanned<Words>>,
-    pub class: Option<Word>,
-    pub then: Option<Word>,
-}
-
 /// The price table.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Prices {
+    /// The currency of all prices: its three capital letters.
+    #[schemars(with = "Currency", example = &"USD")]
     pub currency: Word,
-    /// In the order of the file, so that the first mistake is told first.
+    /// What a message costs, channel by channel. Without a price, a channel that costs money counts as the dearest.
+    // In the order of the file, so that the first mistake is told first.
+    #[schemars(example = json!([{"channel": "push", "minor": 0}, {"channel": "sms", "minor": 4}]))]
     pub prices: Vec<Price>,
 }
 
-#[derive(Deserialize)]
+/// The price of one message.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Price {
+    /// The channel.
+    #[schemars(with = "ChannelName", example = &"sms")]
     pub channel: Word,
+    /// The price in minor units of the currency, such as cents; 0 for what is free.
+    #[schemars(range(min = 0), example = 4)]
     pub minor: Spanned<i64>,
 }
 
-/// One word or a list of words.
-pub(crate) struct Words(pub Vec<String>);
-
-impl<'de> Deserialize<'de> for Words {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OneOrMany;
-        impl<'de> Visitor<'de> for OneOrMany {
-            type Value = Words;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a word or a list of words")
-            }
-
-            fn visit_str<E: de::Error>(self, word: &str) -> Result<Words, E> {
-                Ok(Words(vec![word.to_owned()]))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Words, A::Error> {
-                let mut words = Vec::new();
-                while let Some(word) = list.next_element()? {
-                    words.push(word);
-                }
-                Ok(Words(words))
-            }
-        }
-        deserializer.deserialize_any(OneOrMany)
-    }
+/// The caps, which hold for all campaigns together.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Caps {
+    /// How much one customer is written to at most. A message counts from the moment at which it was decided, and no more once it is
+    /// certain that nobody got it.
+    #[schemars(example = json!([{"most": 1, "per": "day", "channel": "sms"}, {"most": 3, "per": "7d"}]))]
+    pub caps: Vec<Cap>,
 }
 
-/// Reads the shape.
-///
-/// # Errors
-/// The first thing that is not YAML or has no place in the shape.
-pub(crate) fn read<T: DeserializeOwned>(source: &Source<'_>) -> Result<T, Vec<Problem>> {
-    serde_saphyr::from_str(source.text).map_err(|error| vec![problem(source, error.without_snippet())])
-}
-
-fn problem(source: &Source<'_>, error: &Error) -> Problem {
-    let place = error.location().map_or(Place { line: 1, column: 1, width: 1 }, Place::from);
-    let (message, hint) = match error {
-        Error::SerdeUnknownField { field, expected, .. } => {
-            (format!("unknown key `{field}`"), nearest(field, expected.iter().copied()))
-        }
-        Error::SerdeMissingField { field, .. } => {
-            (format!("the key `{field}` is missing"), format!("add `{field}: …` beside it"))
-        }
-        Error::DuplicateMappingKey { key, .. } => {
-            (format!("the key `{}` stands here twice", key.as_deref().unwrap_or("?")), "remove one of them".to_owned())
-        }
-        Error::SerdeInvalidType { unexpected, expected, .. } => {
-            (format!("{unexpected} cannot stand here"), format!("write {expected}"))
-        }
-        Error::InvalidScalar { ty: "boolean", .. } => {
-            ("only yes or no can stand here".to_owned(), "write `true` or `false`".to_owned())
-        }
-        Error::InvalidScalar { .. } => {
-            ("only a whole number can stand here".to_owned(), "write digits only, such as `1`".to_owned())
-        }
-        other => (plain(&other.to_string()), "check the indentation and the colons around this place".to_owned()),
-    };
-    source.problem(Severity::Error, place, message, Some(hint))
-}
-
-/// The first line without the place, which is told in our own way.
-fn plain(message: &str) -> String {
-    let line = message.lines().next().unwrap_or_default();
-    let line = line.strip_prefix("error: ").unwrap_or(line);
-    match line.split_once(": ") {
-        Some((place, rest)) if place.starts_with("line ") => rest.to_owned(),
-        _ => line.split(" at line ").next().unwrap_or(line).to_owned(),
-    }
+/// So many messages in a time, and no more.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Cap {
+    /// How many messages. All caps together may count to a hundred.
+    #[schemars(with = "u32", example = 3)]
+    pub most: Spanned<u32>,
+    /// In which time.
+    #[schemars(with = "Window", example = &"day", example = &"7d")]
+    pub per: Word,
+    /// The channels whose messages count, together.
+    ///
+    /// Without it: those of all channels count.
+    #[schemars(with = "Option<OneOrMany<ChannelName>>", example = &"sms", example = ["push", "webpush"])]
+    pub channel: Option<Spanned<Words>>,
+    /// The class of the campaigns whose messages count.
+    #[schemars(with = "Option<OneOf<schemas::Class>>", example = &"transactional", extend("default" = "marketing"))]
+    pub class: Option<Word>,
+    /// What becomes of the message that would be one too many: its cascade stops, it is skipped and only one that is no dearer may
+    /// follow, or it waits until there is room, as long as it is valid.
+    #[schemars(with = "Option<OneOf<Then>>", example = &"hold", extend("default" = "stop"))]
+    pub then: Option<Word>,
 }

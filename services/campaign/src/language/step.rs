@@ -11,20 +11,21 @@ use super::check::{AT_NIGHT, condition, span, word};
 use super::experiment::Experiment;
 use super::plan::{Anchor, AtNight, Cause, Level, Point, Step, Template, TriggerKind, Wait};
 use super::problem::{Report, nearest};
-use super::raw::{self, Word};
+use super::raw;
+use super::yaml::Word;
 
 const DAY: Millis = 24 * 3_600_000;
 /// How long the last message is waited for, unless it says otherwise.
 const WAIT: Millis = DAY;
 /// How long after its moment a message may go out, unless the step says otherwise.
-const VALID: Millis = DAY;
+pub(super) const VALID: Millis = DAY;
 /// Shorter than this no worker could keep it.
 const VALID_AT_LEAST: Millis = 60_000;
 
 /// No moment is met to the second.
 const PUNCTUAL: Millis = 60_000;
 
-const CAUSES: &[(&str, Cause)] = &[
+pub(super) const CAUSES: &[(&str, Cause)] = &[
     ("not delivered", Cause::NotDelivered),
     ("no information", Cause::NoInformation),
     ("cannot send", Cause::CannotSend),
@@ -255,12 +256,15 @@ fn at_night(raw: &raw::Campaign, written: &raw::Step, report: &mut Report<'_>) -
     word(quiet, AT_NIGHT, "answer to quiet hours", report)
 }
 
+/// How late is too late, in words.
+pub(super) const LATE: &[(&str, Millis)] = &[("fire", Millis::MAX), ("skip", PUNCTUAL)];
+
 /// What is done with a step whose moment is long past: an outage of ours may have kept it back.
 fn late(written: &raw::Step, report: &mut Report<'_>) -> Millis {
-    match written.late.as_ref().map(|late| late.value.as_str()) {
-        None | Some("fire") => Millis::MAX,
-        Some("skip") => PUNCTUAL,
-        Some(_) => span(written.late.as_ref(), Millis::MAX, report).max(PUNCTUAL),
+    let Some(late) = &written.late else { return Millis::MAX };
+    match LATE.iter().find(|(word, _)| *word == late.value) {
+        Some((_, limit)) => *limit,
+        None => span(Some(late), Millis::MAX, report).max(PUNCTUAL),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::channel::Channel;
 use crate::language::nearest;
 
 use super::macros::quantifier;
-use super::vocabulary::{ITEM, PROFILE, Type, Vocabulary};
+use super::vocabulary::{FUNCTIONS, ITEM, PROFILE, Type, Vocabulary};
 use super::{Calculate, Compare, Fault, Memory, Node, Of, Predicate, Search};
 
 /// Deeper nesting is refused, so that evaluation needs little stack.
@@ -365,30 +365,8 @@ impl Compiler<'_> {
     }
 
     fn unknown_function(&mut self, tree: &IdedExpr, name: &str) -> Typed {
-        const KNOWN: [&str; 21] = [
-            "has",
-            "size",
-            "int",
-            "startsWith",
-            "endsWith",
-            "contains",
-            "has_contact",
-            "has_consent",
-            "was_sent",
-            "was_delivered",
-            "was_opened",
-            "was_clicked",
-            "was_replied",
-            "did",
-            "bought",
-            "heard_on",
-            "was_in",
-            "is_in",
-            "days_since",
-            "days_until",
-            "days_to_anniversary",
-        ];
-        self.fault(tree, format!("the function `{name}` is not known here"), nearest(name, KNOWN))
+        let known = FUNCTIONS.iter().map(|function| function.name);
+        self.fault(tree, format!("the function `{name}` is not known here"), nearest(name, known))
     }
 }
 

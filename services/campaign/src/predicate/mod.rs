@@ -14,7 +14,7 @@ mod tests;
 
 pub(crate) use compile::compile;
 pub(crate) use scope::{Ended, Event, PURCHASE_OF, Scope, Today};
-pub(crate) use vocabulary::{Type, Vocabulary};
+pub(crate) use vocabulary::{FUNCTIONS, Type, Vocabulary, of_item, of_profile};
 
 use vocabulary::Field;
 

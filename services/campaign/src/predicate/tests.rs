@@ -225,3 +225,15 @@ fn questions_about_the_past_take_names_and_days() {
     let faults = compile("was_in('a')", &Vocabulary::of_step(TriggerKind::Cart, &[]), &[Type::Bool]).unwrap_err();
     assert_eq!(faults[0].message, "`was_in` can only be asked in the trigger");
 }
+
+/// The manual shows them: what it shows can be written.
+#[test]
+fn the_example_of_every_function_can_be_written() {
+    let trigger = Vocabulary::of_trigger(TriggerKind::Cart);
+    let step = Vocabulary::of_step(TriggerKind::Cart, &["letter"]);
+    for function in super::FUNCTIONS {
+        let found = [&trigger, &step].map(|place| compile(function.example, place, &[Type::Bool]));
+        assert!(found.iter().any(Result::is_ok), "{}: {found:?}", function.example);
+        assert!(function.example.contains(&format!("{}(", function.name)), "{} is not in its example", function.name);
+    }
+}

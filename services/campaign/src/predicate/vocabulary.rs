@@ -47,6 +47,33 @@ pub(super) enum Field {
     PriceMinor,
 }
 
+impl Field {
+    /// What it says, for the manual.
+    fn meaning(self) -> &'static str {
+        match self {
+            Field::OccurredAt => "when it happened, in milliseconds since 1970",
+            Field::CartId => "the cart",
+            Field::Version => "the cart's version: it grows with each change",
+            Field::TotalMinor => "the cart's total in minor units, such as cents",
+            Field::Currency => "the currency: `USD`",
+            Field::Link => "the link that leads back into the cart, if the shop gave one",
+            Field::Campaign => "the campaign that ended",
+            Field::Source => "where somebody registered, as the shop calls it",
+            Field::Since => "since when nothing was heard, in milliseconds since 1970",
+            Field::Days => "for how many days nothing was heard",
+            Field::Action => "the action's name",
+            Field::Key => "what it is about, such as the order, if the shop said",
+            Field::AmountMinor => "the amount in minor units, such as cents",
+            Field::Locale => "the customer's language: `ru-RU`",
+            Field::TimeZone => "the customer's time zone: `Europe/Moscow`",
+            Field::Sku => "the article",
+            Field::Category => "its category",
+            Field::Quantity => "how many of it",
+            Field::PriceMinor => "the price of one, in minor units",
+        }
+    }
+}
+
 type Fields = &'static [(&'static str, Type, Field)];
 
 const CART: Fields = &[
@@ -86,6 +113,48 @@ pub(super) const ITEM: Fields = &[
 /// What a profile has beside its attributes.
 pub(super) const PROFILE: Fields = &[("locale", Type::Text, Field::Locale), ("time_zone", Type::Text, Field::TimeZone)];
 
+/// A function: its name, an example that is true or false, and what it says.
+pub(crate) struct Function {
+    pub name: &'static str,
+    pub example: &'static str,
+    pub meaning: &'static str,
+}
+
+const fn function(name: &'static str, example: &'static str, meaning: &'static str) -> Function {
+    Function { name, example, meaning }
+}
+
+/// Every function that an expression may call. Days are counted back from now.
+pub(crate) const FUNCTIONS: &[Function] = &[
+    function("has", "has(profile.attributes.city)", "something is known of this attribute"),
+    function("size", "size(items) > 2", "how many lines a cart has, or letters a text"),
+    function("int", "int(profile.attributes.age) >= 18", "the number that stands in a text"),
+    function("startsWith", "profile.locale.startsWith('ru')", "a text begins so"),
+    function("endsWith", "profile.attributes.tariff.endsWith('-plus')", "a text ends so"),
+    function("contains", "profile.attributes.city.contains('burg')", "a text has this in it"),
+    function("exists", "items.exists(i, i.category == 'toys')", "at least one line of the cart or the order is such"),
+    function("all", "items.all(i, i.price_minor < 100000)", "all lines are such"),
+    function("has_contact", "has_contact('telegram')", "there is an address on this channel"),
+    function("has_consent", "has_consent('sms')", "the customer agreed to this channel"),
+    function("was_sent", "was_sent('letter')", "in a step's `when`: a message of this earlier step was sent"),
+    function("was_delivered", "!was_delivered('letter')", "in a step's `when`: it arrived"),
+    function("was_opened", "!was_opened('letter')", "in a step's `when`: a human opened it"),
+    function("was_clicked", "!was_clicked('letter')", "in a step's `when`: a link in it was followed"),
+    function("was_replied", "!was_replied('letter')", "in a step's `when`: it was answered"),
+    function("did", "!did('purchase', 30)", "the customer did this within so many days; without a number: ever"),
+    function("bought", "bought('toys', 90)", "an article or something of this category was bought within so many days"),
+    function("heard_on", "heard_on('email', 90)", "the customer reacted on this channel within so many days"),
+    function("was_in", "!was_in('welcome', 30)", "in the trigger's `where`: such a cascade ended within so many days"),
+    function("is_in", "!is_in('welcome')", "in the trigger's `where`: such a cascade runs now"),
+    function("days_since", "days_since('purchase') > 30", "days since the customer last did this"),
+    function("days_until", "days_until(profile.attributes.expires_on) == 7", "days of the calendar until a date"),
+    function(
+        "days_to_anniversary",
+        "days_to_anniversary(profile.attributes.birthday) == 4",
+        "days of the calendar until the date comes again, in whichever year it was",
+    ),
+];
+
 /// The names at one place of a campaign.
 pub(crate) struct Vocabulary<'a> {
     pub(super) fields: Fields,
@@ -118,6 +187,21 @@ impl<'a> Vocabulary<'a> {
         Vocabulary { items: false, steps: Some(steps), ..Vocabulary::of_trigger(kind) }
     }
 
+    /// Each field with its type and what it says.
+    pub fn described(&self) -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+        described(self.fields)
+    }
+
+    /// Whether there are `items`.
+    pub fn has_items(&self) -> bool {
+        self.items
+    }
+
+    /// Whether there are `attributes`.
+    pub fn has_attributes(&self) -> bool {
+        self.attributes
+    }
+
     /// All names that can stand alone.
     pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
         let fields = self.fields.iter().map(|(name, ..)| *name);
@@ -125,4 +209,18 @@ impl<'a> Vocabulary<'a> {
         let attributes = self.attributes.then_some("attributes");
         fields.chain(items).chain(attributes).chain(["profile"])
     }
+}
+
+/// What an item has, as [`Vocabulary::described`] tells it.
+pub(crate) fn of_item() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    described(ITEM)
+}
+
+/// What a profile has beside its attributes.
+pub(crate) fn of_profile() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    described(PROFILE)
+}
+
+fn described(fields: Fields) -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    fields.iter().map(|(name, of, field)| (*name, of.name(), field.meaning()))
 }

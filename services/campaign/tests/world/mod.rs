@@ -6,6 +6,7 @@ pub mod definition;
 pub mod life;
 
 use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
 
 use campaign::{Plans, rehearsal};
 use schemas::{Action, Campaign, CampaignKind, Cart, Fact, Inactivity, Item, Registration, Release, Unreadable};
@@ -118,6 +119,14 @@ pub fn example(name: &str) -> String {
 pub fn text(path: &str) -> String {
     let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The files of a directory, by name.
+pub fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
+    let paths = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|end| end == extension)).collect();
+    files.sort();
+    files
 }
 
 /// The record that puts a definition in force.

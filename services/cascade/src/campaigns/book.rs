@@ -54,10 +54,8 @@ impl Book {
     /// A sentence, if it contradicts what was said before.
     pub fn judge(&self, document: &Document) -> Result<bool, String> {
         match &document.kind {
-            Kind::Prices => {
-                let last = self.records.iter().rev().find(|record| record.kind == CampaignKind::Prices);
-                Ok(last.is_none_or(|last| last.definition != document.text))
-            }
+            Kind::Prices => Ok(self.is_new_table(CampaignKind::Prices, document)),
+            Kind::Caps => Ok(self.is_new_table(CampaignKind::Caps, document)),
             Kind::Definition { campaign, version } => {
                 let definitions = || {
                     let same =
@@ -81,6 +79,11 @@ impl Book {
                 }
             }
         }
+    }
+
+    fn is_new_table(&self, kind: CampaignKind, document: &Document) -> bool {
+        let last = self.records.iter().rev().find(|record| record.kind == kind);
+        last.is_none_or(|last| last.definition != document.text)
     }
 
     /// Takes a record into account before it is published.

@@ -1,8 +1,8 @@
-//! Campaign definitions and price tables as files.
+//! Campaign definitions, price tables and caps as files.
 
 use std::path::{Path, PathBuf};
 
-use campaign::{Plan, Prices, Problem};
+use campaign::{Caps, Plan, Prices, Problem};
 use schemas::{Campaign, CampaignKind, Millis};
 
 use crate::failure::{Exit, Failure};
@@ -31,6 +31,8 @@ pub enum Kind {
     },
     /// The price table of all channels.
     Prices,
+    /// The caps of all campaigns.
+    Caps,
 }
 
 impl Document {
@@ -39,6 +41,7 @@ impl Document {
         match &self.kind {
             Kind::Definition { campaign, version } => format!("campaign {campaign} version {version}"),
             Kind::Prices => "price table".to_owned(),
+            Kind::Caps => "caps".to_owned(),
         }
     }
 
@@ -47,6 +50,7 @@ impl Document {
         let (campaign, version, kind) = match self.kind {
             Kind::Definition { campaign, version } => (campaign, version, CampaignKind::Definition),
             Kind::Prices => (String::new(), 0, CampaignKind::Prices),
+            Kind::Caps => (String::new(), 0, CampaignKind::Caps),
         };
         Campaign { campaign, version, kind, definition: self.text, applied_at }
     }
@@ -84,9 +88,12 @@ pub fn refused(exit: Exit, problems: &[Problem], end: &str) -> Failure {
 
 /// Makes a document of a text.
 pub fn understand(path: &str, text: String) -> Result<Document, Vec<Problem>> {
-    let (kind, warnings) = if is_price_table(&text) {
+    let (kind, warnings) = if is_table(&text, "prices:") {
         Prices::parse(path, &text)?;
         (Kind::Prices, String::new())
+    } else if is_table(&text, "caps:") {
+        Caps::parse(path, &text)?;
+        (Kind::Caps, String::new())
     } else {
         let Plan { name, version, warnings, .. } = campaign::parse(path, &text)?;
         let shown = warnings.iter().map(|warning| format!("{warning}\n\n")).collect();
@@ -95,9 +102,9 @@ pub fn understand(path: &str, text: String) -> Result<Document, Vec<Problem>> {
     Ok(Document { path: path.to_owned(), kind, text, warnings })
 }
 
-/// A price table lists `prices` at its top level, which no campaign does.
-fn is_price_table(text: &str) -> bool {
-    text.lines().any(|line| line.starts_with("prices:"))
+/// A table has a list at its top level that no campaign has.
+fn is_table(text: &str, list: &str) -> bool {
+    text.lines().any(|line| line.starts_with(list))
 }
 
 fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {

@@ -1,4 +1,4 @@
-//! Campaign files and the topic `campaign`: check, show, try, apply, pause, resume, stop, list.
+//! Campaign files and the topic `campaign`: check, show, try, apply, pause, resume, stop, list; the schema of their language.
 
 pub mod documents;
 mod picture;
@@ -31,7 +31,28 @@ pub fn check(paths: &[PathBuf]) -> Result<String, Failure> {
     Ok(lines.collect())
 }
 
-/// Publishes new campaign versions and price tables. All or nothing.
+/// What a file can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Written {
+    /// A version of a campaign.
+    Campaign,
+    /// The price table.
+    Prices,
+    /// The caps.
+    Caps,
+}
+
+/// The JSON Schema of what can be written.
+pub fn schema(of: Written) -> String {
+    let schema = match of {
+        Written::Campaign => campaign::reference::campaign(),
+        Written::Prices => campaign::reference::prices(),
+        Written::Caps => campaign::reference::caps(),
+    };
+    format!("{schema:#}\n")
+}
+
+/// Publishes new campaign versions, price tables and caps. All or nothing.
 ///
 /// # Errors
 /// `Campaign` if a file has problems or a version exists with another text or does not grow.

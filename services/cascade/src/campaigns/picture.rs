@@ -9,7 +9,7 @@ use super::documents::{self, Kind, refused};
 /// Which campaigns, drawn how.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Picture {
-    /// Campaigns: files, or directories of .yaml files; price tables are passed over
+    /// Campaigns: files, or directories of .yaml files; tables are passed over
     #[arg(required = true, value_name = "FILE")]
     pub paths: Vec<PathBuf>,
     /// For a terminal, or as the source of a flowchart in Mermaid's language
@@ -32,7 +32,8 @@ pub enum PictureKind {
 /// `Input` or `Campaign` for files that cannot be read or understood, or hold no campaign.
 pub fn show(args: &Picture) -> Result<String, Failure> {
     let mut pictures = Vec::new();
-    for document in documents::read(&args.paths)?.iter().filter(|document| document.kind != Kind::Prices) {
+    let documents = documents::read(&args.paths)?;
+    for document in documents.iter().filter(|document| matches!(document.kind, Kind::Definition { .. })) {
         let plan = campaign::parse(&document.path, &document.text)
             .map_err(|problems| refused(Exit::Campaign, &problems, "correct the definition and try again"))?;
         pictures.push(match args.kind {
