@@ -32,6 +32,8 @@ pub const ATTEMPTS: i32 = 3;
 pub const ANSWER_MARGIN: Millis = 5 * 60 * 1000;
 /// The longest duration that a campaign may state.
 pub const LONGEST: Millis = 400 * 24 * 60 * 60 * 1000;
+/// Bytes of an expression.
+pub const EXPRESSION_BYTES: usize = 2_048;
 /// Lines of a timeline.
 pub const TIMELINE_LINES: usize = 10_000;
 /// Bytes of one such line.

@@ -6,6 +6,7 @@ use schemas::Status;
 
 use crate::channel::Channel;
 use crate::language::nearest;
+use crate::limits::EXPRESSION_BYTES;
 
 use super::macros::quantifier;
 use super::vocabulary::{FUNCTIONS, ITEM, PROFILE, Type, Vocabulary};
@@ -13,15 +14,22 @@ use super::{Calculate, Compare, Fault, Memory, Node, Of, Predicate, Search};
 
 /// Deeper nesting is refused, so that evaluation needs little stack.
 const DEPTH: u16 = 32;
+/// A chain such as `1 + 1 + 1 …` is a deep tree, although nothing is nested in its text.
+const CHAIN: usize = 128;
 
 /// Compiles an expression whose type must be one of `wanted`.
 ///
 /// # Errors
 /// Everything that is wrong with it.
 pub(crate) fn compile(text: &str, vocabulary: &Vocabulary<'_>, wanted: &[Type]) -> Result<Predicate, Vec<Fault>> {
+    if text.len() > EXPRESSION_BYTES {
+        let hint =
+            format!("at most {EXPRESSION_BYTES} bytes: what many campaigns ask can be an attribute of the profile");
+        return Err(vec![Fault { start: 0, width: 1, message: "this expression is too long".to_owned(), hint }]);
+    }
     let parsed = Parser::new().max_recursion_depth(DEPTH).error_recovery_limit(1).parse_with_source_info(text);
     let (tree, places) = parsed.map_err(|errors| syntax(text, &errors))?;
-    let mut compiler = Compiler { vocabulary, places, faults: Vec::new(), item: None };
+    let mut compiler = Compiler { vocabulary, places, faults: Vec::new(), item: None, depth: 0 };
     let node = compiler.typed(&tree, wanted);
     match node {
         Some((node, _)) if compiler.faults.is_empty() => Ok(Predicate { node, text: text.into() }),
@@ -45,6 +53,8 @@ struct Compiler<'a> {
     faults: Vec<Fault>,
     /// The name of the item, inside `exists` and `all`.
     item: Option<String>,
+    /// How deep in the tree it is.
+    depth: usize,
 }
 
 impl Compiler<'_> {
@@ -76,6 +86,16 @@ impl Compiler<'_> {
     }
 
     fn any(&mut self, tree: &IdedExpr) -> Typed {
+        if self.depth >= CHAIN {
+            return self.fault(tree, "this expression is too deep", "shorten it, or ask for one thing at a time");
+        }
+        self.depth += 1;
+        let found = self.of_any_kind(tree);
+        self.depth -= 1;
+        found
+    }
+
+    fn of_any_kind(&mut self, tree: &IdedExpr) -> Typed {
         match &tree.expr {
             Expr::Literal(literal) => self.literal(tree, literal),
             Expr::Ident(name) => self.name(tree, name),

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Throws whatever may come at everything that reads what others wrote (tests/fuzz/src/readers.rs), and exits with 1 if one of them
+# panics, hangs or takes too much memory. The input that did it is named.
+#
+#   tests/fuzz.sh [SECONDS] [TARGET...]
+#
+# SECONDS for each target, 60 if nothing is said; without targets all of them. Beginnings are the campaigns, timelines and golden
+# records of this checkout; what was found on the way is kept below ~/.cache/cascade/fuzz, so that the next run goes on from there.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/.." && pwd)
+# shellcheck source=../deploy/env.sh
+. "$root/deploy/env.sh"
+seconds=${1:-60}
+shift || true
+targets=("$@")
+[ ${#targets[@]} != 0 ] || targets=(campaign prices condition row timeline)
+
+kept=$CASCADE_CACHE/fuzz
+PATH=$CASCADE_CACHE/tools/bin:$PATH
+# The sanitizers of a stable compiler are locked, not left out.
+export RUSTC_BOOTSTRAP=1
+command -v cargo-fuzz >/dev/null || cargo install --locked --root "$CASCADE_CACHE/tools" cargo-fuzz@0.13.2
+
+seeds() {
+    local to=$1
+    case $2 in
+        campaign) find "$root/deploy/campaigns" -name '*.yaml' ! -name prices.yaml -exec cp {} "$to" \; ;;
+        prices) cp "$root/deploy/campaigns/prices.yaml" "$to" ;;
+        timeline) find "$root/deploy/campaigns" -name '*.timeline' -exec cp {} "$to" \; ;;
+        row) cp "$root"/schemas/golden/v1/row.bin "$to" ;;
+        condition)
+            # Each on a file of its own: what stands behind `where`, `when` and `key`, and in the tests.
+            { grep -rhoP '\b(where|when|key): \K[^#{}]+' "$root/deploy/campaigns" --include='*.yaml'
+              grep -hoP '^ *\("\K[^"]+' "$root/services/campaign/src/predicate/tests.rs"; } |
+                sed 's/^"//; s/" *$//; s/ *$//' | split -l 1 -a 4 - "$to/" ;;
+        *) echo "fuzz: there is no target $2: see tests/fuzz/fuzz_targets" >&2; exit 2 ;;
+    esac
+}
+
+cd "$here/fuzz"
+failed=()
+for target in "${targets[@]}"; do
+    mkdir -p "$kept/corpus/$target" "$kept/seeds/$target" "$kept/found/$target"
+    seeds "$kept/seeds/$target" "$target"
+    printf '\n== %s\n' "$target"
+    CARGO_TARGET_DIR=$kept/target cargo fuzz run --fuzz-dir . "$target" "$kept/corpus/$target" "$kept/seeds/$target" -- \
+        -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+        -artifact_prefix="$kept/found/$target/" || failed+=("$target")
+done
+[ ${#failed[@]} = 0 ] || { echo "fuzz: failed: ${failed[*]}. The inputs are in $kept/found" >&2; exit 1; }

@@ -1,0 +1,4 @@
+//! Timelines: read, and lived through.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|text: &str| fuzz::readers::timeline(text));
