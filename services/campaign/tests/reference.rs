@@ -58,7 +58,7 @@ const MISTAKES: [(&str, &str); 21] = [
     ("on: cart", "no: cart"),
     ("settle: 1h", "setle: 1h"),
     ("settle: 1h", "settle: an hour"),
-    ("again: refresh", "again: restart"),
+    ("again: refresh", "again: rewind"),
     ("match: same key", "match: key"),
     ("stop: opened", "stop: read"),
     ("order: by cost", "order: cost"),

@@ -79,6 +79,7 @@ pub(crate) struct Campaign {
     /// What is compared: variants of messages, and getting nothing at all.
     ///
     /// Without it: everybody gets the same.
+    #[schemars(example = json!({"variants": {"friendly": 50, "short": 50}, "hold_out": 10}))]
     pub experiment: Option<Experiment>,
     /// The messages: at least one.
     #[schemars(length(min = 1), example = json!([{"name": "letter", "channel": "email", "template": "welcome"}]))]
@@ -126,6 +127,7 @@ pub(crate) struct Trigger {
     /// What a further event does while the cascade runs.
     ///
     /// - `ignore`: nothing.
+    /// - `restart`: the cascade ends, and another one begins.
     /// - `refresh`: what it says is taken over, and settling begins anew if nothing was sent yet.
     #[schemars(with = "Option<OneOf<Again>>", example = &"refresh", extend("default" = "ignore"))]
     pub again: Option<Word>,
@@ -140,6 +142,7 @@ pub(crate) struct Trigger {
     /// - `stop`: a message got as far as the stop level.
     /// - `exhausted`: no step was left.
     /// - `withdrawn`: what it was about is gone, such as a cart that was emptied.
+    /// - `capped`: a cap left no room for a message.
     ///
     /// Without it: in any of these ways.
     #[schemars(with = "Option<OneOrMany<End>>", example = &"exhausted", example = ["goal", "stop"])]
