@@ -38,13 +38,17 @@ impl Cause<'_> {
         matches!(self.event, Event::Cart(cart) if instance.fields.get("cart_id").is_some_and(|id| *id != cart.cart_id))
     }
 
+    /// What was done; none for an event that is no action.
+    fn action(&self) -> Option<&str> {
+        match self.event {
+            Event::Action(action) => Some(&action.action),
+            _ => None,
+        }
+    }
+
     /// Whether a campaign listens to it at all.
     pub fn concerns(&self, plan: &Plan) -> bool {
-        let action = match self.event {
-            Event::Action(action) => Some(action.action.as_str()),
-            _ => None,
-        };
-        plan.trigger.on == self.kind && plan.trigger.action.as_deref() == action
+        plan.trigger.on == self.kind && plan.trigger.action.as_deref() == self.action()
     }
 
     /// The business key; none where the expression is undefined.
@@ -69,7 +73,8 @@ pub(super) fn enter(case: &mut Case<'_>, customer: &mut Customer, cause: &Cause<
     }
     let plans = case.plans;
     let mut entered = false;
-    for plan in plans.triggered_by(cause.kind).filter(|plan| cause.concerns(plan)) {
+    let action = cause.action().unwrap_or_default();
+    for plan in plans.triggered_by(cause.kind, action).filter(|plan| cause.concerns(plan)) {
         entered |= enter_one(case, customer, plan, cause);
     }
     entered
@@ -96,7 +101,7 @@ pub(super) fn follow(case: &mut Case<'_>, customer: &mut Customer, ended: &Ended
         let endings = plan.trigger.endings.as_ref();
         endings.is_some_and(|it| it.of.contains(&ended.campaign) && it.reasons.contains(&ended.reason))
     };
-    for plan in plans.triggered_by(TriggerKind::End).filter(follows) {
+    for plan in plans.triggered_by(TriggerKind::End, "").filter(follows) {
         enter_one(case, customer, plan, &cause);
     }
 }
