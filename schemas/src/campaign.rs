@@ -9,7 +9,7 @@ use crate::symbol::symbols;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Campaign {
-    /// The campaign's name; empty for what concerns all (prices).
+    /// The campaign's name; empty for what concerns all (prices, caps).
     pub campaign: String,
     /// Grows with each definition. 0 where the kind has none.
     pub version: i32,
@@ -36,5 +36,7 @@ symbols! {
         Stopped = "STOPPED",
         /// The price table of all channels.
         Prices = "PRICES",
+        /// How much a customer is written to at most, whatever campaigns there are.
+        Caps = "CAPS",
     }
 }

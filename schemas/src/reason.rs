@@ -78,6 +78,10 @@ reasons! {
     CoolingDown = "COOLING_DOWN": "the same campaign ended too short a while ago",
     NoDate = "NO_DATE": "the date that the step depends on is not known",
     QuietHours = "QUIET_HOURS": "it is quiet where the customer lives",
+    Capped = "CAPPED": "a cap leaves no room for one more message",
+    HeldOut = "HELD_OUT": "the customer is held out for comparison: nothing is sent, as if nobody reacted",
+    Restarted = "RESTARTED": "the trigger came again: this run ends, and a new one begins",
+    OftenEnough = "OFTEN_ENOUGH": "the campaign has begun with this customer as often as it may",
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub struct Customer {
     pub profile_at: Option<Millis>,
     /// Set while a record of unknown meaning waits for somebody to look at it.
     pub held: Option<Hold>,
-    /// Cascades that run, in the order in which they were entered.
+    /// Cascades that run, by their campaigns' priority, then in the order in which they were entered.
     pub instances: Vec<Instance>,
     /// Cascades that ended, newest last.
     pub past: Vec<Past>,
@@ -33,6 +33,10 @@ pub struct Customer {
     pub done: Vec<Done>,
     /// When the customer last reacted on a channel, one for each that a campaign asks for.
     pub heard: Vec<Heard>,
+    /// Messages that caps count, oldest first.
+    pub counted: Vec<Counted>,
+    /// How often campaigns have begun, for each that may only so often.
+    pub begun: Vec<Begun>,
     /// xxh3-64 of the last event ids, newest last: a repeat is recognised by them.
     pub recent: Vec<i64>,
     /// xxh3-64 of (channel, address) of what bounced for ever, newest last: a profile does not bring it back.
@@ -95,6 +99,12 @@ pub struct Instance {
     /// When it was the turn of the message at which it stands: its validity counts from then.
     #[serde(default)]
     pub turn: Millis,
+    /// The variant of the campaign's experiment that the customer is in.
+    #[serde(default)]
+    pub variant: Option<String>,
+    /// Held out for comparison: it sends nothing.
+    #[serde(default)]
+    pub held_out: bool,
 }
 
 symbols! {
@@ -176,6 +186,30 @@ pub struct Done {
     pub key: Option<String>,
     /// When it happened, as told.
     pub occurred_at: Millis,
+}
+
+/// A message that a cap counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// The send's id: what nobody got counts no more.
+    pub id: Id,
+    /// Name of the channel.
+    pub channel: String,
+    /// Its campaign's class.
+    #[serde(default)]
+    pub class: crate::Class,
+    /// When it was decided.
+    pub at: Millis,
+}
+
+/// How often a campaign has begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// Name of the campaign.
+    pub campaign: String,
+    /// How often.
+    #[serde(default)]
+    pub times: i32,
 }
 
 /// The customer's last sign of life on a channel: opened, clicked or replied.

@@ -67,7 +67,7 @@ symbols! {
         Unspecified = "UNSPECIFIED",
         /// Caps, quiet hours and one-click unsubscribe apply.
         Marketing = "MARKETING",
-        /// What the customer waits for: caps and quiet hours do not apply.
+        /// What the customer waits for: quiet hours do not apply, nor do caps that do not name it.
         Transactional = "TRANSACTIONAL",
     }
 }

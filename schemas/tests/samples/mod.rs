@@ -200,6 +200,8 @@ fn row() -> Customer {
             tried: 0b101,
             ceiling: Some(0),
             turn: 6,
+            variant: Some("b".into()),
+            held_out: true,
         }],
         past: vec![Past {
             campaign: "welcome".into(),
@@ -210,6 +212,13 @@ fn row() -> Customer {
             revision: 4,
         }],
         heard: vec![Heard { channel: "email".into(), at: NOON - 20 }],
+        counted: vec![Counted {
+            id: Id::of_send(instance, 9, 1, 0),
+            channel: "push".into(),
+            class: Class::Marketing,
+            at: NOON - 30,
+        }],
+        begun: vec![Begun { campaign: "welcome".into(), times: 3 }],
         done: vec![Done { action: "visit".into(), key: None, occurred_at: NOON - 10 }],
         recent: vec![i64::MIN, -1, 0, i64::MAX],
         dead: vec![7],

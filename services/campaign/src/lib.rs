@@ -57,6 +57,7 @@ mod language;
 mod predicate;
 mod channel;
 mod prices;
+mod caps;
 mod plans;
 mod decide;
 pub mod rehearsal;
@@ -65,11 +66,12 @@ pub mod picture;
 pub mod traps {}
 
 pub use calendar::{Landing, Quiet, Recurrence, Shift};
+pub use caps::{Cap, Caps, Then, Window};
 pub use channel::Channel;
 pub use decide::{Effect, Input, Moment, decide, due};
 pub use language::{
-    Again, Anchor, AtNight, Cause, Endings, Goal, Level, Match, Night, Order, Plan, Point, Problem, Schedule, Severity,
-    Step, Trigger, TriggerKind, Wait, parse,
+    Again, Anchor, AtNight, Cause, Endings, Experiment, Goal, Level, Match, Night, Order, Plan, Point, Problem,
+    Schedule, Severity, Step, Template, Trigger, TriggerKind, Wait, parse,
 };
 pub use plans::Plans;
 pub use predicate::Predicate;

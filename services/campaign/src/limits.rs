@@ -10,6 +10,10 @@ pub const INSTANCES: usize = 16;
 pub const PAST: usize = 8;
 /// Actions remembered, one for each (action, key), of those that campaigns ask for.
 pub const DONE: usize = 16;
+/// Campaigns of which is remembered how often they have begun.
+pub const BEGUN: usize = 64;
+/// Messages remembered because a cap counts them.
+pub const COUNTED: usize = 100;
 /// Event ids remembered: the horizon within which a repeat is recognised.
 pub const RECENT: usize = 16;
 /// Contacts, and consents, that a profile may bring: far more than there are channels.

@@ -4,16 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::{Campaign, CampaignKind, Instance, Millis};
 
+use crate::caps::Caps;
 use crate::language::{Place, Plan, Problem, Schedule, Severity, Source, TriggerKind, parse};
 use crate::predicate::Asked;
 use crate::prices::Prices;
 
-/// Definitions, pauses and the price table, built by applying the records of the topic `campaign` in their order.
+/// Definitions, pauses, prices and caps, built by applying the records of the topic `campaign` in their order.
 #[derive(Clone, Debug, Default)]
 pub struct Plans {
     /// By name, so that events meet campaigns in an order that never changes.
     campaigns: BTreeMap<String, Versions>,
     prices: Prices,
+    caps: Caps,
     /// Names of the campaigns that an event can concern, by its kind and, where it is an action, by that: of five hundred
     /// campaigns an event meets its own.
     triggered: BTreeMap<TriggerKind, BTreeMap<String, Vec<String>>>,
@@ -77,6 +79,10 @@ impl Plans {
             CampaignKind::Definition => self.define(record),
             CampaignKind::Prices => {
                 self.prices = Prices::parse("prices", &record.definition)?;
+                Ok(())
+            }
+            CampaignKind::Caps => {
+                self.caps = Caps::parse("caps", &record.definition)?;
                 Ok(())
             }
             CampaignKind::Paused => self.state(record, |versions| versions.paused = true),
@@ -179,6 +185,11 @@ impl Plans {
     /// The price table in force.
     pub fn prices(&self) -> &Prices {
         &self.prices
+    }
+
+    /// The caps in force.
+    pub fn caps(&self) -> &Caps {
+        &self.caps
     }
 
     /// The version that an instance runs on; none where it must end.

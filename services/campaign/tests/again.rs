@@ -2,6 +2,7 @@
 
 mod world;
 
+use schemas::{Campaign, CampaignKind};
 use world::script::{check, play, told};
 use world::{BEGIN, DAY, World};
 
@@ -99,4 +100,89 @@ steps: [{name: only, channel: email, template: t}]
     play(&mut world, "0 does lead a");
     let last: Vec<String> = told(&world).split_off(7);
     assert_eq!(last, ["7d1h ENTERED", "7d1h send only by email"]);
+}
+
+/// Who has looked at a flat is called about the one that was looked at last.
+const ANEW: &str = "
+campaign: viewing
+version: 1
+trigger: {on: action, action: viewed, where: amount_minor >= 100, again: restart, cooldown: 5d}
+goal: {action: purchase}
+stop: goal
+steps:
+  - {name: first, channel: email, template: t, wait: 1d}
+  - {name: second, channel: sms, template: t}
+";
+
+#[test]
+fn a_cascade_that_restarts_ends_and_begins_anew_with_what_came_last() {
+    let mut world = World::new(&[ANEW]);
+    let happens = ["0 has email sms", "0 does viewed one amount_minor=100", "3h does viewed two amount_minor=200"];
+    for line in happens.into_iter().chain(["4h does viewed three amount_minor=5", "2d time passes"]) {
+        play(&mut world, line);
+    }
+    assert_eq!(
+        told(&world)[..8],
+        [
+            "0 ENTERED",
+            "0 send first by email",
+            "3h RESTARTED",
+            "3h ENTERED",
+            "3h send first by email",
+            "4h ALREADY_RUNNING",
+            "1d3h NO_GOAL first email",
+            "1d3h send second by sms"
+        ]
+    );
+    let keys: Vec<&str> = world.sends().iter().map(|send| &*send.fields["key"]).collect();
+    assert_eq!(keys, ["one", "two", "two"]);
+    assert_ne!(world.sends()[0].send_id, world.sends()[1].send_id);
+}
+
+#[test]
+fn a_campaign_begins_as_often_as_it_may_and_no_more() {
+    let twice = ANEW.replace("again: restart, cooldown: 5d", "maximum: 2");
+    check(
+        World::new(&[&twice]),
+        "0 has email
+         0 does viewed one amount_minor=100
+         2d does viewed two amount_minor=100
+         4d does viewed three amount_minor=100",
+        "0 ENTERED
+         0 send first by email
+         1d NO_GOAL first email
+         1d NO_CONTACT second
+         1d EXHAUSTED
+         2d ENTERED
+         2d send first by email
+         3d NO_GOAL first email
+         3d NO_CONTACT second
+         3d EXHAUSTED
+         4d OFTEN_ENOUGH",
+    );
+}
+
+#[test]
+fn what_has_priority_comes_first_where_two_cascades_want_the_same_room() {
+    let campaign = |name: &str, head: &str| {
+        format!(
+            "campaign: {name}
+version: 1
+{head}trigger: {{on: action, action: {name}}}
+goal: {{action: purchase}}
+steps:
+  - {{name: {name}, channel: email, template: t, at: trigger + 2h}}
+"
+        )
+    };
+    let world = |head: &str| {
+        let mut world = World::new(&[&campaign("a", ""), &campaign("b", head)]);
+        let definition = "caps: [{most: 1, per: day}]".to_owned();
+        world.plans.apply(&Campaign { kind: CampaignKind::Caps, definition, ..Campaign::default() }).unwrap();
+        world
+    };
+    let happens = "0 has email\n 0 does a\n 0 does b\n 3h time passes";
+    let begin = "0 ENTERED\n 0 ENTERED\n";
+    check(world(""), happens, &format!("{begin} 2h send a by email\n 2h CAPPED"));
+    check(world("priority: 1\n"), happens, &format!("{begin} 2h send b by email\n 2h CAPPED"));
 }

@@ -27,17 +27,20 @@ pub(super) fn meet(case: &mut Case<'_>, customer: &mut Customer, cause: &Cause<'
     })
 }
 
-/// Settling instances whose condition no longer holds: each seen from the others, which a visit does not see.
+/// Instances that settle or would begin anew, and whose condition does not hold: each seen from the others, which a visit does
+/// not see.
 fn unwanted(case: &Case<'_>, customer: &Customer, cause: &Cause<'_>) -> Vec<Id> {
-    let settles = |instance: &&Instance| instance.stage == Stage::Settling;
     let is_unwanted = |instance: &&Instance| {
         case.plans.of(instance).filter(|plan| cause.concerns(plan)).is_some_and(|plan| {
+            if instance.stage != Stage::Settling && plan.trigger.again != Again::Restart {
+                return false;
+            }
             let mut others = customer.clone();
             others.instances.retain(|other| other.id != instance.id);
             !cause.is_wanted(case, plan, &others)
         })
     };
-    customer.instances.iter().filter(settles).filter(is_unwanted).map(|instance| instance.id).collect()
+    customer.instances.iter().filter(is_unwanted).map(|instance| instance.id).collect()
 }
 
 fn once_more(
@@ -62,7 +65,11 @@ fn once_more(
         instance.fields.insert("version".to_owned(), revision.to_string());
         return ending::close(case, customer, plan, instance, Reason::Withdrawn, &[("items", "0".to_owned())]);
     }
-    if plan.trigger.again == Again::Ignore {
+    let (restarts, is_unwanted) = (plan.trigger.again == Again::Restart, unwanted.contains(&instance.id));
+    if restarts && !is_unwanted {
+        return ending::close(case, customer, plan, instance, Reason::Restarted, &[("trigger", cause.id.to_owned())]);
+    }
+    if plan.trigger.again == Again::Ignore || (restarts && instance.stage != Stage::Settling) {
         // The version is kept all the same: of two records in the wrong order the higher one holds.
         if revision > 0 {
             instance.fields.insert("version".to_owned(), revision.to_string());
@@ -78,7 +85,7 @@ fn once_more(
         case.write(entry.because("settling", "over"));
         return Fate::Runs;
     }
-    if unwanted.contains(&instance.id) {
+    if is_unwanted {
         return ending::close(
             case,
             customer,

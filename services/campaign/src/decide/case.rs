@@ -2,6 +2,7 @@
 
 use schemas::{Actor, Customer, Feedback, Instance, Journal, Millis, Reason, Sent};
 
+use crate::channel::Channel;
 use crate::language::{Plan, Step};
 use crate::plans::Plans;
 use crate::predicate::{Ended, Today};
@@ -104,6 +105,11 @@ impl Entry {
 
     pub fn step(mut self, step: &Step) -> Self {
         self.0.step.clone_from(&step.name);
+        self
+    }
+
+    pub fn on(mut self, channel: &Channel) -> Self {
+        self.0.channel = channel.name.to_owned();
         self
     }
 

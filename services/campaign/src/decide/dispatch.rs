@@ -2,6 +2,7 @@
 
 use schemas::{Class, Contact, Customer, Id, Instance, Millis, Reason, Send, Sent, Stage, Status};
 
+use crate::caps::Then;
 use crate::channel::Channel;
 use crate::language::{AtNight, Cause, Order, Plan, Step};
 use crate::limits;
@@ -9,7 +10,7 @@ use crate::predicate::Scope;
 use crate::prices::Prices;
 
 use super::case::{Case, Entry, Fate};
-use super::{Effect, ending, moment};
+use super::{Effect, ending, memory, moment};
 
 /// Chooses the next message and sends it, waits for its moment, or ends the instance. `ready` is when it was this
 /// message's turn: its validity counts from then, however late the deadline is seen.
@@ -60,8 +61,17 @@ pub(super) fn advance(
             leave_behind(instance, step);
         } else if let Ok(contact) = eligible(plan.class, step.channels[alternative], customer) {
             let contact = contact.clone();
-            send(case, customer, plan, instance, &contact, send_before);
-            return Fate::Runs;
+            match over_cap(case, customer, plan, instance, step, send_before) {
+                Room::Is => {
+                    send(case, customer, plan, instance, &contact, send_before);
+                    return Fate::Runs;
+                }
+                Room::Later => return Fate::Runs,
+                Room::Elsewhere => instance.tried |= bit(step, alternative),
+                Room::Never(evidence) => {
+                    return ending::close(case, customer, plan, instance, Reason::Capped, &evidence);
+                }
+            }
         } else {
             instance.tried |= bit(step, alternative);
             if !is_open(plan, case.plans.prices(), step, instance) {
@@ -133,6 +143,47 @@ fn keep_back(
     Some(Kept::Left)
 }
 
+/// Whether caps leave room for a message.
+enum Room {
+    Is,
+    /// It waits for room.
+    Later,
+    /// It is given up; one that is not dearer may follow.
+    Elsewhere,
+    /// Its cascade ends, because of this.
+    Never(Vec<(&'static str, String)>),
+}
+
+/// Judges a message by the caps.
+fn over_cap(
+    case: &mut Case<'_>,
+    customer: &Customer,
+    plan: &Plan,
+    instance: &mut Instance,
+    step: &Step,
+    send_before: Millis,
+) -> Room {
+    let (caps, now) = (case.plans.caps(), case.now());
+    let channel = usize::try_from(instance.alternative).ok().and_then(|index| step.channels.get(index));
+    let Some(channel) = channel.filter(|channel| caps.count(channel.name, plan.class)) else { return Room::Is };
+    let (zone, _) = moment::zone(plan, customer);
+    let Some(full) = caps.full(channel.name, plan.class, &customer.counted, now, &zone) else { return Room::Is };
+    let then = if full.cap.then == Then::Hold && full.until >= send_before { Then::Stop } else { full.cap.then };
+    let mut evidence = vec![("cap", full.cap.to_string()), ("counted", full.counted.to_string())];
+    if full.until < Millis::MAX {
+        evidence.push(("until", full.until.to_string()));
+    }
+    let entry = case.entry(Reason::Capped).instance(instance).step(step).on(channel);
+    let entry = evidence.iter().fold(entry, |entry, (what, how)| entry.because(what, how.as_str()));
+    match then {
+        Then::Stop => return Room::Never(evidence),
+        Then::Skip => lower_ceiling(instance, case.plans.prices().cost(channel)),
+        Then::Hold => (instance.stage, instance.due) = (Stage::Delayed, full.until),
+    }
+    case.write(entry);
+    if then == Then::Hold { Room::Later } else { Room::Elsewhere }
+}
+
 /// Whether only a deadline can have brought the instance here: what entered or left a step was written down already.
 fn by_deadline(plan: &Plan, instance: &Instance) -> bool {
     match instance.stage {
@@ -149,8 +200,12 @@ pub(super) fn current<'p>(plan: &'p Plan, instance: &Instance) -> Option<&'p Ste
 /// After an outage nothing dearer goes out until something was handed over, unless the step says otherwise.
 pub(super) fn limit_cost(instance: &mut Instance, step: &Step, cost: i64) {
     if !step.escalate_on_outage {
-        instance.ceiling = Some(instance.ceiling.map_or(cost, |ceiling| ceiling.min(cost)));
+        lower_ceiling(instance, cost);
     }
+}
+
+fn lower_ceiling(instance: &mut Instance, cost: i64) {
+    instance.ceiling = Some(instance.ceiling.map_or(cost, |ceiling| ceiling.min(cost)));
 }
 
 /// Puts a step behind, with all of its alternatives.
@@ -236,7 +291,7 @@ fn quiet(case: &Case<'_>, plan: &Plan, customer: &Customer, step: &Step, instanc
 
 fn is_for(case: &Case<'_>, plan: &Plan, step: &Step, instance: &Instance, customer: &Customer) -> bool {
     let scope = Scope::of_step(&instance.fields, customer, &instance.sends, case.today(plan));
-    step.when.as_ref().is_none_or(|when| when.holds(&scope))
+    step.is_for(instance.variant.as_deref()) && step.when.as_ref().is_none_or(|when| when.holds(&scope))
 }
 
 /// Where to, or why not: judged now, not when it was planned.
@@ -269,7 +324,7 @@ fn judged(
     step.channels.iter().fold(entry, |entry, channel| {
         let word = match eligible(plan.class, channel, customer) {
             Ok(_) if instance.ceiling.is_some_and(|ceiling| prices.cost(channel) > ceiling) => {
-                "too dear after an outage"
+                "too dear after what was kept back"
             }
             Ok(_) => "ok",
             Err(Reason::NoContact) => "no contact",
@@ -281,7 +336,7 @@ fn judged(
 
 fn send(
     case: &mut Case<'_>,
-    customer: &Customer,
+    customer: &mut Customer,
     plan: &Plan,
     instance: &mut Instance,
     contact: &Contact,
@@ -303,6 +358,12 @@ fn send(
         reached: Status::Unspecified,
         failed: Status::Unspecified,
     };
+    let entry =
+        judged(case, if instance.held_out { Reason::HeldOut } else { Reason::Sent }, plan, step, customer, instance);
+    instance.tried |= usize::try_from(instance.alternative).map_or(0, |alternative| bit(step, alternative));
+    if instance.held_out {
+        return hold_out(case, customer, plan, instance, sent, entry);
+    }
     let mut fields = customer.attributes.clone();
     fields.extend(instance.fields.iter().map(|(name, value)| (name.clone(), value.clone())));
     case.effects.push(Effect::Send(Box::new(Send {
@@ -316,7 +377,7 @@ fn send(
         channel: contact.channel.clone(),
         class: plan.class,
         address: contact.address.clone(),
-        template: step.template.clone(),
+        template: step.template.of(instance.variant.as_deref()).to_owned(),
         locale: customer.locale.clone(),
         fields,
         decided_at: case.now(),
@@ -325,12 +386,27 @@ fn send(
         currency: case.plans.prices().currency.clone(),
         caused_at: case.caused_at,
     })));
-    let entry = judged(case, Reason::Sent, plan, step, customer, instance).send(plan, &sent);
-    case.write(entry.amount(price_minor));
+    case.write(entry.send(plan, &sent).amount(price_minor));
+    memory::count(case, customer, plan, &sent);
     instance.sends.push(sent);
-    instance.tried |= usize::try_from(instance.alternative).map_or(0, |alternative| bit(step, alternative));
     instance.stage = Stage::Dispatched;
     instance.due = send_before.saturating_add(limits::ANSWER_MARGIN);
+}
+
+/// Goes on as if the message had been handed over and nobody reacted: what others get can be compared with that.
+fn hold_out(
+    case: &mut Case<'_>,
+    customer: &Customer,
+    plan: &Plan,
+    instance: &mut Instance,
+    mut sent: Sent,
+    entry: Entry,
+) {
+    let spared = sent.price_minor.to_string();
+    case.write(entry.send(plan, &sent).because("spared_minor", spared));
+    (sent.price_minor, sent.handed_over_at) = (0, Some(case.now()));
+    instance.sends.push(sent);
+    (instance.stage, instance.due) = (Stage::Waiting, moment::wait_over(plan, customer, instance, case.now()));
 }
 
 /// Commands so far for the alternative at which an instance stands.

@@ -9,7 +9,7 @@ use crate::limits;
 use crate::predicate::{Ended, Event, Scope};
 
 use super::case::{Case, Entry, Fate, announce};
-use super::dispatch;
+use super::{dispatch, memory};
 
 /// What may begin a cascade.
 pub(super) struct Cause<'a> {
@@ -143,7 +143,13 @@ fn refusal(case: &Case<'_>, customer: &Customer, plan: &Plan, cause: &Cause<'_>,
     if age > plan.trigger.max_age {
         return entry(Reason::TriggerTooOld).map(|entry| entry.because("age_ms", age.to_string()));
     }
-    let cools = |past: &&schemas::Past| past.campaign == plan.name && past.key == key;
+    let times = memory::times(customer, &plan.name);
+    if plan.trigger.maximum.is_some_and(|maximum| times >= maximum) {
+        return entry(Reason::OftenEnough).map(|entry| entry.because("times", times.to_string()));
+    }
+    // A restart is no end that one recovers from.
+    let cools =
+        |past: &&schemas::Past| past.campaign == plan.name && past.key == key && past.reason != Reason::Restarted;
     if let Some(past) = customer.past.iter().rev().find(cools).filter(|_| plan.trigger.cooldown > 0) {
         let until = past.ended_at.saturating_add(plan.trigger.cooldown);
         if case.now() < until {
@@ -182,6 +188,7 @@ fn reached_before<'c>(
 }
 
 fn begin(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &Cause<'_>, key: String) {
+    let experiment = plan.experiment.as_ref();
     let settled_at = case.now().saturating_add(plan.trigger.settle);
     let mut instance = Instance {
         id: Id::of_instance(case.customer_id, &plan.name, &key, cause.id),
@@ -200,10 +207,21 @@ fn begin(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &Caus
         tried: 0,
         ceiling: None,
         turn: 0,
+        variant: experiment.and_then(|it| it.variant(case.customer_id)).map(str::to_owned),
+        held_out: experiment.is_some_and(|it| it.holds_out(case.customer_id)),
     };
     let start = case.effects.len();
-    let entry = case.entry(Reason::Entered).instance(&instance);
+    let mut entry = case.entry(Reason::Entered).instance(&instance);
+    if let Some(variant) = &instance.variant {
+        entry = entry.because("variant", variant.as_str());
+    }
+    if instance.held_out {
+        entry = entry.because("held_out", "yes");
+    }
     case.write(entry);
+    if plan.trigger.maximum.is_some() {
+        memory::begun(customer, &plan.name);
+    }
     let fate = if plan.trigger.settle == 0 {
         dispatch::advance(case, customer, plan, &mut instance, settled_at)
     } else {
@@ -211,7 +229,9 @@ fn begin(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &Caus
     };
     announce(&mut case.effects[start..], &instance, fate);
     if fate == Fate::Runs {
-        customer.instances.push(instance);
+        let priority = |instance: &Instance| case.plans.of(instance).map_or(0, |plan| plan.priority);
+        let place = customer.instances.iter().position(|other| priority(other) < plan.priority);
+        customer.instances.insert(place.unwrap_or(customer.instances.len()), instance);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What became of a message: positive words join on a lattice, negative ones stand beside it.
 
-use schemas::{Actor, Customer, Feedback, Id, Instance, Reason, Stage, Status};
+use schemas::{Actor, Customer, Feedback, Id, Instance, Reason, Sent, Stage, Status};
 
 use crate::language::Plan;
 
@@ -21,6 +21,11 @@ pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, word: &Feed
     }
     if !customer.instances.iter().any(|instance| instance.sends.iter().any(|sent| sent.id == id)) {
         return late(case, customer, word, id);
+    }
+    let arrived = |sent: &Sent| sent.id == id && sent.reached >= Status::Delivered;
+    let never_left = matches!(word.status, Status::Refused | Status::Expired | Status::Revoked);
+    if never_left && !customer.instances.iter().any(|instance| instance.sends.iter().any(arrived)) {
+        memory::uncount(customer, id);
     }
     each(case, customer, |case, customer, instance| {
         let plans = case.plans;
@@ -88,6 +93,7 @@ fn positive(
     if matches!(sent.failed, Status::Unknown | Status::Expired | Status::Revoked) {
         sent.failed = Status::Unspecified;
     }
+    memory::count(case, customer, plan, sent);
     let (reached, handed_over_at) = (sent.reached, sent.handed_over_at.unwrap_or(at));
     if is_last {
         instance.ceiling = None;

@@ -1,11 +1,15 @@
 //! What a row remembers of the past, each list within its limit.
 
-use schemas::{Action, Customer, Done, Fact, Heard, Instance, Millis, Past, Reason};
+use schemas::{Action, Begun, Counted, Customer, Done, Fact, Heard, Id, Instance, Millis, Past, Reason, Sent};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
+use crate::language::Plan;
 use crate::limits;
 use crate::plans::Plans;
 use crate::predicate::{Asked, PURCHASE_OF};
+
+use super::case::Case;
+use super::moment;
 
 /// What a fact is recognised by when it comes again; none where it has no id.
 pub(super) fn mark(fact: &Fact) -> Option<i64> {
@@ -64,6 +68,35 @@ pub(super) fn hear(plans: &Plans, customer: &mut Customer, channel: &str, at: Mi
         Some(heard) => heard.at = heard.at.max(at),
         None => customer.heard.push(Heard { channel: channel.to_owned(), at }),
     }
+}
+
+/// Remembers a message that a cap counts, and forgets those that none asks for any more.
+pub(super) fn count(case: &Case<'_>, customer: &mut Customer, plan: &Plan, sent: &Sent) {
+    let (caps, now) = (case.plans.caps(), case.now());
+    if caps.count(&sent.channel, plan.class) && customer.counted.iter().all(|counted| counted.id != sent.id) {
+        let (zone, _) = moment::zone(plan, customer);
+        customer.counted.retain(|counted| caps.remember(counted, now, &zone));
+        let counted = Counted { id: sent.id, channel: sent.channel.clone(), class: plan.class, at: sent.decided_at };
+        keep(&mut customer.counted, counted, limits::COUNTED);
+    }
+}
+
+/// Counts a message no more: nobody got it.
+pub(super) fn uncount(customer: &mut Customer, id: Id) {
+    customer.counted.retain(|counted| counted.id != id);
+}
+
+/// Remembers that a campaign that may begin only so often has begun.
+pub(super) fn begun(customer: &mut Customer, campaign: &str) {
+    match customer.begun.iter_mut().find(|begun| begun.campaign == campaign) {
+        Some(begun) => begun.times = begun.times.saturating_add(1),
+        None => keep(&mut customer.begun, Begun { campaign: campaign.to_owned(), times: 1 }, limits::BEGUN),
+    }
+}
+
+/// How often a campaign has begun, as far as that is remembered.
+pub(super) fn times(customer: &Customer, campaign: &str) -> i32 {
+    customer.begun.iter().find(|begun| begun.campaign == campaign).map_or(0, |begun| begun.times)
 }
 
 /// Of the same action and key only the latest is kept.

@@ -8,6 +8,7 @@ use crate::predicate::{self, Predicate, Type, Vocabulary};
 
 use crate::calendar::{self, Quiet, Recurrence};
 
+use super::experiment::experiment;
 use super::plan::{Again, AtNight, Endings, Goal, Level, Match, Night, Order, Plan, Schedule, Trigger, TriggerKind};
 use super::problem::{Place, Report, nearest};
 use super::raw::{self, Word};
@@ -36,9 +37,7 @@ pub(super) fn plan(raw: &raw::Campaign, report: &mut Report<'_>) -> Option<Plan>
             "write `version: 1`, and one more with each change",
         );
     }
-    let class = raw.class.as_ref().map_or(Some(Class::Marketing), |class| {
-        word(class, &[("marketing", Class::Marketing), ("transactional", Class::Transactional)], "class", report)
-    });
+    let class = raw.class.as_ref().map_or(Some(Class::Marketing), |class| word(class, CLASSES, "class", report));
     let stop = raw.stop.as_ref().map_or(Some(Level::Delivered), |stop| word(stop, LEVELS, "stop level", report));
     let order = raw.order.as_ref().map_or(Some(Order::AsWritten), |order| {
         word(order, &[("as written", Order::AsWritten), ("by cost", Order::ByCost)], "order", report)
@@ -52,7 +51,9 @@ pub(super) fn plan(raw: &raw::Campaign, report: &mut Report<'_>) -> Option<Plan>
         let place = raw.stop.as_ref().map_or_else(|| raw.campaign.referenced, |stop| stop.referenced);
         report.error(place, "nothing can stop this cascade: it has no goal", "add `goal: {action: purchase}`");
     }
+    let experiment = experiment(raw, report);
     let steps = step::steps(raw, stop, trigger.on, report);
+    step::variants(raw, experiment.as_ref(), report);
     if steps.is_empty() {
         report.error(raw.campaign.referenced, "a campaign has at least one step", "add one below `steps:`");
     }
@@ -69,10 +70,15 @@ pub(super) fn plan(raw: &raw::Campaign, report: &mut Report<'_>) -> Option<Plan>
         goal,
         stop,
         order: order?,
+        priority: raw.priority.unwrap_or(0),
+        experiment,
         steps,
         warnings: Vec::new(),
     })
 }
+
+pub(crate) const CLASSES: &[(&str, Class)] =
+    &[("marketing", Class::Marketing), ("transactional", Class::Transactional)];
 
 const LEVELS: &[(&str, Level)] = &[
     ("delivered", Level::Delivered),
@@ -101,6 +107,7 @@ const ENDS: &[(&str, Reason)] = &[
     ("stop", Reason::StopReached),
     ("exhausted", Reason::Exhausted),
     ("withdrawn", Reason::Withdrawn),
+    ("capped", Reason::Capped),
 ];
 
 fn zone(raw: &raw::Campaign, report: &mut Report<'_>) -> TimeZone {
@@ -143,7 +150,12 @@ fn trigger(campaign: &raw::Campaign, report: &mut Report<'_>) -> Option<Trigger>
     }
     let vocabulary = Vocabulary::of_trigger(on);
     let again = raw.again.as_ref().map_or(Some(Again::Ignore), |again| {
-        word(again, &[("ignore", Again::Ignore), ("refresh", Again::Refresh)], "answer to a further trigger", report)
+        word(
+            again,
+            &[("ignore", Again::Ignore), ("refresh", Again::Refresh), ("restart", Again::Restart)],
+            "answer to a further trigger",
+            report,
+        )
     });
     Some(Trigger {
         on,
@@ -154,9 +166,18 @@ fn trigger(campaign: &raw::Campaign, report: &mut Report<'_>) -> Option<Trigger>
         max_age: span(raw.max_age.as_ref(), MAX_AGE, report),
         again: again?,
         cooldown: span(raw.cooldown.as_ref(), 0, report),
+        maximum: maximum(raw.maximum.as_ref(), report),
         schedule: schedule(raw, on, report),
         endings: endings(campaign, on, report),
     })
+}
+
+fn maximum(raw: Option<&serde_saphyr::Spanned<u32>>, report: &mut Report<'_>) -> Option<i32> {
+    let raw = raw?;
+    if raw.value == 0 {
+        report.error(raw.referenced, "it would never begin", "at least 1, or remove it");
+    }
+    Some(i32::try_from(raw.value).unwrap_or(i32::MAX))
 }
 
 /// The ends of other cascades that begin this one.
@@ -267,7 +288,7 @@ fn goal(raw: &raw::Goal, trigger: &Trigger, report: &mut Report<'_>) -> Goal {
 }
 
 /// A word out of a list.
-pub(super) fn word<T: Copy>(raw: &Word, known: &[(&str, T)], what: &str, report: &mut Report<'_>) -> Option<T> {
+pub(crate) fn word<T: Copy>(raw: &Word, known: &[(&str, T)], what: &str, report: &mut Report<'_>) -> Option<T> {
     let found = known.iter().find(|(name, _)| *name == raw.value).map(|(_, value)| *value);
     if found.is_none() {
         let hint = nearest(&raw.value, known.iter().map(|(name, _)| *name));

@@ -8,18 +8,21 @@ mod raw;
 mod plan;
 mod step;
 mod check;
+mod experiment;
 mod lint;
 #[cfg(test)]
 mod tests;
 
+pub use experiment::Experiment;
 pub use plan::{
-    Again, Anchor, AtNight, Cause, Endings, Goal, Level, Match, Night, Order, Plan, Point, Schedule, Step, Trigger,
-    TriggerKind, Wait,
+    Again, Anchor, AtNight, Cause, Endings, Goal, Level, Match, Night, Order, Plan, Point, Schedule, Step, Template,
+    Trigger, TriggerKind, Wait,
 };
 pub use problem::{Problem, Severity};
 
+pub(crate) use check::{CLASSES, word};
 pub(crate) use problem::{Place, Report, Source, nearest};
-pub(crate) use raw::{Prices as RawPrices, read};
+pub(crate) use raw::{Caps as RawCaps, Prices as RawPrices, Word, read};
 
 /// Reads one campaign version. Everything that can be written, with what holds where it is left out:
 ///

@@ -1,5 +1,8 @@
 //! A campaign version, understood and checked. Only [`parse`](super::parse) makes one.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use jiff::tz::TimeZone;
 use schemas::{Class, Millis, Reason, Status};
 
@@ -7,6 +10,7 @@ use crate::calendar::{Quiet, Recurrence, Shift};
 use crate::channel::Channel;
 use crate::predicate::Predicate;
 
+use super::experiment::Experiment;
 use super::problem::Problem;
 
 /// A validated campaign version.
@@ -30,6 +34,10 @@ pub struct Plan {
     pub stop: Level,
     /// In which order the messages are tried.
     pub order: Order,
+    /// Where several cascades of a customer can go on, those of the higher one come first.
+    pub priority: i32,
+    /// Variants and hold-out.
+    pub experiment: Option<Experiment>,
     /// The steps as written.
     pub steps: Vec<Step>,
     /// What is allowed but seldom meant.
@@ -55,6 +63,8 @@ pub struct Trigger {
     pub again: Again,
     /// How long after its end the same campaign begins with nobody anew.
     pub cooldown: Millis,
+    /// How often it begins with one customer.
+    pub maximum: Option<i32>,
     /// For a schedule: its moments.
     pub schedule: Option<Schedule>,
     /// For the end of others: of which ones, and how they ended; however they did, if nothing is said.
@@ -148,6 +158,8 @@ pub enum Again {
     Ignore,
     /// Its fields are taken over, and settling begins anew if the first step is still to come.
     Refresh,
+    /// The running instance ends, and another one begins.
+    Restart,
 }
 
 /// What is hoped for.
@@ -218,8 +230,10 @@ pub struct Step {
     pub channels: Vec<&'static Channel>,
     /// Number of its first alternative among all of the campaign.
     pub first_option: usize,
-    /// Name of the template, without the channel's suffix.
-    pub template: String,
+    /// The variants that it is for; all, if none is named.
+    pub variants: Vec<String>,
+    /// Which template.
+    pub template: Template,
     /// Whether it is for this customer at all, judged at dispatch.
     pub when: Option<Predicate>,
     /// When it may go out at the earliest.
@@ -240,7 +254,44 @@ pub struct Step {
     pub escalate_on_outage: bool,
 }
 
+/// Names of templates, without the channel's suffix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Template {
+    /// The same for everybody.
+    Same(String),
+    /// One for each variant.
+    ByVariant(BTreeMap<String, String>),
+}
+
+impl Template {
+    /// The one for a variant.
+    pub fn of(&self, variant: Option<&str>) -> &str {
+        match self {
+            Template::Same(name) => name,
+            Template::ByVariant(names) => variant.and_then(|variant| names.get(variant)).map_or("", String::as_str),
+        }
+    }
+}
+
+/// As it is written.
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Template::Same(name) => f.write_str(name),
+            Template::ByVariant(names) => {
+                let names: Vec<String> = names.iter().map(|(variant, name)| format!("{name} for {variant}")).collect();
+                f.write_str(&names.join(", "))
+            }
+        }
+    }
+}
+
 impl Step {
+    /// Whether it is for customers of this variant.
+    pub fn is_for(&self, variant: Option<&str>) -> bool {
+        self.variants.is_empty() || variant.is_some_and(|variant| self.variants.iter().any(|it| it == variant))
+    }
+
     /// Whether this cause leads on to the next step.
     pub fn leads_on(&self, cause: Cause) -> bool {
         self.next_if.contains(&cause)

@@ -1,5 +1,6 @@
 //! The shape of a definition, as it stands in the YAML: words with their places, nothing understood yet.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{DeserializeOwned, Deserializer, SeqAccess, Visitor};
@@ -24,6 +25,8 @@ pub(crate) struct Campaign {
     pub goal: Option<Goal>,
     pub stop: Option<Word>,
     pub order: Option<Word>,
+    pub priority: Option<i32>,
+    pub experiment: Option<Experiment>,
     pub steps: Vec<Step>,
 }
 
@@ -41,6 +44,7 @@ pub(crate) struct Trigger {
     pub of: Option<Spanned<Words>>,
     pub ended: Option<Spanned<Words>>,
     pub cooldown: Option<Word>,
+    pub maximum: Option<Spanned<u32>>,
     pub at: Option<Word>,
     pub every: Option<Word>,
     pub pace: Option<Spanned<u32>>,
@@ -67,11 +71,28 @@ pub(crate) struct Goal {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct Experiment {
+    pub name: Option<Word>,
+    pub variants: Option<Spanned<BTreeMap<String, u32>>>,
+    pub hold_out: Option<Spanned<u32>>,
+}
+
+/// One template, or one for each variant.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "the name of a template, or one for each variant: `{a: friendly, b: short}`")]
+pub(crate) enum Template {
+    Same(String),
+    ByVariant(BTreeMap<String, String>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Step {
     pub name: Word,
     pub channel: Option<Word>,
     pub any: Option<Vec<Word>>,
-    pub template: Word,
+    pub variant: Option<Spanned<Words>>,
+    pub template: Spanned<Template>,
     pub when: Option<Word>,
     pub at: Option<Word>,
     pub after: Option<Word>,
@@ -82,6 +103,23 @@ pub(crate) struct Step {
     pub valid: Option<Word>,
     pub quiet: Option<Word>,
     pub escalate_on_outage: Option<bool>,
+}
+
+/// The caps.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Caps {
+    pub caps: Vec<Cap>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Cap {
+    pub most: Spanned<u32>,
+    pub per: Word,
+    pub channel: Option<Spanned<Words>>,
+    pub class: Option<Word>,
+    pub then: Option<Word>,
 }
 
 /// The price table.

@@ -8,7 +8,8 @@ use crate::predicate::Vocabulary;
 use crate::calendar::{self, Shift};
 
 use super::check::{AT_NIGHT, condition, span, word};
-use super::plan::{Anchor, AtNight, Cause, Level, Point, Step, TriggerKind, Wait};
+use super::experiment::Experiment;
+use super::plan::{Anchor, AtNight, Cause, Level, Point, Step, Template, TriggerKind, Wait};
 use super::problem::{Report, nearest};
 use super::raw::{self, Word};
 
@@ -51,7 +52,11 @@ pub(super) fn steps(raw: &raw::Campaign, stop: Level, kind: TriggerKind, report:
             name: written.name.value.clone(),
             channels,
             first_option: steps.last().map_or(0, |last| last.first_option + last.channels.len()),
-            template: written.template.value.clone(),
+            variants: written.variant.as_ref().map_or_else(Vec::new, |variants| variants.value.0.clone()),
+            template: match &written.template.value {
+                raw::Template::Same(name) => Template::Same(name.clone()),
+                raw::Template::ByVariant(names) => Template::ByVariant(names.clone()),
+            },
             when: written.when.as_ref().and_then(|text| condition(text, &vocabulary, report)),
             start: starts[index].clone(),
             spread: span(written.spread.as_ref(), 0, report),
@@ -67,6 +72,35 @@ pub(super) fn steps(raw: &raw::Campaign, stop: Level, kind: TriggerKind, report:
         opens(step, written, report);
     }
     steps
+}
+
+/// Steps and templates speak of variants that there are, and of all of them.
+pub(super) fn variants(raw: &raw::Campaign, experiment: Option<&Experiment>, report: &mut Report<'_>) {
+    let known: Vec<&str> = experiment.iter().flat_map(|it| &it.variants).map(|(name, _)| name.as_str()).collect();
+    for written in &raw.steps {
+        let mut wanted = known.clone();
+        if let Some(variants) = &written.variant {
+            for name in variants.value.0.iter().filter(|name| !known.contains(&name.as_str())) {
+                report.error(variants.referenced, format!("`{name}` is no variant"), no_variant(name, &known));
+            }
+            wanted.retain(|name| variants.value.0.iter().any(|it| it == name));
+        }
+        let raw::Template::ByVariant(names) = &written.template.value else { continue };
+        for name in names.keys().filter(|name| !known.contains(&name.as_str())) {
+            report.error(written.template.referenced, format!("`{name}` is no variant"), no_variant(name, &known));
+        }
+        if let Some(name) = wanted.iter().find(|name| !names.contains_key(**name)) {
+            let hint = format!("add `{name}: …`");
+            report.error(written.template.referenced, format!("which template for variant `{name}`?"), hint);
+        }
+    }
+}
+
+fn no_variant(name: &str, known: &[&str]) -> String {
+    match known {
+        [] => "the campaign has none: add `experiment: {variants: {a: 50, b: 50}}`".to_owned(),
+        known => nearest(name, known.iter().copied()),
+    }
 }
 
 fn channels(written: &raw::Step, report: &mut Report<'_>) -> Vec<&'static Channel> {

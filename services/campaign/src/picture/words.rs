@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use schemas::{Class, Millis};
 
 use crate::calendar::{Shift, spell, spell_clock};
-use crate::language::{Again, Anchor, AtNight, Cause, Goal, Level, Match, Order, Plan, Point, Step, TriggerKind, Wait};
+use crate::language::{
+    Again, Anchor, AtNight, Cause, Experiment, Goal, Level, Match, Order, Plan, Point, Step, TriggerKind, Wait,
+};
 
 /// Name, version and class.
 pub(super) fn title(plan: &Plan) -> String {
@@ -55,15 +57,25 @@ pub(super) fn trigger(plan: &Plan) -> Vec<String> {
     if trigger.settle > 0 {
         lines.push(format!("settles: nothing new for {}", spell(trigger.settle)));
     }
-    if trigger.again == Again::Refresh {
-        lines.push("coming again while it settles, it is taken over and settles anew".to_owned());
+    match trigger.again {
+        Again::Ignore => {}
+        Again::Refresh => lines.push("coming again while it settles, it is taken over and settles anew".to_owned()),
+        Again::Restart => lines.push("coming again, it begins anew".to_owned()),
     }
     lines.push(format!("older than {} it begins nothing", spell(trigger.max_age)));
     if trigger.cooldown > 0 {
         lines.push(format!("not anew within {} of its end", spell(trigger.cooldown)));
     }
+    lines.extend(trigger.maximum.map(|times| format!("at most {times} times with a customer")));
     lines.extend(quiet(plan));
+    lines.extend(plan.experiment.as_ref().map(experiment));
     lines
+}
+
+fn experiment(experiment: &Experiment) -> String {
+    let shares = experiment.variants.iter().map(|(name, share)| format!("{share} % get {name}"));
+    let hold_out = (experiment.hold_out > 0).then(|| format!("{} % get nothing", experiment.hold_out));
+    format!("experiment {}: {}", experiment.name, shares.chain(hold_out).collect::<Vec<_>>().join(", "))
 }
 
 fn moment(at: Millis) -> String {
@@ -79,6 +91,9 @@ pub(super) fn message(step: &Step) -> String {
 /// When a step goes out, and how long it is waited for.
 pub(super) fn step(step: &Step) -> Vec<String> {
     let mut lines = Vec::new();
+    if !step.variants.is_empty() {
+        lines.push(format!("for variant {}", step.variants.join(" or ")));
+    }
     if let Some(when) = &step.when {
         lines.push(format!("when {}", when.as_written()));
     }
