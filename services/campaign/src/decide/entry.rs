@@ -195,8 +195,6 @@ fn begin(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &Caus
         campaign: plan.name.clone(),
         version: plan.version,
         key,
-        trigger: cause.id.to_owned(),
-        entered_at: case.now(),
         stage: Stage::Settling,
         step: 0,
         alternative: 0,
@@ -206,7 +204,7 @@ fn begin(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &Caus
         settled_at,
         tried: 0,
         ceiling: None,
-        turn: 0,
+        turn: settled_at,
         variant: experiment.and_then(|it| it.variant(case.customer_id)).map(str::to_owned),
         held_out: experiment.is_some_and(|it| it.holds_out(case.customer_id)),
     };
