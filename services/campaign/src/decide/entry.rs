@@ -1,5 +1,6 @@
 //! A cascade begins, or does not, and why.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemas::{Customer, Id, Instance, Millis, Reason, Stage};
@@ -52,10 +53,10 @@ impl Cause<'_> {
     }
 
     /// The business key; none where the expression is undefined.
-    pub fn key(&self, case: &Case<'_>, plan: &Plan, customer: &Customer) -> Option<String> {
+    pub fn key<'c>(&'c self, case: &Case<'_>, plan: &'c Plan, customer: &'c Customer) -> Option<Cow<'c, str>> {
         match &plan.trigger.key {
             Some(key) => key.text(&Scope::of_event(self.event, customer, case.today(plan))),
-            None => Some(String::new()),
+            None => Some(Cow::Borrowed("")),
         }
     }
 
@@ -109,7 +110,7 @@ pub(super) fn follow(case: &mut Case<'_>, customer: &mut Customer, ended: &Ended
 /// Meets one campaign. Returns whether it began.
 fn enter_one(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &Cause<'_>) -> bool {
     let key = cause.key(case, plan, customer);
-    let runs = |instance: &Instance| instance.campaign == plan.name && Some(&instance.key) == key.as_ref();
+    let runs = |instance: &Instance| instance.campaign == plan.name && Some(&*instance.key) == key.as_deref();
     if customer.instances.iter().any(runs) {
         return false;
     }
@@ -117,6 +118,7 @@ fn enter_one(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &
     match (refusal, key) {
         (Some(entry), _) => case.write(entry),
         (None, Some(key)) => {
+            let key = key.into_owned();
             begin(case, customer, plan, cause, key);
             return true;
         }
