@@ -13,12 +13,13 @@
 //! *Limits.* A record is at most 1 MiB. Times are milliseconds since 1970 UTC, money is in minor units of one currency, both
 //! as `i64`; there are no floats. Keys of topics are plain UTF-8, never Avro: producers in other languages hash them.
 //!
-//! *To add a field:* to the struct and, with a default, at the end of the record in every `*.avsc` that holds it. Until the
-//! first release that is all; delete the golden bytes that it changes, and write them anew with
-//! `UPDATE_GOLDEN=1 cargo test -p schemas`. After it, the released schema is kept as a file of its own and the new one goes
-//! to the end of its list in `record.rs`: it gets an id of its own, and golden bytes. An enum grows by symbols at its end,
-//! `Fact` by branches; older readers take an unknown symbol for the default, and refuse an unknown branch, so that readers
-//! of `input` are upgraded before its writers. Golden bytes are decoded by tests for as long as this crate lives.
+//! *To add a field:* to the struct and, with a default, at the end of the record in every `*.avsc` that holds it; one of a row
+//! to `row/packed.rs`, too, where the compiler asks for it. Until the first release that is all; delete the golden bytes that
+//! it changes, and write them anew with `UPDATE_GOLDEN=1 cargo test -p schemas`. After it, the released schema is kept as a
+//! file of its own and the new one goes to the end of its list in `record.rs`: it gets an id of its own, and golden bytes. An
+//! enum grows by symbols at its end, `Fact` by branches; older readers take an unknown symbol for the default, and refuse an
+//! unknown branch, so that readers of `input` are upgraded before its writers. Golden bytes are decoded by tests for as long as
+//! this crate lives.
 
 mod symbol;
 mod id;

@@ -144,6 +144,7 @@ impl<'a> Projection<'a> {
             (Schema::Int | Schema::Long | Schema::TimestampMillis, Schema::Long | Schema::TimestampMillis) => {
                 Ok(Part::solid(json!("long")))
             }
+            (Schema::Bytes, Schema::Bytes) => Ok(Part::solid(json!("bytes"))),
             (Schema::String | Schema::Bytes | Schema::Uuid(UuidSchema::String), Schema::String) => {
                 Ok(Part::solid(json!("string")))
             }

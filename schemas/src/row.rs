@@ -1,15 +1,20 @@
 //! The operator's state of one customer: what the changelog holds and RocksDB keeps.
+//!
+//! Rows are many, and most of them wait. So what decisions work with (here) is not what is written (`packed`, as in `row.avsc`):
+//! there times are differences, what follows from something else is left out, and what most rows lack takes one byte.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+mod packed;
+mod words;
+
 use crate::symbol::symbols;
 use crate::{Consent, Contact, Id, Millis, Status};
 
 /// Everything that decisions about one customer rest on. Bounded: each list has a limit that `campaign` states and keeps.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Customer {
     /// Addresses, as in the last profile.
     pub contacts: Vec<Contact>,
@@ -37,7 +42,7 @@ pub struct Customer {
     pub counted: Vec<Counted>,
     /// How often campaigns have begun, for each that may only so often.
     pub begun: Vec<Begun>,
-    /// xxh3-64 of the last event ids, newest last: a repeat is recognised by them.
+    /// 48 bits of the xxh3-64 of the last event ids, newest last: a repeat is recognised by them.
     pub recent: Vec<i64>,
     /// xxh3-64 of (channel, address) of what bounced for ever, newest last: a profile does not bring it back.
     pub dead: Vec<i64>,
@@ -54,7 +59,7 @@ pub struct Hold {
 }
 
 /// One run of one campaign version for one customer and one key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instance {
     /// The instance's id.
     pub id: Id,
@@ -63,47 +68,30 @@ pub struct Instance {
     /// Version that it entered, and stays on.
     pub version: i32,
     /// The business key (a cart's id), empty where the campaign has none.
-    #[serde(default)]
     pub key: String,
-    /// The event id of the trigger.
-    #[serde(default)]
-    pub trigger: String,
-    /// When it was entered.
-    pub entered_at: Millis,
     /// Where it stands.
-    #[serde(default)]
     pub stage: Stage,
     /// The step that stands at `stage`.
-    #[serde(default)]
     pub step: i32,
     /// Which of the step's alternatives.
-    #[serde(default)]
     pub alternative: i32,
     /// When this instance must be looked at again, whatever happens. Never absent while it runs: every instance ends.
     pub due: Millis,
     /// The trigger's fields that predicates and templates use.
-    #[serde(default)]
     pub fields: BTreeMap<String, String>,
     /// What was sent, in the order of the decisions.
-    #[serde(default)]
     pub sends: Vec<Sent>,
     /// When settling ends or ended: the steps' offsets to the trigger count from it.
-    #[serde(default)]
     pub settled_at: Millis,
     /// Alternatives of steps that are behind, one bit each, in the order of the plan.
-    #[serde(default)]
     pub tried: i64,
     /// After an outage: nothing dearer goes out until something was handed over. Minor units.
-    #[serde(default)]
     pub ceiling: Option<i64>,
     /// When it was the turn of the message at which it stands: its validity counts from then.
-    #[serde(default)]
     pub turn: Millis,
     /// The variant of the campaign's experiment that the customer is in.
-    #[serde(default)]
     pub variant: Option<String>,
     /// Held out for comparison: it sends nothing.
-    #[serde(default)]
     pub held_out: bool,
 }
 
@@ -126,35 +114,29 @@ symbols! {
 }
 
 /// A send command and what is known of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
     /// The send's id.
     pub id: Id,
     /// Index of the step in the plan, from 0.
     pub step: i32,
     /// Index of the alternative in the step, from 0.
-    #[serde(default)]
     pub alternative: i32,
     /// Which attempt of the step, from 0.
-    #[serde(default)]
     pub attempt: i32,
     /// Name of the channel.
     pub channel: String,
     /// Reserved for it, in minor units.
-    #[serde(default)]
     pub price_minor: i64,
     /// When it was decided.
     pub decided_at: Millis,
     /// After this moment it must not be handed over any more.
     pub send_before: Millis,
     /// When the provider took it; none while that is not known.
-    #[serde(default)]
     pub handed_over_at: Option<Millis>,
     /// The join of the positive statuses so far; `UNSPECIFIED` for none.
-    #[serde(default)]
     pub reached: Status,
     /// The negative or final word so far; `UNSPECIFIED` for none.
-    #[serde(default)]
     pub failed: Status,
 }
 

@@ -161,7 +161,7 @@ fn progress() -> Progress {
     Progress { topic: "action".into(), partition: 2, offset: 99, until: NOON }
 }
 
-fn row() -> Customer {
+pub fn row() -> Customer {
     let instance = instance_id();
     Customer {
         contacts: contacts(),
@@ -176,13 +176,11 @@ fn row() -> Customer {
             campaign: "abandoned-cart".into(),
             version: 2,
             key: "cart-7".into(),
-            trigger: "event-1".into(),
-            entered_at: NOON,
             stage: Stage::Waiting,
             step: 1,
             alternative: 1,
             due: NOON + 3_600_000,
-            fields: map(&[("cart_id", "cart-7"), ("total_minor", "12990")]),
+            fields: map(&[("cart_id", "cart-7"), ("occurred_at", "1700000000000"), ("total_minor", "12990")]),
             sends: vec![Sent {
                 id: Id::of_send(instance, 0, 0, 0),
                 step: 0,
@@ -220,7 +218,7 @@ fn row() -> Customer {
         }],
         begun: vec![Begun { campaign: "welcome".into(), times: 3 }],
         done: vec![Done { action: "visit".into(), key: None, occurred_at: NOON - 10 }],
-        recent: vec![i64::MIN, -1, 0, i64::MAX],
+        recent: vec![1, 0, (1 << 48) - 1],
         dead: vec![7],
     }
 }

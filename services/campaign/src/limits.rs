@@ -16,6 +16,8 @@ pub const BEGUN: usize = 64;
 pub const COUNTED: usize = 100;
 /// Event ids remembered: the horizon within which a repeat is recognised.
 pub const RECENT: usize = 16;
+/// Bits by which such an event is recognised: among a billion events in a day one is taken for a repeat in half a century.
+pub const MARK_BITS: u32 = 48;
 /// Contacts, and consents, that a profile may bring: far more than there are channels.
 pub const CONTACTS: usize = 32;
 /// Attributes that a profile may bring, each at most [`FIELD_BYTES`] long.

@@ -16,8 +16,9 @@ pub struct Plans {
     campaigns: BTreeMap<String, Versions>,
     prices: Prices,
     caps: Caps,
-    /// Names of the campaigns that an event of a kind can concern.
-    triggered: BTreeMap<TriggerKind, Vec<String>>,
+    /// Names of the campaigns that an event can concern, by its kind and, where it is an action, by that: of five hundred
+    /// campaigns an event meets its own.
+    triggered: BTreeMap<TriggerKind, BTreeMap<String, Vec<String>>>,
     remembered: Remembered,
 }
 
@@ -131,14 +132,18 @@ impl Plans {
                 self.remembered.learn(&defined.plan);
             }
             if let Some(newest) = versions.newest() {
-                self.triggered.entry(newest.trigger.on).or_default().push(name.clone());
+                let action = newest.trigger.action.clone().unwrap_or_default();
+                let of_kind = self.triggered.entry(newest.trigger.on).or_default();
+                of_kind.entry(action).or_default().push(name.clone());
             }
         }
     }
 
-    /// The newest version of each campaign that an event of this kind can concern, by name.
-    pub(crate) fn triggered_by(&self, kind: TriggerKind) -> impl Iterator<Item = &Plan> {
-        let names = self.triggered.get(&kind).map(Vec::as_slice).unwrap_or_default();
+    /// The newest version of each campaign that an event of this kind can concern, by name. The action is empty for an event
+    /// that is none.
+    pub(crate) fn triggered_by(&self, kind: TriggerKind, action: &str) -> impl Iterator<Item = &Plan> {
+        let names = self.triggered.get(&kind).and_then(|of_kind| of_kind.get(action));
+        let names = names.map(Vec::as_slice).unwrap_or_default();
         names.iter().filter_map(|name| self.newest(name))
     }
 
@@ -158,7 +163,7 @@ impl Plans {
     }
 
     fn scheduled(&self) -> impl Iterator<Item = (&Plan, &Schedule)> {
-        let plans = self.triggered_by(TriggerKind::Schedule).filter(|plan| self.takes_new(&plan.name));
+        let plans = self.triggered_by(TriggerKind::Schedule, "").filter(|plan| self.takes_new(&plan.name));
         plans.filter_map(|plan| Some((plan, plan.trigger.schedule.as_ref()?)))
     }
 

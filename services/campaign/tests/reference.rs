@@ -109,7 +109,9 @@ fn a_wrong_table_of_caps_is_refused_by_the_schema_and_by_the_checker() {
     let schema = validator(&reference::caps());
     let judge = |yaml: &str| (schema.is_valid(&parsed(yaml)), Caps::parse("caps.yaml", yaml).is_ok());
     assert_eq!(judge(RIGHT), (true, true));
-    for (right, wrong) in [("most: 1", "most: -1"), ("sms", "fax"), ("marketing", "spam"), ("hold", "jump"), ("per", "in")] {
+    for (right, wrong) in
+        [("most: 1", "most: -1"), ("sms", "fax"), ("marketing", "spam"), ("hold", "jump"), ("per", "in")]
+    {
         assert_eq!(judge(&RIGHT.replacen(right, wrong, 1)), (false, false), "{wrong}");
     }
 }

@@ -29,18 +29,22 @@ pub(super) fn meet(case: &mut Case<'_>, customer: &mut Customer, cause: &Cause<'
 
 /// Instances that settle or would begin anew, and whose condition does not hold: each seen from the others, which a visit does
 /// not see.
-fn unwanted(case: &Case<'_>, customer: &Customer, cause: &Cause<'_>) -> Vec<Id> {
-    let is_unwanted = |instance: &&Instance| {
-        case.plans.of(instance).filter(|plan| cause.concerns(plan)).is_some_and(|plan| {
-            if instance.stage != Stage::Settling && plan.trigger.again != Again::Restart {
-                return false;
-            }
-            let mut others = customer.clone();
-            others.instances.retain(|other| other.id != instance.id);
-            !cause.is_wanted(case, plan, &others)
-        })
-    };
-    customer.instances.iter().filter(is_unwanted).map(|instance| instance.id).collect()
+fn unwanted(case: &Case<'_>, customer: &mut Customer, cause: &Cause<'_>) -> Vec<Id> {
+    let mut unwanted = Vec::new();
+    for index in 0..customer.instances.len() {
+        let instance = &customer.instances[index];
+        let Some(plan) = case.plans.of(instance).filter(|plan| cause.concerns(plan)) else { continue };
+        if instance.stage != Stage::Settling && plan.trigger.again != Again::Restart {
+            continue;
+        }
+        // It steps aside and back: a copy of the others would cost more than all else here.
+        let instance = customer.instances.remove(index);
+        if !cause.is_wanted(case, plan, customer) {
+            unwanted.push(instance.id);
+        }
+        customer.instances.insert(index, instance);
+    }
+    unwanted
 }
 
 fn once_more(

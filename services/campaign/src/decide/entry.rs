@@ -1,5 +1,6 @@
 //! A cascade begins, or does not, and why.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemas::{Customer, Id, Instance, Millis, Reason, Stage};
@@ -38,20 +39,24 @@ impl Cause<'_> {
         matches!(self.event, Event::Cart(cart) if instance.fields.get("cart_id").is_some_and(|id| *id != cart.cart_id))
     }
 
+    /// What was done; none for an event that is no action.
+    fn action(&self) -> Option<&str> {
+        match self.event {
+            Event::Action(action) => Some(&action.action),
+            _ => None,
+        }
+    }
+
     /// Whether a campaign listens to it at all.
     pub fn concerns(&self, plan: &Plan) -> bool {
-        let action = match self.event {
-            Event::Action(action) => Some(action.action.as_str()),
-            _ => None,
-        };
-        plan.trigger.on == self.kind && plan.trigger.action.as_deref() == action
+        plan.trigger.on == self.kind && plan.trigger.action.as_deref() == self.action()
     }
 
     /// The business key; none where the expression is undefined.
-    pub fn key(&self, case: &Case<'_>, plan: &Plan, customer: &Customer) -> Option<String> {
+    pub fn key<'c>(&'c self, case: &Case<'_>, plan: &'c Plan, customer: &'c Customer) -> Option<Cow<'c, str>> {
         match &plan.trigger.key {
             Some(key) => key.text(&Scope::of_event(self.event, customer, self.today(case, plan))),
-            None => Some(String::new()),
+            None => Some(Cow::Borrowed("")),
         }
     }
 
@@ -77,7 +82,8 @@ pub(super) fn enter(case: &mut Case<'_>, customer: &mut Customer, cause: &Cause<
     }
     let plans = case.plans;
     let mut entered = false;
-    for plan in plans.triggered_by(cause.kind).filter(|plan| cause.concerns(plan)) {
+    let action = cause.action().unwrap_or_default();
+    for plan in plans.triggered_by(cause.kind, action).filter(|plan| cause.concerns(plan)) {
         entered |= enter_one(case, customer, plan, cause);
     }
     entered
@@ -104,7 +110,7 @@ pub(super) fn follow(case: &mut Case<'_>, customer: &mut Customer, ended: &Ended
         let endings = plan.trigger.endings.as_ref();
         endings.is_some_and(|it| it.of.contains(&ended.campaign) && it.reasons.contains(&ended.reason))
     };
-    for plan in plans.triggered_by(TriggerKind::End).filter(follows) {
+    for plan in plans.triggered_by(TriggerKind::End, "").filter(follows) {
         enter_one(case, customer, plan, &cause);
     }
 }
@@ -112,7 +118,7 @@ pub(super) fn follow(case: &mut Case<'_>, customer: &mut Customer, ended: &Ended
 /// Meets one campaign. Returns whether it began.
 fn enter_one(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &Cause<'_>) -> bool {
     let key = cause.key(case, plan, customer);
-    let runs = |instance: &Instance| instance.campaign == plan.name && Some(&instance.key) == key.as_ref();
+    let runs = |instance: &Instance| instance.campaign == plan.name && Some(&*instance.key) == key.as_deref();
     if customer.instances.iter().any(runs) {
         return false;
     }
@@ -120,6 +126,7 @@ fn enter_one(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &
     match (refusal, key) {
         (Some(entry), _) => case.write(entry),
         (None, Some(key)) => {
+            let key = key.into_owned();
             begin(case, customer, plan, cause, key);
             return true;
         }
@@ -198,8 +205,6 @@ fn begin(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &Caus
         campaign: plan.name.clone(),
         version: plan.version,
         key,
-        trigger: cause.id.to_owned(),
-        entered_at: case.now(),
         stage: Stage::Settling,
         step: 0,
         alternative: 0,
@@ -209,7 +214,7 @@ fn begin(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &Caus
         settled_at,
         tried: 0,
         ceiling: None,
-        turn: 0,
+        turn: settled_at,
         variant: experiment.and_then(|it| it.variant(case.customer_id)).map(str::to_owned),
         held_out: experiment.is_some_and(|it| it.holds_out(case.customer_id)),
     };

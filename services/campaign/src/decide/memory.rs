@@ -23,7 +23,8 @@ pub(super) fn mark(fact: &Fact) -> Option<i64> {
         Fact::Release(it) => (7, &it.event_id),
         Fact::Unreadable(_) | Fact::Progress(_) => return None,
     };
-    (!id.is_empty()).then(|| xxh3_64_with_seed(id.as_bytes(), kind).cast_signed())
+    // A row keeps so many bits of it.
+    (!id.is_empty()).then(|| (xxh3_64_with_seed(id.as_bytes(), kind) >> (64 - limits::MARK_BITS)).cast_signed())
 }
 
 /// Remembers a fact that changed something.

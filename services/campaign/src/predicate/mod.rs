@@ -16,6 +16,8 @@ pub(crate) use compile::compile;
 pub(crate) use scope::{Ended, Event, PURCHASE_OF, Scope, Today};
 pub(crate) use vocabulary::{FUNCTIONS, Type, Vocabulary, of_item, of_profile};
 
+use std::borrow::Cow;
+
 use vocabulary::Field;
 
 /// A compiled expression over an event, the profile and what became of earlier steps.
@@ -57,10 +59,10 @@ impl Predicate {
     }
 
     /// Its value as text; none where it is undefined.
-    pub(crate) fn text(&self, scope: &Scope<'_>) -> Option<String> {
+    pub(crate) fn text<'a>(&'a self, scope: &Scope<'a>) -> Option<Cow<'a, str>> {
         match eval::value(&self.node, scope)? {
-            Value::Text(text) => Some(text.to_owned()),
-            Value::Int(number) => Some(number.to_string()),
+            Value::Text(text) => Some(Cow::Borrowed(text)),
+            Value::Int(number) => Some(Cow::Owned(number.to_string())),
             Value::Bool(_) => None,
         }
     }

@@ -5,6 +5,7 @@
 //! cargo run -p system-tests --bin bench -- drain      records of `input` that the operator does with a second of CPU
 //! cargo run -p system-tests --bin bench -- restore [CUSTOMERS]              a lost state directory, from the changelog
 //! cargo run -p system-tests --bin bench -- deadlines [OUTSTANDING [HERD]]   deadlines in one store, and many due at once
+//! cargo run -p system-tests --bin bench -- brain [instructions]       what one decision costs: no Kafka, no other process
 //! ```
 //!
 //! `cargo build -p cascade` comes first, or `CASCADE_BIN` names the program. Figures are for comparing two states of the code on one
@@ -16,6 +17,7 @@ mod latency;
 mod drain;
 mod restore;
 mod deadlines;
+mod brain;
 mod ground;
 mod workload;
 mod relay;
@@ -44,13 +46,18 @@ fn main() -> ExitCode {
         ["deadlines"] => told(&deadlines::measure(1_000_000, 100_000)),
         ["deadlines", outstanding] => sized(&[outstanding], |sizes| deadlines::measure(sizes[0], sizes[0] / 10)),
         ["deadlines", outstanding, herd] => sized(&[outstanding, herd], |sizes| deadlines::measure(sizes[0], sizes[1])),
+        ["brain"] => told(&brain::measure(false)),
+        ["brain", "instructions"] => told(&brain::measure(true)),
+        ["brain", "decide", number] => told(&brain::decide(number)),
         _ => usage(),
     }
 }
 
 fn usage() -> ExitCode {
-    let _ =
-        writeln!(std::io::stderr(), "usage: bench latency|drain|restore [CUSTOMERS]|deadlines [OUTSTANDING [HERD]]");
+    let _ = writeln!(
+        std::io::stderr(),
+        "usage: bench latency|drain|restore [CUSTOMERS]|deadlines [OUTSTANDING [HERD]]|brain [instructions]"
+    );
     ExitCode::from(64)
 }
 
