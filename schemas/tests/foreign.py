@@ -23,8 +23,8 @@ def plain(value):
     """What fastavro reads, in the form of our JSON."""
     if isinstance(value, datetime.datetime):
         return (value - EPOCH) // MILLISECOND
-    if isinstance(value, bytes):
-        return str(uuid.UUID(bytes=value))
+    if isinstance(value, bytes):  # an id, or a row's marks: six bytes each, so never sixteen
+        return str(uuid.UUID(bytes=value)) if len(value) == 16 else value.decode("latin-1")
     if isinstance(value, tuple):  # a record in a union, with its full name
         name, record = value
         return {name.rsplit(".", 1)[-1]: plain(record)}
@@ -45,6 +45,8 @@ def typed(value, schema, names):
         (name, record), = value.items()
         full = "dev.cascade." + name
         return full, typed(record, names[full], names)
+    if schema == "bytes":
+        return value.encode("latin-1")
     if not isinstance(schema, dict):
         return value
     kind = schema["type"]
