@@ -37,15 +37,15 @@ pub enum Window {
     Calendar(Recurrence),
 }
 
-/// What becomes of a message over a cap. It never makes room for a dearer one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What becomes of a message over a cap, the strictest last. It never makes room for a dearer one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Then {
-    /// Its cascade ends.
-    Stop,
-    /// The next one's turn, unless that is dearer.
-    Skip,
     /// It waits until there is room, as long as it is valid; else its cascade ends.
     Hold,
+    /// The next one's turn, unless that is dearer.
+    Skip,
+    /// Its cascade ends.
+    Stop,
 }
 
 const MIDNIGHT: Time = Time::midnight();
@@ -109,7 +109,7 @@ impl Caps {
         self.0.iter().any(asks)
     }
 
-    /// The cap that leaves no room for a message now; of several the one that does so for the longest time.
+    /// The cap that leaves no room for a message now; of several the strictest, and of those the one that does so for longest.
     pub(crate) fn full(
         &self,
         channel: &str,
@@ -119,7 +119,7 @@ impl Caps {
         zone: &TimeZone,
     ) -> Option<Full<'_>> {
         let caps = self.0.iter().filter(|cap| cap.covers(channel, class));
-        caps.filter_map(|cap| cap.full(counted, now, zone)).max_by_key(|full| full.until)
+        caps.filter_map(|cap| cap.full(counted, now, zone)).max_by_key(|full| (full.cap.then, full.until))
     }
 }
 

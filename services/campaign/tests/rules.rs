@@ -9,8 +9,11 @@ use campaign::{
     Anchor, Channel, Effect, Input, Level, Match, Moment, Order, Plan, Plans, Point, Shift, Wait, decide, due, limits,
 };
 use proptest::prelude::*;
-use schemas::{Action, Actor, Cart, Class, Customer, Fact, Feedback, Item, Reason, Send, Sent, Stage, Status};
-use world::definition::campaigns;
+use schemas::{
+    Action, Actor, Campaign, CampaignKind, Cart, Class, Customer, Fact, Feedback, Item, Reason, Send, Sent, Stage,
+    Status,
+};
+use world::definition::{campaigns, cap};
 use world::life::{Decision, event, life, live};
 use world::{BEGIN, CUSTOMER, DAY, HOUR, World};
 
@@ -19,7 +22,9 @@ const EXAMPLES: [&str; 6] = ["bonus-expiring", "cart-messenger", "cart-left", "c
 /// Of each rule.
 const CASES: u32 = 6_300;
 
-const ENDS: [Reason; 8] = [
+const ENDS: [Reason; 10] = [
+    Reason::Capped,
+    Reason::Restarted,
     Reason::GoalReached,
     Reason::StopReached,
     Reason::Exhausted,
@@ -183,6 +188,29 @@ proptest! {
                 assert!(send.decided_at < send.send_before);
                 assert_eq!(send.decided_at, decision.world.now);
                 assert!(!is_quiet(plan_of(decision.world, send), send), "in quiet hours: {send:?}");
+            }
+        });
+    }
+
+    /// Rule 5, caps. A message counts unless a word came that it never left.
+    #[test]
+    fn rule_5_no_marketing_over_a_cap(campaigns in campaigns(), (table, most, window) in cap(), events in life()) {
+        let mut world = world_of(&campaigns);
+        world.plans.apply(&Campaign { kind: CampaignKind::Caps, definition: table, ..Campaign::default() }).unwrap();
+        let mut counted: Vec<(String, i64)> = Vec::new();
+        live(&mut world, &events, |decision| {
+            if is_erasure(decision) {
+                counted.clear();
+            }
+            if let Some(Fact::Feedback(word)) = decision.fact
+                && matches!(word.status, Status::Refused | Status::Expired | Status::Revoked)
+            {
+                counted.retain(|(id, _)| Some(id) != word.send_id.as_ref());
+            }
+            for (send, _) in sends(decision).into_iter().filter(|(send, _)| send.class == Class::Marketing) {
+                let within = counted.iter().filter(|(_, at)| send.decided_at - at < window).count();
+                assert!(within < most, "{within} messages within {window} ms, {most} may be there: {send:?}");
+                counted.push((send.send_id.clone(), send.decided_at));
             }
         });
     }

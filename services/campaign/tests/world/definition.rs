@@ -23,6 +23,14 @@ fn definition(number: usize) -> impl Strategy<Value = String> {
     })
 }
 
+/// A cap on all that is not transactional: the table, how many, and in which time.
+pub fn cap() -> impl Strategy<Value = (String, usize, i64)> {
+    let then = one_of(&["stop", "skip", "hold"]);
+    (0..4_usize, 1..72_i64, then).prop_map(|(most, hours, then)| {
+        (format!("caps: [{{most: {most}, per: {hours}h, then: {then}}}]"), most, hours * super::HOUR)
+    })
+}
+
 fn one_of(words: &'static [&'static str]) -> impl Strategy<Value = String> {
     prop::sample::select(words).prop_map(str::to_owned)
 }
@@ -52,8 +60,8 @@ fn trigger(number: usize) -> impl Strategy<Value = String> {
         1 => Just(after),
     ];
     let settle = one_of(&["", "settle: 10m", "settle: 2h"]);
-    let again = one_of(&["", "again: refresh"]);
-    let cooldown = one_of(&["", "", "cooldown: 1d"]);
+    let again = one_of(&["", "again: refresh", "again: restart"]);
+    let cooldown = one_of(&["", "", "cooldown: 1d", "maximum: 2"]);
     (on, settle, again, cooldown).prop_map(|(on, settle, again, cooldown)| joined(vec![on, settle, again, cooldown]))
 }
 
@@ -74,8 +82,19 @@ fn head() -> impl Strategy<Value = String> {
     ]);
     let stop = one_of(&["", "stop: opened\n", "stop: clicked\n", "stop: replied\n", "stop: goal\n"]);
     let order = one_of(&["", "order: by cost\n"]);
-    (class, zone, quiet, goal, stop, order)
-        .prop_map(|(class, zone, quiet, goal, stop, order)| [class, zone, quiet, goal, stop, order].concat())
+    let experiment = one_of(&[
+        "",
+        "",
+        "priority: 1\n",
+        "experiment: {variants: {a: 50, b: 50}}\n",
+        "experiment: {hold_out: 30}\n",
+        "experiment: {name: x, hold_out: 60}\n",
+    ]);
+    (class, zone, quiet, goal, stop, order, experiment).prop_map(
+        |(class, zone, quiet, goal, stop, order, experiment)| {
+            [class, zone, quiet, goal, stop, order, experiment].concat()
+        },
+    )
 }
 
 fn step() -> impl Strategy<Value = String> {
