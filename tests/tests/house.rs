@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use campaign::{Plan, Template};
+
 /// What each crate may use of the others, in the order in which a message meets them.
 const MEMBERS: [(&str, &[&str]); 9] = [
     ("schemas", &[]),
@@ -157,6 +159,26 @@ fn every_trap_has_its_row_and_the_tests_that_it_names() {
             assert!(exists(name), "{trap}: there is no test {name}");
         }
     }
+}
+
+#[test]
+fn every_template_that_a_campaign_names_is_there() {
+    let named = |path: &String| path.starts_with("deploy/campaigns/") && path.ends_with(".yaml");
+    let campaigns: Vec<Plan> =
+        tracked().iter().filter(|path| named(path)).filter_map(|path| campaign::parse(path, &text(path)).ok()).collect();
+    assert!(campaigns.len() > 20, "only {} campaigns", campaigns.len());
+    let steps = campaigns.iter().flat_map(|plan| plan.steps.iter().map(move |step| (plan, step)));
+    let missing = steps.flat_map(|(plan, step)| {
+        let names: Vec<&String> = match &step.template {
+            Template::Same(name) => vec![name],
+            Template::ByVariant(names) => names.values().collect(),
+        };
+        let files = names.into_iter().flat_map(|name| {
+            step.channels.iter().map(move |channel| format!("deploy/templates/{name}.{}.txt", channel.name))
+        });
+        files.filter(|file| !root().join(file).exists()).map(move |file| format!("{}: {file}", plan.name))
+    });
+    assert_eq!(missing.collect::<Vec<_>>(), [""; 0]);
 }
 
 fn cells(row: &str) -> Vec<&str> {
