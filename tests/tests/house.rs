@@ -164,8 +164,11 @@ fn every_trap_has_its_row_and_the_tests_that_it_names() {
 #[test]
 fn every_template_that_a_campaign_names_is_there() {
     let named = |path: &String| path.starts_with("deploy/campaigns/") && path.ends_with(".yaml");
-    let campaigns: Vec<Plan> =
-        tracked().iter().filter(|path| named(path)).filter_map(|path| campaign::parse(path, &text(path)).ok()).collect();
+    let campaigns: Vec<Plan> = tracked()
+        .iter()
+        .filter(|path| named(path))
+        .filter_map(|path| campaign::parse(path, &text(path)).ok())
+        .collect();
     assert!(campaigns.len() > 20, "only {} campaigns", campaigns.len());
     let steps = campaigns.iter().flat_map(|plan| plan.steps.iter().map(move |step| (plan, step)));
     let missing = steps.flat_map(|(plan, step)| {

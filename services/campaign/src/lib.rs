@@ -30,7 +30,7 @@
 //! *Memory.* A row remembers what some campaign in force asks for, from the moment on at which it is in force: `did`, `bought`,
 //! `heard_on` and `was_in` know nothing of what was before, or of what had to give way to newer entries.
 //!
-//! *Not yet.* Budgets, orders by observed response or preference, prices by country and segment, migration of running instances, merged identities.
+//! *Not yet.* Budgets, orders by observed response, prices by country and segment, migration of running instances, merged identities.
 //!
 //! # The rules that never bend
 //!

@@ -154,7 +154,7 @@ proptest! {
             for (_, effect) in decision.effects {
                 let Effect::Send(send) = effect else { continue };
                 let plan = plan_of(decision.world, send);
-                if plan.order == Order::AsWritten { continue }
+                if plan.order != Order::ByCost { continue }
                 let instances = &decision.world.customer.instances;
                 let tried = instances.iter().find(|it| it.id.to_string() == send.instance).map_or(0, |it| it.tried);
                 let options = plan.steps.iter().flat_map(|step| step.channels.iter().enumerate().map(|(index, channel)| (step.first_option + index, channel.name)));

@@ -114,8 +114,38 @@ steps: [{name: wish, channel: email, template: t}]
     };
     // The world begins on the 14th of November at 22:13:20; it is seen on the 16th.
     let born = |day: &str| format!("0 has email\n 0 profile birthday={day}\n 27h down\n 27h deadlines");
-    check(birthday(), &born("1990-11-15"), "27h ENTERED\n 27h send wish by email");
+    check(birthday(), &born("1990-11-15"), "1d3h ENTERED\n 1d3h send wish by email");
     check(birthday(), &born("1990-11-16"), "");
+}
+
+#[test]
+fn the_channel_that_a_customer_likes_best_speaks_first_if_it_can() {
+    let world = || {
+        World::new(&["campaign: c
+version: 1
+trigger: {on: registration}
+order: by preference
+steps:
+  - {name: free, any: [push, email], template: t, wait: 1h}
+  - {name: chat, channel: telegram, template: t, wait: 1h}
+"])
+    };
+    let told = |channels: &str, preferred: &str| {
+        let mut world = world();
+        for line in [
+            &format!("0 has {channels}"),
+            &format!("0 profile preferred_channel={preferred}"),
+            "0 registers",
+            "9h time passes",
+        ] {
+            script::play(&mut world, line);
+        }
+        world.sends().iter().map(|send| send.channel.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(told("push email telegram", "telegram"), ["telegram", "push"]);
+    assert_eq!(told("push email telegram", "email"), ["email", "telegram"]);
+    assert_eq!(told("push email", "telegram"), ["push"]);
+    assert_eq!(told("push email telegram", "fax"), ["push", "telegram"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use schemas::{Class, Contact, Customer, Id, Instance, Millis, Reason, Send, Sent
 
 use crate::caps::Then;
 use crate::channel::Channel;
-use crate::language::{AtNight, Cause, Order, Plan, Step};
+use crate::language::{AtNight, Cause, Order, PREFERRED, Plan, Step};
 use crate::limits;
 use crate::predicate::Scope;
 use crate::prices::Prices;
@@ -25,7 +25,7 @@ pub(super) fn advance(
 ) -> Fate {
     let start = case.effects.len();
     let mut ready = ready;
-    while let Some((index, alternative)) = next(plan, case.plans.prices(), instance) {
+    while let Some((index, alternative)) = next(plan, case.plans.prices(), customer, instance) {
         let step = &plan.steps[index];
         let waits = waits_for(instance, index, alternative);
         let waited_until = (waits && instance.stage == Stage::Delayed).then_some(instance.due);
@@ -238,12 +238,17 @@ pub(super) fn exhausted(case: &mut Case<'_>, customer: &mut Customer, plan: &Pla
     ending::close(case, customer, plan, instance, Reason::Exhausted, &evidence)
 }
 
-/// The message whose turn it is: the first as written, or the cheapest that was not tried.
-fn next(plan: &Plan, prices: &Prices, instance: &Instance) -> Option<(usize, usize)> {
+/// The message whose turn it is, of those that were not tried.
+fn next(plan: &Plan, prices: &Prices, customer: &Customer, instance: &Instance) -> Option<(usize, usize)> {
     let mut options = options(plan, instance, prices);
     let chosen = match plan.order {
         Order::AsWritten => options.next(),
         Order::ByCost => options.min_by_key(|(_, _, cost)| *cost),
+        Order::ByPreference => {
+            let preferred = customer.attributes.get(PREFERRED).map(String::as_str);
+            options
+                .min_by_key(|(step, alternative, _)| Some(plan.steps[*step].channels[*alternative].name) != preferred)
+        }
     };
     chosen.map(|(step, alternative, _)| (step, alternative))
 }

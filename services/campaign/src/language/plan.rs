@@ -212,6 +212,9 @@ impl Level {
     }
 }
 
+/// The attribute of a profile that names the channel which the customer likes best.
+pub const PREFERRED: &str = "preferred_channel";
+
 /// In which order the messages are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
@@ -219,6 +222,8 @@ pub enum Order {
     AsWritten,
     /// The cheapest message that was not tried yet; among equals as written.
     ByCost,
+    /// A message on the channel that the customer likes best, then as written. The profile's attribute [`PREFERRED`] names it.
+    ByPreference,
 }
 
 /// One message of a cascade.

@@ -68,6 +68,7 @@ pub(crate) struct Campaign {
     ///
     /// - `as written`: step by step, as they stand in the file.
     /// - `by cost`: always the cheapest message that was not tried yet, as the price table says; among equals as they stand.
+    /// - `by preference`: first those on the channel that the profile's attribute `preferred_channel` names; else as they stand.
     #[schemars(with = "Option<OneOf<Order>>", example = &"by cost", extend("default" = "as written"))]
     pub order: Option<Word>,
     /// Where several cascades of a customer fall due together, those of the campaign with the higher number come first: it matters
@@ -409,10 +410,16 @@ pub(crate) struct Cap {
     #[schemars(with = "Option<OneOrMany<ChannelName>>", example = &"sms", example = ["push", "webpush"])]
     pub channel: Option<Spanned<Words>>,
     /// The class of the campaigns whose messages count.
+    ///
+    /// - `marketing`: what the customer consented to.
+    /// - `transactional`: what the customer waits for.
     #[schemars(with = "Option<OneOf<schemas::Class>>", example = &"transactional", extend("default" = "marketing"))]
     pub class: Option<Word>,
-    /// What becomes of the message that would be one too many: its cascade stops, it is skipped and only one that is no dearer may
-    /// follow, or it waits until there is room, as long as it is valid.
+    /// What becomes of the message that would be one too many.
+    ///
+    /// - `stop`: its cascade ends.
+    /// - `skip`: the next one's turn, unless that is dearer.
+    /// - `hold`: it waits until there is room, as long as it is valid; else its cascade ends.
     #[schemars(with = "Option<OneOf<Then>>", example = &"hold", extend("default" = "stop"))]
     pub then: Option<Word>,
 }

@@ -175,6 +175,7 @@ pub(super) fn choice(order: Order) -> Option<&'static str> {
     match order {
         Order::AsWritten => None,
         Order::ByCost => Some("the cheapest message that was not tried yet"),
+        Order::ByPreference => Some("a message on the channel that the customer likes best, if one is left"),
     }
 }
 

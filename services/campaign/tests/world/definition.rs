@@ -81,7 +81,7 @@ fn head() -> impl Strategy<Value = String> {
         "goal: {action: purchase, where: amount_minor >= 0}\n",
     ]);
     let stop = one_of(&["", "stop: opened\n", "stop: clicked\n", "stop: replied\n", "stop: goal\n"]);
-    let order = one_of(&["", "order: by cost\n"]);
+    let order = one_of(&["", "order: by cost\n", "order: by preference\n"]);
     let experiment = one_of(&[
         "",
         "",
