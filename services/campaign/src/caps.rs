@@ -6,7 +6,7 @@ use schemas::{Class, Counted, Millis};
 
 use crate::calendar::{self, Recurrence, spell};
 use crate::channel::Channel;
-use crate::language::{Problem, RawCaps, Report, Source, Word, nearest, read, word};
+use crate::language::{CLASSES, Problem, RawCaps, Report, Source, Word, channel, read, word};
 use crate::limits;
 
 /// The caps of all campaigns. A message counts from the decision on, and no more once it is certain that nobody got it.
@@ -79,17 +79,9 @@ impl Caps {
                 report.error(raw.most.referenced, sentence, hint);
             }
             let window = window(&raw.per, &mut report);
-            let channels = raw.channel.iter().flat_map(|names| &names.value.0).filter_map(|name| {
-                let found = Channel::find(name);
-                if let (None, Some(names)) = (found, &raw.channel) {
-                    let hint = nearest(name, Channel::names());
-                    report.error(names.referenced, format!("`{name}` is no channel"), hint);
-                }
-                found
-            });
-            let channels = channels.collect();
-            let class =
-                raw.class.as_ref().and_then(|class| word(class, crate::language::CLASSES, "class", &mut report));
+            let named = raw.channel.iter().flat_map(|names| names.value.0.iter().map(|name| (name, names.referenced)));
+            let channels = named.filter_map(|(name, place)| channel(name, place, &mut report)).collect();
+            let class = raw.class.as_ref().and_then(|class| word(class, CLASSES, "class", &mut report));
             let then = raw.then.as_ref().and_then(|then| word(then, THENS, "way on", &mut report));
             let (class, then) = (class.unwrap_or(Class::Marketing), then.unwrap_or(Then::Stop));
             caps.extend(window.map(|window| Cap { most, window, channels, class, then }));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::channel::Channel;
-use crate::language::{Problem, Report, Source, nearest, read};
+use crate::language::{Problem, Report, Source, channel, read};
 
 /// The price table of all channels. Money is in minor units of one currency.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,11 +32,7 @@ impl Prices {
         }
         let mut minor = BTreeMap::new();
         for price in &raw.prices {
-            let Some(channel) = Channel::find(&price.channel.value) else {
-                let hint = nearest(&price.channel.value, Channel::names());
-                report.error(price.channel.referenced, format!("`{}` is no channel", price.channel.value), hint);
-                continue;
-            };
+            let Some(channel) = channel(&price.channel.value, price.channel.referenced, &mut report) else { continue };
             if price.minor.value < 0 {
                 report.error(price.minor.referenced, "a price cannot be negative", "write 0 for a free channel");
             }

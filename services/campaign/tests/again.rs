@@ -2,7 +2,6 @@
 
 mod world;
 
-use schemas::{Campaign, CampaignKind};
 use world::script::{check, play, told};
 use world::{BEGIN, DAY, World};
 
@@ -177,8 +176,7 @@ steps:
     };
     let world = |head: &str| {
         let mut world = World::new(&[&campaign("a", ""), &campaign("b", head)]);
-        let definition = "caps: [{most: 1, per: day}]".to_owned();
-        world.plans.apply(&Campaign { kind: CampaignKind::Caps, definition, ..Campaign::default() }).unwrap();
+        world.cap("caps: [{most: 1, per: day}]");
         world
     };
     let happens = "0 has email\n 0 does a\n 0 does b\n 3h time passes";

@@ -3,7 +3,6 @@
 mod world;
 
 use campaign::Caps;
-use schemas::{Campaign, CampaignKind};
 use world::World;
 use world::script::{check, play, told};
 
@@ -24,8 +23,7 @@ steps:
     };
     let definitions: Vec<String> = names.iter().map(definition).collect();
     let mut world = World::new(&definitions.iter().map(String::as_str).collect::<Vec<_>>());
-    let definition = format!("caps: [{caps}]");
-    world.plans.apply(&Campaign { kind: CampaignKind::Caps, definition, ..Campaign::default() }).unwrap();
+    world.cap(&format!("caps: [{caps}]"));
     world
 }
 
@@ -133,8 +131,7 @@ steps: [{{name: first, channel: sms, template: t}}]
     };
     let world = |class: &str, cap: &str| {
         let mut world = World::new(&[&definition(class)]);
-        let definition = format!("caps: [{{most: 1, per: week{cap}}}]");
-        world.plans.apply(&Campaign { kind: CampaignKind::Caps, definition, ..Campaign::default() }).unwrap();
+        world.cap(&format!("caps: [{{most: 1, per: week{cap}}}]"));
         world
     };
     let happens = "0 has sms\n 0 does lead one\n 1m does lead two";

@@ -9,10 +9,7 @@ use campaign::{
     Anchor, Channel, Effect, Input, Level, Match, Moment, Order, Plan, Plans, Point, Shift, Wait, decide, due, limits,
 };
 use proptest::prelude::*;
-use schemas::{
-    Action, Actor, Campaign, CampaignKind, Cart, Class, Customer, Fact, Feedback, Item, Reason, Send, Sent, Stage,
-    Status,
-};
+use schemas::{Action, Actor, Cart, Class, Customer, Fact, Feedback, Item, Reason, Send, Sent, Stage, Status};
 use world::definition::{campaigns, cap};
 use world::life::{Decision, event, life, live};
 use world::{BEGIN, CUSTOMER, DAY, HOUR, World};
@@ -196,7 +193,7 @@ proptest! {
     #[test]
     fn rule_5_no_marketing_over_a_cap(campaigns in campaigns(), (table, most, window) in cap(), events in life()) {
         let mut world = world_of(&campaigns);
-        world.plans.apply(&Campaign { kind: CampaignKind::Caps, definition: table, ..Campaign::default() }).unwrap();
+        world.cap(&table);
         let mut counted: Vec<(String, i64)> = Vec::new();
         live(&mut world, &events, |decision| {
             if is_erasure(decision) {

@@ -111,8 +111,7 @@ fn keep_back(
     step: &Step,
     times: &Times,
 ) -> Option<Kept> {
-    let cost = usize::try_from(instance.alternative).ok().and_then(|index| step.channels.get(index));
-    let cost = cost.map_or(0, |channel| case.plans.prices().cost(channel));
+    let cost = channel_of(step, instance).map_or(0, |channel| case.plans.prices().cost(channel));
     if case.now() >= times.send_before || times.late > step.late {
         // What was over before its turn came was kept back by nobody.
         if times.ready < times.send_before {
@@ -164,8 +163,9 @@ fn over_cap(
     send_before: Millis,
 ) -> Room {
     let (caps, now) = (case.plans.caps(), case.now());
-    let channel = usize::try_from(instance.alternative).ok().and_then(|index| step.channels.get(index));
-    let Some(channel) = channel.filter(|channel| caps.count(channel.name, plan.class)) else { return Room::Is };
+    let Some(channel) = channel_of(step, instance).filter(|channel| caps.count(channel.name, plan.class)) else {
+        return Room::Is;
+    };
     let (zone, _) = moment::zone(plan, customer);
     let Some(full) = caps.full(channel.name, plan.class, &customer.counted, now, &zone) else { return Room::Is };
     let then = if full.cap.then == Then::Hold && full.until >= send_before { Then::Stop } else { full.cap.then };
@@ -173,15 +173,18 @@ fn over_cap(
     if full.until < Millis::MAX {
         evidence.push(("until", full.until.to_string()));
     }
-    let entry = case.entry(Reason::Capped).instance(instance).step(step).on(channel);
-    let entry = evidence.iter().fold(entry, |entry, (what, how)| entry.because(what, how.as_str()));
-    match then {
-        Then::Stop => return Room::Never(evidence),
-        Then::Skip => lower_ceiling(instance, case.plans.prices().cost(channel)),
-        Then::Hold => (instance.stage, instance.due) = (Stage::Delayed, full.until),
+    if then == Then::Stop {
+        return Room::Never(evidence);
     }
-    case.write(entry);
-    if then == Then::Hold { Room::Later } else { Room::Elsewhere }
+    let entry = case.entry(Reason::Capped).instance(instance).step(step).on(channel);
+    case.write(evidence.into_iter().fold(entry, |entry, (what, how)| entry.because(what, how)));
+    if then == Then::Hold {
+        (instance.stage, instance.due) = (Stage::Delayed, full.until);
+        Room::Later
+    } else {
+        lower_ceiling(instance, case.plans.prices().cost(channel));
+        Room::Elsewhere
+    }
 }
 
 /// Whether only a deadline can have brought the instance here: what entered or left a step was written down already.
@@ -195,6 +198,11 @@ fn by_deadline(plan: &Plan, instance: &Instance) -> bool {
 /// The step at which an instance stands.
 pub(super) fn current<'p>(plan: &'p Plan, instance: &Instance) -> Option<&'p Step> {
     usize::try_from(instance.step).ok().and_then(|step| plan.steps.get(step))
+}
+
+/// The channel at which an instance stands.
+fn channel_of(step: &Step, instance: &Instance) -> Option<&'static Channel> {
+    usize::try_from(instance.alternative).ok().and_then(|index| step.channels.get(index)).copied()
 }
 
 /// After an outage nothing dearer goes out until something was handed over, unless the step says otherwise.

@@ -153,8 +153,8 @@ fn refusal(case: &Case<'_>, customer: &Customer, plan: &Plan, cause: &Cause<'_>,
     if age > plan.trigger.max_age {
         return entry(Reason::TriggerTooOld).map(|entry| entry.because("age_ms", age.to_string()));
     }
-    let times = memory::times(customer, &plan.name);
-    if plan.trigger.maximum.is_some_and(|maximum| times >= maximum) {
+    let often_enough = |maximum| Some(memory::times(customer, &plan.name)).filter(|times| *times >= maximum);
+    if let Some(times) = plan.trigger.maximum.and_then(often_enough) {
         return entry(Reason::OftenEnough).map(|entry| entry.because("times", times.to_string()));
     }
     // A restart is no end that one recovers from.

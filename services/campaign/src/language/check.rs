@@ -3,6 +3,7 @@
 use jiff::tz::TimeZone;
 use schemas::{Class, Millis, Reason};
 
+use crate::channel::Channel;
 use crate::limits::OPTIONS;
 use crate::predicate::{self, Predicate, Type, Vocabulary};
 
@@ -294,6 +295,15 @@ pub(crate) fn word<T: Copy>(raw: &Word, known: &[(&str, T)], what: &str, report:
     if found.is_none() {
         let hint = nearest(&raw.value, known.iter().map(|(name, _)| *name));
         report.error(raw.referenced, format!("`{}` is no {what}", raw.value), hint);
+    }
+    found
+}
+
+/// A channel, by its name.
+pub(crate) fn channel(name: &str, place: impl Into<Place>, report: &mut Report<'_>) -> Option<&'static Channel> {
+    let found = Channel::find(name);
+    if found.is_none() {
+        report.error(place, format!("`{name}` is no channel"), nearest(name, Channel::names()));
     }
     found
 }

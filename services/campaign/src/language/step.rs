@@ -7,7 +7,7 @@ use crate::predicate::Vocabulary;
 
 use crate::calendar::{self, Shift};
 
-use super::check::{AT_NIGHT, condition, span, word};
+use super::check::{AT_NIGHT, channel, condition, span, word};
 use super::experiment::Experiment;
 use super::plan::{Anchor, AtNight, Cause, Level, Point, Step, Template, TriggerKind, Wait};
 use super::problem::{Report, nearest};
@@ -123,15 +123,11 @@ fn channels(written: &raw::Step, report: &mut Report<'_>) -> Vec<&'static Channe
     };
     let mut channels: Vec<&'static Channel> = Vec::new();
     for word in words {
-        match Channel::find(&word.value) {
+        match channel(&word.value, word.referenced, report) {
             Some(channel) if channels.contains(&channel) => {
                 report.error(word.referenced, "this channel stands here twice", "remove one of them");
             }
-            Some(channel) => channels.push(channel),
-            None => {
-                let hint = nearest(&word.value, Channel::names());
-                report.error(word.referenced, format!("`{}` is no channel", word.value), hint);
-            }
+            found => channels.extend(found),
         }
     }
     channels

@@ -46,6 +46,12 @@ impl World {
         World::new(&texts.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
+    /// Puts caps in force.
+    pub fn cap(&mut self, table: &str) {
+        let record = Campaign { kind: CampaignKind::Caps, definition: table.to_owned(), ..Campaign::default() };
+        self.plans.apply(&record).unwrap();
+    }
+
     /// Lets time pass; each deadline is looked at when it falls due.
     pub fn pass_until(&mut self, moment: i64) {
         self.0.pass_until(moment);
