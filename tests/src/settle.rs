@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use stream::clock::Millis;
 
 use crate::installation::Installation;
-use crate::service::{Progress, Service};
+use crate::service::Service;
 use crate::tail::Ends;
-use crate::wait::until;
+use crate::wait::until_ok;
 
 /// Topic and partition, next offset.
 type Positions = BTreeMap<(String, i32), i64>;
@@ -28,12 +28,12 @@ impl Installation {
         let sources: Vec<String> = self.topics.sources().into_iter().map(|(name, _)| name).collect();
         let sends: Vec<String> = self.channels.iter().map(|channel| self.topics.send(channel)).collect();
         // In the order of a record's way; what an earlier stage is done with, the later one finds in its topic.
-        until("nothing moves any more", || {
+        until_ok("nothing moves any more", || {
             let before = ends.of(&sources);
-            self.is_done("intake", &before)
-                && self.is_done("operator", &ends.of(&[self.topics.input()]))
-                && self.are_done("channel ", &ends.of(&sends))
-                && ends.of(&sources) == before
+            self.is_done("intake", &before)?;
+            self.is_done("operator", &ends.of(&[self.topics.input()]))?;
+            self.are_done("channel ", &ends.of(&sends))?;
+            if ends.of(&sources) == before { Ok(()) } else { Err("The sources still grow.".to_owned()) }
         });
     }
 
@@ -43,35 +43,40 @@ impl Installation {
         self.feed.flush();
         let ends = Ends::new(self.place.brokers());
         let sources: Vec<String> = self.topics.sources().into_iter().map(|(name, _)| name).collect();
-        until("intake is done", || self.is_done("intake", &ends.of(&sources)));
+        until_ok("intake is done", || self.is_done("intake", &ends.of(&sources)));
     }
 
-    /// Replicas of a service together own everything.
-    fn is_done(&self, name: &str, ends: &Positions) -> bool {
+    /// Replicas of a service together own everything. An error says what is missing.
+    fn is_done(&self, name: &str, ends: &Positions) -> Result<(), String> {
         let is_replica = |service: &&Service| service.name.split('#').next() == Some(name);
         let replicas: Vec<&Service> = self.services.values().filter(is_replica).collect();
-        let progress: Option<Vec<Progress>> = replicas.iter().map(|service| service.progress()).collect();
-        replicas.is_empty() || progress.is_some_and(|progress| self.cover(&progress, ends))
+        if replicas.is_empty() { Ok(()) } else { self.cover(&replicas, ends) }
     }
 
-    fn are_done(&self, kind: &str, ends: &Positions) -> bool {
-        let workers = self.services.values().filter(|service| service.name.starts_with(kind));
-        workers.into_iter().all(|worker| {
+    fn are_done(&self, kind: &str, ends: &Positions) -> Result<(), String> {
+        let mut workers = self.services.values().filter(|service| service.name.starts_with(kind));
+        workers.try_for_each(|worker| {
             let channel = &worker.name[kind.len()..];
             let topic = self.topics.send(channel);
             let own = ends.iter().filter(|((name, _), _)| *name == topic).map(|(place, end)| (place.clone(), *end));
-            worker.progress().is_some_and(|progress| self.cover(&[progress], &own.collect()))
+            self.cover(&[worker], &own.collect())
         })
     }
 
-    fn cover(&self, replicas: &[Progress], ends: &Positions) -> bool {
-        let positions = replicas.iter().flat_map(|progress| &progress.positions);
-        let reached: Positions =
-            positions.map(|(topic, partition, next)| ((topic.clone(), *partition), *next)).collect();
-        let is_up_to_date = |progress: &Progress| {
-            progress.ready && progress.seen >= self.now && progress.settled.is_none_or(|settled| settled >= self.now)
-        };
-        replicas.iter().all(is_up_to_date)
-            && ends.iter().all(|(place, end)| reached.get(place).is_some_and(|next| next >= end))
+    fn cover(&self, replicas: &[&Service], ends: &Positions) -> Result<(), String> {
+        let mut reached = Positions::new();
+        for replica in replicas {
+            let name = &replica.name;
+            let progress = replica.progress().ok_or_else(|| format!("{name} does not answer."))?;
+            let is_settled = progress.settled.is_none_or(|settled| settled >= self.now);
+            if !(progress.ready && progress.seen >= self.now && is_settled) {
+                return Err(format!("{name} is not there yet at {}: {progress:?}", self.now));
+            }
+            reached.extend(progress.positions.into_iter().map(|(topic, partition, next)| ((topic, partition), next)));
+        }
+        let behind = ends.iter().find(|(place, end)| reached.get(place).is_none_or(|next| next < end));
+        behind.map_or(Ok(()), |(place, end)| {
+            Err(format!("{place:?} ends at {end}, but {} is at {:?}.", replicas[0].name, reached.get(place)))
+        })
     }
 }

@@ -19,12 +19,20 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
 /// Waits until there is a value.
 #[track_caller]
 pub fn until_some<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    until_ok(what, || look().ok_or_else(String::new))
+}
+
+/// Waits until there is a value; fails the test with what was missing at the last look.
+#[track_caller]
+pub fn until_ok<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
     let end = Tick::now().after(PATIENCE);
     loop {
-        if let Some(value) = look() {
-            return value;
+        match look() {
+            Ok(value) => return value,
+            Err(missing) if end.remaining().is_zero() => {
+                panic!("waited {} s in vain until {what}. {missing}", PATIENCE.as_secs())
+            }
+            Err(_) => std::thread::park_timeout(GLANCE),
         }
-        assert!(!end.remaining().is_zero(), "waited {} s in vain until {what}", PATIENCE.as_secs());
-        std::thread::park_timeout(GLANCE);
     }
 }
