@@ -68,6 +68,7 @@ planted! {
     a_deadline_before_the_sources_are_read_is_noticed SourcesUnread
     a_torn_row_that_a_later_meta_closes_is_noticed TornClosed
     a_sweep_that_begins_anew_is_noticed SweepAnew
+    a_clock_that_goes_back_is_noticed ClockGoesBack
 }
 
 /// Lives through seeds on two threads until one shows a mistake.

@@ -32,11 +32,13 @@ pub enum Bug {
     TornClosed,
     /// A new owner begins a sweep anew.
     SweepAnew,
+    /// A partition follows a clock that is set back, or that of a new owner which is behind.
+    ClockGoesBack,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 14] = [
+    pub const ALL: [Bug; 15] = [
         Bug::OffsetsOutside,
         Bug::NoGeneration,
         Bug::StoreBeforeCommit,
@@ -51,6 +53,7 @@ impl Bug {
         Bug::SourcesUnread,
         Bug::TornClosed,
         Bug::SweepAnew,
+        Bug::ClockGoesBack,
     ];
 }
 

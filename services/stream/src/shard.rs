@@ -265,10 +265,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
                 task.load(&self.processor, &mut keys)?;
             }
         }
-        for task in self.tasks.values_mut() {
-            // The clock of a partition never goes back, across owners either.
-            task.now = task.now.max(now);
-        }
+        self.tasks.values_mut().for_each(|task| task.see(now));
         for item in fetched {
             self.take(item)?;
         }
@@ -323,7 +320,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
     fn sweep(&mut self) -> Result<(), Error> {
         let now = self.around.clock.now();
         for task in self.tasks.values_mut() {
-            task.now = task.now.max(now);
+            task.see(now);
             task.plan_sweeps(&self.processor);
             if self.open_since.is_none() {
                 let visited = task.sweep(&mut self.processor, self.around.config.sweep_budget, &mut self.out)?;

@@ -116,6 +116,11 @@ impl<P: Processor> Task<P> {
         }
     }
 
+    /// Looks at the clock. That of a partition never goes back, across owners either.
+    pub(crate) fn see(&mut self, now: Millis) {
+        self.now = if is_planted(Bug::ClockGoesBack) { now } else { self.now.max(now) };
+    }
+
     /// Brings the rows of `keys` into memory: one sorted look-up for all that are missing.
     pub(crate) fn load(&mut self, processor: &P, keys: &mut Vec<&[u8]>) -> Result<(), Error> {
         keys.retain(|key| self.table.find(key).is_none());

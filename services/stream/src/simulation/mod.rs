@@ -2,7 +2,7 @@
 //!
 //! *What it is.* The real shard, store format and recovery of every replica, run on one thread behind the seams [`crate::log::Log`]
 //! and [`crate::store::Disks`]. Processes are killed, stopped and replaced at every call; answers get lost or come late;
-//! transactions are left open; the changelog is compacted; disks are lost. What happened is given back, to be compared with
+//! transactions are left open; clocks are set back; the changelog is compacted; disks are lost. What happened is given back, to be compared with
 //! what should have.
 //!
 //! *What it is not.* No Kafka: a conformance suite runs the same checks on both. No RocksDB: a disk here is a sorted map that
@@ -169,7 +169,7 @@ pub fn run<P: Processor>(
             let around = Surroundings {
                 config: &config,
                 owner: identity,
-                clock: world.clock.clone(),
+                clock: world.clock(who),
                 probe: Probe::default(),
                 turns: &turns,
                 stop: &stop,

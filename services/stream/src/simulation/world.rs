@@ -22,6 +22,8 @@ const DEPTH_MAX: u32 = 2;
 const TRANSACTION_TIMEOUT: Millis = 20_000;
 /// A member that is silent for longer is expelled.
 pub const SESSION_TIMEOUT: Millis = 6_000;
+/// No clock is behind by more than this.
+const LAG_MAX: Millis = 3 * 3_600_000;
 /// Compaction forgets tombstones of this age.
 pub const TOMBSTONES_KEPT: Millis = 40_000;
 
@@ -49,6 +51,9 @@ struct Replica<'a> {
     /// Grows when another process takes its place.
     incarnation: u32,
     starts_at: Millis,
+    /// Business time as it sees it, and by how much that is behind.
+    clock: Clock,
+    behind: Millis,
 }
 
 /// The simulated world.
@@ -56,8 +61,8 @@ pub struct World<'a> {
     itself: Weak<World<'a>>,
     /// The brokers.
     pub cluster: RefCell<Cluster>,
-    /// Business time, as all processes see it.
-    pub clock: Clock,
+    /// Business time as it is.
+    clock: Clock,
     scene: &'a Scene,
     chance: RefCell<Rng>,
     replicas: RefCell<Vec<Replica<'a>>>,
@@ -100,8 +105,15 @@ impl<'a> World<'a> {
         due: Box<Due<'a>>,
     ) -> Rc<Self> {
         let (used, spare) = machines.split_at(scene.replicas);
-        let replica =
-            |machine: &'a Machine| Replica { process: None, machine, is_running: false, incarnation: 0, starts_at: 0 };
+        let replica = |machine: &'a Machine| Replica {
+            process: None,
+            machine,
+            is_running: false,
+            incarnation: 0,
+            starts_at: 0,
+            clock: Clock::manual(scene.begin),
+            behind: 0,
+        };
         Rc::new_cyclic(|itself| World {
             itself: Weak::clone(itself),
             cluster: RefCell::new(Cluster::new(&scene.topics(), SESSION_TIMEOUT, scene.begin)),
@@ -172,6 +184,26 @@ impl<'a> World<'a> {
     pub fn calm(&self) {
         self.faults_are_over.set(true);
         self.faults.set(0);
+        self.replicas.borrow_mut().iter_mut().for_each(|replica| replica.behind = 0);
+        self.set_clocks();
+    }
+
+    /// Business time as a replica sees it.
+    pub fn clock(&self, who: usize) -> Clock {
+        self.replicas.borrow()[who].clock.clone()
+    }
+
+    fn set_clocks(&self) {
+        let now = self.clock.now();
+        self.replicas.borrow().iter().for_each(|replica| replica.clock.set(now - replica.behind));
+    }
+
+    /// The clock of a replica is set back, or right again.
+    fn set_back(&self, who: usize) {
+        let behind = if self.happens(300) { 0 } else { self.span(1, LAG_MAX) };
+        self.note(|| format!("the clock of replica {who} is {behind} ms behind from now on"));
+        self.replicas.borrow_mut()[who].behind = behind;
+        self.set_clocks();
     }
 
     // What the processes meet.
@@ -344,6 +376,9 @@ impl<'a> World<'a> {
             return;
         }
         let who = self.random(self.scene.replicas);
+        if self.fault(3) {
+            self.set_back(who);
+        }
         let (process, machine, incarnation) = {
             let mut replicas = self.replicas.borrow_mut();
             let replica = &mut replicas[who];
@@ -489,6 +524,7 @@ impl Surface<'_, '_> {
     pub fn advance(&mut self, span: Millis) {
         let now = self.now() + span;
         self.world.clock.set(now);
+        self.world.set_clocks();
         self.world.cluster.borrow_mut().business = now;
     }
 
