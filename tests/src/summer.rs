@@ -6,6 +6,7 @@
 //! +5 @900   add 5, and be alarmed at 900
 //! calm      no alarm
 //! forget    nobody has heard of this key
+//! trip      nothing, unless the process is one that trips over it
 //! ```
 
 use std::collections::BTreeMap;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub disk_reserve: u64,
     /// How long one of its shards may stand still, in milliseconds.
     pub stillness_max_ms: u64,
+    /// Whether the word `trip` makes it panic.
+    pub trips: bool,
 }
 
 impl Settings {
@@ -70,6 +73,7 @@ impl Settings {
             standby: false,
             disk_reserve: 0,
             stillness_max_ms: 300_000,
+            trips: false,
         }
     }
 }
@@ -86,12 +90,13 @@ pub struct Row {
 }
 
 /// A record of the input, understood.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Word {
     Add(i64, Option<Millis>),
     Calm,
     Forget,
     Hang,
+    Trip,
 }
 
 impl Word {
@@ -100,6 +105,7 @@ impl Word {
             "calm" => Word::Calm,
             "forget" => Word::Forget,
             "hang" => Word::Hang,
+            "trip" => Word::Trip,
             _ => {
                 let (number, due) = text.split_once(" @").map_or((text, None), |(number, due)| (number, Some(due)));
                 let due = due.map(|due| due.parse().expect("a moment"));
@@ -117,6 +123,7 @@ impl Word {
                 *row = Row { count: row.count + 1, sum: row.sum + number, due: due.or(row.due) };
             }
             Word::Calm => row.due = None,
+            Word::Trip => {}
             Word::Forget => *row = Row::default(),
         }
     }
@@ -128,7 +135,10 @@ const ALARMS: usize = 1;
 
 /// The application.
 #[derive(Debug)]
-pub struct Summer;
+pub struct Summer {
+    /// As in [`Settings`].
+    pub trips: bool,
+}
 
 impl Processor for Summer {
     type Row = Row;
@@ -148,7 +158,9 @@ impl Processor for Summer {
     }
 
     fn record(&mut self, row: &mut Row, record: &Incoming<'_>, _now: Millis, out: &mut Outbox) -> bool {
-        Word::read(text(record.value)).apply(row);
+        let word = Word::read(text(record.value));
+        assert!(word != Word::Trip || !self.trips, "tripped");
+        word.apply(row);
         out.publish(SUMS, Some(record.partition), record.key, said(record.offset, row).as_bytes());
         true
     }

@@ -14,6 +14,8 @@
 #![doc = include_str!("../examples/counter.rs")]
 //! ```
 //!
+//! What must always hold, and what shows it: [`invariants`].
+//!
 //! *What it is not.* No tokio on the data path, no schemas, no decisions. It never asks what time it is outside [`clock`].
 //!
 //! *Limits.* One topic of input per engine, at most 1 MiB per record; a shard is a thread with three librdkafka clients and
@@ -63,6 +65,9 @@ mod planted;
 pub mod simulation;
 #[cfg(feature = "simulation")]
 pub mod bulk;
+
+#[doc = include_str!("invariants.md")]
+pub mod invariants {}
 
 pub use error::{Error, Verdict};
 #[cfg(feature = "state")]

@@ -43,7 +43,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let metrics = Metrics::new(&prometheus::Registry::new(), &config.topics.input)?;
     let stop = stop_on_sigterm()?;
     say("joining");
-    Ok(engine::run(&kafka, &config, &clock, &Probe::default(), &stop, &metrics, || Summer)?)
+    let trips = told.trips;
+    Ok(engine::run(&kafka, &config, &clock, &Probe::default(), &stop, &metrics, || Summer { trips })?)
 }
 
 #[expect(clippy::print_stderr, reason = "a test waits for this word")]

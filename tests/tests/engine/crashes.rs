@@ -81,6 +81,21 @@ fn a_process_killed_while_it_restores_restores_again() {
 }
 
 #[test]
+fn a_process_that_panics_amid_its_work_leaves_no_half_step() {
+    let ground = Ground::new("trips", 2);
+    let settings = Settings::new(&ground.place, "a");
+    ground.add(100, 2_000);
+    ground.say("k1", "trip");
+    ground.add(100, 2_000);
+    let mut a = ground.start(&Settings { trips: true, ..settings.clone() });
+    wait::until("it has ended itself", || !a.is_running());
+    assert!(a.said().contains("a thread panicked"), "{}", a.said());
+    let _b = ground.start(&settings);
+    ground.wait_for_all_sums();
+    ground.assert_exactly_once();
+}
+
+#[test]
 fn a_process_whose_shard_hangs_ends_itself() {
     let ground = Ground::new("hangs", 1);
     ground.add(10, 100);
