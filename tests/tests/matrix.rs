@@ -8,6 +8,7 @@
 //!
 //! With three brokers, secured or not, and through a proxy that disturbs the network, as `system_tests::broker` says.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -26,6 +27,8 @@ const FREEZE: Duration = Duration::from_secs(9);
 /// How much happens.
 struct Size {
     customers: usize,
+    /// Of each customer, besides a profile and a silence.
+    actions: usize,
     kills: usize,
     freezes: usize,
 }
@@ -33,15 +36,15 @@ struct Size {
 #[test]
 fn replicas_that_are_killed_and_frozen_while_the_broker_restarts_lose_and_double_nothing() {
     let size = match std::env::var("CASCADE_MATRIX").as_deref() {
-        Ok("long") => Size { customers: 33_400, kills: 30, freezes: 10 },
-        _ => Size { customers: 3_340, kills: 6, freezes: 2 },
+        Ok("long") => Size { customers: 10_000, actions: 8, kills: 30, freezes: 10 },
+        _ => Size { customers: 2_000, actions: 3, kills: 6, freezes: 2 },
     };
     let mut matrix = Matrix::begin();
     let faults = size.kills + size.freezes;
     for fault in 0..faults {
         let share = size.customers * fault / faults..size.customers * (fault + 1) / faults;
-        matrix.tell(share);
-        matrix.wait_until_in_mid_flow();
+        matrix.tell(share.clone(), size.actions);
+        matrix.wait_until_in_mid_flow(share.len());
         // The freezes lie evenly between the kills.
         let is_freeze = (fault + 1) * size.freezes / faults > fault * size.freezes / faults;
         if is_freeze {
@@ -71,7 +74,7 @@ fn replicas_that_are_killed_and_frozen_while_the_broker_restarts_lose_and_double
     println!(
         "{} events, {} kills, {} freezes, 2 restarts of the broker: {} commands, {} withdrawals, {} owners; longest time without a \
          commit {:.1} s",
-        3 * size.customers,
+        (2 + size.actions) * size.customers,
         size.kills,
         size.freezes,
         account.sends.len(),
@@ -97,20 +100,24 @@ impl Matrix {
         Matrix { cascade, changelog, chance: Rng::with_seed(7), longest: Duration::ZERO }
     }
 
-    /// Each of these customers has a profile and was not heard of for a month; every third one buys.
-    fn tell(&self, customers: std::ops::Range<usize>) {
+    /// Each of these customers has a profile and was not heard of for a month, and then does something; every third one buys at
+    /// last.
+    fn tell(&self, customers: Range<usize>, actions: usize) {
         for number in customers {
             let customer = format!("customer-{number}");
             self.cascade.customer(&customer, &CHANNELS);
             self.cascade.inactivity(&customer, 30);
+            for _ in 1..actions {
+                self.cascade.action(&customer, "lead", None, &[]);
+            }
             self.cascade.action(&customer, if number % 3 == 0 { "purchase" } else { "lead" }, None, &[]);
         }
     }
 
-    /// Waits until some of what was told is decided, but hardly all of it.
-    fn wait_until_in_mid_flow(&mut self) {
+    /// Waits until some of what was told of so many customers is decided, but hardly all of it.
+    fn wait_until_in_mid_flow(&mut self, customers: usize) {
         self.changelog.poll(Duration::ZERO);
-        let enough = self.changelog.seen().len() + self.chance.usize(1..300);
+        let enough = self.changelog.seen().len() + self.chance.usize(1..customers);
         let begun = Tick::now();
         self.changelog.until("the operators are in mid-flow", |seen| seen.len() >= enough);
         self.longest = self.longest.max(begun.elapsed());
