@@ -20,6 +20,7 @@ use system_tests::tail::Tail;
 use system_tests::wait::until;
 
 const REPLICAS: [&str; 2] = ["operator#one", "operator#two"];
+const SERVICES: [&str; 3] = ["intake", REPLICAS[0], REPLICAS[1]];
 const CHANNELS: [&str; 4] = ["push", "sms", "viber", "email"];
 /// Longer than the session timeout of these tests.
 const FREEZE: Duration = Duration::from_secs(9);
@@ -64,6 +65,7 @@ fn replicas_that_are_killed_and_frozen_while_the_broker_restarts_lose_and_double
         matrix.cascade.set_clock(later);
         matrix.raise_the_dead();
     }
+    matrix.wait_until_all_work();
     matrix.cascade.settle();
     matrix.cascade.pass(DAY);
     matrix.cascade.pass(6 * DAY);
@@ -95,7 +97,7 @@ impl Matrix {
     fn begin() -> Self {
         let plan = Plan::new("matrix", &["come-back"], &CHANNELS);
         let mut cascade = Installation::prepare(&Plan { partitions: 8, ..plan });
-        cascade.bring_up(&["intake", REPLICAS[0], REPLICAS[1]]);
+        cascade.bring_up(&SERVICES);
         let changelog = Tail::of(cascade.place.brokers(), &[&cascade.topics.changelog()]);
         Matrix { cascade, changelog, chance: Rng::with_seed(7), longest: Duration::ZERO }
     }
@@ -119,7 +121,11 @@ impl Matrix {
         self.changelog.poll(Duration::ZERO);
         let enough = self.changelog.seen().len() + self.chance.usize(1..customers);
         let begun = Tick::now();
-        self.changelog.until("the operators are in mid-flow", |seen| seen.len() >= enough);
+        until("the operators are in mid-flow", || {
+            self.raise_the_dead();
+            self.changelog.poll(Duration::ZERO);
+            self.changelog.seen().len() >= enough
+        });
         self.longest = self.longest.max(begun.elapsed());
     }
 
@@ -137,9 +143,17 @@ impl Matrix {
         self.cascade.service(name).process().thaw();
     }
 
+    /// Waits until everybody works: who was replaced while he stood still notices that late, and ends.
+    fn wait_until_all_work(&mut self) {
+        until("everybody works", || {
+            self.raise_the_dead();
+            SERVICES.iter().all(|name| self.cascade.service(name).progress().is_some_and(|progress| progress.ready))
+        });
+    }
+
     /// What a supervisor does.
     fn raise_the_dead(&mut self) {
-        for name in ["intake", REPLICAS[0], REPLICAS[1]] {
+        for name in SERVICES {
             if !self.cascade.service(name).process().is_running() {
                 self.cascade.launch(name);
             }

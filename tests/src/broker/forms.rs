@@ -31,6 +31,7 @@ share.coordinator.state.topic.replication.factor=3
 share.coordinator.state.topic.min.isr=2
 default.replication.factor=3
 min.insync.replicas=2
+controlled.shutdown.enable=true
 controller.quorum.election.timeout.ms=1000
 controller.quorum.fetch.timeout.ms=2000
 ";

@@ -3,6 +3,7 @@
 mod steps;
 mod state;
 mod producer;
+mod reader;
 mod crashes;
 mod deadlines;
 mod members;

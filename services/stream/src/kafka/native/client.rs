@@ -255,38 +255,62 @@ impl Client {
     }
 
     /// The next offsets of partitions as the brokers see them, open transactions included (`read_uncommitted`).
-    pub(crate) fn ends(
-        self: &Arc<Self>,
-        partitions: &Partitions,
-        wait: Duration,
-    ) -> Result<Vec<(String, i32, i64)>, Error> {
+    pub(crate) fn ends(self: &Arc<Self>, partitions: &Partitions, wait: Duration) -> Result<Ends, Error> {
+        let question =
+            self.ask_for_ends(partitions, rd::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED);
+        question.answer(wait).unwrap_or_else(|| Err(Error::new(Verdict::Retry, ENDS, "no answer in time")))
+    }
+
+    /// Asks for the next offsets that no open transaction hides, and waits for no answer.
+    pub(crate) fn ask_for_stable_ends(self: &Arc<Self>, partitions: &Partitions) -> Question {
+        self.ask_for_ends(partitions, rd::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED)
+    }
+
+    fn ask_for_ends(self: &Arc<Self>, partitions: &Partitions, isolation: rd::rd_kafka_IsolationLevel_t) -> Question {
         let queue = self.new_queue();
-        // SAFETY: the options are destroyed once after the call; the result's parts live as long as the event that we hold
-        // to the end; infos are an array of the length that is returned.
+        // SAFETY: the options are destroyed once after the call, which copies the list.
         unsafe {
             let options =
                 rd::rd_kafka_AdminOptions_new(self.pointer, rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS);
-            rd::rd_kafka_error_destroy(rd::rd_kafka_AdminOptions_set_isolation_level(
-                options,
-                rd::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,
-            ));
+            rd::rd_kafka_error_destroy(rd::rd_kafka_AdminOptions_set_isolation_level(options, isolation));
             rd::rd_kafka_ListOffsets(self.pointer, partitions.pointer, options, queue.pointer);
             rd::rd_kafka_AdminOptions_destroy(options);
-            let Some(event) = queue.poll(wait) else {
-                return Err(Error::new(Verdict::Retry, "ask for the ends of partitions", "no answer in time"));
-            };
-            check("ask for the ends of partitions", rd::rd_kafka_event_error(event.pointer))?;
+        }
+        Question { queue }
+    }
+}
+
+/// Topic, partition, next offset.
+pub(crate) type Ends = Vec<(String, i32, i64)>;
+
+const ENDS: &str = "ask for the ends of partitions";
+
+/// A question for the ends of partitions that is under way.
+#[derive(Debug)]
+pub(crate) struct Question {
+    queue: Queue,
+}
+
+impl Question {
+    /// The answer, waiting for it at most so long; none while there is none. It comes once.
+    pub(crate) fn answer(&self, wait: Duration) -> Option<Result<Ends, Error>> {
+        let event = self.queue.poll(wait)?;
+        // SAFETY: the result's parts live as long as the event that we hold to the end; infos are an array of the length that is
+        // returned.
+        let read = || unsafe {
+            check(ENDS, rd::rd_kafka_event_error(event.pointer))?;
             let result = rd::rd_kafka_event_ListOffsets_result(event.pointer);
             let mut count = 0;
             let infos = rd::rd_kafka_ListOffsets_result_infos(result, &raw mut count);
             let mut ends = Vec::with_capacity(count);
             for index in 0..count {
                 let found = &*rd::rd_kafka_ListOffsetsResultInfo_topic_partition(*infos.add(index));
-                check("ask for the ends of partitions", found.err)?;
+                check(ENDS, found.err)?;
                 ends.push((text(found.topic), found.partition, found.offset));
             }
             Ok(ends)
-        }
+        };
+        Some(read())
     }
 }
 

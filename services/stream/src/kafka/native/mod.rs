@@ -14,7 +14,7 @@ mod topic;
 mod queue;
 mod partitions;
 
-pub(crate) use client::{Client, Role};
+pub(crate) use client::{Client, Ends, Question, Role};
 pub(crate) use partitions::{GroupMetadata, Partitions};
 pub(crate) use queue::{Kind, Message, Queue, Said};
 pub(crate) use topic::Topic;
