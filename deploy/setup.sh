@@ -115,6 +115,12 @@ make_archive() {
 # that is gone is taken over, else the newest one is copied. Our own crates are always built anew.
 take_over_target() {
     local donor found='' is_orphan=''
+    # Cargo was here before us: nothing is to be taken over.
+    if [ -d "$CARGO_TARGET_DIR/debug" ]; then
+        (cd "$here/.." && pwd) >"$CARGO_TARGET_DIR/checkout"
+        return
+    fi
+    rm -rf "$CARGO_TARGET_DIR"
     for donor in "$CASCADE_CACHE"/targets/* "$CASCADE_CACHE/target"; do
         [ -d "$donor/debug" ] || continue
         if [ ! -d "$(cat "$donor/checkout" 2>/dev/null)" ]; then

@@ -50,9 +50,9 @@ sed -e "s|@DIR@|$dir|" -e "s|@PORT@|$port|" "${settings[@]}" >"$dir/server.prope
 jvm+=(-XX:-UsePerfData -XX:+ExitOnOutOfMemoryError "-Djava.io.tmpdir=$dir/tmp" "-Dlog4j2.configurationFile=$here/log4j2.yaml" -cp "$KAFKA_LIBS/*")
 
 if [ ! -e "$dir/data/meta.properties" ]; then
-    # Without eligible leader replicas, a lone broker that crashed stays the leader of its partitions. Else they have none for a
-    # moment, in which its transaction coordinator takes them for deleted and forgets the markers of commits that it has confirmed
-    # (KAFKA-20734).
+    # With eligible leader replicas, the partitions of a lone broker that crashed have no leader for a moment, in which its
+    # transaction coordinator takes them for deleted and forgets the markers of commits that it has confirmed (KAFKA-20734).
+    # Without them that is seldom, but it happens: what must survive a broker's restart needs more than one.
     format=(--standalone --feature eligible.leader.replicas.version=0)
     [ -z "${KAFKA_FORMAT:-}" ] || read -ra format <<<"$KAFKA_FORMAT"
     java "${jvm[@]}" kafka.tools.StorageTool format "${format[@]}" \

@@ -1,7 +1,8 @@
 //! One private Kafka for each test binary. What it is made of is chosen from outside, for all tests alike:
 //!
 //! ```text
-//! (nothing)                 one broker
+//! (nothing)                 one broker; three where brokers restart
+//! CASCADE_KAFKA=one         one broker, also where it restarts
 //! CASCADE_KAFKA=three       three of them: replication 3, at least two copies of what was confirmed
 //! CASCADE_KAFKA=secured     the same, to be reached by TLS and SCRAM only
 //! CASCADE_KAFKA=proxied     one broker, which Cascade reaches through Toxiproxy (tests/toxiproxy.sh installs it)
@@ -40,15 +41,25 @@ pub struct Broker {
 
 /// The broker of this process, started by whoever asks first.
 pub fn broker() -> &'static Broker {
+    started("one")
+}
+
+/// The same for tests that restart brokers. A lone one has partitions without a leader meanwhile, and its coordinator forgets the
+/// markers of transactions on them, of confirmed commits, too (KAFKA-20734): no client can make up for that.
+pub fn replicated() -> &'static Broker {
+    started("three")
+}
+
+fn started(form: &str) -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
-    BROKER.get_or_init(Broker::start)
+    BROKER.get_or_init(|| Broker::start(form))
 }
 
 impl Broker {
-    fn start() -> Self {
+    fn start(form: &str) -> Self {
         let made = tempfile::Builder::new().prefix("cascade-tests-").tempdir();
         let dir = made.expect("the system's directory for temporary files can be written to").keep();
-        let Form { nodes, address, cascade_address, properties, proxied } = Form::chosen(&dir);
+        let Form { nodes, address, cascade_address, properties, proxied } = Form::chosen(&dir, form);
         // Together: a quorum is more than one.
         let nodes: Vec<Node> = nodes.iter().map(|node| Node::start(node, &dir)).collect();
         nodes.iter().for_each(Node::wait_until_ready);

@@ -26,12 +26,13 @@ pub struct Account {
     pub revoked: Vec<String>,
     /// Every decision with its reason.
     pub journal: Vec<Journal>,
-    /// Records of the input that no META covers. Whether there may be any, the test knows.
-    pub uncovered: Vec<Message>,
+    /// Records of the input that no META covers.
+    uncovered: Vec<Message>,
 }
 
 impl Account {
-    /// A record about a customer that no META covers. Intake goes on telling its progress; that concerns no customer.
+    /// A record about a customer that no META covers; whether there may be one, the test knows. Intake goes on telling its progress,
+    /// which concerns no customer.
     pub fn unseen(&self) -> Option<&Message> {
         self.uncovered.iter().find(|record| !record.key.is_empty())
     }

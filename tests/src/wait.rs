@@ -19,7 +19,7 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
 /// Waits until there is a value.
 #[track_caller]
 pub fn until_some<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    until_ok(what, || look().ok_or_else(String::new))
+    until_ok(what, || look().ok_or_else(|| "it is not so".to_owned()))
 }
 
 /// Waits until there is a value; fails the test with what was missing at the last look.
@@ -30,7 +30,7 @@ pub fn until_ok<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T
         match look() {
             Ok(value) => return value,
             Err(missing) if end.remaining().is_zero() => {
-                panic!("waited {} s in vain until {what}. {missing}", PATIENCE.as_secs())
+                panic!("waited {} s in vain until {what}: {missing}", PATIENCE.as_secs())
             }
             Err(_) => std::thread::park_timeout(GLANCE),
         }

@@ -31,20 +31,20 @@ share.coordinator.state.topic.replication.factor=3
 share.coordinator.state.topic.min.isr=2
 default.replication.factor=3
 min.insync.replicas=2
-controlled.shutdown.enable=true
 controller.quorum.election.timeout.ms=1000
 controller.quorum.fetch.timeout.ms=2000
 ";
 
 impl Form {
-    /// As the environment says.
-    pub fn chosen(dir: &Path) -> Self {
-        match std::env::var("CASCADE_KAFKA").as_deref() {
-            Err(_) | Ok("") => Form::single(dir),
-            Ok("three") => Form::three(dir, false),
-            Ok("secured") => Form::three(dir, true),
-            Ok("proxied") => Form::proxied(dir),
-            Ok(other) => panic!("CASCADE_KAFKA={other}: there are three, secured and proxied"),
+    /// As the environment says; `otherwise`, if it says nothing.
+    pub fn chosen(dir: &Path, otherwise: &str) -> Self {
+        let said = std::env::var("CASCADE_KAFKA").ok().filter(|said| !said.is_empty());
+        match said.as_deref().unwrap_or(otherwise) {
+            "one" => Form::single(dir),
+            "three" => Form::three(dir, false),
+            "secured" => Form::three(dir, true),
+            "proxied" => Form::proxied(dir),
+            other => panic!("CASCADE_KAFKA={other}: there are one, three, secured and proxied"),
         }
     }
 

@@ -3,7 +3,6 @@
 mod steps;
 mod state;
 mod producer;
-mod reader;
 mod crashes;
 mod deadlines;
 mod members;

@@ -15,7 +15,46 @@ use crate::{Error, Verdict};
 pub struct Member {
     client: Arc<Client>,
     events: Queue,
+    joining: Joining,
+    /// How many partitions it has accepted and not given up.
+    owned: usize,
+    /// Since when it waits to be let in, and when to see again whether it was.
+    waiting: Tick,
+    look: Tick,
 }
+
+/// What a client needs to join.
+#[derive(Clone, Debug)]
+struct Joining {
+    settings: Settings,
+    group: String,
+    identity: Option<String>,
+    topics: Vec<String>,
+}
+
+impl Joining {
+    fn join(&self) -> Result<(Arc<Client>, Queue), Error> {
+        let mut must = vec![
+            ("group.id", self.group.as_str()),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            ("isolation.level", "read_committed"),
+            ("partition.assignment.strategy", "cooperative-sticky"),
+        ];
+        must.extend(self.identity.as_deref().map(|identity| ("group.instance.id", identity)));
+        let client = self.settings.client(Role::Member, &must)?;
+        let events = client.member_queue();
+        client.subscribe(&self.topics)?;
+        Ok((client, events))
+    }
+}
+
+/// Who owns nothing and was not let in for so long joins with a new client: librdkafka's may have stopped to ask, for good, when
+/// the coordinator moved just then. Where the group itself takes so long, to join anew harms nobody.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often a member that owns nothing looks whether it was let in.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The group gives or takes partitions. What is taken must be finished or dropped before [`Member::accept`].
 #[derive(Debug)]
@@ -33,7 +72,7 @@ pub enum Change {
 
 /// A live generation: what makes the broker refuse offsets of a member that was replaced.
 #[derive(Debug)]
-pub struct Generation(pub(super) GroupMetadata);
+pub struct Generation(pub(super) Arc<GroupMetadata>);
 
 impl Generation {
     /// Never negative.
@@ -49,18 +88,15 @@ impl Member {
     /// # Errors
     /// If the configuration is refused.
     pub fn join(settings: &Settings, group: &str, identity: Option<&str>, topics: &[String]) -> Result<Self, Error> {
-        let mut must = vec![
-            ("group.id", group),
-            ("enable.auto.commit", "false"),
-            ("enable.auto.offset.store", "false"),
-            ("isolation.level", "read_committed"),
-            ("partition.assignment.strategy", "cooperative-sticky"),
-        ];
-        must.extend(identity.map(|identity| ("group.instance.id", identity)));
-        let client = settings.client(Role::Member, &must)?;
-        let events = client.member_queue();
-        client.subscribe(topics)?;
-        Ok(Member { client, events })
+        let joining = Joining {
+            settings: settings.clone(),
+            group: group.to_owned(),
+            identity: identity.map(str::to_owned),
+            topics: topics.to_owned(),
+        };
+        let (client, events) = joining.join()?;
+        let now = Tick::now();
+        Ok(Member { client, events, joining, owned: 0, waiting: now, look: now.after(LOOK) })
     }
 
     /// The next change of what is ours, waiting for it at most so long. To be called often: a member that is silent for
@@ -86,7 +122,23 @@ impl Member {
                 Said::Other => {}
             }
         }
+        if self.owned == 0 && self.look.remaining().is_zero() {
+            self.look = Tick::now().after(LOOK);
+            self.renew_after(PATIENCE)?;
+        }
         Ok(None)
+    }
+
+    /// Joins with a new client if this one was not let in for so long.
+    fn renew_after(&mut self, patience: Duration) -> Result<(), Error> {
+        if self.generation().is_ok() {
+            self.waiting = Tick::now();
+        } else if self.waiting.elapsed() >= patience {
+            tracing::warn!("not let into group {} for {patience:?}: joining with a new client", self.joining.group);
+            (self.client, self.events) = self.joining.join()?;
+            self.waiting = Tick::now();
+        }
+        Ok(())
     }
 
     /// Tells the group that a change was carried out.
@@ -97,11 +149,16 @@ impl Member {
         match change {
             Change::Assigned(partitions) => {
                 let list = Partitions::of(partitions, Partitions::END)?;
+                self.owned += partitions.len();
                 self.client.assign(&list)?;
                 // This client is told where to start only so that it asks nobody, and then fetches nothing.
                 self.client.pause(&list)
             }
-            Change::Revoked { partitions, .. } => self.client.unassign(&Partitions::of(partitions, Partitions::END)?),
+            Change::Revoked { partitions, .. } => {
+                self.owned = self.owned.saturating_sub(partitions.len());
+                self.waiting = Tick::now();
+                self.client.unassign(&Partitions::of(partitions, Partitions::END)?)
+            }
         }
     }
 
@@ -112,7 +169,7 @@ impl Member {
     pub fn generation(&self) -> Result<Generation, Error> {
         let found = self.client.group_metadata().filter(|group| group.generation() >= 0);
         found
-            .map(Generation)
+            .map(|group| Generation(Arc::new(group)))
             .ok_or_else(|| Error::new(Verdict::Fenced, "commit offsets", "this process is not in the group now"))
     }
 
@@ -137,4 +194,23 @@ impl Drop for Member {
 
 fn pairs(list: &Partitions) -> Vec<(String, i32)> {
     list.positions().into_iter().map(|position| (position.topic, position.partition)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_not_let_in_joins_with_a_new_client() {
+        // To join asks nobody: that there is no broker comes out later.
+        let settings = Settings::new("127.0.0.1:1", "nobody");
+        let mut member = Member::join(&settings, "group", None, &["cart".to_owned()]).unwrap();
+        let first = Arc::as_ptr(&member.client);
+        member.renew_after(PATIENCE).unwrap();
+        assert_eq!(Arc::as_ptr(&member.client), first, "there was no time yet");
+        let first = Arc::downgrade(&member.client);
+        member.renew_after(Duration::ZERO).unwrap();
+        assert!(first.upgrade().is_none(), "the first client is gone");
+        assert!(member.waiting.elapsed() < PATIENCE);
+    }
 }

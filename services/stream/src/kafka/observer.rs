@@ -59,7 +59,7 @@ impl Observer {
     /// # Errors
     /// `Retry` if nobody answers.
     pub fn ends(&self, partitions: &[(String, i32)]) -> Result<Vec<(String, i32, i64)>, Error> {
-        self.client.ends(&Partitions::of(partitions, Partitions::END)?, ANSWER)
+        self.client.ends(partitions, ANSWER)
     }
 
     /// The group's committed positions.

@@ -1,6 +1,7 @@
 //! Writes records in transactions.
 
-use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::member::Generation;
@@ -17,12 +18,16 @@ pub struct Producer {
     // Handles go before the client that they belong to.
     topics: Vec<(String, Topic)>,
     events: Queue,
+    calls: Calls,
     client: Arc<Client>,
     open: bool,
 }
 
 /// How long the first contact may take: a predecessor's transaction has to be ended first.
 const FIRST_CONTACT: Duration = Duration::from_secs(60);
+
+/// A call that has not come back so long after its time has been forgotten by the client.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// The end of a transaction waits for the reports of failed records, which this very thread has to hear: it looks up so often.
 const HEARING: Duration = Duration::from_millis(200);
@@ -41,11 +46,14 @@ impl Producer {
                 ("acks", "all"),
                 ("partitioner", "murmur2_random"),
                 ("delivery.report.only.error", "true"),
+                // For ends, which are to count open transactions.
+                ("isolation.level", "read_uncommitted"),
             ],
         )?;
+        let calls = Calls::of(&client)?;
         let until = Tick::now().after(FIRST_CONTACT);
         loop {
-            match client.init_transactions(ANSWER) {
+            match calls.make("init transactions", ANSWER + GRACE, |client| client.init_transactions(ANSWER)) {
                 Ok(()) => break,
                 Err(error) if error.verdict() == Verdict::Retry && !until.remaining().is_zero() => {
                     tracing::info!("waiting for the transaction coordinator: {error}");
@@ -54,7 +62,7 @@ impl Producer {
             }
         }
         let events = client.main_queue();
-        Ok(Producer { topics: Vec::new(), events, client, open: false })
+        Ok(Producer { topics: Vec::new(), events, calls, client, open: false })
     }
 
     /// The index by which this topic is produced to.
@@ -130,7 +138,10 @@ impl Producer {
         for position in positions {
             list.add(&position.topic, position.partition, position.offset, &position.metadata)?;
         }
-        self.client.send_offsets(&list, &generation.0, ANSWER)
+        let group = Arc::clone(&generation.0);
+        self.calls.make("send offsets to the transaction", ANSWER + GRACE, move |client| {
+            client.send_offsets(&list, &group, ANSWER)
+        })
     }
 
     /// Commits the open transaction.
@@ -141,7 +152,7 @@ impl Producer {
         self.drain(Duration::ZERO);
         let until = Tick::now().after(ANSWER);
         loop {
-            match self.client.commit(HEARING) {
+            match self.calls.make("commit a transaction", HEARING + GRACE, |client| client.commit(HEARING)) {
                 Ok(()) => break,
                 Err(error) if error.verdict() == Verdict::Retry && !until.remaining().is_zero() => {
                     self.drain(Duration::ZERO);
@@ -160,7 +171,7 @@ impl Producer {
     pub fn abort(&mut self) -> Result<(), Error> {
         let until = Tick::now().after(ANSWER);
         while self.open {
-            match self.client.abort(HEARING / 10) {
+            match self.calls.make("abort a transaction", HEARING + GRACE, |client| client.abort(HEARING / 10)) {
                 Ok(()) => self.open = false,
                 Err(error) if error.verdict() == Verdict::Retry && !until.remaining().is_zero() => {
                     self.drain(Duration::ZERO);
@@ -171,21 +182,12 @@ impl Producer {
         Ok(())
     }
 
-    /// First offset of a partition, and the next one that is not hidden by an open transaction. Asked by the producer, because
-    /// a question of a reader waits behind its open fetch.
-    ///
-    /// # Errors
-    /// `Retry` if the brokers do not answer.
-    pub fn range(&self, topic: &str, partition: i32) -> Result<(i64, i64), Error> {
-        self.client.watermarks(topic, partition, ANSWER)
-    }
-
     /// The next offsets of partitions as of now, open transactions included.
     ///
     /// # Errors
     /// `Retry` if the brokers do not answer.
     pub fn ends(&self, partitions: &[(String, i32)]) -> Result<Vec<(String, i32, i64)>, Error> {
-        self.client.ends(&Partitions::of(partitions, Partitions::END)?, ANSWER)
+        self.client.ends(partitions, ANSWER)
     }
 
     fn drain(&self, wait: Duration) {
@@ -197,5 +199,68 @@ impl Producer {
                 return;
             }
         }
+    }
+}
+
+type Call = Box<dyn FnOnce(&Client) -> Result<(), Error> + Send>;
+
+/// A thread for calls that may never come back, whatever time they were given: librdkafka forgets what it has asked a broker that
+/// the cluster's metadata no longer name (its issue 5511). Then the thread keeps the client, and the producer can go without it.
+#[derive(Debug)]
+struct Calls {
+    calls: Sender<Call>,
+    answers: Receiver<Result<(), Error>>,
+}
+
+impl Calls {
+    fn of(client: &Arc<Client>) -> Result<Self, Error> {
+        let (calls, made) = channel::<Call>();
+        let (answer, answers) = channel();
+        // Kept during a call only: who drops the producer ends the client, and may make the next one after that.
+        let client = Arc::downgrade(client);
+        let one = |client: &Weak<Client>, call: Call| client.upgrade().map(|client| call(&client));
+        crate::thread::spawn("transactions", move || {
+            while let Some(outcome) = made.recv().ok().and_then(|call| one(&client, call)) {
+                if answer.send(outcome).is_err() {
+                    return;
+                }
+            }
+        })
+        .map_err(|error| Error::stop("start a thread", error.to_string()))?;
+        Ok(Calls { calls, answers })
+    }
+
+    /// Makes a call, waiting for its end at most so long.
+    fn make(
+        &self,
+        what: &'static str,
+        wait: Duration,
+        call: impl FnOnce(&Client) -> Result<(), Error> + Send + 'static,
+    ) -> Result<(), Error> {
+        let forgotten = || Error::new(Verdict::Abort, what, "the client does not come back from this call");
+        self.calls.send(Box::new(call)).map_err(|_| forgotten())?;
+        self.answers.recv_timeout(wait).unwrap_or_else(|_| Err(forgotten()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_never_comes_back_holds_up_nobody() {
+        let client = Settings::new("127.0.0.1:1", "test").client(Role::Producer, &[]).unwrap();
+        let calls = Calls::of(&client).unwrap();
+        let wait = Duration::from_millis(50);
+        assert_eq!(calls.make("return", Duration::from_secs(60), |_| Ok(())).map_err(|error| error.verdict()), Ok(()));
+        let forgotten = calls.make("return", wait, |_| {
+            loop {
+                std::thread::park();
+            }
+        });
+        assert_eq!(forgotten.map_err(|error| error.verdict()), Err(Verdict::Abort));
+        // The thread has the client for good; this side is done with it.
+        drop(calls);
+        assert_eq!(Arc::strong_count(&client), 2);
     }
 }

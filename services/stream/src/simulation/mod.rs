@@ -2,8 +2,8 @@
 //!
 //! *What it is.* The real shard, store format and recovery of every replica, run on one thread behind the seams [`crate::log::Log`]
 //! and [`crate::store::Disks`]. Processes are killed, stopped and replaced at every call; answers get lost or come late;
-//! transactions are left open; clocks are set back; the changelog is compacted; disks are lost. What happened is given back, to be compared with
-//! what should have.
+//! transactions are left open; clocks are set back; the changelog is compacted; disks are lost. What happened is given back, to
+//! be compared with what should have.
 //!
 //! *What it is not.* No Kafka: a conformance suite runs the same checks on both. No RocksDB: a disk here is a sorted map that
 //! loses unflushed batches, the last ones first, and never tears one.

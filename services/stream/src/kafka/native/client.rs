@@ -254,63 +254,21 @@ impl Client {
         check_error("abort a transaction", unsafe { rd::rd_kafka_abort_transaction(self.pointer, millis(wait)) })
     }
 
-    /// The next offsets of partitions as the brokers see them, open transactions included (`read_uncommitted`).
-    pub(crate) fn ends(self: &Arc<Self>, partitions: &Partitions, wait: Duration) -> Result<Ends, Error> {
-        let question =
-            self.ask_for_ends(partitions, rd::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED);
-        question.answer(wait).unwrap_or_else(|| Err(Error::new(Verdict::Retry, ENDS, "no answer in time")))
-    }
-
-    /// Asks for the next offsets that no open transaction hides, and waits for no answer.
-    pub(crate) fn ask_for_stable_ends(self: &Arc<Self>, partitions: &Partitions) -> Question {
-        self.ask_for_ends(partitions, rd::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED)
-    }
-
-    fn ask_for_ends(self: &Arc<Self>, partitions: &Partitions, isolation: rd::rd_kafka_IsolationLevel_t) -> Question {
-        let queue = self.new_queue();
-        // SAFETY: the options are destroyed once after the call, which copies the list.
-        unsafe {
-            let options =
-                rd::rd_kafka_AdminOptions_new(self.pointer, rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS);
-            rd::rd_kafka_error_destroy(rd::rd_kafka_AdminOptions_set_isolation_level(options, isolation));
-            rd::rd_kafka_ListOffsets(self.pointer, partitions.pointer, options, queue.pointer);
-            rd::rd_kafka_AdminOptions_destroy(options);
+    /// The next offsets of partitions; of a client that reads uncommitted, open transactions included. librdkafka's newer question
+    /// for the same (`ListOffsets`) can end the process: its worker, begun on this thread, goes on with what the client's own
+    /// thread has freed, if the answer to another question names the leaders just then.
+    pub(crate) fn ends(&self, partitions: &[(String, i32)], wait: Duration) -> Result<Vec<(String, i32, i64)>, Error> {
+        let what = "ask for the ends of partitions";
+        if partitions.is_empty() {
+            return Ok(Vec::new());
         }
-        Question { queue }
-    }
-}
-
-/// Topic, partition, next offset.
-pub(crate) type Ends = Vec<(String, i32, i64)>;
-
-const ENDS: &str = "ask for the ends of partitions";
-
-/// A question for the ends of partitions that is under way.
-#[derive(Debug)]
-pub(crate) struct Question {
-    queue: Queue,
-}
-
-impl Question {
-    /// The answer, waiting for it at most so long; none while there is none. It comes once.
-    pub(crate) fn answer(&self, wait: Duration) -> Option<Result<Ends, Error>> {
-        let event = self.queue.poll(wait)?;
-        // SAFETY: the result's parts live as long as the event that we hold to the end; infos are an array of the length that is
-        // returned.
-        let read = || unsafe {
-            check(ENDS, rd::rd_kafka_event_error(event.pointer))?;
-            let result = rd::rd_kafka_event_ListOffsets_result(event.pointer);
-            let mut count = 0;
-            let infos = rd::rd_kafka_ListOffsets_result_infos(result, &raw mut count);
-            let mut ends = Vec::with_capacity(count);
-            for index in 0..count {
-                let found = &*rd::rd_kafka_ListOffsetsResultInfo_topic_partition(*infos.add(index));
-                check(ENDS, found.err)?;
-                ends.push((text(found.topic), found.partition, found.offset));
-            }
-            Ok(ends)
+        let list = Partitions::of(partitions, Partitions::END)?;
+        // SAFETY: the list is written during the call only.
+        check(what, unsafe { rd::rd_kafka_offsets_for_times(self.pointer, list.pointer, millis(wait)) })?;
+        let end = |found: &rd::rd_kafka_topic_partition_t| {
+            check(what, found.err).map(|()| (text(found.topic), found.partition, found.offset))
         };
-        Some(read())
+        list.elements().iter().map(end).collect()
     }
 }
 
@@ -344,10 +302,13 @@ impl Last {
 
 /// librdkafka's own log. It names brokers and topics, never a record's content.
 unsafe extern "C" fn log(_: *const rd::rd_kafka_t, level: i32, facility: *const c_char, message: *const c_char) {
+    let (facility, message) = (text(facility), text(message));
+    // What the user sets is for clients of all kinds: that some do without a property concerns nobody.
+    let level = if facility == "CONFWARN" && message.contains("will be ignored by this") { 7 } else { level };
     match level {
-        0..=3 => tracing::error!(target: "librdkafka", facility = text(facility), "{}", text(message)),
-        4 => tracing::warn!(target: "librdkafka", facility = text(facility), "{}", text(message)),
-        5 | 6 => tracing::info!(target: "librdkafka", facility = text(facility), "{}", text(message)),
-        _ => tracing::debug!(target: "librdkafka", facility = text(facility), "{}", text(message)),
+        0..=3 => tracing::error!(target: "librdkafka", facility, "{message}"),
+        4 => tracing::warn!(target: "librdkafka", facility, "{message}"),
+        5 | 6 => tracing::info!(target: "librdkafka", facility, "{message}"),
+        _ => tracing::debug!(target: "librdkafka", facility, "{message}"),
     }
 }

@@ -14,7 +14,7 @@ mod topic;
 mod queue;
 mod partitions;
 
-pub(crate) use client::{Client, Ends, Question, Role};
+pub(crate) use client::{Client, Role};
 pub(crate) use partitions::{GroupMetadata, Partitions};
 pub(crate) use queue::{Kind, Message, Queue, Said};
 pub(crate) use topic::Topic;
@@ -54,22 +54,38 @@ fn error_of(operation: &'static str, code: Code) -> Error {
         | Code::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID
         | Code::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION
         | Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID => Verdict::Fenced,
-        // A client keeps asking a leader that was replaced until its metadata are renewed: a new client heals it at once.
+        // A client keeps asking a leader that was replaced, or knows none, until its metadata are renewed: a new client heals it at
+        // once. That all topics are there was seen to at the start.
         Code::RD_KAFKA_RESP_ERR__FATAL
         | Code::RD_KAFKA_RESP_ERR__STATE
+        | Code::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION
         | Code::RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH
         | Code::RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH => Verdict::Abort,
         Code::RD_KAFKA_RESP_ERR__TIMED_OUT
         | Code::RD_KAFKA_RESP_ERR__TRANSPORT
         | Code::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN
         | Code::RD_KAFKA_RESP_ERR__QUEUE_FULL
-        | Code::RD_KAFKA_RESP_ERR__WAIT_COORD
-        | Code::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE
-        | Code::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS
-        | Code::RD_KAFKA_RESP_ERR_NOT_COORDINATOR
+        | Code::RD_KAFKA_RESP_ERR__WAIT_COORD => Verdict::Retry,
+        // What Kafka's own client tries again (its `RetriableException`s), as far as we can hear it. A broker that has just come
+        // back does not know its topics yet.
+        Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
         | Code::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE
         | Code::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION
-        | Code::RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT => Verdict::Retry,
+        | Code::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT
+        | Code::RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE
+        | Code::RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION
+        | Code::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS
+        | Code::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE
+        | Code::RD_KAFKA_RESP_ERR_NOT_COORDINATOR
+        | Code::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS
+        | Code::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND
+        | Code::RD_KAFKA_RESP_ERR_NOT_CONTROLLER
+        | Code::RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS
+        | Code::RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR
+        | Code::RD_KAFKA_RESP_ERR_LISTENER_NOT_FOUND
+        | Code::RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE
+        | Code::RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT
+        | Code::RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED => Verdict::Retry,
         _ => Verdict::Stop,
     };
     Error::new(verdict, operation, name_of(code))

@@ -60,17 +60,19 @@ impl Partitions {
         Ok(())
     }
 
+    pub(super) fn elements(&self) -> &[rd::rd_kafka_topic_partition_t] {
+        // SAFETY: `elems` is an array of `cnt` elements that the list owns; an empty list has none.
+        unsafe {
+            let list = &*self.pointer;
+            match usize::try_from(list.cnt) {
+                Ok(count) if count > 0 => slice::from_raw_parts(list.elems, count),
+                _ => &[],
+            }
+        }
+    }
+
     /// An offset that is one of librdkafka's logical ones ("none stored" above all) is none.
     pub(crate) fn positions(&self) -> Vec<Position> {
-        // SAFETY: `elems` is an array of `cnt` elements that the list owns.
-        let elements = unsafe {
-            let list = &*self.pointer;
-            if list.cnt == 0 {
-                &[][..]
-            } else {
-                slice::from_raw_parts(list.elems, usize::try_from(list.cnt).unwrap_or(0))
-            }
-        };
         let read = |element: &rd::rd_kafka_topic_partition_t| Position {
             topic: text(element.topic),
             partition: element.partition,
@@ -78,7 +80,7 @@ impl Partitions {
             metadata: String::from_utf8_lossy(slice_of(element.metadata, element.metadata_size).unwrap_or_default())
                 .into_owned(),
         };
-        elements.iter().map(read).collect()
+        self.elements().iter().map(read).collect()
     }
 }
 
@@ -94,6 +96,11 @@ impl Drop for Partitions {
 pub(crate) struct GroupMetadata {
     pub(super) pointer: *mut rd::rd_kafka_consumer_group_metadata_t,
 }
+
+// SAFETY: plain data, owned.
+unsafe impl Send for GroupMetadata {}
+// SAFETY: nobody writes it.
+unsafe impl Sync for GroupMetadata {}
 
 impl GroupMetadata {
     /// Negative while we are no member: offsets sent with it would not be fenced.
