@@ -30,7 +30,7 @@
 //! *Memory.* A row remembers what some campaign in force asks for, from the moment on at which it is in force: `did`, `bought`,
 //! `heard_on` and `was_in` know nothing of what was before, or of what had to give way to newer entries.
 //!
-//! *Not yet.* Budgets, orders by observed response, prices by country and segment, migration of running instances, merged identities.
+//! *Not yet.* Budgets, migration of running instances, merged identities.
 //!
 //! # The rules that never bend
 //!
@@ -57,6 +57,8 @@ mod language;
 mod predicate;
 mod channel;
 mod prices;
+mod rates;
+mod segments;
 mod caps;
 mod plans;
 mod decide;
@@ -76,4 +78,6 @@ pub use language::{
 };
 pub use plans::Plans;
 pub use predicate::Predicate;
-pub use prices::Prices;
+pub use prices::{Charge, Price, Prices};
+pub use rates::Rates;
+pub use segments::segments;
