@@ -427,6 +427,7 @@ steps:
             let row = &decision.world.customer;
             assert!(row.instances.len() <= limits::INSTANCES && row.past.len() <= limits::PAST);
             assert!(row.done.len() <= limits::DONE && row.recent.len() <= limits::RECENT && row.dead.len() <= limits::DEAD);
+            assert!(row.unsettled.len() <= limits::UNSETTLED);
             for instance in &row.instances {
                 assert!(instance.sends.len() <= limits::OPTIONS * usize::try_from(limits::ATTEMPTS).unwrap());
             }
