@@ -69,6 +69,7 @@ fn journal() -> impl Strategy<Value = Journal> {
             reason,
             next_at,
             amount_minor,
+            charged_minor: amount_minor.wrapping_neg(),
             evidence,
         }
     })
