@@ -108,9 +108,11 @@ fn positive(
     let is_left = !is_last || matches!(instance.stage, Stage::Delayed | Stage::Held);
     let refuted = is_left && step.is_some_and(|step| step.satisfied_by(reached));
     let stops = plan.stop.reached_by(reached) || refuted;
-    let reason = if stops && !is_last { Some(Reason::DoubleReached) } else { told(word, further, first) };
-    // What moves money is told, though it decides nothing.
-    if let Some(reason) = reason.or((money != Move::default()).then_some(Reason::HandedOver)) {
+    // What moves money is told, though it may decide nothing.
+    let moves = || (money != Move::default()).then_some(Reason::HandedOver);
+    let reason =
+        if stops && !is_last { Some(Reason::DoubleReached) } else { told(word, further, first).or_else(moves) };
+    if let Some(reason) = reason {
         let entry = case.entry(reason).instance(instance).send(plan, &instance.sends[index]);
         case.write(entry.told(word).moves(money));
     }
