@@ -9,7 +9,7 @@ use crate::symbol::symbols;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Campaign {
-    /// The campaign's name; empty for what concerns all (prices, caps).
+    /// The campaign's name; empty for what concerns all (prices, caps, rates).
     pub campaign: String,
     /// Grows with each definition. 0 where the kind has none.
     pub version: i32,
@@ -38,5 +38,7 @@ symbols! {
         Prices = "PRICES",
         /// How much a customer is written to at most, whatever campaigns there are.
         Caps = "CAPS",
+        /// How often messages get how far on each channel, as it was observed.
+        Rates = "RATES",
     }
 }

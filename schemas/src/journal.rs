@@ -36,8 +36,10 @@ pub struct Journal {
     pub reason: Reason,
     /// When the instance will be looked at again; none when it ended.
     pub next_at: Option<Millis>,
-    /// Money moved by this decision: reserved (positive) or voided (negative), in minor units.
+    /// Money reserved (positive) or voided (negative) by this decision, in minor units.
     pub amount_minor: i64,
+    /// Of what was reserved so much is owed from this decision on, in minor units.
+    pub charged_minor: i64,
     /// What the reason rests on: eligibility per channel, counters, computed windows.
     pub evidence: BTreeMap<String, String>,
 }

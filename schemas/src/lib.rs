@@ -50,7 +50,7 @@ pub use journal::Journal;
 pub use projection::SchemaError;
 pub use reason::Reason;
 pub use record::Record;
-pub use row::{Begun, Counted, Customer, Done, Heard, Hold, Instance, Past, Sent, Stage};
+pub use row::{Begun, Counted, Customer, Done, Heard, Hold, Instance, Past, Sent, Stage, Unsettled};
 pub use send::{Attempt, AttemptState, Class, Revoke, Send};
 pub use source::{Action, Cart, Consent, Contact, Inactivity, Item, Profile, Registration};
 pub use topics::{Cleanup, NameError, SOURCE_BYTES_MAX, Spread, Topic, Topics};

@@ -34,6 +34,8 @@ pub struct Customer {
     pub instances: Vec<Instance>,
     /// Cascades that ended, newest last.
     pub past: Vec<Past>,
+    /// Messages of theirs whose price may still become due or free, oldest first.
+    pub unsettled: Vec<Unsettled>,
     /// What the customer did, newest last.
     pub done: Vec<Done>,
     /// When the customer last reacted on a channel, one for each that a campaign asks for.
@@ -126,8 +128,10 @@ pub struct Sent {
     pub attempt: i32,
     /// Name of the channel.
     pub channel: String,
-    /// Reserved for it, in minor units.
+    /// Reserved for it, in minor units; never negative.
     pub price_minor: i64,
+    /// Its price is owed once it has arrived; else once it was handed over.
+    pub on_delivery: bool,
     /// When it was decided.
     pub decided_at: Millis,
     /// After this moment it must not be handed over any more.
@@ -156,6 +160,27 @@ pub struct Past {
     pub sends: Vec<Id>,
     /// Version of the thing it was about (a cart's), 0 where it has none: an older one does not start it anew.
     pub revision: i64,
+}
+
+/// A message of a cascade that ended, of which it is not yet known whether its price is owed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsettled {
+    /// The send's id.
+    pub id: Id,
+    /// Reserved for it, in minor units.
+    pub price_minor: i64,
+    /// Its price is owed once it has arrived; else once it was handed over.
+    #[serde(default)]
+    pub on_delivery: bool,
+    /// Whether it may have been handed over, as far as anybody said.
+    #[serde(default)]
+    pub handed_over: bool,
+    /// The join of the positive statuses so far; `UNSPECIFIED` for none.
+    #[serde(default)]
+    pub reached: Status,
+    /// The negative or final word so far; `UNSPECIFIED` for none.
+    #[serde(default)]
+    pub failed: Status,
 }
 
 /// Something the customer did.

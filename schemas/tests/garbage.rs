@@ -69,6 +69,7 @@ fn journal() -> impl Strategy<Value = Journal> {
             reason,
             next_at,
             amount_minor,
+            charged_minor: amount_minor.wrapping_neg(),
             evidence,
         }
     })
@@ -88,7 +89,7 @@ fn row() -> impl Strategy<Value = Customer> {
             (instance.fields, instance.ceiling) = (fields, ceiling);
             [instance.settled_at, instance.turn, instance.due, instance.tried] = times;
             instance.sends.clear();
-            for ([decided_at, send_before, price_minor], step, channel, handed_over_at) in commands {
+            for ([decided_at, send_before, price], step, channel, handed_over_at) in commands {
                 let attempt = instance.sends.iter().filter(|sent| sent.step == step).count() as i32;
                 let (alternative, id) = (0, Id::of_send(instance.id, step, 0, attempt));
                 let (reached, failed) = (Status::Unspecified, Status::Unspecified);
@@ -98,7 +99,8 @@ fn row() -> impl Strategy<Value = Customer> {
                     alternative,
                     attempt,
                     channel,
-                    price_minor,
+                    price_minor: price & i64::MAX,
+                    on_delivery: price < 0,
                     decided_at,
                     send_before,
                     handed_over_at,

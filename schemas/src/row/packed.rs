@@ -11,7 +11,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::words::Word;
-use super::{Begun, Counted, Customer, Done, Heard, Hold, Instance, Past, Sent, Stage};
+use super::{Begun, Counted, Customer, Done, Heard, Hold, Instance, Past, Sent, Stage, Unsettled};
 use crate::{Consent, Contact, Id, Millis, Status};
 
 impl Serialize for Customer {
@@ -51,6 +51,7 @@ struct Known<'a> {
 struct Memory<'a> {
     held: Option<Cow<'a, Hold>>,
     past: Cow<'a, [Past]>,
+    unsettled: Cow<'a, [Unsettled]>,
     done: Cow<'a, [Done]>,
     heard: Cow<'a, [Heard]>,
     counted: Cow<'a, [Counted]>,
@@ -66,7 +67,7 @@ fn filled<T: Default + PartialEq>(part: T) -> Option<T> {
 impl<'a> Row<'a> {
     fn of(customer: &'a Customer) -> Self {
         let Customer { contacts, consents, time_zone, locale, attributes, profile_at, .. } = customer;
-        let Customer { held, instances, past, done, heard, counted, begun, recent, dead, .. } = customer;
+        let Customer { held, instances, past, unsettled, done, heard, counted, begun, recent, dead, .. } = customer;
         Row {
             known: filled(Known {
                 contacts: contacts.into(),
@@ -81,6 +82,7 @@ impl<'a> Row<'a> {
             memory: filled(Memory {
                 held: held.as_ref().map(Cow::Borrowed),
                 past: past.into(),
+                unsettled: unsettled.into(),
                 done: done.into(),
                 heard: heard.into(),
                 counted: counted.into(),
@@ -103,6 +105,7 @@ impl<'a> Row<'a> {
             held: memory.held.map(Cow::into_owned),
             instances: self.instances.into_iter().map(Running::unpacked).collect(),
             past: memory.past.into_owned(),
+            unsettled: memory.unsettled.into_owned(),
             done: memory.done.into_owned(),
             heard: memory.heard.into_owned(),
             counted: memory.counted.into_owned(),
@@ -253,13 +256,13 @@ impl<'a> Command<'a> {
     /// `before` is when the one before it was decided.
     fn of(sent: &'a Sent, before: Millis) -> Self {
         // The id and the attempt follow from the others.
-        let Sent { id: _, attempt: _, step, alternative, channel, price_minor, decided_at, .. } = sent;
-        let Sent { send_before, handed_over_at, reached, failed, .. } = sent;
+        let Sent { id: _, attempt: _, step, alternative, channel, price_minor, on_delivery, .. } = sent;
+        let Sent { decided_at, send_before, handed_over_at, reached, failed, .. } = sent;
         Command {
             step: *step,
             alternative: *alternative,
             channel: Word(channel.into()),
-            price_minor: *price_minor,
+            price_minor: if *on_delivery { !price_minor } else { *price_minor },
             decided: decided_at.wrapping_sub(before),
             send_before: send_before.wrapping_sub(*decided_at),
             answer: filled(Answer {
@@ -282,7 +285,8 @@ impl<'a> Command<'a> {
             alternative,
             attempt,
             channel: self.channel.0.into_owned(),
-            price_minor: self.price_minor,
+            price_minor: if self.price_minor < 0 { !self.price_minor } else { self.price_minor },
+            on_delivery: self.price_minor < 0,
             decided_at,
             send_before: self.send_before.wrapping_add(decided_at),
             handed_over_at: answer.handed_over.map(|handed_over| handed_over.wrapping_add(decided_at)),

@@ -187,7 +187,8 @@ pub fn row() -> Customer {
                 alternative: 0,
                 attempt: 0,
                 channel: "push".into(),
-                price_minor: 0,
+                price_minor: 3,
+                on_delivery: true,
                 decided_at: NOON,
                 send_before: NOON + 900_000,
                 handed_over_at: Some(NOON + 2_000),
@@ -208,6 +209,14 @@ pub fn row() -> Customer {
             reason: Reason::GoalReached,
             sends: vec![Id::of_send(instance, 9, 0, 0), Id::of_send(instance, 9, 1, 0)],
             revision: 4,
+        }],
+        unsettled: vec![Unsettled {
+            id: Id::of_send(instance, 9, 1, 0),
+            price_minor: 4,
+            on_delivery: true,
+            handed_over: true,
+            reached: Status::Sent,
+            failed: Status::BouncedSoft,
         }],
         heard: vec![Heard { channel: "email".into(), at: NOON - 20 }],
         counted: vec![Counted {
@@ -285,6 +294,7 @@ fn journal() -> Journal {
         reason: Reason::HoldReleased,
         next_at: Some(NOON + 3_600_000),
         amount_minor: -450,
+        charged_minor: 450,
         evidence: map(&[("email", "consent"), ("zone", "Europe/Berlin")]),
     }
 }

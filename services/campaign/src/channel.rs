@@ -13,27 +13,34 @@ pub struct Channel {
     pub opened: bool,
     /// A message costs money: what counts as dear where no price is known.
     pub paid: bool,
+    /// Its addresses are telephone numbers, by which prices differ.
+    pub numbers: bool,
 }
 
 /// Receipts are as the vendors document them: a bot on Telegram learns neither of arrival nor of reading, an SMS is never
 /// "opened", a web push reports only the click.
 static CHANNELS: [Channel; 10] = [
-    Channel { name: "push", delivered: true, opened: true, paid: false },
-    Channel { name: "webpush", delivered: false, opened: false, paid: false },
-    Channel { name: "email", delivered: true, opened: true, paid: false },
-    Channel { name: "telegram", delivered: false, opened: false, paid: false },
-    Channel { name: "vk", delivered: true, opened: true, paid: true },
-    Channel { name: "max", delivered: true, opened: true, paid: true },
-    Channel { name: "viber", delivered: true, opened: true, paid: true },
-    Channel { name: "whatsapp", delivered: true, opened: true, paid: true },
-    Channel { name: "sms", delivered: true, opened: false, paid: true },
-    Channel { name: "call", delivered: false, opened: false, paid: true },
+    Channel { name: "push", delivered: true, opened: true, paid: false, numbers: false },
+    Channel { name: "webpush", delivered: false, opened: false, paid: false, numbers: false },
+    Channel { name: "email", delivered: true, opened: true, paid: false, numbers: false },
+    Channel { name: "telegram", delivered: false, opened: false, paid: false, numbers: false },
+    Channel { name: "vk", delivered: true, opened: true, paid: true, numbers: true },
+    Channel { name: "max", delivered: true, opened: true, paid: true, numbers: true },
+    Channel { name: "viber", delivered: true, opened: true, paid: true, numbers: true },
+    Channel { name: "whatsapp", delivered: true, opened: true, paid: true, numbers: true },
+    Channel { name: "sms", delivered: true, opened: false, paid: true, numbers: true },
+    Channel { name: "call", delivered: false, opened: false, paid: true, numbers: true },
 ];
 
 impl Channel {
     /// The channel of this name, if there is one.
     pub fn find(name: &str) -> Option<&'static Channel> {
         CHANNELS.iter().find(|channel| channel.name == name)
+    }
+
+    /// A message is paid for by segments.
+    pub(crate) fn in_segments(&self) -> bool {
+        self.name == "sms"
     }
 
     /// Every channel.

@@ -30,7 +30,13 @@
 //! *Memory.* A row remembers what some campaign in force asks for, from the moment on at which it is in force: `did`, `bought`,
 //! `heard_on` and `was_in` know nothing of what was before, or of what had to give way to newer entries.
 //!
-//! *Not yet.* Budgets, orders by observed response, prices by country and segment, migration of running instances, merged identities.
+//! *Money.* A price is reserved when a message is decided on, and owed or given back by what becomes known of it, in the order of the
+//! customer's input: the sum of what the journal's entries about a send reserve and give back is its price or nothing, and no price is
+//! owed twice. A word that comes after the end of its cascade settles a price, too, as long as the message is among the last
+//! [`limits::UNSETTLED`] of the customer that were left open; what is never heard of stays reserved. A provider's refusal of what it had
+//! taken gives nothing back.
+//!
+//! *Not yet.* Budgets, migration of running instances, merged identities.
 //!
 //! # The rules that never bend
 //!
@@ -38,7 +44,8 @@
 //!
 //! 1. No step goes out after a stop fact that precedes it in the customer's input order.
 //! 2. At most one command per (instance, step, alternative, attempt), and its id is made of exactly those.
-//! 3. Under cost order no paid step goes out while an eligible cheaper one is untried or undecided.
+//! 3. Under cost order no paid step goes out while an eligible cheaper one is untried or undecided; the orders by expected cost and
+//!    by response keep to theirs alike, and none lets anything dearer follow upon an outage.
 //! 4. The same inputs and clock readings give the same rows, sends and journal, byte for byte.
 //! 5. No marketing send without contact or consent, past its validity or in quiet hours, judged at dispatch.
 //! 6. Every instance ends.
@@ -57,6 +64,8 @@ mod language;
 mod predicate;
 mod channel;
 mod prices;
+mod rates;
+mod segments;
 mod caps;
 mod plans;
 mod decide;
@@ -76,4 +85,6 @@ pub use language::{
 };
 pub use plans::Plans;
 pub use predicate::Predicate;
-pub use prices::Prices;
+pub use prices::{Charge, Price, Prices};
+pub use rates::Rates;
+pub use segments::segments;

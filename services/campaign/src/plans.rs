@@ -8,13 +8,15 @@ use crate::caps::Caps;
 use crate::language::{Place, Plan, Problem, Schedule, Severity, Source, TriggerKind, parse};
 use crate::predicate::Asked;
 use crate::prices::Prices;
+use crate::rates::Rates;
 
-/// Definitions, pauses, prices and caps, built by applying the records of the topic `campaign` in their order.
+/// Definitions, pauses, prices, rates and caps, built by applying the records of the topic `campaign` in their order.
 #[derive(Clone, Debug, Default)]
 pub struct Plans {
     /// By name, so that events meet campaigns in an order that never changes.
     campaigns: BTreeMap<String, Versions>,
     prices: Prices,
+    rates: Rates,
     caps: Caps,
     /// Names of the campaigns that an event can concern, by its kind and, where it is an action, by that: of five hundred
     /// campaigns an event meets its own.
@@ -73,7 +75,7 @@ impl Plans {
     /// Applies one record. A record that is refused changes nothing.
     ///
     /// # Errors
-    /// What is wrong with it. A definition or price table that was checked before it was published has none.
+    /// What is wrong with it. A definition or table that was checked before it was published has none.
     pub fn apply(&mut self, record: &Campaign) -> Result<(), Vec<Problem>> {
         match record.kind {
             CampaignKind::Definition => self.define(record),
@@ -83,6 +85,10 @@ impl Plans {
             }
             CampaignKind::Caps => {
                 self.caps = Caps::parse("caps", &record.definition)?;
+                Ok(())
+            }
+            CampaignKind::Rates => {
+                self.rates = Rates::parse("rates", &record.definition)?;
                 Ok(())
             }
             CampaignKind::Paused => self.state(record, |versions| versions.paused = true),
@@ -185,6 +191,11 @@ impl Plans {
     /// The price table in force.
     pub fn prices(&self) -> &Prices {
         &self.prices
+    }
+
+    /// The rates in force.
+    pub fn rates(&self) -> &Rates {
+        &self.rates
     }
 
     /// The caps in force.

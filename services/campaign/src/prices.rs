@@ -1,17 +1,54 @@
-//! What a message costs, by channel.
+//! What a message costs: by channel, by the number that it goes to, and by the moment.
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use schemas::Millis;
+
 use crate::channel::Channel;
-use crate::language::{Problem, Report, Source, channel, read};
+use crate::language::{Problem, RawPrice, RawPrices, Report, Source, Word, channel, read, word};
 
 /// The price table of all channels. Money is in minor units of one currency.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prices {
     /// ISO 4217; empty while no table was applied.
     pub currency: String,
-    minor: BTreeMap<&'static str, i64>,
+    /// By channel. Of those that fit, the first one holds: the longest prefix, and of that the latest.
+    tariffs: BTreeMap<&'static str, Vec<Tariff>>,
 }
+
+/// What a message costs to numbers that begin so, from a moment on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Tariff {
+    /// Digits only; empty for whatever address there is.
+    prefix: String,
+    from: Millis,
+    price: Price,
+}
+
+/// What one message costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Price {
+    /// In minor units; of an SMS each segment costs so much.
+    pub minor: i64,
+    /// From when on it is owed.
+    pub charge: Charge,
+}
+
+/// From when on a price is owed. It is reserved from the decision on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charge {
+    /// The provider has taken the message.
+    OnSubmit,
+    /// It has arrived.
+    OnDelivery,
+}
+
+pub(crate) const CHARGES: &[(&str, Charge)] = &[("on submit", Charge::OnSubmit), ("on delivery", Charge::OnDelivery)];
+
+/// The digits of a telephone number (ITU-T E.164).
+const DIGITS: usize = 15;
 
 impl Prices {
     /// Reads a table: `currency: USD` and `prices:`, a list of `{channel: sms, minor: 4}`.
@@ -20,7 +57,7 @@ impl Prices {
     /// Everything that is wrong with it.
     pub fn parse(source_name: &str, yaml: &str) -> Result<Self, Vec<Problem>> {
         let source = Source { name: source_name, text: yaml };
-        let raw: crate::language::RawPrices = read(&source)?;
+        let raw: RawPrices = read(&source)?;
         let mut report = Report::new(&source);
         let currency = raw.currency.value.clone();
         if currency.len() != 3 || !currency.chars().all(|c| c.is_ascii_uppercase()) {
@@ -30,28 +67,80 @@ impl Prices {
                 "three capital letters: `USD`",
             );
         }
-        let mut minor = BTreeMap::new();
-        for price in &raw.prices {
-            let Some(channel) = channel(&price.channel.value, price.channel.referenced, &mut report) else { continue };
-            if price.minor.value < 0 {
-                report.error(price.minor.referenced, "a price cannot be negative", "write 0 for a free channel");
+        let mut tariffs: BTreeMap<&'static str, Vec<Tariff>> = BTreeMap::new();
+        for raw in &raw.prices {
+            let Some(channel) = channel(&raw.channel.value, raw.channel.referenced, &mut report) else { continue };
+            let tariff = tariff(raw, channel, &mut report);
+            let others = tariffs.entry(channel.name).or_default();
+            if others.iter().any(|it| (&it.prefix, it.from) == (&tariff.prefix, tariff.from)) {
+                let hint = "remove one of them, or say by `prefix` or `from` when each holds";
+                report.error(raw.channel.referenced, "this channel stands here twice", hint);
             }
-            if minor.insert(channel.name, price.minor.value).is_some() {
-                report.error(price.channel.referenced, "this channel stands here twice", "remove one of them");
-            }
+            others.push(tariff);
+        }
+        for tariffs in tariffs.values_mut() {
+            tariffs.sort_by_key(|it| std::cmp::Reverse((it.prefix.len(), it.from)));
         }
         let problems = report.into_problems();
-        if problems.is_empty() { Ok(Prices { currency, minor }) } else { Err(problems) }
+        if problems.is_empty() { Ok(Prices { currency, tariffs }) } else { Err(problems) }
     }
 
-    /// What one message costs, in minor units; 0 where no table says so.
+    /// What one message to an address costs at a moment, an SMS of one segment; none where the table does not say so.
+    pub fn price(&self, channel: &Channel, address: &str, now: Millis) -> Option<Price> {
+        let tariffs = self.tariffs.get(channel.name)?;
+        let holds = |it: &&Tariff| it.from <= now && begins(address, &it.prefix);
+        tariffs.iter().find(holds).map(|it| it.price)
+    }
+
+    /// For overviews: what one message costs in the end where no prefix says otherwise, in minor units; 0 where no table says so.
     pub fn price_minor(&self, channel: &Channel) -> i64 {
-        self.minor.get(channel.name).copied().unwrap_or(0)
-    }
-
-    /// What decisions compare: the price, and for a paid channel without a price the dearest there can be.
-    pub(crate) fn cost(&self, channel: &Channel) -> i64 {
-        let unpriced = if channel.paid { i64::MAX } else { 0 };
-        self.minor.get(channel.name).copied().unwrap_or(unpriced)
+        self.price(channel, "", Millis::MAX).map_or(0, |price| price.minor)
     }
 }
+
+fn tariff(raw: &RawPrice, channel: &Channel, report: &mut Report<'_>) -> Tariff {
+    if raw.minor.value < 0 {
+        report.error(raw.minor.referenced, "a price cannot be negative", "write 0 for a free channel");
+    }
+    let charge = raw.charge.as_ref().and_then(|charge| word(charge, CHARGES, "moment to charge at", report));
+    Tariff {
+        prefix: raw.prefix.as_ref().map_or_else(String::new, |prefix| digits(prefix, channel, report)),
+        from: raw.from.as_ref().map_or(Millis::MIN, |from| moment(from, report)),
+        price: Price { minor: raw.minor.value, charge: charge.unwrap_or(Charge::OnSubmit) },
+    }
+}
+
+fn digits(prefix: &Word, channel: &Channel, report: &mut Report<'_>) -> String {
+    if !channel.numbers {
+        let sentence = format!("addresses on {} are no telephone numbers", channel.name);
+        report.error(prefix.referenced, sentence, "remove `prefix`");
+    }
+    let digits = prefix.value.strip_prefix('+').unwrap_or(&prefix.value);
+    if digits.is_empty() || digits.len() > DIGITS || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        let sentence = format!("no telephone number begins with `{}`", prefix.value);
+        report.error(prefix.referenced, sentence, "the country's digits, and the operator's behind them: `\"+7912\"`");
+    }
+    digits.to_owned()
+}
+
+/// A moment, or the begin of a day in UTC.
+fn moment(from: &Word, report: &mut Report<'_>) -> Millis {
+    let midnight = |date: Date| date.to_zoned(TimeZone::UTC).ok().map(|begin| begin.timestamp());
+    let moment = from.value.parse().ok().or_else(|| from.value.parse().ok().and_then(midnight));
+    if moment.is_none() {
+        let hint = "write a date, `2026-12-01`, or a moment with its offset from UTC: `2026-12-01T00:00+03:00`";
+        report.error(from.referenced, "this is neither a date nor a moment", hint);
+    }
+    moment.map_or(Millis::MIN, jiff::Timestamp::as_millisecond)
+}
+
+/// Whether a telephone number begins with these digits. Signs that people write between digits do not matter; what is no number
+/// begins with none.
+fn begins(address: &str, prefix: &str) -> bool {
+    let is_number = || address.chars().all(|c| c.is_ascii_digit() || "+-() ".contains(c));
+    let mut digits = address.bytes().filter(u8::is_ascii_digit);
+    prefix.is_empty() || (is_number() && prefix.bytes().all(|wanted| digits.next() == Some(wanted)))
+}
+
+#[cfg(test)]
+mod tests;

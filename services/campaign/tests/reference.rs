@@ -6,7 +6,7 @@ mod world;
 use std::path::{Path, PathBuf};
 
 use campaign::rehearsal::Timeline;
-use campaign::{Caps, Plan, Plans, Prices, reference};
+use campaign::{Caps, Plan, Plans, Prices, Rates, reference};
 use jsonschema::Validator;
 use schemas::{Campaign, CampaignKind};
 use serde_json::{Map, Value, json};
@@ -14,11 +14,12 @@ use serde_json::{Map, Value, json};
 const CAMPAIGNS: &str = "../../deploy/campaigns";
 
 /// What is made of the language and kept in the repository, for those who have no program at hand.
-fn kept() -> [(&'static str, String); 4] {
+fn kept() -> [(&'static str, String); 5] {
     [
         ("LANGUAGE.md", reference::manual()),
         ("campaign.schema.json", format!("{:#}\n", reference::campaign())),
         ("prices.schema.json", format!("{:#}\n", reference::prices())),
+        ("rates.schema.json", format!("{:#}\n", reference::rates())),
         ("caps.schema.json", format!("{:#}\n", reference::caps())),
     ]
 }
@@ -36,10 +37,12 @@ fn the_manual_and_the_schemas_in_the_repository_are_those_of_this_language() {
 }
 
 #[test]
-fn every_campaign_and_price_table_of_the_examples_fits_its_schema() {
-    let (campaign, prices) = (validator(&reference::campaign()), validator(&reference::prices()));
+fn every_campaign_and_table_of_the_examples_fits_its_schema() {
+    let campaign = validator(&reference::campaign());
+    let tables = [("prices", validator(&reference::prices())), ("rates", validator(&reference::rates()))];
     for path in files() {
-        let schema = if path.ends_with("prices.yaml") { &prices } else { &campaign };
+        let table = tables.iter().find(|(name, _)| path.ends_with(format!("{name}.yaml")));
+        let schema = table.map_or(&campaign, |(_, schema)| schema);
         let errors: Vec<String> = schema.iter_errors(&read(&path)).map(|error| error.to_string()).collect();
         assert_eq!(errors, [""; 0], "{}", path.display());
     }
@@ -94,12 +97,34 @@ steps: [{name: a, channel: email, template: t, late: skip, wait: 1h, next_if: [n
 
 #[test]
 fn a_wrong_price_table_is_refused_by_the_schema_and_by_the_checker() {
-    const RIGHT: &str = "currency: USD\nprices: [{channel: sms, minor: 4}]\n";
+    const RIGHT: &str = "currency: USD\nprices: [{channel: sms, minor: 4, prefix: '+7', charge: on delivery}]\n";
     let schema = validator(&reference::prices());
     let judge = |yaml: &str| (schema.is_valid(&parsed(yaml)), Prices::parse("prices.yaml", yaml).is_ok());
     assert_eq!(judge(RIGHT), (true, true));
-    for (right, wrong) in [("USD", "dollars"), ("sms", "fax"), ("minor: 4", "minor: -4"), ("minor: 4", "major: 4")] {
+    for (right, wrong) in [
+        ("USD", "dollars"),
+        ("sms", "fax"),
+        ("minor: 4", "minor: -4"),
+        ("minor: 4", "major: 4"),
+        ("+7", "+seven"),
+        ("on delivery", "on opening"),
+    ] {
         assert_eq!(judge(&RIGHT.replacen(right, wrong, 1)), (false, false), "{wrong}");
+    }
+}
+
+#[test]
+fn a_wrong_table_of_rates_is_refused_by_the_schema_and_by_the_checker() {
+    const RIGHT: &str = "rates: [{channel: email, delivered: 970, opened: 210, clicked: 25}]\n";
+    let schema = validator(&reference::rates());
+    let judge = |yaml: &str| (schema.is_valid(&parsed(yaml)), Rates::parse("rates.yaml", yaml).is_ok());
+    assert_eq!(judge(RIGHT), (true, true));
+    for (right, wrong) in [("email", "fax"), ("970", "1001"), ("210", "-1"), ("clicked", "bought")] {
+        assert_eq!(judge(&RIGHT.replacen(right, wrong, 1)), (false, false), "{wrong}");
+    }
+    // What a schema cannot say.
+    for (right, wrong) in [("210", "980"), ("delivered: 970, opened: 210, clicked: 25", "delivered: null")] {
+        assert!(Rates::parse("rates.yaml", &RIGHT.replacen(right, wrong, 1)).is_err(), "{wrong}");
     }
 }
 
@@ -118,7 +143,7 @@ fn a_wrong_table_of_caps_is_refused_by_the_schema_and_by_the_checker() {
 
 #[test]
 fn every_key_is_explained_and_has_an_example() {
-    for root in [reference::campaign(), reference::prices(), reference::caps()] {
+    for root in [reference::campaign(), reference::prices(), reference::rates(), reference::caps()] {
         each_key(&root, &mut Vec::new(), &mut |path, schema, is_required| {
             let name = path.join(".");
             let explained = schema["description"].as_str().unwrap_or_default();
@@ -278,6 +303,9 @@ fn record(definition: &str) -> Result<Campaign, Vec<campaign::Problem>> {
     if definition.contains("\nprices:") {
         return Ok(Campaign { kind: CampaignKind::Prices, definition, ..Campaign::default() });
     }
+    if definition.starts_with("rates:") {
+        return Ok(Campaign { kind: CampaignKind::Rates, definition, ..Campaign::default() });
+    }
     if definition.starts_with("caps:") {
         return Ok(Campaign { kind: CampaignKind::Caps, definition, ..Campaign::default() });
     }
@@ -290,7 +318,7 @@ fn record(definition: &str) -> Result<Campaign, Vec<campaign::Problem>> {
 fn campaigns() -> Vec<Value> {
     let manual = reference::manual();
     let of_manual = blocks(&manual).filter(|(kind, text)| *kind == "yaml" && text.starts_with("campaign:"));
-    let of_files = files().into_iter().filter(|path| !path.ends_with("prices.yaml"));
+    let of_files = files().into_iter().filter(|path| !path.ends_with("prices.yaml") && !path.ends_with("rates.yaml"));
     of_files.map(|path| read(&path)).chain(of_manual.map(|(_, text)| parsed(text))).collect()
 }
 

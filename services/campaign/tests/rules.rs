@@ -6,7 +6,8 @@ mod world;
 use std::collections::BTreeSet;
 
 use campaign::{
-    Anchor, Channel, Effect, Input, Level, Match, Moment, Order, Plan, Plans, Point, Shift, Wait, decide, due, limits,
+    Anchor, Channel, Effect, Input, Level, Match, Moment, Order, Plan, Plans, Point, Shift, Step, Wait, decide, due,
+    limits,
 };
 use proptest::prelude::*;
 use schemas::{Action, Actor, Cart, Class, Customer, Fact, Feedback, Item, Reason, Send, Sent, Stage, Status};
@@ -86,8 +87,27 @@ fn has_channel(customer: &Customer, class: Class, channel: &str) -> bool {
         && (class == Class::Transactional || customer.consents.iter().any(|it| it.channel == channel && it.granted))
 }
 
-fn cost(world: &World, channel: &str) -> i64 {
-    world.plans.prices().price_minor(Channel::find(channel).unwrap())
+/// What decisions compare of a message now: its price with all segments, and for what is paid without a price the dearest.
+fn cost(world: &World, step: &Step, channel: &Channel) -> i64 {
+    let contact = world.customer.contacts.iter().find(|contact| contact.channel == channel.name);
+    let price = world.plans.prices().price(channel, contact.map_or("", |contact| &contact.address), world.now);
+    let segments = if channel.name == "sms" { i64::from(step.segments) } else { 1 };
+    price.map_or(if channel.paid { i64::MAX } else { 0 }, |price| price.minor * segments)
+}
+
+/// The less it is, the sooner it is a message's turn; none where the order does not ask for price or rate. A fraction, of which
+/// the part below may be nothing.
+fn rank(world: &World, plan: &Plan, step: &Step, channel: &Channel) -> Option<(i128, i128)> {
+    let rate = i128::from(world.plans.rates().per_mille(channel, plan.stop));
+    let cost = i128::from(cost(world, step, channel));
+    match plan.order {
+        Order::ByCost => Some((cost, 1)),
+        Order::ByExpectedCost if cost == 0 => Some((0, 1)),
+        Order::ByExpectedCost if rate == 0 => Some((1, 0)),
+        Order::ByExpectedCost => Some((cost, rate)),
+        Order::ByResponse => Some((1000 - rate, 1)),
+        Order::AsWritten | Order::ByPreference => None,
+    }
 }
 
 proptest! {
@@ -150,16 +170,19 @@ proptest! {
         live(&mut world, &events, |decision| {
             for (_, effect) in decision.effects {
                 let Effect::Send(send) = effect else { continue };
-                let plan = plan_of(decision.world, send);
-                if plan.order != Order::ByCost { continue }
-                let instances = &decision.world.customer.instances;
-                let tried = instances.iter().find(|it| it.id.to_string() == send.instance).map_or(0, |it| it.tried);
-                let options = plan.steps.iter().flat_map(|step| step.channels.iter().enumerate().map(|(index, channel)| (step.first_option + index, channel.name)));
-                for (option, channel) in options {
+                let (world, plan) = (decision.world, plan_of(decision.world, send));
+                let of_send = plan.steps.iter().find(|step| step.name == send.step).unwrap();
+                let Some(sent) = rank(world, plan, of_send, Channel::find(&send.channel).unwrap()) else { continue };
+                let instance = world.customer.instances.iter().find(|it| it.id.to_string() == send.instance);
+                let (tried, ceiling) = instance.map_or((0, None), |it| (it.tried, it.ceiling));
+                let options = plan.steps.iter().flat_map(|step| step.channels.iter().enumerate().map(move |(index, channel)| (step, step.first_option + index, *channel)));
+                for (step, option, channel) in options {
+                    let rank = rank(world, plan, step, channel).unwrap();
+                    let allowed = ceiling.is_none_or(|ceiling| cost(world, step, channel) <= ceiling);
                     // What was tried could not be used, or went before.
-                    let cheaper = cost(decision.world, channel) < send.price_minor && tried >> option & 1 == 0;
-                    let usable = has_channel(&decision.world.customer, send.class, channel);
-                    assert!(!cheaper || !usable, "{} before {channel}", send.channel);
+                    let sooner = rank.0 * sent.1 < sent.0 * rank.1 && allowed && tried >> option & 1 == 0;
+                    let usable = has_channel(&world.customer, send.class, channel.name);
+                    assert!(!sooner || !usable, "{} before {}", send.channel, channel.name);
                 }
             }
         });
@@ -301,7 +324,14 @@ proptest! {
                 let may = |last: &&Sent| plan_of(decision.world, send).steps[usize::try_from(last.step).unwrap()].escalate_on_outage;
                 let last = earlier.last().copied().filter(|last| !may(last));
                 if let Some(last) = last.filter(|last| last.failed == Status::Expired && last.handed_over_at.is_none()) {
-                    assert!(send.price_minor <= cost(decision.world, &last.channel));
+                    let plan = plan_of(decision.world, send);
+                    let channel = Channel::find(&last.channel).unwrap();
+                    let before = decision.before.instances.iter().find(|it| it.id.to_string() == send.instance);
+                    // The price of then, if it was known before: prices change.
+                    let limit = before.and_then(|it| it.ceiling).unwrap_or_else(|| {
+                        cost(decision.world, &plan.steps[usize::try_from(last.step).unwrap()], channel)
+                    });
+                    assert!(send.price_minor <= limit, "{} for {} after {limit}", send.channel, send.price_minor);
                 }
             }
         });
@@ -397,6 +427,7 @@ steps:
             let row = &decision.world.customer;
             assert!(row.instances.len() <= limits::INSTANCES && row.past.len() <= limits::PAST);
             assert!(row.done.len() <= limits::DONE && row.recent.len() <= limits::RECENT && row.dead.len() <= limits::DEAD);
+            assert!(row.unsettled.len() <= limits::UNSETTLED);
             for instance in &row.instances {
                 assert!(instance.sends.len() <= limits::OPTIONS * usize::try_from(limits::ATTEMPTS).unwrap());
             }

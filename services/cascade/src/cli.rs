@@ -38,7 +38,7 @@ pub enum Command {
     /// Create, compare and configure topics
     #[command(subcommand)]
     Topics(Topics),
-    /// Check campaign files and price tables, without Kafka
+    /// Check campaign files and tables, without Kafka
     Check {
         /// Files, or directories of .yaml files
         #[arg(required = true)]
@@ -54,6 +54,9 @@ pub enum Command {
     /// Apply price tables
     #[command(subcommand)]
     Prices(Prices),
+    /// Apply tables of rates: how often messages get how far
+    #[command(subcommand)]
+    Rates(Rates),
     /// Tell a customer's story
     Journal {
         #[command(flatten)]
@@ -87,7 +90,7 @@ pub enum Topics {
 pub enum Campaign {
     /// Check files and publish what is new in them, all or nothing
     Apply {
-        /// Campaigns or price tables: files, or directories of .yaml files
+        /// Campaigns or tables: files, or directories of .yaml files
         #[arg(required = true)]
         paths: Vec<PathBuf>,
         #[command(flatten)]
@@ -103,7 +106,7 @@ pub enum Campaign {
     List(Flags),
     /// Print the JSON Schema by which editors complete and check campaigns, without Kafka
     Schema {
-        /// Of campaigns, or of price tables
+        /// Of campaigns, or of a table
         #[arg(long, value_name = "KIND", default_value = "campaign")]
         of: campaigns::Written,
     },
@@ -127,6 +130,19 @@ pub enum Prices {
     /// Check a price table and publish it
     Apply {
         /// File with `currency` and `prices`
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        #[command(flatten)]
+        flags: Flags,
+    },
+}
+
+/// What can be done with tables of rates.
+#[derive(Debug, Subcommand)]
+pub enum Rates {
+    /// Check a table of rates and publish it
+    Apply {
+        /// File with `rates`
         #[arg(required = true)]
         paths: Vec<PathBuf>,
         #[command(flatten)]

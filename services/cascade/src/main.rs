@@ -23,7 +23,8 @@ use std::process::ExitCode;
 
 use schemas::CampaignKind as Kind;
 
-use cli::{Campaign, Command, Config, Dlq, Prices, Topics};
+use campaigns::documents::Kind as Table;
+use cli::{Campaign, Command, Config, Dlq, Prices, Rates, Topics};
 use config::{Common, Flags, Process};
 use failure::Failure;
 
@@ -63,7 +64,12 @@ fn run(command: Command) -> Result<String, Failure> {
         Command::Campaign(Campaign::List(flags)) => campaigns::list(&common(&flags)?),
         Command::Campaign(Campaign::Schema { of }) => Ok(campaigns::schema(of)),
         Command::Campaign(Campaign::Manual) => Ok(campaign::reference::manual()),
-        Command::Prices(Prices::Apply { paths, flags }) => campaigns::apply_prices(&common(&flags)?, &paths),
+        Command::Prices(Prices::Apply { paths, flags }) => {
+            campaigns::apply_table(&common(&flags)?, &Table::Prices, &paths)
+        }
+        Command::Rates(Rates::Apply { paths, flags }) => {
+            campaigns::apply_table(&common(&flags)?, &Table::Rates, &paths)
+        }
         Command::Journal { args, flags } => journal::run(&common(&flags)?, &args),
         Command::Dlq(Dlq::List { args, flags }) => dead_letters::list(&common(&flags)?, &args),
         Command::Dlq(Dlq::Release { args, flags }) => dead_letters::release(&common(&flags)?, &args),

@@ -6,7 +6,7 @@
 use std::fmt::Debug;
 
 use campaign::rehearsal::Timeline;
-use campaign::{Plans, Prices, Problem};
+use campaign::{Plans, Prices, Problem, Rates};
 use schemas::{Campaign, CampaignKind, Customer, Record};
 
 /// A life in which each kind of trigger comes, and time in which deadlines fall due.
@@ -39,9 +39,9 @@ pub fn campaign(text: &str) {
     }
 }
 
-/// A price table.
+/// A table of prices or of rates.
 pub fn prices(text: &str) {
-    if let Err(problems) = Prices::parse("fuzz", text) {
+    for problems in [Prices::parse("fuzz", text).err(), Rates::parse("fuzz", text).err()].into_iter().flatten() {
         refused(&problems);
     }
 }

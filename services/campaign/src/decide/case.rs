@@ -7,6 +7,8 @@ use crate::language::{Plan, Step};
 use crate::plans::Plans;
 use crate::predicate::{Ended, Today};
 
+use super::bill::Move;
+use super::fares::Fares;
 use super::{Effect, Moment};
 
 /// One call of `decide`.
@@ -36,6 +38,14 @@ impl Case<'_> {
     /// The moment as a campaign's conditions see it.
     pub fn today<'p>(&self, plan: &'p Plan) -> Today<'p> {
         Today { now: self.now(), zone: &plan.zone }
+    }
+
+    /// What messages cost this customer now.
+    pub fn fares<'f>(&self, customer: &'f Customer) -> Fares<'f>
+    where
+        Self: 'f,
+    {
+        Fares { plans: self.plans, contacts: &customer.contacts, now: self.now() }
     }
 
     /// A journal entry to be filled and written.
@@ -152,9 +162,14 @@ impl Entry {
         }
     }
 
-    /// Money reserved (positive) or voided (negative), in minor units.
-    pub fn amount(mut self, minor: i64) -> Self {
-        self.0.amount_minor = minor;
+    /// Money that is moved.
+    pub fn moves(mut self, money: Move) -> Self {
+        (self.0.amount_minor, self.0.charged_minor) = (money.amount, money.charged);
         self
+    }
+
+    /// Money reserved (positive) or given back (negative), in minor units.
+    pub fn amount(self, minor: i64) -> Self {
+        self.moves(Move { amount: minor, charged: 0 })
     }
 }

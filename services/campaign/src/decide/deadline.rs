@@ -7,7 +7,7 @@ use crate::language::{Cause, Plan};
 
 use super::case::{Case, Fate, each};
 use super::dispatch::{advance, current, exhausted};
-use super::exit::{Exit, leave, silent, withdrawn};
+use super::exit::{Exit, about_last, leave, silent, withdrawn};
 
 /// Looks at every instance whose moment has come. A deadline seen late is judged with the clock as it is.
 pub(super) fn fire(case: &mut Case<'_>, customer: &mut Customer) {
@@ -58,8 +58,8 @@ fn waited(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &
     } else {
         return exhausted(case, customer, plan, instance);
     };
-    let evidence = [("reached", sent.reached.to_string())];
+    let entry = about_last(case, plan, instance, exit.reason()).because("reached", sent.reached.as_str());
     // The wait was over then, however late we see it: an outage of ours makes nothing valid for longer.
     let ready = instance.due;
-    leave(case, customer, plan, instance, exit, &evidence, ready)
+    leave(case, customer, plan, instance, exit, entry, ready)
 }

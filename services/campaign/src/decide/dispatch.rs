@@ -1,15 +1,16 @@
-//! The next message: which one, whether it may go out, and the command.
+//! The next message: whether it may go out, and the command.
 
 use schemas::{Class, Contact, Customer, Id, Instance, Millis, Reason, Send, Sent, Stage, Status};
 
 use crate::caps::Then;
 use crate::channel::Channel;
-use crate::language::{AtNight, Cause, Order, PREFERRED, Plan, Step};
+use crate::language::{AtNight, Cause, Plan, Step};
 use crate::limits;
 use crate::predicate::Scope;
-use crate::prices::Prices;
+use crate::prices::Charge;
 
 use super::case::{Case, Entry, Fate};
+use super::choice::{bit, is_open, next};
 use super::{Effect, ending, memory, moment};
 
 /// Chooses the next message and sends it, waits for its moment, or ends the instance. `ready` is when it was this
@@ -25,7 +26,7 @@ pub(super) fn advance(
 ) -> Fate {
     let start = case.effects.len();
     let mut ready = ready;
-    while let Some((index, alternative)) = next(plan, case.plans.prices(), customer, instance) {
+    while let Some((index, alternative)) = next(plan, &case.fares(customer), customer, instance) {
         let step = &plan.steps[index];
         let waits = waits_for(instance, index, alternative);
         let waited_until = (waits && instance.stage == Stage::Delayed).then_some(instance.due);
@@ -74,7 +75,7 @@ pub(super) fn advance(
             }
         } else {
             instance.tried |= bit(step, alternative);
-            if !is_open(plan, case.plans.prices(), step, instance) {
+            if !is_open(plan, &case.fares(customer), step, instance) {
                 let entry = refused(case, customer, plan, step, instance);
                 case.write(entry);
                 leave_behind(instance, step);
@@ -111,7 +112,7 @@ fn keep_back(
     step: &Step,
     times: &Times,
 ) -> Option<Kept> {
-    let cost = channel_of(step, instance).map_or(0, |channel| case.plans.prices().cost(channel));
+    let cost = channel_of(step, instance).map_or(0, |channel| case.fares(customer).cost(step, channel));
     if case.now() >= times.send_before || times.late > step.late {
         // What was over before its turn came was kept back by nobody.
         if times.ready < times.send_before {
@@ -182,7 +183,7 @@ fn over_cap(
         (instance.stage, instance.due) = (Stage::Delayed, full.until);
         Room::Later
     } else {
-        lower_ceiling(instance, case.plans.prices().cost(channel));
+        lower_ceiling(instance, case.fares(customer).cost(step, channel));
         Room::Elsewhere
     }
 }
@@ -230,11 +231,6 @@ pub(super) fn untry(instance: &mut Instance, step: &Step) {
     }
 }
 
-/// Whether an alternative of this step is still to be tried.
-pub(super) fn is_open(plan: &Plan, prices: &Prices, step: &Step, instance: &Instance) -> bool {
-    options(plan, instance, prices).any(|(index, _, _)| plan.steps[index].first_option == step.first_option)
-}
-
 /// Nothing is left.
 pub(super) fn exhausted(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mut Instance) -> Fate {
     let mut evidence = vec![("sends", instance.sends.len().to_string())];
@@ -244,42 +240,6 @@ pub(super) fn exhausted(case: &mut Case<'_>, customer: &mut Customer, plan: &Pla
         evidence.push(("outage", "dearer channels stay closed".to_owned()));
     }
     ending::close(case, customer, plan, instance, Reason::Exhausted, &evidence)
-}
-
-/// The message whose turn it is, of those that were not tried.
-fn next(plan: &Plan, prices: &Prices, customer: &Customer, instance: &Instance) -> Option<(usize, usize)> {
-    let mut options = options(plan, instance, prices);
-    let chosen = match plan.order {
-        Order::AsWritten => options.next(),
-        Order::ByCost => options.min_by_key(|(_, _, cost)| *cost),
-        Order::ByPreference => {
-            let preferred = customer.attributes.get(PREFERRED).map(String::as_str);
-            options
-                .min_by_key(|(step, alternative, _)| Some(plan.steps[*step].channels[*alternative].name) != preferred)
-        }
-    };
-    chosen.map(|(step, alternative, _)| (step, alternative))
-}
-
-/// What is untried and not dearer than an outage allows: step, alternative and cost, as written.
-fn options<'p>(
-    plan: &'p Plan,
-    instance: &Instance,
-    prices: &'p Prices,
-) -> impl Iterator<Item = (usize, usize, i64)> + 'p {
-    let (tried, ceiling) = (instance.tried, instance.ceiling);
-    plan.steps.iter().enumerate().flat_map(move |(index, step)| {
-        step.channels.iter().enumerate().filter_map(move |(alternative, channel)| {
-            let cost = prices.cost(channel);
-            let open = tried & bit(step, alternative) == 0 && ceiling.is_none_or(|ceiling| cost <= ceiling);
-            open.then_some((index, alternative, cost))
-        })
-    })
-}
-
-/// The limit on a campaign's messages keeps every number below 63.
-fn bit(step: &Step, alternative: usize) -> i64 {
-    1 << (step.first_option + alternative)
 }
 
 /// Whether an instance waits for the turn of this very message.
@@ -332,11 +292,11 @@ fn judged(
     customer: &Customer,
     instance: &Instance,
 ) -> Entry {
-    let prices = case.plans.prices();
+    let fares = case.fares(customer);
     let entry = case.entry(reason).instance(instance).step(step);
     step.channels.iter().fold(entry, |entry, channel| {
         let word = match eligible(plan.class, channel, customer) {
-            Ok(_) if instance.ceiling.is_some_and(|ceiling| prices.cost(channel) > ceiling) => {
+            Ok(_) if instance.ceiling.is_some_and(|ceiling| fares.cost(step, channel) > ceiling) => {
                 "too dear after what was kept back"
             }
             Ok(_) => "ok",
@@ -357,7 +317,8 @@ fn send(
 ) {
     let Some(step) = current(plan, instance) else { return };
     let attempt = attempts(instance);
-    let price_minor = Channel::find(&contact.channel).map_or(0, |channel| case.plans.prices().price_minor(channel));
+    let price = channel_of(step, instance).and_then(|channel| case.fares(customer).price(step, channel));
+    let price_minor = price.map_or(0, |price| price.minor);
     let sent = Sent {
         id: Id::of_send(instance.id, instance.step, instance.alternative, attempt),
         step: instance.step,
@@ -365,6 +326,7 @@ fn send(
         attempt,
         channel: contact.channel.clone(),
         price_minor,
+        on_delivery: price_minor > 0 && price.is_some_and(|price| price.charge == Charge::OnDelivery),
         decided_at: case.now(),
         send_before,
         handed_over_at: None,

@@ -1,13 +1,15 @@
 //! A message is given up: on to the step's next alternative, to the next step, or to the end.
 
-use schemas::{Customer, Instance, Millis, Reason, Sent, Stage, Status};
+use schemas::{Customer, Instance, Millis, Reason, Stage, Status};
 
 use crate::channel::Channel;
-use crate::language::{Cause, Plan};
+use crate::language::{Cause, Plan, Step};
 use crate::limits;
 
+use super::bill::{Move, moved, standing};
 use super::case::{Case, Entry, Fate};
-use super::dispatch::{self, advance, attempts, current, exhausted, is_open, leave_behind, limit_cost, untry};
+use super::choice::is_open;
+use super::dispatch::{self, advance, attempts, current, exhausted, leave_behind, limit_cost, untry};
 use super::moment::wait_over;
 
 /// Why a message is given up.
@@ -56,47 +58,25 @@ impl Exit {
     fn leaves_step_open(self) -> bool {
         matches!(self, Exit::NotDelivered | Exit::Refused | Exit::Expired | Exit::Revoked)
     }
-
-    /// It never went out, so its reserve is free again. So it is where the provider said at the call that nobody is there; a
-    /// bounce after the hand-over costs what every hand-over costs.
-    fn voids(self, sent: &Sent) -> bool {
-        match self {
-            Exit::Refused | Exit::Expired | Exit::Revoked => true,
-            Exit::NotDelivered => bounced_at_the_call(sent),
-            Exit::NoInformation | Exit::NotOpened | Exit::NoGoal => false,
-        }
-    }
 }
 
-/// A hard bounce, and no word of a hand-over.
-pub(super) fn bounced_at_the_call(sent: &Sent) -> bool {
-    sent.failed == Status::BouncedHard && sent.handed_over_at.is_none()
-}
-
-/// Gives up the message at which the instance stands. What follows it is valid from `ready` on.
+/// Gives up the message at which the instance stands, which the entry tells. What follows it is valid from `ready` on.
 pub(super) fn leave(
     case: &mut Case<'_>,
     customer: &mut Customer,
     plan: &Plan,
     instance: &mut Instance,
     exit: Exit,
-    evidence: &[(&str, String)],
+    entry: Entry,
     ready: Millis,
 ) -> Fate {
-    let mut entry = about_last(case, plan, instance, exit.reason());
-    if let Some(sent) = instance.sends.last().filter(|sent| exit.voids(sent)) {
-        entry = entry.amount(sent.price_minor.saturating_neg());
-    }
-    for (what, how) in evidence {
-        entry = entry.because(what, how.as_str());
-    }
     case.write(entry);
     let Some(step) = current(plan, instance) else { return exhausted(case, customer, plan, instance) };
     if exit == Exit::Expired {
-        let cost = cost_of_last(case, instance);
+        let cost = cost_of_last(case, customer, step, instance);
         limit_cost(instance, step, cost);
     }
-    if !(exit.leaves_step_open() && is_open(plan, case.plans.prices(), step, instance)) {
+    if !(exit.leaves_step_open() && is_open(plan, &case.fares(customer), step, instance)) {
         leave_behind(instance, step);
         if !step.leads_on(exit.cause()) {
             return exhausted(case, customer, plan, instance);
@@ -110,15 +90,19 @@ pub(super) fn leave(
 pub(super) fn withdrawn(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mut Instance) -> Fate {
     let ours = instance.sends.last().is_some_and(|sent| sent.failed == Status::Revoked);
     let Some(step) = current(plan, instance).filter(|_| ours && attempts(instance) < limits::ATTEMPTS) else {
-        if let Some(sent) = instance.sends.last_mut() {
-            sent.failed = Status::Revoked;
-        }
         let now = case.now();
-        return leave(case, customer, plan, instance, Exit::Revoked, &[], now);
+        let money = instance.sends.last_mut().map_or_else(Move::default, |sent| {
+            let before = standing(sent);
+            sent.failed = Status::Revoked;
+            moved(before, sent)
+        });
+        let entry = about_last(case, plan, instance, Reason::Revoked).moves(money);
+        return leave(case, customer, plan, instance, Exit::Revoked, entry, now);
     };
     let now = case.now();
-    let (price, send_before) = instance.sends.last().map_or((0, now), |sent| (sent.price_minor, sent.send_before));
-    let entry = about_last(case, plan, instance, Reason::Revoked).amount(price.saturating_neg());
+    let send_before = instance.sends.last().map_or(now, |sent| sent.send_before);
+    // Its price was given back when it was withdrawn.
+    let entry = about_last(case, plan, instance, Reason::Revoked);
     case.write(entry);
     untry(instance, step);
     if customer.held.is_some() {
@@ -134,8 +118,8 @@ pub(super) fn withdrawn(case: &mut Case<'_>, customer: &mut Customer, plan: &Pla
 /// Nobody answered until no worker could hand it over any more. It may have gone out all the same: undecided until its
 /// wait is over, and never the cause of a dearer message, for silence is an outage of ours.
 pub(super) fn silent(case: &mut Case<'_>, customer: &Customer, plan: &Plan, instance: &mut Instance) -> Fate {
-    let cost = cost_of_last(case, instance);
     let Some(step) = current(plan, instance) else { return Fate::Runs };
+    let cost = cost_of_last(case, customer, step, instance);
     limit_cost(instance, step, cost);
     let now = case.now();
     let handed_over_by = instance.sends.last_mut().map_or(now, |sent| {
@@ -157,7 +141,7 @@ pub(super) fn about_last(case: &Case<'_>, plan: &Plan, instance: &Instance, reas
     }
 }
 
-fn cost_of_last(case: &Case<'_>, instance: &Instance) -> i64 {
+fn cost_of_last(case: &Case<'_>, customer: &Customer, step: &Step, instance: &Instance) -> i64 {
     let channel = instance.sends.last().and_then(|sent| Channel::find(&sent.channel));
-    channel.map_or(0, |channel| case.plans.prices().cost(channel))
+    channel.map_or(0, |channel| case.fares(customer).cost(step, channel))
 }

@@ -4,10 +4,11 @@ use schemas::{Actor, Customer, Feedback, Id, Instance, Reason, Sent, Stage, Stat
 
 use crate::language::Plan;
 
+use super::bill::{Move, moved, standing};
 use super::case::{Case, Fate, each};
-use super::exit::{Exit, about_last, bounced_at_the_call, leave, withdrawn};
+use super::exit::{Exit, about_last, leave, withdrawn};
 use super::moment::wait_over;
-use super::{ending, memory, profile};
+use super::{bill, ending, memory, profile};
 
 /// Considers a word about a send. Returns whether it changed anything that a repeat could change again.
 pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, word: &Feedback) -> bool {
@@ -59,12 +60,13 @@ fn late(case: &mut Case<'_>, customer: &mut Customer, word: &Feedback, id: Id) -
         entry = entry.because("campaign", past.campaign.as_str()).because("ended", past.reason.as_str());
     }
     let ended_at = past.map(|past| past.ended_at);
-    case.write(entry);
+    let money = bill::late(customer, id, meant(word));
+    case.write(entry.moves(money.unwrap_or_default()));
     // When it was sent is forgotten; not after its cascade had ended.
     if let (Status::BouncedHard, Some(ended_at)) = (word.status, ended_at) {
         profile::bury(customer, &word.channel, ended_at);
     }
-    ended_at.is_some()
+    ended_at.is_some() || money.is_some()
 }
 
 fn positive(
@@ -86,13 +88,13 @@ fn positive(
     if !further && !earlier {
         return Fate::Runs;
     }
-    // The bounce was quicker than the word of the hand-over, so its price was given back: it is due after all.
-    let due = if bounced_at_the_call(sent) { sent.price_minor } else { 0 };
+    let before = standing(sent);
     sent.handed_over_at = if earlier { Some(at) } else { sent.handed_over_at };
     sent.reached = sent.reached.max(status);
     if matches!(sent.failed, Status::Unknown | Status::Expired | Status::Revoked) {
         sent.failed = Status::Unspecified;
     }
+    let money = moved(before, sent);
     memory::count(case, customer, plan, sent);
     let (reached, handed_over_at) = (sent.reached, sent.handed_over_at.unwrap_or(at));
     if is_last {
@@ -106,10 +108,13 @@ fn positive(
     let is_left = !is_last || matches!(instance.stage, Stage::Delayed | Stage::Held);
     let refuted = is_left && step.is_some_and(|step| step.satisfied_by(reached));
     let stops = plan.stop.reached_by(reached) || refuted;
-    let reason = if stops && !is_last { Some(Reason::DoubleReached) } else { told(word, further, first) };
+    // What moves money is told, though it may decide nothing.
+    let moves = || (money != Move::default()).then_some(Reason::HandedOver);
+    let reason =
+        if stops && !is_last { Some(Reason::DoubleReached) } else { told(word, further, first).or_else(moves) };
     if let Some(reason) = reason {
         let entry = case.entry(reason).instance(instance).send(plan, &instance.sends[index]);
-        case.write(entry.told(word).amount(due));
+        case.write(entry.told(word).moves(money));
     }
     if stops {
         let evidence = [("reached", reached.to_string())];
@@ -153,10 +158,13 @@ fn negative(
     if is_current {
         return current_failed(case, customer, plan, instance, word);
     }
-    if sent.failed != Status::Unspecified {
+    let is_vague = |status| matches!(status, Status::Unspecified | Status::Unknown | Status::BouncedSoft);
+    if !is_vague(sent.failed) || (sent.failed != Status::Unspecified && is_vague(word.status)) {
         return Fate::Runs;
     }
+    let before = standing(sent);
     instance.sends[index].failed = word.status;
+    let money = moved(before, &instance.sends[index]);
     let reason = match word.status {
         Status::Refused => Reason::Refused,
         Status::Expired => Reason::Expired,
@@ -166,7 +174,7 @@ fn negative(
         _ => Reason::NotDelivered,
     };
     let entry = case.entry(reason).instance(instance).send(plan, &instance.sends[index]);
-    case.write(entry.coded(word));
+    case.write(entry.coded(word).moves(money));
     Fate::Runs
 }
 
@@ -205,10 +213,9 @@ fn current_failed(
         Status::Expired if !handed_over => Exit::Expired,
         _ => Exit::NotDelivered,
     };
+    let before = standing(sent);
     sent.failed = word.status;
-    let evidence: Vec<(&str, String)> = [("status", Some(word.status.to_string())), ("code", word.code.clone())]
-        .into_iter()
-        .filter_map(|(what, how)| how.map(|how| (what, how)))
-        .collect();
-    leave(case, customer, plan, instance, exit, &evidence, now)
+    let money = moved(before, sent);
+    let entry = about_last(case, plan, instance, exit.reason()).coded(word).moves(money);
+    leave(case, customer, plan, instance, exit, entry, now)
 }

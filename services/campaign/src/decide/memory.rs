@@ -9,7 +9,7 @@ use crate::plans::Plans;
 use crate::predicate::{Asked, PURCHASE_OF};
 
 use super::case::Case;
-use super::moment;
+use super::{bill, moment};
 
 /// What a fact is recognised by when it comes again; none where it has no id.
 pub(super) fn mark(fact: &Fact) -> Option<i64> {
@@ -124,6 +124,7 @@ pub(super) fn past(plans: &Plans, customer: &mut Customer, instance: &mut Instan
         sends: instance.sends.iter().map(|sent| sent.id).collect(),
         revision: revision(instance),
     };
+    bill::leave_open(customer, instance);
     customer.past.push(past);
     if customer.past.len() > limits::PAST {
         let unasked = customer.past.iter().position(|past| !plans.asks_for(Asked::Campaign(&past.campaign)));
@@ -137,7 +138,7 @@ pub(super) fn revision(instance: &Instance) -> i64 {
 }
 
 /// Appends, and forgets the oldest beyond the limit.
-fn keep<T>(list: &mut Vec<T>, item: T, limit: usize) {
+pub(super) fn keep<T>(list: &mut Vec<T>, item: T, limit: usize) {
     list.push(item);
     if list.len() > limit {
         list.drain(..list.len() - limit);

@@ -2,7 +2,8 @@
 //!
 //! In the order of reading: a fact comes in (`fact`), may begin a cascade (`entry`, as may a sweep) or meet a running one again (`again`),
 //! reach its goal (`goal`), say what became of a message (`feedback`), or concern the customer as such (`profile`, `hold`).
-//! A deadline falls due (`deadline`). Either may choose the next message (`dispatch`) or end the cascade (`ending`).
+//! A deadline falls due (`deadline`). Either may choose the next message (`choice`, by
+//! what each costs: `fares`), send it (`dispatch`, and what of its price is owed later: `bill`) or end the cascade (`ending`).
 //! Whatever was decided is written down (`case`).
 
 mod case;
@@ -16,7 +17,10 @@ mod hold;
 mod deadline;
 mod exit;
 mod moment;
+mod fares;
+mod choice;
 mod dispatch;
+mod bill;
 mod ending;
 mod memory;
 

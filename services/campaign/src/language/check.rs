@@ -80,8 +80,13 @@ pub(super) fn plan(raw: &raw::Campaign, report: &mut Report<'_>) -> Option<Plan>
 pub(crate) const CLASSES: &[(&str, Class)] =
     &[("marketing", Class::Marketing), ("transactional", Class::Transactional)];
 
-pub(super) const ORDERS: &[(&str, Order)] =
-    &[("as written", Order::AsWritten), ("by cost", Order::ByCost), ("by preference", Order::ByPreference)];
+pub(super) const ORDERS: &[(&str, Order)] = &[
+    ("as written", Order::AsWritten),
+    ("by cost", Order::ByCost),
+    ("by expected cost", Order::ByExpectedCost),
+    ("by response", Order::ByResponse),
+    ("by preference", Order::ByPreference),
+];
 
 /// What a further trigger does.
 pub(super) const AGAIN: &[(&str, Again)] =

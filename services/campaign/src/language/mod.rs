@@ -24,9 +24,12 @@ pub use problem::{Problem, Severity};
 
 pub(crate) use check::{CLASSES, KINDS as TRIGGERS, channel, word};
 pub(crate) use problem::{Place, Report, Source, nearest};
-pub(crate) use raw::{Campaign as RawCampaign, Caps as RawCaps, Prices as RawPrices};
+pub(crate) use raw::{
+    Campaign as RawCampaign, Caps as RawCaps, Price as RawPrice, Prices as RawPrices, Rate as RawRate,
+    Rates as RawRates,
+};
 pub(crate) use values::KINDS as VALUES;
-pub(crate) use yaml::{Word, read};
+pub(crate) use yaml::{Spanned, Word, read};
 
 /// Reads one campaign version. What can be written, with what holds where it is left out, `raw` says at each key;
 /// [`reference`](crate::reference) makes the manual of it, which stands in `deploy/campaigns/LANGUAGE.md`.

@@ -222,6 +222,10 @@ pub enum Order {
     AsWritten,
     /// The cheapest message that was not tried yet; among equals as written.
     ByCost,
+    /// The message of which reaching a customer as far as the stop level costs least, on the average; among equals as written.
+    ByExpectedCost,
+    /// The message that gets as far as the stop level most often; among equals as written.
+    ByResponse,
     /// A message on the channel that the customer likes best, then as written. The profile's attribute [`PREFERRED`] names it.
     ByPreference,
 }
@@ -239,6 +243,8 @@ pub struct Step {
     pub variants: Vec<String>,
     /// Which template.
     pub template: Template,
+    /// How many segments it takes as an SMS, each of which costs the price.
+    pub segments: u32,
     /// Whether it is for this customer at all, judged at dispatch.
     pub when: Option<Predicate>,
     /// When it may go out at the earliest.

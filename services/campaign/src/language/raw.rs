@@ -12,11 +12,12 @@ use serde_json::json;
 
 use crate::calendar::spell;
 use crate::caps::Then;
+use crate::prices::Charge;
 
 use super::plan::{Again, AtNight, Cause, Level, Match, Order, TriggerKind};
 use super::values::{
-    ChannelName, Condition, Currency, End, Hours, Late, Length, Moment, Name, OneOf, OneOrMany, Point, Recurrence,
-    Text, Validity, Value, Wait, Way, Window, Zone,
+    ChannelName, Condition, Currency, End, Hours, Late, Length, Moment, Name, OneOf, OneOrMany, Point, Prefix,
+    Recurrence, Since, Text, Validity, Value, Wait, Way, Window, Zone,
 };
 use super::yaml::{Spanned, Word, Words};
 use super::{check, step};
@@ -68,6 +69,9 @@ pub(crate) struct Campaign {
     ///
     /// - `as written`: step by step, as they stand in the file.
     /// - `by cost`: always the cheapest message that was not tried yet, as the price table says; among equals as they stand.
+    /// - `by expected cost`: first those of which reaching a customer costs least: the price, divided by how often a message on this
+    ///   channel gets as far as the stop level, as the table of rates says. What is free comes first, what nobody has counted last.
+    /// - `by response`: first those that get as far as the stop level most often, whatever they cost.
     /// - `by preference`: first those on the channel that the profile's attribute `preferred_channel` names; else as they stand.
     #[schemars(with = "Option<OneOf<Order>>", example = &"by cost", extend("default" = "as written"))]
     pub order: Option<Word>,
@@ -283,6 +287,10 @@ pub(crate) struct Step {
     /// `cart.push.txt`.
     #[schemars(with = "Template", example = &"cart", example = json!({"friendly": "cart-warm", "short": "cart"}))]
     pub template: Spanned<Template>,
+    /// How many segments the message takes as an SMS, at most ten: each of them costs the price. One has room for 160 letters of the
+    /// Latin alphabet, or 70 of another; of several each has room for 153, or 67.
+    #[schemars(with = "Option<u32>", range(min = 1, max = 10), example = 2, extend("default" = 1))]
+    pub segments: Option<Spanned<u32>>,
     /// Whether the message is for this customer at all. It is asked when it is the message's turn; where it does not hold, the
     /// step is skipped.
     ///
@@ -366,7 +374,8 @@ pub(crate) struct Prices {
     /// The currency of all prices: its three capital letters.
     #[schemars(with = "Currency", example = &"USD")]
     pub currency: Word,
-    /// What a message costs, channel by channel. Without a price, a channel that costs money counts as the dearest.
+    /// What a message costs, channel by channel. Of several prices of a channel the one with the longest prefix holds, and of those
+    /// the latest that is valid when the message is decided on. Without a price, a channel that costs money counts as the dearest.
     // In the order of the file, so that the first mistake is told first.
     #[schemars(example = json!([{"channel": "push", "minor": 0}, {"channel": "sms", "minor": 4}]))]
     pub prices: Vec<Price>,
@@ -379,9 +388,60 @@ pub(crate) struct Price {
     /// The channel.
     #[schemars(with = "ChannelName", example = &"sms")]
     pub channel: Word,
-    /// The price in minor units of the currency, such as cents; 0 for what is free.
+    /// The price in minor units of the currency, such as cents; 0 for what is free. Of an SMS each segment costs so much.
     #[schemars(range(min = 0), example = 4)]
     pub minor: Spanned<i64>,
+    /// The numbers that it is for: those that begin with these digits, a country's and perhaps an operator's behind them.
+    ///
+    /// Without it: all that no longer prefix is written for.
+    #[schemars(with = "Option<Prefix>", example = &"+7", example = &"+7912")]
+    pub prefix: Option<Word>,
+    /// From when on it is valid.
+    ///
+    /// Without it: until now, and until another one begins.
+    #[schemars(with = "Option<Since>", example = &"2026-12-01", example = &"2026-12-01T00:00+03:00")]
+    pub from: Option<Word>,
+    /// From when on the price is owed. It is reserved when the message is decided on.
+    ///
+    /// - `on submit`: when the provider has taken the message. Nothing is owed for what was never handed over.
+    /// - `on delivery`: when the message has arrived. Nothing is owed for what somebody said did not arrive.
+    #[schemars(with = "Option<OneOf<Charge>>", example = &"on delivery", extend("default" = "on submit"))]
+    pub charge: Option<Word>,
+}
+
+/// The table of rates.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rates {
+    /// How often messages get how far, channel by channel, as it was observed. Campaigns that are ordered by expected cost, or by
+    /// response, follow it at once.
+    #[schemars(example = json!([{"channel": "push", "delivered": 700, "opened": 60}, {"channel": "sms", "delivered": 950}]))]
+    pub rates: Vec<Rate>,
+}
+
+/// How often messages on a channel get how far. A channel of which nobody has counted what a campaign asks for counts as if it
+/// reached nobody.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rate {
+    /// The channel.
+    #[schemars(with = "ChannelName", example = &"email")]
+    pub channel: Word,
+    /// Of a thousand messages so many arrive. Campaigns with `stop: delivered` ask for it.
+    ///
+    /// Without it: nobody has counted.
+    #[schemars(with = "Option<u32>", range(max = 1000), example = 970)]
+    pub delivered: Option<Spanned<u32>>,
+    /// Of a thousand messages so many are opened by a human. Campaigns with `stop: opened` ask for it.
+    ///
+    /// Without it: nobody has counted.
+    #[schemars(with = "Option<u32>", range(max = 1000), example = 210)]
+    pub opened: Option<Spanned<u32>>,
+    /// Of a thousand messages so many are clicked. All other campaigns ask for it.
+    ///
+    /// Without it: nobody has counted.
+    #[schemars(with = "Option<u32>", range(max = 1000), example = 25)]
+    pub clicked: Option<Spanned<u32>>,
 }
 
 /// The caps, which hold for all campaigns together.

@@ -44,6 +44,7 @@ pub(super) fn steps(raw: &raw::Campaign, stop: Level, kind: TriggerKind, report:
         let names: Vec<&str> = raw.steps[..index].iter().map(|step| step.name.value.as_str()).collect();
         let vocabulary = Vocabulary::of_step(kind, &names);
         let channels = channels(written, report);
+        let segments = segments(written, &channels, report);
         let is_last = index + 1 == raw.steps.len();
         let next_if = match next_if(written, report) {
             Some(causes) => causes,
@@ -58,6 +59,7 @@ pub(super) fn steps(raw: &raw::Campaign, stop: Level, kind: TriggerKind, report:
                 raw::Template::Same(name) => Template::Same(name.clone()),
                 raw::Template::ByVariant(names) => Template::ByVariant(names.clone()),
             },
+            segments,
             when: written.when.as_ref().and_then(|text| condition(text, &vocabulary, report)),
             start: starts[index].clone(),
             spread: span(written.spread.as_ref(), 0, report),
@@ -131,6 +133,20 @@ fn channels(written: &raw::Step, report: &mut Report<'_>) -> Vec<&'static Channe
         }
     }
     channels
+}
+
+/// More than so many no provider takes as one message.
+pub(super) const SEGMENTS: u32 = 10;
+
+fn segments(written: &raw::Step, channels: &[&Channel], report: &mut Report<'_>) -> u32 {
+    let Some(segments) = &written.segments else { return 1 };
+    if !(1..=SEGMENTS).contains(&segments.value) {
+        report.error(segments.referenced, "no SMS has so many segments", format!("write 1 to {SEGMENTS}"));
+    }
+    if !channels.iter().any(|channel| channel.in_segments()) {
+        report.error(segments.referenced, "only an SMS has segments", "remove it, or write `channel: sms`");
+    }
+    segments.value
 }
 
 fn next_if(written: &raw::Step, report: &mut Report<'_>) -> Option<Vec<Cause>> {

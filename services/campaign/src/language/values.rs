@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::calendar;
 use crate::caps::{self, Then};
 use crate::channel::Channel;
+use crate::prices::{self, Charge};
 
 use super::plan::{Again, AtNight, Cause, Level, Match, Order, TriggerKind};
 use super::{check, step};
@@ -78,6 +79,10 @@ kinds! {
     Value = "a value of the event", None, "An expression that is a text or a whole number, most often just a name: `cart_id`, `key`.";
     Window = "a time to count in", None,
         "`day`, `week` (from Monday on) or `month`, on the customer's calendar; or the last so long: `24h`, `7d`.";
+    Prefix = "the beginning of telephone numbers", Some(r"^\+?[0-9]{1,15}$".to_owned()),
+        "The digits of a country, and of an operator behind them, in quotes: `\"+7\"`, `\"+7912\"`.";
+    Since = "a date or a moment", None,
+        "A date, which begins at midnight in UTC (`2026-12-01`), or a moment with its offset from UTC: `2026-12-01T00:00+03:00`.";
     Currency = "a currency", Some("^[A-Z]{3}$".to_owned()), "Three capital letters: `USD`, `EUR`, `RUB`.";
 }
 
@@ -123,6 +128,10 @@ impl Listed for Match {
 
 impl Listed for Then {
     const WORDS: &'static [(&'static str, Self)] = caps::THENS;
+}
+
+impl Listed for Charge {
+    const WORDS: &'static [(&'static str, Self)] = prices::CHARGES;
 }
 
 impl Listed for Cause {

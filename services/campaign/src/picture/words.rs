@@ -175,6 +175,10 @@ pub(super) fn choice(order: Order) -> Option<&'static str> {
     match order {
         Order::AsWritten => None,
         Order::ByCost => Some("the cheapest message that was not tried yet"),
+        Order::ByExpectedCost => {
+            Some("the message of which reaching a customer costs least, of those that were not tried yet")
+        }
+        Order::ByResponse => Some("the message that reaches customers most often, of those that were not tried yet"),
         Order::ByPreference => Some("a message on the channel that the customer likes best, if one is left"),
     }
 }

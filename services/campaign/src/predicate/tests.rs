@@ -131,6 +131,7 @@ fn a_step_asks_what_its_instance_kept_and_what_became_of_earlier_steps() {
         attempt: 0,
         channel: "email".into(),
         price_minor: 0,
+        on_delivery: false,
         decided_at: 0,
         send_before: 0,
         handed_over_at: None,

@@ -13,9 +13,21 @@ use super::{keys, schema};
 pub fn manual() -> String {
     let campaign = keys::chapters(&schema::campaign(), "The campaign");
     let prices = keys::chapters(&schema::prices(), "The price table");
+    let rates = keys::chapters(&schema::rates(), "The table of rates");
     let caps = keys::chapters(&schema::caps(), "The caps");
-    [include_str!("guide.md"), &campaign, &prices, &caps, &values(), &expressions(), &channels(), &bounds(), &reasons()]
-        .join("\n")
+    [
+        include_str!("guide.md"),
+        &campaign,
+        &prices,
+        &rates,
+        &caps,
+        &values(),
+        &expressions(),
+        &channels(),
+        &bounds(),
+        &reasons(),
+    ]
+    .join("\n")
 }
 
 /// What may stand at a key.

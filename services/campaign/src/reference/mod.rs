@@ -6,4 +6,4 @@ mod keys;
 mod manual;
 
 pub use manual::manual;
-pub use schema::{campaign, caps, prices};
+pub use schema::{campaign, caps, prices, rates};

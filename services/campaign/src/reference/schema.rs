@@ -1,4 +1,4 @@
-//! The JSON Schemas of a campaign, a price table and caps, for editors: completion, a word of help at each key, a red line under
+//! The JSON Schemas of a campaign and of tables of prices, rates and caps, for editors: completion, a word of help at each key, a red line under
 //! what cannot stand there. What a schema cannot say, `cascade check` says.
 
 use schemars::generate::SchemaSettings;
@@ -6,7 +6,7 @@ use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
-use crate::language::{RawCampaign, RawCaps, RawPrices};
+use crate::language::{RawCampaign, RawCaps, RawPrices, RawRates};
 
 /// What a campaign may be.
 pub fn campaign() -> Value {
@@ -16,6 +16,11 @@ pub fn campaign() -> Value {
 /// What a price table may be.
 pub fn prices() -> Value {
     of::<RawPrices>("A price table of Cascade")
+}
+
+/// What a table of rates may be.
+pub fn rates() -> Value {
+    of::<RawRates>("A table of rates of Cascade")
 }
 
 /// What a table of caps may be.

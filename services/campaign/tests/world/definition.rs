@@ -4,13 +4,17 @@ use proptest::prelude::*;
 
 use super::example;
 
-/// Campaigns in force together: the examples, or a few that nobody would write.
+/// Campaigns in force together: the examples, or a few that nobody would write; half of them with tables of their own.
 pub fn campaigns() -> impl Strategy<Value = Vec<String>> {
     let examples = ["bonus-expiring", "cart-messenger", "cart-left", "come-back", "order-ready", "welcome"];
-    prop_oneof![
+    let campaigns = prop_oneof![
         1 => Just(examples.map(example).to_vec()),
         3 => (1..4_usize).prop_flat_map(|count| (0..count).map(definition).collect::<Vec<_>>()),
-    ]
+    ];
+    (campaigns, prop::option::of((prices(), rates()))).prop_map(|(mut campaigns, tables)| {
+        campaigns.extend(tables.into_iter().flat_map(|(prices, rates)| [prices, rates]));
+        campaigns
+    })
 }
 
 fn definition(number: usize) -> impl Strategy<Value = String> {
@@ -28,6 +32,44 @@ pub fn cap() -> impl Strategy<Value = (String, usize, i64)> {
     let then = one_of(&["stop", "skip", "hold"]);
     (0..4_usize, 1..72_i64, then).prop_map(|(most, hours, then)| {
         (format!("caps: [{{most: {most}, per: {hours}h, then: {then}}}]"), most, hours * super::HOUR)
+    })
+}
+
+/// A price table: by channel, by the beginning of everybody's number, by the moment, owed early or late.
+fn prices() -> impl Strategy<Value = String> {
+    let price = (
+        prop::sample::select(vec!["push", "email", "telegram", "viber", "whatsapp", "sms"]),
+        prop::sample::select(vec!["", "1", "+1202", "+44"]),
+        one_of(&["", ", from: 2023-11-16", ", from: 2023-11-20T12:00Z"]),
+        0..9_i64,
+        one_of(&["", ", charge: on delivery"]),
+    );
+    prop::collection::vec(price, 0..12).prop_map(|prices| {
+        let mut table = "currency: USD\nprices:\n".to_owned();
+        let mut seen = Vec::new();
+        for (channel, prefix, from, minor, charge) in prices {
+            let is_number = ["viber", "whatsapp", "sms"].contains(&channel);
+            let prefix = if prefix.is_empty() || !is_number { String::new() } else { format!(", prefix: '{prefix}'") };
+            let place = (channel, prefix.clone(), from.clone());
+            if !seen.contains(&place) {
+                table.push_str(&format!("  - {{channel: {channel}, minor: {minor}{prefix}{from}{charge}}}\n"));
+                seen.push(place);
+            }
+        }
+        if seen.is_empty() { "currency: USD\nprices: []\n".to_owned() } else { table }
+    })
+}
+
+/// A table of rates, with gaps.
+fn rates() -> impl Strategy<Value = String> {
+    let channels = prop::sample::subsequence(vec!["push", "email", "telegram", "viber", "whatsapp", "sms"], 0..6);
+    let rate = (0..=1000_u32, 0..=1000_u32, 0..=1000_u32, any::<bool>());
+    (channels, prop::collection::vec(rate, 6)).prop_map(|(channels, rates)| {
+        let lines = channels.iter().zip(rates).map(|(channel, (delivered, opened, clicked, is_whole))| {
+            let opened = if is_whole { format!(", opened: {}", opened.min(delivered)) } else { String::new() };
+            format!("{{channel: {channel}, delivered: {delivered}{opened}, clicked: {}}}", clicked.min(delivered))
+        });
+        format!("rates: [{}]\n", lines.collect::<Vec<_>>().join(", "))
     })
 }
 
@@ -81,7 +123,13 @@ fn head() -> impl Strategy<Value = String> {
         "goal: {action: purchase, where: amount_minor >= 0}\n",
     ]);
     let stop = one_of(&["", "stop: opened\n", "stop: clicked\n", "stop: replied\n", "stop: goal\n"]);
-    let order = one_of(&["", "order: by cost\n", "order: by preference\n"]);
+    let order = one_of(&[
+        "",
+        "order: by cost\n",
+        "order: by expected cost\n",
+        "order: by response\n",
+        "order: by preference\n",
+    ]);
     let experiment = one_of(&[
         "",
         "",
@@ -101,6 +149,7 @@ fn step() -> impl Strategy<Value = String> {
     let channels = prop::sample::subsequence(vec!["push", "email", "telegram", "viber", "whatsapp", "sms"], 1..4)
         .prop_shuffle()
         .prop_map(|channels| format!("any: [{}], template: t", channels.join(", ")));
+    let segments = one_of(&["", "", "segments: 2"]);
     let start = one_of(&[
         "",
         "",
@@ -125,9 +174,10 @@ fn step() -> impl Strategy<Value = String> {
         "next_if: [not delivered]",
         "escalate_on_outage: true",
     ]);
-    (channels, start, wait, valid, times, quiet, when, next_if).prop_map(
-        |(channels, start, wait, valid, times, quiet, when, next_if)| {
-            joined(vec![channels, start, wait, valid, times, quiet, when, next_if])
+    ((channels, segments), start, wait, valid, times, quiet, when, next_if).prop_map(
+        |((channels, segments), start, wait, valid, times, quiet, when, next_if)| {
+            let segments = if channels.contains("sms") { segments } else { String::new() };
+            joined(vec![channels, segments, start, wait, valid, times, quiet, when, next_if])
         },
     )
 }

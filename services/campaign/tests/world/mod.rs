@@ -48,7 +48,12 @@ impl World {
 
     /// Puts caps in force.
     pub fn cap(&mut self, table: &str) {
-        let record = Campaign { kind: CampaignKind::Caps, definition: table.to_owned(), ..Campaign::default() };
+        self.apply(CampaignKind::Caps, table);
+    }
+
+    /// Puts a table in force.
+    pub fn apply(&mut self, kind: CampaignKind, table: &str) {
+        let record = Campaign { kind, definition: table.to_owned(), ..Campaign::default() };
         self.plans.apply(&record).unwrap();
     }
 
@@ -106,10 +111,11 @@ impl World {
     }
 }
 
-/// These campaigns in force, and the price table of the examples.
+/// These campaigns in force, and the tables of the examples.
 pub fn plans(definitions: &[&str]) -> Plans {
     let mut plans = Plans::default();
     plans.apply(&prices()).unwrap();
+    plans.apply(&rates()).unwrap();
     for definition in definitions {
         plans.apply(&record(definition)).unwrap();
     }
@@ -135,8 +141,12 @@ pub fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
     files
 }
 
-/// The record that puts a definition in force.
+/// The record that puts a definition, or a table, in force.
 pub fn record(definition: &str) -> Campaign {
+    let tables = [("currency:", CampaignKind::Prices), ("rates:", CampaignKind::Rates), ("caps:", CampaignKind::Caps)];
+    if let Some((_, kind)) = tables.into_iter().find(|(begin, _)| definition.starts_with(begin)) {
+        return Campaign { kind, definition: definition.into(), ..Campaign::default() };
+    }
     let plan = campaign::parse("test", definition).unwrap_or_else(|problems| {
         panic!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
     });
@@ -147,6 +157,10 @@ pub fn record(definition: &str) -> Campaign {
         definition: definition.into(),
         applied_at: BEGIN,
     }
+}
+
+pub fn rates() -> Campaign {
+    Campaign { kind: CampaignKind::Rates, definition: example("rates"), ..Campaign::default() }
 }
 
 pub fn prices() -> Campaign {

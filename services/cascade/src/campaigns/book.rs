@@ -55,6 +55,7 @@ impl Book {
     pub fn judge(&self, document: &Document) -> Result<bool, String> {
         match &document.kind {
             Kind::Prices => Ok(self.is_new_table(CampaignKind::Prices, document)),
+            Kind::Rates => Ok(self.is_new_table(CampaignKind::Rates, document)),
             Kind::Caps => Ok(self.is_new_table(CampaignKind::Caps, document)),
             Kind::Definition { campaign, version } => {
                 let definitions = || {

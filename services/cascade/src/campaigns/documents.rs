@@ -1,8 +1,8 @@
-//! Campaign definitions, price tables and caps as files.
+//! Campaign definitions, tables of prices and rates, and caps as files.
 
 use std::path::{Path, PathBuf};
 
-use campaign::{Caps, Plan, Prices, Problem};
+use campaign::{Caps, Plan, Prices, Problem, Rates};
 use schemas::{Campaign, CampaignKind, Millis};
 
 use crate::failure::{Exit, Failure};
@@ -31,6 +31,8 @@ pub enum Kind {
     },
     /// The price table of all channels.
     Prices,
+    /// How often messages get how far on each channel.
+    Rates,
     /// The caps of all campaigns.
     Caps,
 }
@@ -41,6 +43,7 @@ impl Document {
         match &self.kind {
             Kind::Definition { campaign, version } => format!("campaign {campaign} version {version}"),
             Kind::Prices => "price table".to_owned(),
+            Kind::Rates => "table of rates".to_owned(),
             Kind::Caps => "caps".to_owned(),
         }
     }
@@ -50,6 +53,7 @@ impl Document {
         let (campaign, version, kind) = match self.kind {
             Kind::Definition { campaign, version } => (campaign, version, CampaignKind::Definition),
             Kind::Prices => (String::new(), 0, CampaignKind::Prices),
+            Kind::Rates => (String::new(), 0, CampaignKind::Rates),
             Kind::Caps => (String::new(), 0, CampaignKind::Caps),
         };
         Campaign { campaign, version, kind, definition: self.text, applied_at }
@@ -91,6 +95,9 @@ pub fn understand(path: &str, text: String) -> Result<Document, Vec<Problem>> {
     let (kind, warnings) = if is_table(&text, "prices:") {
         Prices::parse(path, &text)?;
         (Kind::Prices, String::new())
+    } else if is_table(&text, "rates:") {
+        Rates::parse(path, &text)?;
+        (Kind::Rates, String::new())
     } else if is_table(&text, "caps:") {
         Caps::parse(path, &text)?;
         (Kind::Caps, String::new())

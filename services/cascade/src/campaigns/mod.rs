@@ -38,6 +38,8 @@ pub enum Written {
     Campaign,
     /// The price table.
     Prices,
+    /// The table of rates.
+    Rates,
     /// The caps.
     Caps,
 }
@@ -47,12 +49,13 @@ pub fn schema(of: Written) -> String {
     let schema = match of {
         Written::Campaign => campaign::reference::campaign(),
         Written::Prices => campaign::reference::prices(),
+        Written::Rates => campaign::reference::rates(),
         Written::Caps => campaign::reference::caps(),
     };
     format!("{schema:#}\n")
 }
 
-/// Publishes new campaign versions, price tables and caps. All or nothing.
+/// Publishes new campaign versions, tables of prices and rates, and caps. All or nothing.
 ///
 /// # Errors
 /// `Campaign` if a file has problems or a version exists with another text or does not grow.
@@ -60,15 +63,16 @@ pub fn apply(common: &Common, paths: &[PathBuf]) -> Result<String, Failure> {
     publish(common, documents::read(paths)?)
 }
 
-/// Publishes a price table.
+/// Publishes a table of this kind.
 ///
 /// # Errors
-/// As [`apply`], and if a file is not a price table.
-pub fn apply_prices(common: &Common, paths: &[PathBuf]) -> Result<String, Failure> {
+/// As [`apply`], and if a file is not such a table.
+pub fn apply_table(common: &Common, kind: &Kind, paths: &[PathBuf]) -> Result<String, Failure> {
     let documents = documents::read(paths)?;
-    match documents.iter().find(|document| document.kind != Kind::Prices) {
+    match documents.iter().find(|document| document.kind != *kind) {
         Some(other) => {
-            let sentence = format!("{} is not a price table: apply it with `cascade campaign apply`", other.path);
+            let sentence =
+                format!("{} is a {}, which is applied with `cascade campaign apply`", other.path, other.title());
             Err(Failure::new(Exit::Campaign, sentence))
         }
         None => publish(common, documents),

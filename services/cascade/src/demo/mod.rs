@@ -234,7 +234,7 @@ fn campaigns(deploy: &Path) -> Result<(Vec<Plan>, Prices)> {
         match kind {
             Kind::Definition { .. } => plans.extend(campaign::parse(&path, &text)),
             Kind::Prices => prices = Prices::parse(&path, &text).unwrap_or_default(),
-            Kind::Caps => {}
+            Kind::Rates | Kind::Caps => {}
         }
     }
     Ok((plans, prices))

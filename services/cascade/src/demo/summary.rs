@@ -52,7 +52,7 @@ fn tell_funnel(campaign: &str, funnel: &Funnel, plan: Option<&Plan>, prices: &Pr
         let plan = plan?;
         let index = plan.steps.iter().position(|it| it.name == step)?;
         let cost = match plan.order {
-            Order::AsWritten | Order::ByPreference => 0,
+            Order::AsWritten | Order::ByExpectedCost | Order::ByResponse | Order::ByPreference => 0,
             Order::ByCost => Channel::find(channel).map_or(0, |channel| prices.price_minor(channel)),
         };
         Some((cost, index, plan.steps[index].channels.iter().position(|it| it.name == channel)))

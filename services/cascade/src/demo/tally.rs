@@ -11,8 +11,10 @@ pub struct Tally {
     pub campaigns: BTreeMap<String, Funnel>,
     /// How cascades ended, over all campaigns.
     pub ends: BTreeMap<Reason, u64>,
-    /// Money spent: reserved less voided, in minor units.
+    /// Money spent or still reserved: reserved less voided, in minor units.
     pub cost_minor: i64,
+    /// Of this so much is owed, in minor units.
+    pub charged_minor: i64,
     /// Records read.
     pub records: u64,
     sends: HashMap<String, Sent>,
@@ -87,6 +89,7 @@ impl Tally {
     pub fn note(&mut self, record: &Journal) {
         self.records += 1;
         self.cost_minor += record.amount_minor;
+        self.charged_minor += record.charged_minor;
         *self.lengths.entry((record.customer_id.clone(), record.campaign.clone())).or_default() += 1;
         match record.reason {
             Reason::Entered => self.entered(record),

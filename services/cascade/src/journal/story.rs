@@ -73,6 +73,9 @@ fn decided(record: &Journal, zone: &TimeZone) -> String {
         amount if amount > 0 => push(&mut sentence, format_args!(" {amount} (minor units) reserved.")),
         amount => push(&mut sentence, format_args!(" {} (minor units) given back.", amount.unsigned_abs())),
     }
+    if record.charged_minor > 0 {
+        push(&mut sentence, format_args!(" {} (minor units) owed from now on.", record.charged_minor));
+    }
     if let Some(next) = record.next_at {
         push(&mut sentence, format_args!(" It will be looked at again on {}.", local(next, zone)));
     }

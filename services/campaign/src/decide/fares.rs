@@ -1,0 +1,38 @@
+//! What messages cost now, and how far they get.
+
+use schemas::{Contact, Millis};
+
+use crate::channel::Channel;
+use crate::language::{Level, Step};
+use crate::plans::Plans;
+use crate::prices::Price;
+
+/// Prices and rates as they hold for one customer at one moment.
+#[derive(Clone, Copy)]
+pub(super) struct Fares<'a> {
+    pub plans: &'a Plans,
+    pub contacts: &'a [Contact],
+    pub now: Millis,
+}
+
+impl Fares<'_> {
+    /// The price of a step's message on a channel, with all of its segments; none where no table says so.
+    pub fn price(&self, step: &Step, channel: &Channel) -> Option<Price> {
+        let address = self.contacts.iter().find(|contact| contact.channel == channel.name);
+        let address = address.map_or("", |contact| contact.address.as_str());
+        let price = self.plans.prices().price(channel, address, self.now)?;
+        let count = if channel.in_segments() { i64::from(step.segments) } else { 1 };
+        Some(Price { minor: price.minor.saturating_mul(count), ..price })
+    }
+
+    /// What decisions compare: the price, and for a paid channel without a price the dearest there can be.
+    pub fn cost(&self, step: &Step, channel: &Channel) -> i64 {
+        let unpriced = if channel.paid { i64::MAX } else { 0 };
+        self.price(step, channel).map_or(unpriced, |price| price.minor)
+    }
+
+    /// Of a thousand messages so many get as far as this level.
+    pub fn per_mille(&self, channel: &Channel, level: Level) -> u32 {
+        self.plans.rates().per_mille(channel, level)
+    }
+}
