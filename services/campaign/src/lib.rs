@@ -30,7 +30,13 @@
 //! *Memory.* A row remembers what some campaign in force asks for, from the moment on at which it is in force: `did`, `bought`,
 //! `heard_on` and `was_in` know nothing of what was before, or of what had to give way to newer entries.
 //!
-//! *Not yet.* Budgets, orders by observed response, prices by country and segment, migration of running instances, merged identities.
+//! *Versions.* A version never changes, and an instance stays on its own until it is moved to another one. Stops, pauses and migrations
+//! stand in their order in the topic; an instance counts how many of them are behind it and meets the others when its row is looked
+//! at, which a sweep does soon. A pause is no part of a length (`3h`), while dates stay, and a time of day that passed meanwhile comes
+//! again; the length of `3h active` is longer by the whole pause, nights of it included. Of triggers that queue only the latest is
+//! kept, and whether the campaign wants it is asked when it comes, not when it begins.
+//!
+//! *Not yet.* Budgets, orders by observed response, prices by country and segment, merged identities.
 //!
 //! # The rules that never bend
 //!
@@ -58,6 +64,8 @@ mod predicate;
 mod channel;
 mod prices;
 mod caps;
+mod migration;
+mod changes;
 mod plans;
 mod decide;
 pub mod rehearsal;
@@ -68,12 +76,14 @@ pub mod traps {}
 
 pub use calendar::{Landing, Quiet, Recurrence, Shift};
 pub use caps::{Cap, Caps, Then, Window};
+pub use changes::State;
 pub use channel::Channel;
 pub use decide::{Effect, Input, Moment, decide, due};
 pub use language::{
     Again, Anchor, AtNight, Cause, Endings, Experiment, Goal, Level, Match, Night, Order, Plan, Point, Problem,
     Schedule, Severity, Step, Template, Trigger, TriggerKind, Wait, parse,
 };
+pub use migration::Migration;
 pub use plans::Plans;
 pub use predicate::Predicate;
 pub use prices::Prices;

@@ -52,7 +52,7 @@ impl Document {
             Kind::Prices => (String::new(), 0, CampaignKind::Prices),
             Kind::Caps => (String::new(), 0, CampaignKind::Caps),
         };
-        Campaign { campaign, version, kind, definition: self.text, applied_at }
+        Campaign { campaign, version, kind, definition: self.text, applied_at, ..Campaign::default() }
     }
 }
 
