@@ -40,7 +40,7 @@ mod ids;
 pub mod registry;
 mod topics;
 
-pub use campaign::{Campaign, CampaignKind};
+pub use campaign::{Campaign, CampaignKind, OnResume};
 pub use codec::{DecodeError, RECORD_BYTES_MAX, decode, encode, encode_into};
 pub use feedback::{Actor, Feedback, Status};
 pub use id::Id;
@@ -50,7 +50,7 @@ pub use journal::Journal;
 pub use projection::SchemaError;
 pub use reason::Reason;
 pub use record::Record;
-pub use row::{Begun, Counted, Customer, Done, Heard, Hold, Instance, Past, Sent, Stage, Unsettled};
+pub use row::{Begun, Counted, Customer, Done, Heard, Hold, Instance, Past, Queued, Sent, Stage, Unsettled};
 pub use send::{Attempt, AttemptState, Class, Revoke, Send};
 pub use source::{Action, Cart, Consent, Contact, Inactivity, Item, Profile, Registration};
 pub use topics::{Cleanup, NameError, SOURCE_BYTES_MAX, Spread, Topic, Topics};

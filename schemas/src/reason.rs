@@ -82,6 +82,10 @@ reasons! {
     HeldOut = "HELD_OUT": "the customer is held out for comparison: nothing is sent, as if nobody reacted",
     Restarted = "RESTARTED": "the trigger came again: this run ends, and a new one begins",
     OftenEnough = "OFTEN_ENOUGH": "the campaign has begun with this customer as often as it may",
+    Queued = "QUEUED": "the trigger came again: it waits until this run has ended",
+    Frozen = "FROZEN": "the campaign is paused: the cascade keeps its place, and nothing goes out",
+    Thawed = "THAWED": "the campaign was resumed: the cascade goes on",
+    Migrated = "MIGRATED": "the cascade was moved to another version of its campaign",
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ pub struct Instance {
     pub id: Id,
     /// Name of the campaign.
     pub campaign: String,
-    /// Version that it entered, and stays on.
+    /// Version that it entered, or was moved to since.
     pub version: i32,
     /// The business key (a cart's id), empty where the campaign has none.
     pub key: String,
@@ -95,6 +95,28 @@ pub struct Instance {
     pub variant: Option<String>,
     /// Held out for comparison: it sends nothing.
     pub held_out: bool,
+    /// How much of what was said of its campaign's life (stops, pauses, migrations) is behind it.
+    pub changes: i32,
+    /// While its campaign is paused: since when its moments stand still.
+    pub frozen_at: Option<Millis>,
+    /// After a pause that skips: messages whose moment came before this are skipped.
+    pub skip_until: Option<Millis>,
+    /// A trigger that waits for its end.
+    pub queued: Option<Queued>,
+}
+
+/// A trigger that came while an instance with its key ran.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Queued {
+    /// The trigger's event id.
+    pub id: String,
+    /// When it happened, as told.
+    pub occurred_at: Millis,
+    /// When it came.
+    pub at: Millis,
+    /// Its fields that predicates and templates use.
+    pub fields: BTreeMap<String, String>,
 }
 
 symbols! {
@@ -120,11 +142,13 @@ symbols! {
 pub struct Sent {
     /// The send's id.
     pub id: Id,
-    /// Index of the step in the plan, from 0.
+    /// Index of the step in the plan, from 0; -1 for a step that the instance's version does not have.
     pub step: i32,
-    /// Index of the alternative in the step, from 0.
+    /// Index that the step had when it was sent: its id is made of it, and a migration does not change it.
+    pub number: i32,
+    /// Index of the alternative in the step, from 0, when it was sent.
     pub alternative: i32,
-    /// Which attempt of the step, from 0.
+    /// How many commands of the instance with this number and alternative were before it.
     pub attempt: i32,
     /// Name of the channel.
     pub channel: String,

@@ -240,7 +240,7 @@ impl Topics {
         topics.push(Topic {
             spread: Spread::One,
             cleanup: Cleanup::Compact,
-            key: "campaign/version, or campaign/kind",
+            key: "campaign/version, kind, or campaign/kind/applied_at",
             ..topic(self.campaign(), Campaign::NAME, 1, "cascade campaign", "operator, channel workers, cascade")
         });
         topics.push(Topic {

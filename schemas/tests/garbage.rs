@@ -77,8 +77,10 @@ fn journal() -> impl Strategy<Value = Journal> {
 
 /// A row whose times, texts and numbers may be anything.
 fn row() -> impl Strategy<Value = Customer> {
-    let commands =
-        proptest::collection::vec((any::<[i64; 3]>(), 0..3_i32, ".{0,3}|push|sms", any::<Option<i64>>()), 0..5);
+    let commands = proptest::collection::vec(
+        (any::<[i64; 3]>(), 0..3_i32, -1..3_i32, ".{0,3}|push|sms", any::<Option<i64>>()),
+        0..5,
+    );
     let names = "occurred_at|version|x|[\u{0}-\u{20}]{0,2}";
     let fields = proptest::collection::btree_map(names, "-?[0-9]{0,20}|.{0,5}", 0..6);
     let marks = proptest::collection::vec(0..1_i64 << 48, 0..5);
@@ -89,13 +91,14 @@ fn row() -> impl Strategy<Value = Customer> {
             (instance.fields, instance.ceiling) = (fields, ceiling);
             [instance.settled_at, instance.turn, instance.due, instance.tried] = times;
             instance.sends.clear();
-            for ([decided_at, send_before, price], step, channel, handed_over_at) in commands {
-                let attempt = instance.sends.iter().filter(|sent| sent.step == step).count() as i32;
-                let (alternative, id) = (0, Id::of_send(instance.id, step, 0, attempt));
+            for ([decided_at, send_before, price], number, step, channel, handed_over_at) in commands {
+                let attempt = instance.sends.iter().filter(|sent| sent.number == number).count() as i32;
+                let (alternative, id) = (0, Id::of_send(instance.id, number, 0, attempt));
                 let (reached, failed) = (Status::Unspecified, Status::Unspecified);
                 instance.sends.push(Sent {
                     id,
                     step,
+                    number,
                     alternative,
                     attempt,
                     channel,

@@ -148,6 +148,8 @@ impl Player {
                 self.act(life, event);
             }
             Event::Worker(is_on) => self.man(*is_on),
+            // Other lives have the same campaigns in force.
+            Event::Said(_) => panic!("no campaign is paused, stopped or migrated beside other lives"),
             Event::Again => {
                 let fact = self.lives[life].last.clone().expect("something was told before");
                 self.write(life, &fact);

@@ -515,6 +515,7 @@ fn campaigns() -> Vec<Campaign> {
         kind: CampaignKind::Definition,
         definition: text(name),
         applied_at: BEGIN,
+        ..Campaign::default()
     };
     let prices = Campaign { kind: CampaignKind::Prices, definition: text("prices"), ..Campaign::default() };
     let sale =

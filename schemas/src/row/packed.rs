@@ -11,7 +11,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::words::Word;
-use super::{Begun, Counted, Customer, Done, Heard, Hold, Instance, Past, Sent, Stage, Unsettled};
+use super::{Begun, Counted, Customer, Done, Heard, Hold, Instance, Past, Queued, Sent, Stage, Unsettled};
 use crate::{Consent, Contact, Id, Millis, Status};
 
 impl Serialize for Customer {
@@ -152,6 +152,11 @@ struct Aside<'a> {
     ceiling: Option<i64>,
     variant: Option<Cow<'a, str>>,
     held_out: bool,
+    changes: i32,
+    frozen_at: Option<Millis>,
+    skip_until: Option<Millis>,
+    queued: Option<Cow<'a, Queued>>,
+    places: Vec<i32>,
 }
 
 const OCCURRED_AT: &str = "occurred_at";
@@ -165,6 +170,7 @@ impl<'a> Running<'a> {
     fn of(instance: &'a Instance) -> Self {
         let Instance { id, campaign, version, key, stage, step, alternative, due, .. } = instance;
         let Instance { fields, sends, settled_at, tried, ceiling, turn, variant, held_out, .. } = instance;
+        let Instance { changes, frozen_at, skip_until, queued, .. } = instance;
         let occurred_at = fields.get(OCCURRED_AT).and_then(|text| moment(text));
         let decided = std::iter::once(*settled_at).chain(sends.iter().map(|sent| sent.decided_at));
         let (last_decided, last_valid) = Self::last(sends, *settled_at);
@@ -187,6 +193,11 @@ impl<'a> Running<'a> {
                 ceiling: *ceiling,
                 variant: variant.as_deref().map(Cow::Borrowed),
                 held_out: *held_out,
+                changes: *changes,
+                frozen_at: *frozen_at,
+                skip_until: *skip_until,
+                queued: queued.as_ref().map(Cow::Borrowed),
+                places: places(sends),
             }),
         }
     }
@@ -197,12 +208,15 @@ impl<'a> Running<'a> {
             let sent = command.unpacked(self.id, self.settled_at, &sends);
             sends.push(sent);
         }
+        let aside = self.aside.unwrap_or_default();
+        for (sent, place) in sends.iter_mut().zip(&aside.places) {
+            sent.step = *place;
+        }
         let (last_decided, last_valid) = Self::last(&sends, self.settled_at);
         let mut fields = self.fields.fields.into_owned();
         if let Some(occurred) = self.occurred {
             fields.insert(OCCURRED_AT.to_owned(), self.settled_at.wrapping_add(occurred).to_string());
         }
-        let aside = self.aside.unwrap_or_default();
         Instance {
             id: self.id,
             campaign: self.campaign.into_owned(),
@@ -220,6 +234,10 @@ impl<'a> Running<'a> {
             turn: self.turn.wrapping_add(last_decided),
             variant: aside.variant.map(Cow::into_owned),
             held_out: aside.held_out,
+            changes: aside.changes,
+            frozen_at: aside.frozen_at,
+            skip_until: aside.skip_until,
+            queued: aside.queued.map(Cow::into_owned),
         }
     }
 
@@ -227,6 +245,12 @@ impl<'a> Running<'a> {
     fn last(sends: &[Sent], settled_at: Millis) -> (Millis, Millis) {
         sends.last().map_or((settled_at, settled_at), |sent| (sent.decided_at, sent.send_before))
     }
+}
+
+/// Where the sends stand in the plan now, up to the last one that a migration has moved: nothing where none was.
+fn places(sends: &[Sent]) -> Vec<i32> {
+    let moved = sends.iter().rposition(|sent| sent.step != sent.number);
+    sends.iter().take(moved.map_or(0, |last| last + 1)).map(|sent| sent.step).collect()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -256,10 +280,10 @@ impl<'a> Command<'a> {
     /// `before` is when the one before it was decided.
     fn of(sent: &'a Sent, before: Millis) -> Self {
         // The id and the attempt follow from the others.
-        let Sent { id: _, attempt: _, step, alternative, channel, price_minor, on_delivery, .. } = sent;
+        let Sent { id: _, attempt: _, step: _, number, alternative, channel, price_minor, on_delivery, .. } = sent;
         let Sent { decided_at, send_before, handed_over_at, reached, failed, .. } = sent;
         Command {
-            step: *step,
+            step: *number,
             alternative: *alternative,
             channel: Word(channel.into()),
             price_minor: if *on_delivery { !price_minor } else { *price_minor },
@@ -275,13 +299,14 @@ impl<'a> Command<'a> {
 
     fn unpacked(self, instance: Id, settled_at: Millis, earlier: &[Sent]) -> Sent {
         let (step, alternative) = (self.step, self.alternative);
-        let same = earlier.iter().filter(|sent| (sent.step, sent.alternative) == (step, alternative));
+        let same = earlier.iter().filter(|sent| (sent.number, sent.alternative) == (step, alternative));
         let attempt = i32::try_from(same.count()).unwrap_or(i32::MAX);
         let decided_at = earlier.last().map_or(settled_at, |sent| sent.decided_at).wrapping_add(self.decided);
         let answer = self.answer.unwrap_or_default();
         Sent {
             id: Id::of_send(instance, step, alternative, attempt),
             step,
+            number: step,
             alternative,
             attempt,
             channel: self.channel.0.into_owned(),

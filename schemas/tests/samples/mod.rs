@@ -183,7 +183,8 @@ pub fn row() -> Customer {
             fields: map(&[("cart_id", "cart-7"), ("occurred_at", "1700000000000"), ("total_minor", "12990")]),
             sends: vec![Sent {
                 id: Id::of_send(instance, 0, 0, 0),
-                step: 0,
+                step: 1,
+                number: 0,
                 alternative: 0,
                 attempt: 0,
                 channel: "push".into(),
@@ -201,6 +202,15 @@ pub fn row() -> Customer {
             turn: 6,
             variant: Some("b".into()),
             held_out: true,
+            changes: 2,
+            frozen_at: Some(NOON + 60_000),
+            skip_until: Some(NOON - 60_000),
+            queued: Some(Queued {
+                id: "event-9".into(),
+                occurred_at: NOON + 1_000,
+                at: NOON + 2_000,
+                fields: map(&[("cart_id", "cart-7")]),
+            }),
         }],
         past: vec![Past {
             campaign: "welcome".into(),
@@ -306,5 +316,8 @@ fn campaign() -> Campaign {
         kind: CampaignKind::Prices,
         definition: "name: abandoned-cart\n".into(),
         applied_at: NOON,
+        on_resume: OnResume::Skip,
+        from_version: 1,
+        steps: map(&[("remind", "reminder")]),
     }
 }

@@ -36,7 +36,13 @@
 //! [`limits::UNSETTLED`] of the customer that were left open; what is never heard of stays reserved. A provider's refusal of what it had
 //! taken gives nothing back.
 //!
-//! *Not yet.* Budgets, migration of running instances, merged identities.
+//! *Versions.* A version never changes, and an instance stays on its own until it is moved to another one. Stops, pauses and migrations
+//! stand in their order in the topic; an instance counts how many of them are behind it and meets the others when its row is looked
+//! at, which a sweep does soon. A pause is no part of a length (`3h`), while dates stay, and a time of day that passed meanwhile comes
+//! again; the length of `3h active` is longer by the whole pause, nights of it included. Of triggers that queue only the latest is
+//! kept, and whether the campaign wants it is asked when it comes, not when it begins.
+//!
+//! *Not yet.* Budgets, merged identities.
 //!
 //! # The rules that never bend
 //!
@@ -67,6 +73,8 @@ mod prices;
 mod rates;
 mod segments;
 mod caps;
+mod migration;
+mod changes;
 mod plans;
 mod decide;
 pub mod rehearsal;
@@ -77,12 +85,14 @@ pub mod traps {}
 
 pub use calendar::{Landing, Quiet, Recurrence, Shift};
 pub use caps::{Cap, Caps, Then, Window};
+pub use changes::State;
 pub use channel::Channel;
 pub use decide::{Effect, Input, Moment, decide, due};
 pub use language::{
     Again, Anchor, AtNight, Cause, Endings, Experiment, Goal, Level, Match, Night, Order, Plan, Point, Problem,
     Schedule, Severity, Step, Template, Trigger, TriggerKind, Wait, parse,
 };
+pub use migration::Migration;
 pub use plans::Plans;
 pub use predicate::Predicate;
 pub use prices::{Charge, Price, Prices};

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemas::{Campaign, CampaignKind, Instance, Millis};
 
 use crate::caps::Caps;
+use crate::changes::{Change, Life, Said, State};
 use crate::language::{Place, Plan, Problem, Schedule, Severity, Source, TriggerKind, parse};
+use crate::limits;
+use crate::migration::Migration;
 use crate::predicate::Asked;
 use crate::prices::Prices;
 use crate::rates::Rates;
@@ -60,8 +63,9 @@ impl Remembered {
 #[derive(Clone, Debug, Default)]
 struct Versions {
     plans: BTreeMap<i32, Defined>,
-    paused: bool,
-    stopped: bool,
+    life: Life,
+    /// The name of the sweep by which everybody hears what was said of its life: no campaign's.
+    sweep: String,
 }
 
 /// A version and the text that it was made from.
@@ -91,11 +95,16 @@ impl Plans {
                 self.rates = Rates::parse("rates", &record.definition)?;
                 Ok(())
             }
-            CampaignKind::Paused => self.state(record, |versions| versions.paused = true),
+            CampaignKind::Paused => self.pause(record),
             CampaignKind::Resumed => {
-                self.state(record, |versions| (versions.paused, versions.stopped) = (false, false))
+                self.known(record)?.life.resume(record.applied_at);
+                Ok(())
             }
-            CampaignKind::Stopped => self.state(record, |versions| versions.stopped = true),
+            CampaignKind::Stopped => {
+                self.known(record)?.life.stop(record.applied_at);
+                Ok(())
+            }
+            CampaignKind::Migrated => self.migrate(record),
             CampaignKind::Unspecified => Err(vec![refused(record, "this kind of record is not known: upgrade first")]),
         }
     }
@@ -115,19 +124,37 @@ impl Plans {
             None => {}
         }
         versions.plans.insert(record.version, Defined { plan, text: record.definition.clone() });
-        versions.stopped = false;
+        versions.life.define();
+        versions.sweep = format!("{} changed", record.campaign);
         self.index();
         Ok(())
     }
 
-    fn state(&mut self, record: &Campaign, change: impl FnOnce(&mut Versions)) -> Result<(), Vec<Problem>> {
-        match self.campaigns.get_mut(&record.campaign) {
-            Some(versions) => {
-                change(versions);
-                Ok(())
-            }
-            None => Err(vec![refused(record, "there is no such campaign: apply its definition first")]),
+    fn pause(&mut self, record: &Campaign) -> Result<(), Vec<Problem>> {
+        let life = &mut self.known(record)?.life;
+        if matches!(life.state(), State::Stopped { .. }) {
+            return Err(vec![refused(record, "the campaign is stopped: nothing of it runs that could be paused")]);
         }
+        life.pause(record.applied_at, record.on_resume);
+        Ok(())
+    }
+
+    fn migrate(&mut self, record: &Campaign) -> Result<(), Vec<Problem>> {
+        let versions = self.known(record)?;
+        let version = |version| {
+            let found = versions.plans.get(&version).map(|defined| &defined.plan);
+            found.ok_or_else(|| vec![refused(record, &format!("there is no version {version}"))])
+        };
+        let migration = Migration::between(version(record.from_version)?, version(record.version)?, &record.steps);
+        let migration =
+            migration.map_err(|problems| problems.iter().map(|it| refused(record, it)).collect::<Vec<_>>())?;
+        versions.life.migrate(record.applied_at, migration);
+        Ok(())
+    }
+
+    fn known(&mut self, record: &Campaign) -> Result<&mut Versions, Vec<Problem>> {
+        let unknown = || vec![refused(record, "there is no such campaign: apply its definition first")];
+        self.campaigns.get_mut(&record.campaign).ok_or_else(unknown)
     }
 
     fn index(&mut self) {
@@ -153,9 +180,17 @@ impl Plans {
         names.iter().filter_map(|name| self.newest(name))
     }
 
-    /// Each campaign that begins by itself at moments, with the latest one up to `now`, unless that is too long past for it, and
-    /// its pace.
+    /// Why everybody is looked at: each campaign of whose life something was said, with the moment of the last word, and each that
+    /// begins by itself at moments, with the latest one up to `now`, unless that is too long past for it; and the pace.
     pub fn sweeps(&self, now: Millis, mut each: impl FnMut(&str, Millis, Option<u32>)) {
+        for (versions, said) in
+            self.changed().filter(|(_, said)| (0..=limits::LONGEST).contains(&now.saturating_sub(said.at)))
+        {
+            // Nothing goes out by a stop: it need not be slow. What a pause has kept back does, at the campaign's own pace.
+            let resumes = matches!(said.change, Change::Resumed(_));
+            let pace = versions.newest().and_then(|plan| plan.trigger.schedule.as_ref()?.pace);
+            each(&versions.sweep, said.at, pace.filter(|_| resumes));
+        }
         for (plan, schedule) in self.scheduled() {
             if let Some(at) = schedule.latest(now, &plan.zone).filter(|at| now - at <= plan.trigger.max_age) {
                 each(&plan.name, at, schedule.pace);
@@ -165,7 +200,14 @@ impl Plans {
 
     /// The first moment after this one at which some campaign looks at everybody.
     pub fn next_sweep(&self, after: Millis) -> Option<Millis> {
-        self.scheduled().filter_map(|(plan, schedule)| schedule.next(after, &plan.zone)).min()
+        let scheduled = self.scheduled().filter_map(|(plan, schedule)| schedule.next(after, &plan.zone));
+        let changed = self.changed().map(|(_, said)| said.at).filter(|at| *at > after);
+        scheduled.chain(changed).min()
+    }
+
+    /// What was said last of each campaign's life.
+    fn changed(&self) -> impl Iterator<Item = (&Versions, &Said)> {
+        self.campaigns.values().filter_map(|versions| Some((versions, versions.life.said().last()?)))
     }
 
     fn scheduled(&self) -> impl Iterator<Item = (&Plan, &Schedule)> {
@@ -203,16 +245,40 @@ impl Plans {
         &self.caps
     }
 
+    /// What a campaign does now; none where it was never defined.
+    pub fn state(&self, campaign: &str) -> Option<State> {
+        self.campaigns.get(campaign).map(|versions| versions.life.state())
+    }
+
+    /// Migrations of a campaign's instances so far, each with its moment.
+    pub fn migrations(&self, campaign: &str) -> impl Iterator<Item = (Millis, &Migration)> {
+        let said = self.campaigns.get(campaign).map(|versions| versions.life.said()).unwrap_or_default();
+        said.iter().filter_map(|said| match &said.change {
+            Change::Migrated(migration) => Some((said.at, migration)),
+            _ => None,
+        })
+    }
+
     /// The version that an instance runs on; none where it must end.
     pub(crate) fn of(&self, instance: &Instance) -> Option<&Plan> {
-        let versions = self.campaigns.get(&instance.campaign)?;
-        let defined = versions.plans.get(&instance.version)?;
-        (!versions.stopped).then_some(&defined.plan)
+        self.version(&instance.campaign, instance.version)
     }
 
     /// Whether a campaign takes new instances.
     pub(crate) fn takes_new(&self, campaign: &str) -> bool {
-        self.campaigns.get(campaign).is_some_and(|versions| !versions.paused && !versions.stopped)
+        self.state(campaign) == Some(State::Running)
+    }
+
+    /// What was said of a campaign's life; none where it was never defined.
+    pub(crate) fn life(&self, campaign: &str) -> Option<&Life> {
+        self.campaigns.get(campaign).map(|versions| &versions.life)
+    }
+
+    /// Whether an instance must end, or something was said of its campaign that it has not met.
+    pub(crate) fn concerns(&self, instance: &Instance) -> bool {
+        self.campaigns.get(&instance.campaign).is_none_or(|versions| {
+            !versions.plans.contains_key(&instance.version) || !versions.life.since(instance.changes).is_empty()
+        })
     }
 
     /// Whether any campaign asks for this.

@@ -27,7 +27,7 @@ fn plans(definition: &str) -> Plans {
     let plan = campaign::parse("test", definition).unwrap();
     let (campaign, version) = (plan.name, plan.version);
     let kind = CampaignKind::Definition;
-    plans.apply(&Campaign { campaign, version, kind, definition: definition.into(), applied_at: 0 }).unwrap();
+    plans.apply(&Campaign { campaign, version, kind, definition: definition.into(), ..Campaign::default() }).unwrap();
     plans
 }
 

@@ -6,8 +6,8 @@ mod world;
 use std::collections::BTreeSet;
 
 use campaign::{
-    Anchor, Channel, Effect, Input, Level, Match, Moment, Order, Plan, Plans, Point, Shift, Step, Wait, decide, due,
-    limits,
+    Anchor, Channel, Effect, Input, Level, Match, Moment, Order, Plan, Plans, Point, Shift, State, Step, Wait, decide,
+    due, limits,
 };
 use proptest::prelude::*;
 use schemas::{Action, Actor, Cart, Class, Customer, Fact, Feedback, Item, Reason, Send, Sent, Stage, Status};
@@ -240,6 +240,7 @@ proptest! {
     fn rule_6_every_instance_ends(campaigns in campaigns(), events in life()) {
         let mut world = world_of(&campaigns);
         live(&mut world, &events, |_| {});
+        world.resume_all();
         let mut rounds = 0;
         while world.fire_next(BEGIN + 5000 * DAY) {
             rounds += 1;
@@ -399,6 +400,8 @@ steps:
         let mut world = world_of(&campaigns);
         live(&mut world, &events, |decision| {
             for instance in &decision.world.customer.instances {
+                // Pauses are no part of a wait.
+                if instance.changes > 0 { continue }
                 let plan = decision.world.plans.version(&instance.campaign, instance.version).unwrap();
                 let wait = usize::try_from(instance.step).ok().map(|step| &plan.steps[step].wait);
                 let Some(Wait::Until(Point { anchor: Anchor::HandOver, shift })) = wait else { continue };
@@ -416,6 +419,22 @@ steps:
         let mut world = world_of(&campaigns);
         live(&mut world, &events, |decision| {
             assert!(decision.world.customer.held.is_none() || sends(decision).is_empty());
+        });
+    }
+
+    /// While a campaign is paused or stopped nothing of it goes out, and nothing of it falls due.
+    #[test]
+    fn nothing_goes_out_while_a_campaign_is_paused(campaigns in campaigns(), events in life()) {
+        let mut world = world_of(&campaigns);
+        live(&mut world, &events, |decision| {
+            let state = |campaign: &str| decision.world.plans.state(campaign);
+            for (send, _) in sends(decision) {
+                assert_eq!(state(&send.campaign), Some(State::Running), "{send:?}");
+            }
+            for instance in &decision.world.customer.instances {
+                let is_paused = matches!(state(&instance.campaign), Some(State::Paused { .. }));
+                assert_eq!(instance.frozen_at.is_some(), is_paused, "{instance:?}");
+            }
         });
     }
 

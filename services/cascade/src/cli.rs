@@ -96,12 +96,25 @@ pub enum Campaign {
         #[command(flatten)]
         flags: Flags,
     },
-    /// Take no new customers; running cascades go on
-    Pause(Named),
-    /// Take new customers again
+    /// Take no new customers; running cascades keep their place, and nothing of them goes out
+    Pause {
+        /// What becomes of running cascades when the campaign is resumed
+        #[arg(long, value_name = "POLICY", default_value = "continue")]
+        on_resume: campaigns::Afterwards,
+        #[command(flatten)]
+        named: Named,
+    },
+    /// Take new customers again, and let running cascades go on
     Resume(Named),
-    /// Take no new customers and end running cascades
+    /// Take no new customers, end running cascades, and withdraw what was not handed over yet
     Stop(Named),
+    /// Move running cascades from one version to another. Without --yes it only shows what that would change
+    Migrate {
+        #[command(flatten)]
+        args: campaigns::Migrate,
+        #[command(flatten)]
+        flags: Flags,
+    },
     /// Show all campaigns
     List(Flags),
     /// Print the JSON Schema by which editors complete and check campaigns, without Kafka

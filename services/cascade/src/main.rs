@@ -21,8 +21,6 @@ mod failure;
 use std::io::Write;
 use std::process::ExitCode;
 
-use schemas::CampaignKind as Kind;
-
 use campaigns::documents::Kind as Table;
 use cli::{Campaign, Command, Config, Dlq, Prices, Rates, Topics};
 use config::{Common, Flags, Process};
@@ -58,9 +56,12 @@ fn run(command: Command) -> Result<String, Failure> {
         Command::Show(args) => campaigns::show(&args),
         Command::Try(args) => campaigns::rehearse(&args, &mut std::io::stdout()),
         Command::Campaign(Campaign::Apply { paths, flags }) => campaigns::apply(&common(&flags)?, &paths),
-        Command::Campaign(Campaign::Pause(it)) => campaigns::tell(&common(&it.flags)?, &it.name, Kind::Paused),
-        Command::Campaign(Campaign::Resume(it)) => campaigns::tell(&common(&it.flags)?, &it.name, Kind::Resumed),
-        Command::Campaign(Campaign::Stop(it)) => campaigns::tell(&common(&it.flags)?, &it.name, Kind::Stopped),
+        Command::Campaign(Campaign::Pause { on_resume, named }) => {
+            campaigns::pause(&common(&named.flags)?, &named.name, on_resume)
+        }
+        Command::Campaign(Campaign::Resume(it)) => campaigns::resume(&common(&it.flags)?, &it.name),
+        Command::Campaign(Campaign::Stop(it)) => campaigns::stop(&common(&it.flags)?, &it.name),
+        Command::Campaign(Campaign::Migrate { args, flags }) => campaigns::migrate(&common(&flags)?, &args),
         Command::Campaign(Campaign::List(flags)) => campaigns::list(&common(&flags)?),
         Command::Campaign(Campaign::Schema { of }) => Ok(campaigns::schema(of)),
         Command::Campaign(Campaign::Manual) => Ok(campaign::reference::manual()),

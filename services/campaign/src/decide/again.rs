@@ -1,6 +1,6 @@
 //! The trigger comes again for an instance that runs: the cart changed, or was emptied.
 
-use schemas::{Customer, Id, Instance, Reason, Stage};
+use schemas::{Customer, Id, Instance, Queued, Reason, Stage};
 
 use crate::language::{Again, Plan};
 
@@ -34,7 +34,7 @@ fn unwanted(case: &Case<'_>, customer: &mut Customer, cause: &Cause<'_>) -> Vec<
     for index in 0..customer.instances.len() {
         let instance = &customer.instances[index];
         let Some(plan) = case.plans.of(instance).filter(|plan| cause.concerns(plan)) else { continue };
-        if instance.stage != Stage::Settling && plan.trigger.again != Again::Restart {
+        if instance.stage != Stage::Settling && !matches!(plan.trigger.again, Again::Restart | Again::Queue) {
             continue;
         }
         // It steps aside and back: a copy of the others would cost more than all else here.
@@ -55,7 +55,8 @@ fn once_more(
     cause: &Cause<'_>,
     unwanted: &[Id],
 ) -> Fate {
-    let (known, revision) = (memory::revision(instance), cause.revision(plan));
+    let queued = instance.queued.as_ref().map_or(0, |queued| memory::revision(&queued.fields));
+    let (known, revision) = (memory::revision(&instance.fields).max(queued), cause.revision(plan));
     if revision > 0 && revision <= known {
         let entry = case.entry(Reason::Superseded).instance(instance);
         case.write(entry.because("version", revision.to_string()).because("known", known.to_string()));
@@ -69,11 +70,17 @@ fn once_more(
         instance.fields.insert("version".to_owned(), revision.to_string());
         return ending::close(case, customer, plan, instance, Reason::Withdrawn, &[("items", "0".to_owned())]);
     }
-    let (restarts, is_unwanted) = (plan.trigger.again == Again::Restart, unwanted.contains(&instance.id));
+    let is_unwanted = unwanted.contains(&instance.id);
+    if plan.trigger.again == Again::Queue && !is_unwanted {
+        queue(case, instance, cause);
+        return Fate::Runs;
+    }
+    // While nothing begins, nothing ends for it.
+    let restarts = plan.trigger.again == Again::Restart && case.plans.takes_new(&plan.name);
     if restarts && !is_unwanted {
         return ending::close(case, customer, plan, instance, Reason::Restarted, &[("trigger", cause.id.to_owned())]);
     }
-    if plan.trigger.again == Again::Ignore || (restarts && instance.stage != Stage::Settling) {
+    if matches!(plan.trigger.again, Again::Ignore | Again::Queue) || (restarts && instance.stage != Stage::Settling) {
         // The version is kept all the same: of two records in the wrong order the higher one holds.
         if revision > 0 {
             instance.fields.insert("version".to_owned(), revision.to_string());
@@ -104,4 +111,14 @@ fn once_more(
     let entry = case.entry(Reason::Refreshed).instance(instance);
     case.write(entry);
     Fate::Runs
+}
+
+/// It waits for the end of the instance, in the place of one that waited before it.
+fn queue(case: &mut Case<'_>, instance: &mut Instance, cause: &Cause<'_>) {
+    let mut entry = case.entry(Reason::Queued).instance(instance).because("trigger", cause.id);
+    let (id, occurred_at, at) = (cause.id.to_owned(), cause.occurred_at, case.now());
+    if let Some(before) = instance.queued.replace(Queued { id, occurred_at, at, fields: fields(cause.event) }) {
+        entry = entry.because("instead_of", before.id);
+    }
+    case.write(entry);
 }

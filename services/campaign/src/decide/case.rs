@@ -1,6 +1,6 @@
 //! What one call of `decide` works with, and how it writes down what was decided.
 
-use schemas::{Actor, Customer, Feedback, Instance, Journal, Millis, Reason, Sent};
+use schemas::{Actor, Customer, Feedback, Instance, Journal, Millis, Queued, Reason, Sent};
 
 use crate::channel::Channel;
 use crate::language::{Plan, Step};
@@ -21,6 +21,15 @@ pub(super) struct Case<'a> {
     pub effects: &'a mut Vec<Effect>,
     /// Cascades that ended by this call, upon which others may follow.
     pub ended: Vec<Ended>,
+    /// Triggers that waited for the end of cascades that ended by this call.
+    pub waiting: Vec<Waiting>,
+}
+
+/// A trigger that waited for the end of a cascade.
+pub(super) struct Waiting {
+    pub campaign: String,
+    pub key: String,
+    pub queued: Queued,
 }
 
 /// What an instance is after it was looked at.
@@ -91,7 +100,7 @@ pub(super) fn each(
 pub(super) fn announce(effects: &mut [Effect], instance: &Instance, fate: Fate) {
     for effect in effects {
         if let Effect::Journal(journal) = effect {
-            journal.next_at = (fate == Fate::Runs).then_some(instance.due);
+            journal.next_at = (fate == Fate::Runs && instance.frozen_at.is_none()).then_some(instance.due);
         }
     }
 }

@@ -14,7 +14,9 @@ pub(super) fn fire(case: &mut Case<'_>, customer: &mut Customer) {
     each(case, customer, |case, customer, instance| {
         let plans = case.plans;
         match plans.of(instance) {
-            Some(plan) if instance.due <= case.now() => due(case, customer, plan, instance),
+            Some(plan) if instance.frozen_at.is_none() && instance.due <= case.now() => {
+                due(case, customer, plan, instance)
+            }
             _ => Fate::Runs,
         }
     });

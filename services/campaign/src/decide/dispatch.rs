@@ -11,7 +11,7 @@ use crate::prices::Charge;
 
 use super::case::{Case, Entry, Fate};
 use super::choice::{bit, is_open, next};
-use super::{Effect, ending, memory, moment};
+use super::{Effect, ending, memory, moment, pause};
 
 /// Chooses the next message and sends it, waits for its moment, or ends the instance. `ready` is when it was this
 /// message's turn: its validity counts from then, however late the deadline is seen.
@@ -24,6 +24,9 @@ pub(super) fn advance(
     instance: &mut Instance,
     ready: Millis,
 ) -> Fate {
+    if instance.frozen_at.is_some() {
+        return pause::stay(case, instance, ready);
+    }
     let start = case.effects.len();
     let mut ready = ready;
     while let Some((index, alternative)) = next(plan, &case.fares(customer), customer, instance) {
@@ -50,7 +53,8 @@ pub(super) fn advance(
         }
         instance.turn = turn;
         let late = case.now().saturating_sub(waited_until.map_or(turn, |until| until.max(turn)));
-        let times = Times { ready, late, send_before };
+        let passed_over = instance.skip_until.is_some_and(|until| turn < until);
+        let times = Times { ready, late, passed_over, send_before };
         if let Some(kept) = keep_back(case, customer, plan, instance, step, &times) {
             if kept == Kept::Waits {
                 return Fate::Runs;
@@ -89,10 +93,12 @@ pub(super) fn advance(
     exhausted(case, customer, plan, instance)
 }
 
-/// The turn of a message has come: since when it could be, how late that is seen, and until when it may go out.
+/// The turn of a message has come: since when it could be, how late that is seen, whether it came in a pause that is passed over, and
+/// until when it may go out.
 struct Times {
     ready: Millis,
     late: Millis,
+    passed_over: bool,
     send_before: Millis,
 }
 
@@ -113,13 +119,14 @@ fn keep_back(
     times: &Times,
 ) -> Option<Kept> {
     let cost = channel_of(step, instance).map_or(0, |channel| case.fares(customer).cost(step, channel));
-    if case.now() >= times.send_before || times.late > step.late {
+    if case.now() >= times.send_before || times.late > step.late || times.passed_over {
         // What was over before its turn came was kept back by nobody.
         if times.ready < times.send_before {
             limit_cost(instance, step, cost);
         }
         let entry = case.entry(Reason::ValidityOver).instance(instance).step(step);
         let entry = entry.because("valid_until", times.send_before.to_string());
+        let entry = if times.passed_over { entry.because("paused", "its turn came meanwhile") } else { entry };
         case.write(entry.because("late_ms", times.late.to_string()));
         return Some(Kept::Left);
     }
@@ -242,6 +249,11 @@ pub(super) fn exhausted(case: &mut Case<'_>, customer: &mut Customer, plan: &Pla
     ending::close(case, customer, plan, instance, Reason::Exhausted, &evidence)
 }
 
+/// Whether the message at which an instance stands is still to go out.
+pub(super) fn waits_for_turn(step: &Step, instance: &Instance) -> bool {
+    usize::try_from(instance.alternative).is_ok_and(|alternative| instance.tried & bit(step, alternative) == 0)
+}
+
 /// Whether an instance waits for the turn of this very message.
 fn waits_for(instance: &Instance, step: usize, alternative: usize) -> bool {
     let is_this = |number: i32, index: usize| usize::try_from(number) == Ok(index);
@@ -322,6 +334,7 @@ fn send(
     let sent = Sent {
         id: Id::of_send(instance.id, instance.step, instance.alternative, attempt),
         step: instance.step,
+        number: instance.step,
         alternative: instance.alternative,
         attempt,
         channel: contact.channel.clone(),
@@ -384,8 +397,16 @@ fn hold_out(
     (instance.stage, instance.due) = (Stage::Waiting, moment::wait_over(plan, customer, instance, case.now()));
 }
 
-/// Commands so far for the alternative at which an instance stands.
-pub(super) fn attempts(instance: &Instance) -> i32 {
-    let same = |sent: &&Sent| (sent.step, sent.alternative) == (instance.step, instance.alternative);
+/// Commands so far by the numbers of the alternative at which an instance stands: an id is made of them. Before a migration they may
+/// have been those of another step, so that no id is made twice.
+fn attempts(instance: &Instance) -> i32 {
+    let same = |sent: &&Sent| (sent.number, sent.alternative) == (instance.step, instance.alternative);
+    i32::try_from(instance.sends.iter().filter(same).count()).unwrap_or(i32::MAX)
+}
+
+/// Commands so far for the message at which an instance stands.
+pub(super) fn chances(instance: &Instance) -> i32 {
+    let Some(last) = instance.sends.last() else { return 0 };
+    let same = |sent: &&Sent| (sent.step, &sent.channel) == (last.step, &last.channel);
     i32::try_from(instance.sends.iter().filter(same).count()).unwrap_or(i32::MAX)
 }

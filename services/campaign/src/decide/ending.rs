@@ -5,7 +5,7 @@ use schemas::{Customer, Instance, Reason, Revoke, Sent, Stage, Status};
 use crate::language::Plan;
 use crate::predicate::Ended;
 
-use super::case::{Case, Entry, Fate, each};
+use super::case::{Case, Entry, Fate, Waiting};
 use super::{Effect, memory};
 
 /// Ends an instance.
@@ -28,25 +28,37 @@ pub(super) fn close(
     end(case, customer, instance, reason, entry)
 }
 
-/// Ends the instances whose campaign was stopped, as soon as their customer is looked at.
-pub(super) fn of_stopped(case: &mut Case<'_>, customer: &mut Customer) {
-    if customer.instances.iter().all(|instance| case.plans.of(instance).is_some()) {
-        return;
+/// Ends an instance whose campaign was stopped. What is with a provider already cannot be taken back: it is counted.
+pub(super) fn stopped(
+    case: &mut Case<'_>,
+    customer: &mut Customer,
+    instance: &mut Instance,
+    evidence: &[(&str, &str)],
+) -> Fate {
+    let handed_over = instance.sends.iter().filter(|sent| sent.handed_over_at.is_some()).count();
+    let mut entry = case.entry(Reason::CampaignStopped).instance(instance);
+    entry = entry.because("handed_over", handed_over.to_string());
+    for (what, how) in evidence {
+        entry = entry.because(what, *how);
     }
-    each(case, customer, |case, customer, instance| {
-        if case.plans.of(instance).is_some() {
-            return Fate::Runs;
-        }
-        let mut entry = case.entry(Reason::CampaignStopped).instance(instance);
-        if let Some(sent) = pending(instance) {
-            entry = entry.because("revoked", sent.channel.as_str()).amount(sent.price_minor.saturating_neg());
-        }
-        end(case, customer, instance, Reason::CampaignStopped, entry)
-    });
+    if let Some(sent) = pending(instance) {
+        entry = entry.because("revoked", sent.channel.as_str()).amount(sent.price_minor.saturating_neg());
+    }
+    end(case, customer, instance, Reason::CampaignStopped, entry)
 }
 
 fn end(case: &mut Case<'_>, customer: &mut Customer, instance: &mut Instance, reason: Reason, entry: Entry) -> Fate {
     revoke(case, instance, reason);
+    let entry = match instance.queued.take() {
+        // Whoever did what was hoped for, or wants no more, or whose thing is gone, is not spoken to about it anew.
+        Some(queued) if matches!(reason, Reason::StopReached | Reason::Exhausted | Reason::Capped) => {
+            let (campaign, key) = (instance.campaign.clone(), instance.key.clone());
+            case.waiting.push(Waiting { campaign, key, queued });
+            entry
+        }
+        Some(queued) => entry.because("given_up", queued.id),
+        None => entry,
+    };
     case.write(entry);
     let now = case.now();
     case.ended.push(Ended {

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemas::{Customer, Id, Instance, Millis, Reason, Stage};
+use schemas::{Customer, Id, Instance, Millis, Queued, Reason, Stage};
 
 use crate::language::{Match, Plan, TriggerKind};
 use crate::limits;
 use crate::predicate::{Ended, Event, Scope, Today};
 
-use super::case::{Case, Entry, Fate, announce};
+use super::case::{Case, Entry, Fate, Waiting, announce};
 use super::{dispatch, memory};
 
 /// What may begin a cascade.
@@ -115,6 +115,17 @@ pub(super) fn follow(case: &mut Case<'_>, customer: &mut Customer, ended: &Ended
     }
 }
 
+/// A cascade ended for which a trigger waited: it begins now, unless it has come to nothing meanwhile. Whether the campaign wanted it
+/// was asked when it came.
+pub(super) fn take_up(case: &mut Case<'_>, customer: &mut Customer, waiting: Waiting) {
+    let Waiting { campaign, key, queued: Queued { id, occurred_at, at, fields } } = waiting;
+    let Some(plan) = case.plans.newest(&campaign) else { return };
+    match unfit(case, customer, plan, occurred_at, &key) {
+        Some(entry) => case.write(entry.because("waited_ms", case.now().saturating_sub(at).to_string())),
+        None => begin(case, customer, plan, Start { id: &id, key, fields, at }),
+    }
+}
+
 /// Meets one campaign. Returns whether it began.
 fn enter_one(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &Cause<'_>) -> bool {
     let key = cause.key(case, plan, customer);
@@ -126,8 +137,8 @@ fn enter_one(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &
     match (refusal, key) {
         (Some(entry), _) => case.write(entry),
         (None, Some(key)) => {
-            let key = key.into_owned();
-            begin(case, customer, plan, cause, key);
+            let (key, fields) = (key.into_owned(), fields(cause.event));
+            begin(case, customer, plan, Start { id: cause.id, key, fields, at: case.now() });
             return true;
         }
         (None, None) => {}
@@ -149,7 +160,13 @@ fn refusal(case: &Case<'_>, customer: &Customer, plan: &Plan, cause: &Cause<'_>,
     if revision > 0 && customer.past.iter().any(known) {
         return entry(Reason::Superseded).map(|entry| entry.because("version", revision.to_string()));
     }
-    let age = case.now().saturating_sub(cause.occurred_at);
+    unfit(case, customer, plan, cause.occurred_at, key)
+}
+
+/// Why this campaign does not begin with a trigger that it wants.
+fn unfit(case: &Case<'_>, customer: &Customer, plan: &Plan, occurred_at: Millis, key: &str) -> Option<Entry> {
+    let entry = |reason| Some(case.entry(reason).plan(plan));
+    let age = case.now().saturating_sub(occurred_at);
     if age > plan.trigger.max_age {
         return entry(Reason::TriggerTooOld).map(|entry| entry.because("age_ms", age.to_string()));
     }
@@ -169,7 +186,7 @@ fn refusal(case: &Case<'_>, customer: &Customer, plan: &Plan, cause: &Cause<'_>,
     if !case.plans.takes_new(&plan.name) {
         return entry(Reason::CampaignPaused);
     }
-    if let Some(action) = reached_before(customer, plan, cause, key, case.now()) {
+    if let Some(action) = reached_before(customer, plan, occurred_at, key, case.now()) {
         return entry(Reason::GoalBefore).map(|entry| entry.because("action", action));
     }
     if customer.instances.len() >= limits::INSTANCES {
@@ -182,13 +199,13 @@ fn refusal(case: &Case<'_>, customer: &Customer, plan: &Plan, cause: &Cause<'_>,
 fn reached_before<'c>(
     customer: &'c Customer,
     plan: &Plan,
-    cause: &Cause<'_>,
+    occurred_at: Millis,
     key: &str,
     now: Millis,
 ) -> Option<&'c str> {
     let goal = plan.goal.as_ref().filter(|goal| goal.condition.is_none())?;
     // A clock that is ahead does not outrun the grace.
-    let since = cause.occurred_at.min(now).saturating_sub(goal.grace);
+    let since = occurred_at.min(now).saturating_sub(goal.grace);
     let counts = |done: &&schemas::Done| {
         done.occurred_at >= since
             && goal.actions.contains(&done.action)
@@ -197,11 +214,23 @@ fn reached_before<'c>(
     customer.done.iter().find(counts).map(|done| done.action.as_str())
 }
 
-fn begin(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &Cause<'_>, key: String) {
+/// What begins.
+struct Start<'a> {
+    /// The trigger's id.
+    id: &'a str,
+    key: String,
+    fields: BTreeMap<String, String>,
+    /// When the trigger came: it settles from then on.
+    at: Millis,
+}
+
+fn begin(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, start: Start<'_>) {
+    let Start { id, key, fields, at } = start;
     let experiment = plan.experiment.as_ref();
-    let settled_at = case.now().saturating_add(plan.trigger.settle);
+    let settled_at = at.saturating_add(plan.trigger.settle).max(case.now());
+    let changes = case.plans.life(&plan.name).map_or(0, |life| life.said().len());
     let mut instance = Instance {
-        id: Id::of_instance(case.customer_id, &plan.name, &key, cause.id),
+        id: Id::of_instance(case.customer_id, &plan.name, &key, id),
         campaign: plan.name.clone(),
         version: plan.version,
         key,
@@ -209,7 +238,7 @@ fn begin(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &Caus
         step: 0,
         alternative: 0,
         due: settled_at,
-        fields: fields(cause.event),
+        fields,
         sends: Vec::new(),
         settled_at,
         tried: 0,
@@ -217,6 +246,10 @@ fn begin(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &Caus
         turn: settled_at,
         variant: experiment.and_then(|it| it.variant(case.customer_id)).map(str::to_owned),
         held_out: experiment.is_some_and(|it| it.holds_out(case.customer_id)),
+        changes: i32::try_from(changes).unwrap_or(i32::MAX),
+        frozen_at: None,
+        skip_until: None,
+        queued: None,
     };
     let start = case.effects.len();
     let mut entry = case.entry(Reason::Entered).instance(&instance);
@@ -230,7 +263,7 @@ fn begin(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &Caus
     if plan.trigger.maximum.is_some() {
         memory::begun(customer, &plan.name);
     }
-    let fate = if plan.trigger.settle == 0 {
+    let fate = if settled_at == case.now() {
         dispatch::advance(case, customer, plan, &mut instance, settled_at)
     } else {
         Fate::Runs

@@ -9,8 +9,8 @@ use crate::limits;
 use super::bill::{Move, moved, standing};
 use super::case::{Case, Entry, Fate};
 use super::choice::is_open;
-use super::dispatch::{self, advance, attempts, current, exhausted, leave_behind, limit_cost, untry};
-use super::moment::wait_over;
+use super::dispatch::{self, advance, chances, current, exhausted, leave_behind, limit_cost, untry};
+use super::pause::wait_over;
 
 /// Why a message is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +89,7 @@ pub(super) fn leave(
 /// validity. A withdrawal that we know nothing of gives the message up.
 pub(super) fn withdrawn(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mut Instance) -> Fate {
     let ours = instance.sends.last().is_some_and(|sent| sent.failed == Status::Revoked);
-    let Some(step) = current(plan, instance).filter(|_| ours && attempts(instance) < limits::ATTEMPTS) else {
+    let Some(step) = current(plan, instance).filter(|_| ours && chances(instance) < limits::ATTEMPTS) else {
         let now = case.now();
         let money = instance.sends.last_mut().map_or_else(Move::default, |sent| {
             let before = standing(sent);
@@ -126,7 +126,7 @@ pub(super) fn silent(case: &mut Case<'_>, customer: &Customer, plan: &Plan, inst
         sent.failed = Status::Unknown;
         sent.send_before
     });
-    (instance.stage, instance.due) = (Stage::Waiting, wait_over(plan, customer, instance, handed_over_by));
+    (instance.stage, instance.due) = (Stage::Waiting, wait_over(case, customer, plan, instance, handed_over_by));
     let entry = about_last(case, plan, instance, Reason::UnknownOutcome).because("answer", "none");
     case.write(entry);
     Fate::Runs

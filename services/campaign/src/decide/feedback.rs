@@ -7,7 +7,7 @@ use crate::language::Plan;
 use super::bill::{Move, moved, standing};
 use super::case::{Case, Fate, each};
 use super::exit::{Exit, about_last, leave, withdrawn};
-use super::moment::wait_over;
+use super::pause::wait_over;
 use super::{bill, ending, memory, profile};
 
 /// Considers a word about a send. Returns whether it changed anything that a repeat could change again.
@@ -101,7 +101,7 @@ fn positive(
         instance.ceiling = None;
     }
     if is_last && matches!(instance.stage, Stage::Dispatched | Stage::Waiting) {
-        (instance.stage, instance.due) = (Stage::Waiting, wait_over(plan, customer, instance, handed_over_at));
+        (instance.stage, instance.due) = (Stage::Waiting, wait_over(case, customer, plan, instance, handed_over_at));
     }
     let step = usize::try_from(instance.sends[index].step).ok().and_then(|step| plan.steps.get(step));
     // The step was left because of something that proves wrong now: what would follow it must not.
@@ -196,7 +196,7 @@ fn current_failed(
         Status::Unknown => {
             let at = word.occurred_at.min(now).max(sent.decided_at);
             (sent.failed, sent.handed_over_at) = (Status::Unknown, Some(at));
-            (instance.stage, instance.due) = (Stage::Waiting, wait_over(plan, customer, instance, at));
+            (instance.stage, instance.due) = (Stage::Waiting, wait_over(case, customer, plan, instance, at));
             let entry = about_last(case, plan, instance, Reason::UnknownOutcome).coded(word);
             case.write(entry);
             return Fate::Runs;

@@ -1,5 +1,7 @@
 //! What a row remembers of the past, each list within its limit.
 
+use std::collections::BTreeMap;
+
 use schemas::{Action, Begun, Counted, Customer, Done, Fact, Heard, Id, Instance, Millis, Past, Reason, Sent};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -122,7 +124,7 @@ pub(super) fn past(plans: &Plans, customer: &mut Customer, instance: &mut Instan
         ended_at,
         reason,
         sends: instance.sends.iter().map(|sent| sent.id).collect(),
-        revision: revision(instance),
+        revision: revision(&instance.fields),
     };
     bill::leave_open(customer, instance);
     customer.past.push(past);
@@ -132,9 +134,9 @@ pub(super) fn past(plans: &Plans, customer: &mut Customer, instance: &mut Instan
     }
 }
 
-/// The version of the thing an instance is about; 0 where it has none.
-pub(super) fn revision(instance: &Instance) -> i64 {
-    instance.fields.get("version").and_then(|version| version.parse().ok()).unwrap_or(0)
+/// The version of the thing that a trigger with these fields is about; 0 where it has none.
+pub(super) fn revision(fields: &BTreeMap<String, String>) -> i64 {
+    fields.get("version").and_then(|version| version.parse().ok()).unwrap_or(0)
 }
 
 /// Appends, and forgets the oldest beyond the limit.

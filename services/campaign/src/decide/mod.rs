@@ -1,12 +1,15 @@
 //! What is decided about one customer: from the row and one input to the row after it and the effects.
 //!
-//! In the order of reading: a fact comes in (`fact`), may begin a cascade (`entry`, as may a sweep) or meet a running one again (`again`),
+//! In the order of reading: first the row meets what was said of its campaigns (`change`, `pause`, `moved`). A fact comes in (`fact`), may begin a cascade (`entry`, as may a sweep) or meet a running one again (`again`),
 //! reach its goal (`goal`), say what became of a message (`feedback`), or concern the customer as such (`profile`, `hold`).
 //! A deadline falls due (`deadline`). Either may choose the next message (`choice`, by
 //! what each costs: `fares`), send it (`dispatch`, and what of its price is owed later: `bill`) or end the cascade (`ending`).
 //! Whatever was decided is written down (`case`).
 
 mod case;
+mod change;
+mod pause;
+mod moved;
 mod fact;
 mod entry;
 mod again;
@@ -90,21 +93,26 @@ pub fn decide(
         Input::Fact { appended_at, .. } => appended_at,
         Input::Deadline | Input::Sweep { .. } => 0,
     };
-    let mut case = Case { plans, customer_id, moment, caused_at, effects, ended: Vec::new() };
-    ending::of_stopped(&mut case, customer);
+    let mut case = Case { plans, customer_id, moment, caused_at, effects, ended: Vec::new(), waiting: Vec::new() };
+    change::meet(&mut case, customer);
     match input {
         Input::Fact { fact, .. } => fact::consider(&mut case, customer, fact),
         Input::Deadline => deadline::fire(&mut case, customer),
         Input::Sweep { campaign } => entry::sweep(&mut case, customer, campaign),
     }
     for _ in 0..CHAIN {
+        for waiting in std::mem::take(&mut case.waiting) {
+            entry::take_up(&mut case, customer, waiting);
+        }
         for ended in std::mem::take(&mut case.ended) {
             entry::follow(&mut case, customer, &ended);
         }
     }
 }
 
-/// When this customer must be looked at again: the earliest of what its cascades wait for.
+/// When this customer must be looked at again: the earliest of what its cascades wait for. One that stands still waits for its
+/// campaign to be resumed, by which everybody is looked at.
 pub fn due(customer: &Customer) -> Option<Millis> {
-    customer.instances.iter().map(|instance| instance.due).min()
+    let running = customer.instances.iter().filter(|instance| instance.frozen_at.is_none());
+    running.map(|instance| instance.due).min()
 }

@@ -90,7 +90,7 @@ pub(super) const ORDERS: &[(&str, Order)] = &[
 
 /// What a further trigger does.
 pub(super) const AGAIN: &[(&str, Again)] =
-    &[("ignore", Again::Ignore), ("refresh", Again::Refresh), ("restart", Again::Restart)];
+    &[("ignore", Again::Ignore), ("refresh", Again::Refresh), ("restart", Again::Restart), ("queue", Again::Queue)];
 
 pub(super) const MATCHES: &[(&str, Match)] = &[("any", Match::Any), ("same key", Match::SameKey)];
 
@@ -167,6 +167,10 @@ fn trigger(campaign: &raw::Campaign, report: &mut Report<'_>) -> Option<Trigger>
         .again
         .as_ref()
         .map_or(Some(Again::Ignore), |again| word(again, AGAIN, "answer to a further trigger", report));
+    if let (Some(cooldown), Some(Again::Queue)) = (&raw.cooldown, again) {
+        let hint = "remove one of them, or write `again: ignore`";
+        report.error(cooldown.referenced, "what waits for the end of a cascade would meet its cooldown", hint);
+    }
     Some(Trigger {
         on,
         action: raw.action.as_ref().map(|action| action.value.clone()),

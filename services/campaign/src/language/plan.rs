@@ -160,6 +160,8 @@ pub enum Again {
     Refresh,
     /// The running instance ends, and another one begins.
     Restart,
+    /// It waits, and begins another one when the running one has ended.
+    Queue,
 }
 
 /// What is hoped for.

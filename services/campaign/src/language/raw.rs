@@ -134,6 +134,9 @@ pub(crate) struct Trigger {
     /// - `ignore`: nothing.
     /// - `restart`: the cascade ends, and another one begins.
     /// - `refresh`: what it says is taken over, and settling begins anew if nothing was sent yet.
+    /// - `queue`: it waits, and begins another cascade when the running one has ended; only the latest waits. It comes to nothing
+    ///   where it is older than `max_age` by then, or where the running one ended because of the goal, an opt-out, or because what it
+    ///   was about is gone.
     #[schemars(with = "Option<OneOf<Again>>", example = &"refresh", extend("default" = "ignore"))]
     pub again: Option<Word>,
     /// Which campaigns' ends, with `on: end` and only there.

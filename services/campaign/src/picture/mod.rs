@@ -3,6 +3,8 @@
 mod words;
 mod text;
 mod mermaid;
+mod migration;
 
 pub use mermaid::mermaid;
+pub use migration::migration;
 pub use text::text;

@@ -61,6 +61,7 @@ pub(super) fn trigger(plan: &Plan) -> Vec<String> {
         Again::Ignore => {}
         Again::Refresh => lines.push("coming again while it settles, it is taken over and settles anew".to_owned()),
         Again::Restart => lines.push("coming again, it begins anew".to_owned()),
+        Again::Queue => lines.push("coming again, it waits for the end and begins then".to_owned()),
     }
     lines.push(format!("older than {} it begins nothing", spell(trigger.max_age)));
     if trigger.cooldown > 0 {

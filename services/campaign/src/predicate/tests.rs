@@ -125,6 +125,7 @@ fn what_is_refused_says_what_to_write() {
 fn a_step_asks_what_its_instance_kept_and_what_became_of_earlier_steps() {
     let fields = [("total_minor".to_owned(), "1500".to_owned())].into();
     let sent = Sent {
+        number: 0,
         id: schemas::Id::of_instance("a", "b", "c", "d"),
         step: 0,
         alternative: 0,

@@ -1,6 +1,6 @@
 //! What can happen on a line, understood.
 
-use schemas::{Actor, Fact, Status};
+use schemas::{Actor, Campaign, Fact, Status};
 
 /// One happening.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub enum Event {
         /// The provider's code.
         code: Option<String>,
     },
+    /// Something is said of a campaign's life, complete but for its time.
+    Said(Box<Campaign>),
     /// The last fact comes once more.
     Again,
     /// Whether the worker hands over at once.
@@ -69,7 +71,7 @@ pub(super) const STATUSES: [(&str, Status, Actor); 17] = [
 ];
 
 /// The words that a happening begins with, besides the statuses.
-pub(super) const WORDS: [&str; 16] = [
+pub(super) const WORDS: [&str; 20] = [
     "has",
     "refuses",
     "profile",
@@ -81,6 +83,10 @@ pub(super) const WORDS: [&str; 16] = [
     "again",
     "unreadable",
     "release",
+    "pause",
+    "resume",
+    "stop",
+    "migrate",
     "worker",
     "down",
     "piled",

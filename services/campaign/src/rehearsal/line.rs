@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use schemas::{Action, Cart, Fact, Inactivity, Item, Registration, Release, Unreadable};
+use schemas::{
+    Action, Campaign, CampaignKind, Cart, Fact, Inactivity, Item, OnResume, Registration, Release, Unreadable,
+};
 
 use crate::channel::Channel;
 use crate::language::{Report, nearest};
@@ -24,6 +26,7 @@ pub(super) fn event(words: &[Word], report: &mut Report<'_>) -> Option<Event> {
         "does" => fact(Fact::Action(action(first, rest, report)?)),
         "piled" => Event::Piled(Box::new(piled(first, rest, report)?)),
         "worker" => worker(first, rest, report)?,
+        "pause" | "resume" | "stop" | "migrate" => Event::Said(Box::new(said(first, rest, report)?)),
         word if STATUSES.iter().any(|(status, ..)| *status == word) => status(first, rest, report)?,
         _ => alone(first, rest, report)?,
     })
@@ -163,7 +166,8 @@ fn piled(first: &Word, rest: &[Word], report: &mut Report<'_>) -> Option<Event> 
         false => Some(event(rest, report)?),
     };
     match event {
-        Some(Event::Worker(_) | Event::Down | Event::Deadlines | Event::Passes | Event::Piled(_)) | None => {
+        Some(Event::Said(_) | Event::Worker(_) | Event::Down | Event::Deadlines | Event::Passes | Event::Piled(_))
+        | None => {
             report.error(first.place, "only facts pile up", "write `piled does purchase`");
             None
         }
@@ -180,6 +184,50 @@ fn worker(first: &Word, rest: &[Word], report: &mut Report<'_>) -> Option<Event>
             None
         }
     }
+}
+
+/// What becomes of running cascades when a pause is over.
+const ON_RESUME: [(&str, OnResume); 3] =
+    [("continue", OnResume::Continue), ("skip", OnResume::Skip), ("end", OnResume::End)];
+
+/// What is said of a campaign's life.
+fn said(first: &Word, rest: &[Word], report: &mut Report<'_>) -> Option<Campaign> {
+    let Some((campaign, rest)) = rest.split_first() else {
+        report.error(first.place, "which campaign?", format!("write its name: `{} cart-left`", first.text));
+        return None;
+    };
+    let kind = match first.text.as_str() {
+        "pause" => CampaignKind::Paused,
+        "resume" => CampaignKind::Resumed,
+        "stop" => CampaignKind::Stopped,
+        _ => CampaignKind::Migrated,
+    };
+    let mut said = Campaign { campaign: campaign.text.clone(), kind, ..Campaign::default() };
+    match (kind, rest) {
+        (CampaignKind::Migrated, [from, to, renamed @ ..]) => {
+            (said.from_version, said.version) = (number(from, report)?, number(to, report)?);
+            said.steps = attributes(&named(renamed, report)?);
+        }
+        (CampaignKind::Migrated, _) => {
+            report.error(first.place, "from which version to which?", "write `migrate cart-left 1 2`");
+            return None;
+        }
+        (CampaignKind::Paused, [word, rest @ ..]) => {
+            let Some((_, on_resume)) = ON_RESUME.iter().find(|(name, _)| *name == word.text) else {
+                let known = ON_RESUME.map(|(name, _)| name);
+                report.error(
+                    word.place,
+                    format!("a pause does not end with `{}`", word.text),
+                    nearest(&word.text, known),
+                );
+                return None;
+            };
+            said.on_resume = *on_resume;
+            nothing_more(rest, report).then_some(())?;
+        }
+        (_, rest) => nothing_more(rest, report).then_some(())?,
+    }
+    Some(said)
 }
 
 fn nothing_more(rest: &[Word], report: &mut Report<'_>) -> bool {

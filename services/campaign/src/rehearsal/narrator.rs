@@ -55,7 +55,9 @@ impl Narrator {
                 Fact::Feedback(Feedback { send_id, channel, status, actor, code, ..Feedback::default() })
             }
             Event::Piled(event) => return self.fact(event, now, sent),
-            Event::Again | Event::Worker(_) | Event::Down | Event::Deadlines | Event::Passes => return Ok(None),
+            Event::Said(_) | Event::Again | Event::Worker(_) | Event::Down | Event::Deadlines | Event::Passes => {
+                return Ok(None);
+            }
         };
         Ok(Some(self.whole(fact, now)))
     }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use schemas::{Actor, Customer, Fact, Feedback, Journal, Millis, Send, Status};
+use schemas::{Actor, Campaign, Customer, Fact, Feedback, Journal, Millis, Send, Status};
 
-use crate::{Effect, Input, Moment, Plans, decide, due};
+use crate::{Effect, Input, Moment, Plans, Problem, decide, due};
 
 use super::event::Event;
 use super::narrator::{Narrator, Wrong};
@@ -37,6 +37,8 @@ pub struct World {
     cause: String,
     /// Up to when sweeps are done.
     swept_until: Millis,
+    /// When something was said of a campaign last.
+    said_at: Option<Millis>,
     /// The latest moment of each sweep that is done.
     swept: BTreeMap<String, Millis>,
     /// Deadlines and sweeps so far.
@@ -59,6 +61,7 @@ impl World {
             causes: Vec::new(),
             cause: String::new(),
             swept_until: begin,
+            said_at: None,
             swept: BTreeMap::new(),
             moments: 0,
         }
@@ -67,6 +70,19 @@ impl World {
     /// The clock's reading when it began.
     pub fn begin(&self) -> Millis {
         self.begin
+    }
+
+    /// Something is said of a campaign now, and everybody hears it at once.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn say(&mut self, record: &Campaign) -> Result<(), Vec<Problem>> {
+        // Two words are not said in the same millisecond: the latter would be swept for in the next one.
+        let now = self.said_at.map_or(self.now, |said| self.now.max(said + 1));
+        self.plans.apply(&Campaign { applied_at: now, ..record.clone() })?;
+        (self.now, self.said_at) = (now, Some(now));
+        self.sweep();
+        Ok(())
     }
 
     /// Hands one fact to `decide`, as it is.
@@ -198,6 +214,10 @@ impl World {
                 Some(fact) => self.tell(fact),
                 None => return Err(("nothing was told that could come again".to_owned(), "remove it".to_owned())),
             },
+            Event::Said(said) => self.say(said).map_err(|problems| {
+                let what = problems.first().map(|problem| problem.message.clone()).unwrap_or_default();
+                (what, "look at the campaigns that are in force".to_owned())
+            })?,
             Event::Worker(on) => self.worker = *on,
             Event::Deadlines => {
                 self.fire();

@@ -1,5 +1,7 @@
 //! Random campaigns: every word of the language, in whatever combination is no error.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::example;
@@ -24,6 +26,28 @@ fn definition(number: usize) -> impl Strategy<Value = String> {
             steps.iter().enumerate().map(|(index, step)| format!("  - {{name: s{index}, {step}}}\n")).collect();
         let text = format!("campaign: c{number}\nversion: 1\ntrigger: {{{trigger}}}\n{head}steps:\n{steps}");
         campaign::parse("random", &text).is_ok().then_some(text)
+    })
+}
+
+/// Two versions of one campaign, and for each step of the first what it is in the second one.
+pub fn versions() -> impl Strategy<Value = (String, String, BTreeMap<String, String>)> {
+    let steps = || prop::collection::vec(step(), 1..5);
+    let names = Just(["s0", "s1", "s2", "s3", "new", "newer"].to_vec()).prop_shuffle();
+    let map = prop::collection::vec(0..8_usize, 4);
+    let parts = (trigger(0), head(), head(), steps(), steps(), names, map);
+    parts.prop_filter_map("an error", |(trigger, head, next_head, steps, next_steps, names, map)| {
+        let text = |version: usize, head: &str, steps: &[String], names: &[&str]| {
+            let steps = steps.iter().zip(names).map(|(step, name)| format!("  - {{name: {name}, {step}}}\n"));
+            let steps: String = steps.collect();
+            format!("campaign: c0\nversion: {version}\ntrigger: {{{trigger}}}\n{head}steps:\n{steps}")
+        };
+        let before = ["s0", "s1", "s2", "s3"];
+        let (first, second) = (text(1, &head, &steps, &before), text(2, &next_head, &next_steps, &names));
+        let there = &names[..next_steps.len()];
+        let gone = before[..steps.len()].iter().zip(map).filter(|(name, _)| !there.contains(*name));
+        let map = gone.map(|(name, to)| ((*name).to_owned(), there.get(to).map_or("", |to| *to).to_owned())).collect();
+        let is_right = |text: &str| campaign::parse("random", text).is_ok();
+        (is_right(&first) && is_right(&second)).then_some((first, second, map))
     })
 }
 
@@ -102,7 +126,7 @@ fn trigger(number: usize) -> impl Strategy<Value = String> {
         1 => Just(after),
     ];
     let settle = one_of(&["", "settle: 10m", "settle: 2h"]);
-    let again = one_of(&["", "again: refresh", "again: restart"]);
+    let again = one_of(&["", "again: refresh", "again: restart", "again: queue"]);
     let cooldown = one_of(&["", "", "cooldown: 1d", "maximum: 2"]);
     (on, settle, again, cooldown).prop_map(|(on, settle, again, cooldown)| joined(vec![on, settle, again, cooldown]))
 }

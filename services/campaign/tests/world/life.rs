@@ -2,7 +2,7 @@
 
 use campaign::Effect;
 use proptest::prelude::*;
-use schemas::{Actor, Customer, Fact, Status};
+use schemas::{Actor, Campaign, CampaignKind, Customer, Fact, OnResume, Status};
 
 use super::{DAY, HOUR, MINUTE, World};
 
@@ -33,10 +33,22 @@ pub enum Event {
     Unreadable,
     Release,
     Erased,
+    /// Something is said of the life of one of the campaigns.
+    Said(usize, CampaignKind, OnResume),
 }
 
 const CHANNELS: [&str; 6] = ["push", "email", "telegram", "viber", "whatsapp", "sms"];
 const ACTIONS: [&str; 6] = ["purchase", "bonus_expiring", "order_ready", "order_fetched", "visit", "lead"];
+
+/// More is resumed than paused, else little would go out.
+const SAID: [CampaignKind; 6] = [
+    CampaignKind::Paused,
+    CampaignKind::Paused,
+    CampaignKind::Resumed,
+    CampaignKind::Resumed,
+    CampaignKind::Resumed,
+    CampaignKind::Stopped,
+];
 
 /// A life of up to 60 events.
 pub fn life() -> impl Strategy<Value = Vec<Event>> {
@@ -58,6 +70,8 @@ pub fn event() -> impl Strategy<Value = Event> {
         10 => (0..4_usize, prop::sample::select(Status::ALL.to_vec()), prop::sample::select(Actor::ALL.to_vec()))
             .prop_map(|(back, status, actor)| Event::Word { back, status, actor }),
         2 => (0..4_usize).prop_map(Event::Again),
+        3 => (0..3_usize, prop::sample::select(SAID.to_vec()), prop::sample::select(OnResume::ALL.to_vec()))
+            .prop_map(|(campaign, kind, on_resume)| Event::Said(campaign, kind, on_resume)),
         1 => Just(Event::Unreadable),
         1 => Just(Event::Release),
         1 => Just(Event::Erased),
@@ -125,5 +139,11 @@ fn happen(world: &mut World, event: &Event, facts: &[Fact]) {
         Event::Unreadable => world.unreadable(),
         Event::Release => world.release(),
         Event::Erased => world.erase(),
+        Event::Said(campaign, kind, on_resume) => {
+            let names: Vec<String> = world.plans.all().map(|plan| plan.name.clone()).collect();
+            let campaign = names[campaign % names.len()].clone();
+            // A stopped campaign cannot be paused.
+            let _ = world.say(&Campaign { campaign, kind: *kind, on_resume: *on_resume, ..Campaign::default() });
+        }
     }
 }

@@ -57,6 +57,14 @@ impl World {
         self.plans.apply(&record).unwrap();
     }
 
+    /// Resumes whatever was paused or stopped.
+    pub fn resume_all(&mut self) {
+        let names: Vec<String> = self.plans.all().map(|plan| plan.name.clone()).collect();
+        for campaign in names {
+            self.say(&Campaign { campaign, kind: CampaignKind::Resumed, ..Campaign::default() }).unwrap();
+        }
+    }
+
     /// Lets time pass; each deadline is looked at when it falls due.
     pub fn pass_until(&mut self, moment: i64) {
         self.0.pass_until(moment);
@@ -156,6 +164,7 @@ pub fn record(definition: &str) -> Campaign {
         kind: CampaignKind::Definition,
         definition: definition.into(),
         applied_at: BEGIN,
+        ..Campaign::default()
     }
 }
 

@@ -92,19 +92,37 @@ impl Book {
         self.records.push(record.clone());
     }
 
-    /// Whether a version of this campaign was ever applied.
-    pub fn knows(&self, campaign: &str) -> bool {
-        self.plans.newest(campaign).is_some()
+    /// Names of all campaigns, sorted.
+    pub fn names(&self) -> Vec<&str> {
+        self.plans.all().map(|plan| plan.name.as_str()).collect()
     }
 
-    /// Names of all campaigns.
-    pub fn names(&self) -> Vec<String> {
-        names(&self.records)
+    /// Everything that is in force.
+    pub fn plans(&self) -> &Plans {
+        &self.plans
     }
 
-    /// The last word about a campaign's state.
-    pub fn state_of(&self, campaign: &str) -> Option<CampaignKind> {
-        state_of(&self.records, campaign)
+    /// The last definition of a campaign.
+    pub fn newest(&self, campaign: &str) -> Option<&Campaign> {
+        let is_of = |record: &&Campaign| record.kind == CampaignKind::Definition && record.campaign == campaign;
+        self.records.iter().filter(is_of).max_by_key(|record| record.version)
+    }
+
+    /// Takes a word about a campaign's life into account before it is published.
+    ///
+    /// # Errors
+    /// `Campaign`, with what is wrong with it.
+    pub fn say(&mut self, record: &Campaign) -> Result<(), Failure> {
+        if self.plans.newest(&record.campaign).is_none() {
+            let known = self.names().join(", ");
+            let sentence =
+                format!("there is no campaign {}: apply its definition first (there are: {known})", record.campaign);
+            return Err(Failure::new(Exit::Campaign, sentence));
+        }
+        self.plans.apply(record).map_err(|problems| {
+            let sentences: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+            Failure::new(Exit::Campaign, sentences.join("\n"))
+        })
     }
 
     /// Publishes records in one transaction.
@@ -145,33 +163,13 @@ pub fn read(common: &Common) -> Result<Vec<Campaign>, Failure> {
     Ok(records)
 }
 
-/// Names of all campaigns that have a definition, sorted.
-pub fn names(records: &[Campaign]) -> Vec<String> {
-    let defined = records.iter().filter(|record| record.kind == CampaignKind::Definition);
-    let mut names: Vec<String> = defined.map(|record| record.campaign.clone()).collect();
-    names.sort();
-    names.dedup();
-    names
-}
-
-/// The last word about a campaign's state; none while only definitions were applied.
-pub fn state_of(records: &[Campaign], campaign: &str) -> Option<CampaignKind> {
-    let mut state = None;
-    for record in records.iter().filter(|record| record.campaign == campaign) {
-        state = match record.kind {
-            CampaignKind::Paused | CampaignKind::Resumed | CampaignKind::Stopped => Some(record.kind),
-            // A new version of a stopped campaign starts it again; a paused one stays paused.
-            CampaignKind::Definition if state == Some(CampaignKind::Stopped) => None,
-            _ => state,
-        };
-    }
-    state
-}
-
-/// `campaign/version` for definitions, else `campaign/kind`: compaction keeps every version and the last word of each kind.
+/// `campaign/version` for definitions, `kind` for tables, of which the last word counts, else `campaign/kind/moment`: compaction keeps
+/// every version and all that was said of a campaign's life.
 fn key(record: &Campaign) -> String {
-    match record.kind {
-        CampaignKind::Definition => format!("{}/{}", record.campaign, record.version),
-        kind => format!("{}/{kind}", record.campaign),
+    let Campaign { campaign, version, kind, applied_at, .. } = record;
+    match kind {
+        CampaignKind::Definition => format!("{campaign}/{version}"),
+        CampaignKind::Prices | CampaignKind::Caps => format!("{campaign}/{kind}"),
+        kind => format!("{campaign}/{kind}/{applied_at}"),
     }
 }

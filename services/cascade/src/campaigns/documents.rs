@@ -56,7 +56,7 @@ impl Document {
             Kind::Rates => (String::new(), 0, CampaignKind::Rates),
             Kind::Caps => (String::new(), 0, CampaignKind::Caps),
         };
-        Campaign { campaign, version, kind, definition: self.text, applied_at }
+        Campaign { campaign, version, kind, definition: self.text, applied_at, ..Campaign::default() }
     }
 }
 

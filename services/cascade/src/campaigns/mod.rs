@@ -1,22 +1,22 @@
-//! Campaign files and the topic `campaign`: check, show, try, apply, pause, resume, stop, list; the schema of their language.
+//! Campaign files and the topic `campaign`: check, show, try, apply, pause, resume, stop, migrate, list; the schema of their language.
 
 pub mod documents;
 mod picture;
 mod rehearsal;
 mod book;
+mod life;
 #[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;
 
-use comfy_table::{Table, presets::NOTHING};
-use schemas::{Campaign, CampaignKind, Millis};
+use schemas::{Campaign, Millis};
 
 use crate::config::Common;
 use crate::failure::{Exit, Failure};
-use crate::times;
 use book::Book;
 use documents::{Document, Kind};
+pub use life::{Afterwards, Migrate, list, migrate, pause, resume, stop};
 pub use picture::{Picture, show};
 pub use rehearsal::{Rehearsal, rehearse};
 
@@ -79,43 +79,6 @@ pub fn apply_table(common: &Common, kind: &Kind, paths: &[PathBuf]) -> Result<St
     }
 }
 
-/// Tells all replicas to pause, resume or stop a campaign.
-///
-/// # Errors
-/// `Campaign` if there is no such campaign.
-pub fn tell(common: &Common, campaign: &str, kind: CampaignKind) -> Result<String, Failure> {
-    let mut book = Book::open(common)?;
-    let record =
-        Campaign { campaign: campaign.to_owned(), kind, applied_at: common.time.clock()?.now(), ..Campaign::default() };
-    if book.state_of(campaign) == Some(kind) {
-        return Ok(format!("{campaign} is {} already\n", word(kind)));
-    }
-    if !book.knows(campaign) {
-        let known = book.names().join(", ");
-        let sentence = format!("there is no campaign {campaign}: apply its definition first (there are: {known})");
-        return Err(Failure::new(Exit::Campaign, sentence));
-    }
-    book.publish(&[record])?;
-    Ok(format!("{campaign} is {} from now on\n", word(kind)))
-}
-
-/// All campaigns, their newest version and state.
-///
-/// # Errors
-/// Those of Kafka.
-pub fn list(common: &Common) -> Result<String, Failure> {
-    let records = book::read(common)?;
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_header(["campaign", "version", "state", "applied"]);
-    for name in book::names(&records) {
-        let newest = records.iter().filter(|record| record.campaign == name && record.kind == CampaignKind::Definition);
-        let Some(newest) = newest.max_by_key(|record| record.version) else { continue };
-        let state = book::state_of(&records, &name).unwrap_or(CampaignKind::Resumed);
-        table.add_row([name, newest.version.to_string(), word(state).to_owned(), times::utc(newest.applied_at)]);
-    }
-    Ok(format!("{}\n", table.trim_fmt()))
-}
-
 fn publish(common: &Common, documents: Vec<Document>) -> Result<String, Failure> {
     let mut book = Book::open(common)?;
     let (records, lines) = news(&mut book, documents, common.time.clock()?.now())?;
@@ -146,13 +109,5 @@ fn news(book: &mut Book, documents: Vec<Document>, now: Millis) -> Result<(Vec<C
     match refused.is_empty() {
         true => Ok((records, lines)),
         false => Err(Failure::new(Exit::Campaign, format!("{}\nnothing was applied", refused.join("\n")))),
-    }
-}
-
-fn word(state: CampaignKind) -> &'static str {
-    match state {
-        CampaignKind::Paused => "paused",
-        CampaignKind::Stopped => "stopped",
-        _ => "running",
     }
 }

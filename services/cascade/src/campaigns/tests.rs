@@ -1,6 +1,8 @@
 //! What is news, what is refused, and what the state of a campaign is; on records instead of a topic.
 
 use super::documents::understand;
+use schemas::CampaignKind;
+
 use super::*;
 
 const NOW: Millis = 1_772_452_800_000;
@@ -89,10 +91,21 @@ fn a_missing_file_has_an_exit_code_of_its_own() {
 
 #[test]
 fn a_new_version_starts_a_stopped_campaign_again_and_leaves_a_paused_one_paused() {
-    let defined = document(1, "first").into_record(NOW);
-    let again = document(2, "second").into_record(NOW);
-    let state_after =
-        |kind| book::state_of(&[defined.clone(), state("order-ready", kind), again.clone()], "order-ready");
-    assert_eq!(state_after(CampaignKind::Stopped), None);
-    assert_eq!(state_after(CampaignKind::Paused), Some(CampaignKind::Paused));
+    let table_after = |kind| {
+        let mut book = book(vec![document(1, "first")]);
+        book.say(&Campaign { applied_at: NOW, ..state("order-ready", kind) }).unwrap();
+        book.say(&document(2, "second").into_record(NOW)).unwrap();
+        life::table(&book)
+    };
+    assert!(table_after(CampaignKind::Stopped).contains("running"));
+    assert!(table_after(CampaignKind::Paused).contains("paused since"));
+}
+
+#[test]
+fn a_migration_is_shown_before_it_is_done() {
+    let book = book(vec![document(1, "first"), document(2, "second")]);
+    let args = |from, to| Migrate { name: "order-ready".into(), from, to, map: Vec::new(), dry_run: false, yes: false };
+    let preview = life::preview(&book, &args(1, 2)).unwrap();
+    assert!(preview.contains("template first") && preview.ends_with("Nothing was changed: add --yes to do it.\n"));
+    assert_eq!(life::preview(&book, &args(1, 3)).unwrap_err().exit, Exit::Campaign);
 }

@@ -2,7 +2,7 @@
 
 pub mod story;
 
-use schemas::Journal;
+use schemas::{Journal, Reason};
 use stream::kafka::partition_of;
 
 use crate::config::Common;
@@ -12,18 +12,37 @@ use crate::{reading, times, topics};
 /// Whose story, told how.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The customer's id
-    #[arg(long, value_name = "ID")]
-    pub customer: String,
+    /// The customer's id; without it the records of all customers in one campaign, one JSON object each
+    #[arg(long, value_name = "ID", required_unless_present = "campaign")]
+    pub customer: Option<String>,
     /// Only this campaign
     #[arg(long, value_name = "NAME")]
     pub campaign: Option<String>,
+    /// Only this reason, such as CAMPAIGN_STOPPED
+    #[arg(long, value_name = "REASON", value_parser = reason)]
+    pub reason: Option<Reason>,
     /// Time zone to show times in, by its IANA name
     #[arg(long, value_name = "NAME", default_value = "UTC")]
     pub zone: String,
     /// One JSON object for each record instead of sentences
     #[arg(long)]
     pub json: bool,
+}
+
+fn reason(symbol: &str) -> Result<Reason, String> {
+    match Reason::of(symbol) {
+        Reason::Unspecified => {
+            Err("there is no such reason: the manual of the campaign language lists them".to_owned())
+        }
+        reason => Ok(reason),
+    }
+}
+
+impl Args {
+    fn wants(&self, record: &Journal) -> bool {
+        self.campaign.as_ref().is_none_or(|campaign| record.campaign == *campaign)
+            && self.reason.is_none_or(|reason| record.reason == reason)
+    }
 }
 
 /// The story, as text.
@@ -33,16 +52,21 @@ pub struct Args {
 pub fn run(common: &Common, args: &Args) -> Result<String, Failure> {
     let zone = times::zone(&args.zone)?;
     topics::reach(common)?;
-    let mut records = read(common, &args.customer)?;
-    records.retain(|record| args.campaign.as_ref().is_none_or(|campaign| record.campaign == *campaign));
+    let mut records = match &args.customer {
+        Some(customer) => read(common, customer)?,
+        None => read_all(common, args)?,
+    };
+    records.retain(|record| args.wants(record));
     if records.is_empty() {
         let about = args.campaign.as_ref().map(|campaign| format!(" in the campaign {campaign}")).unwrap_or_default();
         let advice = "check the id and the setting topics.prefix";
-        let sentence = format!("nothing is known of customer {}{about}: {advice}", args.customer);
+        let whom =
+            args.customer.as_ref().map_or_else(|| "any customer".to_owned(), |customer| format!("customer {customer}"));
+        let sentence = format!("nothing is known of {whom}{about}: {advice}");
         return Err(Failure::new(Exit::Unknown, sentence));
     }
-    if !args.json {
-        return Ok(story::tell(&args.customer, &records, &zone));
+    if let Some(customer) = args.customer.as_ref().filter(|_| !args.json) {
+        return Ok(story::tell(customer, &records, &zone));
     }
     let lines: Result<Vec<String>, _> = records.iter().map(serde_json::to_string).collect();
     Ok(lines.map_err(Failure::unexpected)?.into_iter().map(|line| line + "\n").collect())
@@ -64,14 +88,34 @@ fn read(common: &Common, customer: &str) -> Result<Vec<Journal>, Failure> {
     Ok(records)
 }
 
+/// What is wanted of all customers.
+fn read_all(common: &Common, args: &Args) -> Result<Vec<Journal>, Failure> {
+    let topic = common.topics.journal();
+    let mut records = Vec::new();
+    for partition in 0..reading::partitions(&common.kafka, &topic)? {
+        records.append(&mut read_where(common, &topic, partition, |_| true, |record| args.wants(record))?);
+    }
+    Ok(records)
+}
+
 fn read_partition(common: &Common, topic: &str, partition: i32, customer: &str) -> Result<Vec<Journal>, Failure> {
+    read_where(common, topic, partition, |key| key == Some(customer.as_bytes()), |_| true)
+}
+
+fn read_where(
+    common: &Common,
+    topic: &str,
+    partition: i32,
+    is_of: impl Fn(Option<&[u8]>) -> bool,
+    wants: impl Fn(&Journal) -> bool,
+) -> Result<Vec<Journal>, Failure> {
     let mut records = Vec::new();
     reading::partition(&common.kafka, topic, partition, |record| {
-        if record.key() != Some(customer.as_bytes()) {
+        if !is_of(record.key()) {
             return;
         }
         match record.value().map(schemas::decode::<Journal>) {
-            Some(Ok(read)) => records.push(read),
+            Some(Ok(read)) => records.extend(wants(&read).then_some(read)),
             Some(Err(error)) => {
                 tracing::warn!(partition, offset = record.offset(), %error, "a journal record cannot be read")
             }

@@ -1,0 +1,140 @@
+//! An instance moves to another version of its campaign.
+//!
+//! What was sent stays sent: the ids of its sends are made of what they were when they were sent, and whatever is behind stays behind,
+//! by the names of steps and channels. So a migration neither sends a message again nor makes an id twice.
+
+use schemas::{Customer, Instance, Millis, Reason, Stage};
+
+use crate::language::{Order, Plan};
+use crate::migration::Migration;
+
+use super::case::{Case, Fate};
+use super::choice::bit;
+use super::dispatch::{current, leave_behind};
+use super::{ending, moment};
+
+/// Stands at no step, or at none of a step's alternatives.
+const NOWHERE: i32 = -1;
+
+/// Moves an instance, if it is of the version that is left.
+pub(super) fn migrate(
+    case: &mut Case<'_>,
+    customer: &mut Customer,
+    instance: &mut Instance,
+    migration: &Migration,
+) -> Fate {
+    let plans = case.plans;
+    let Some(from) = plans.of(instance).filter(|_| instance.version == migration.from) else { return Fate::Runs };
+    let Some(to) = plans.version(&instance.campaign, migration.to) else { return Fate::Runs };
+    let was_over = wait_over(from, customer, instance);
+    let standing = usize::try_from(instance.step).ok().filter(|step| *step < from.steps.len());
+    let place = standing.and_then(|step| migration.place(step));
+    let channel = current(from, instance).and_then(|step| {
+        usize::try_from(instance.alternative).ok().and_then(|alternative| step.channels.get(alternative)).copied()
+    });
+    instance.tried = tried(from, to, instance, migration);
+    for sent in &mut instance.sends {
+        let place = usize::try_from(sent.step).ok().and_then(|step| migration.place(step));
+        sent.step = place.map_or(NOWHERE, number);
+    }
+    instance.version = to.version;
+    instance.variant = to.experiment.as_ref().and_then(|it| it.variant(case.customer_id)).map(str::to_owned);
+    if instance.stage != Stage::Settling && to.order == Order::AsWritten {
+        let behind = place.or_else(|| standing.map(|step| earlier(migration, step))).unwrap_or(0);
+        to.steps[..behind].iter().enumerate().filter(|(step, _)| migration.is_new(*step)).for_each(|(_, step)| {
+            leave_behind(instance, step);
+        });
+    }
+    stand(instance, to, place, channel.map(|channel| channel.name));
+    let has_ended = instance.sends.iter().any(|sent| to.stop.reached_by(sent.reached));
+    let mut entry = case.entry(Reason::Migrated).instance(instance).because("from_version", from.version.to_string());
+    if let Some(step) = current(to, instance).filter(|_| instance.stage != Stage::Settling) {
+        entry = entry.step(step);
+    }
+    if instance.step == NOWHERE && !has_ended {
+        if let Some(sent) = ending::pending(instance) {
+            entry = entry.because("revoked", sent.channel.as_str()).amount(sent.price_minor.saturating_neg());
+        }
+        ending::revoke(case, instance, Reason::Migrated);
+    }
+    case.write(entry);
+    if has_ended {
+        return ending::close(
+            case,
+            customer,
+            to,
+            instance,
+            Reason::StopReached,
+            &[("version", to.version.to_string())],
+        );
+    }
+    reckon(case.now(), customer, from, to, instance, was_over);
+    Fate::Runs
+}
+
+/// What is behind, by names: a step that was done with stays so, whatever channels it has now.
+fn tried(from: &Plan, to: &Plan, instance: &Instance, migration: &Migration) -> i64 {
+    let mut tried = 0;
+    for (index, step) in from.steps.iter().enumerate() {
+        let Some(there) = migration.place(index).map(|place| &to.steps[place]) else { continue };
+        let is_tried = |alternative: usize| instance.tried & bit(step, alternative) != 0;
+        let is_behind = (0..step.channels.len()).all(is_tried);
+        for (alternative, channel) in there.channels.iter().enumerate() {
+            let was = step.channels.iter().position(|it| it.name == channel.name);
+            if is_behind || was.is_some_and(is_tried) {
+                tried |= bit(there, alternative);
+            }
+        }
+    }
+    tried
+}
+
+/// Behind the last step before this one that has a place.
+fn earlier(migration: &Migration, step: usize) -> usize {
+    (0..step).rev().find_map(|step| migration.place(step)).map_or(0, |place| place + 1)
+}
+
+/// Where it stands now. An alternative that is none any more cannot get another chance.
+fn stand(instance: &mut Instance, to: &Plan, place: Option<usize>, channel: Option<&str>) {
+    if instance.stage == Stage::Settling {
+        (instance.step, instance.alternative) = (0, 0);
+        return;
+    }
+    let alternative = place.and_then(|place| to.steps[place].channels.iter().position(|it| Some(it.name) == channel));
+    instance.step = place.map_or(NOWHERE, number);
+    instance.alternative = alternative.map_or(NOWHERE, number);
+}
+
+/// Reckons anew what it waits for. A command that is out stays valid as long as it was said of it.
+fn reckon(now: Millis, customer: &Customer, from: &Plan, to: &Plan, instance: &mut Instance, was_over: Option<Millis>) {
+    if instance.step == NOWHERE {
+        (instance.stage, instance.due, instance.turn) = (Stage::Delayed, now, now);
+        return;
+    }
+    match instance.stage {
+        Stage::Settling => {
+            let longer = to.trigger.settle.saturating_sub(from.trigger.settle);
+            instance.settled_at = instance.settled_at.saturating_add(longer);
+            instance.due = instance.settled_at;
+        }
+        Stage::Waiting => {
+            // The difference, so that what pauses have added stays.
+            if let (Some(was), Some(is)) = (was_over, wait_over(to, customer, instance)) {
+                instance.due = instance.due.saturating_add(is.saturating_sub(was));
+            }
+        }
+        // Its moment is judged by the new version at once.
+        Stage::Delayed => instance.due = instance.due.min(now),
+        Stage::Dispatched | Stage::Held | Stage::Unspecified => {}
+    }
+}
+
+/// When the wait of the message at which it stands is over, without pauses.
+fn wait_over(plan: &Plan, customer: &Customer, instance: &Instance) -> Option<Millis> {
+    let sent = instance.sends.last().filter(|_| instance.stage == Stage::Waiting)?;
+    Some(moment::wait_over(plan, customer, instance, sent.handed_over_at.unwrap_or(sent.send_before)))
+}
+
+fn number(index: usize) -> i32 {
+    i32::try_from(index).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,150 @@
+//! A campaign is paused: its instances keep their place, and nothing of them goes out.
+//!
+//! *Frozen* instances have no deadline; all else that happens to a customer counts for them, too. Everybody is looked at when a
+//! campaign is paused and when it is resumed, by a sweep, so that nobody has to look in between. A row that was not looked at during a
+//! pause meets it afterwards all the same, and its waits are longer by it.
+
+use schemas::{Customer, Instance, Millis, Reason, Stage};
+
+use crate::language::{Plan, Point, Step, Wait};
+
+use super::case::{Case, Fate};
+use super::dispatch::{current, waits_for_turn};
+use super::{ending, moment};
+
+/// Stands still. What waits at a worker is withdrawn, unless the pause is over already.
+pub(super) fn freeze(case: &mut Case<'_>, instance: &mut Instance, paused_at: Millis, is_over: bool) {
+    instance.frozen_at = Some(paused_at.min(case.now()));
+    if is_over {
+        return;
+    }
+    let mut entry = case.entry(Reason::Frozen).instance(instance);
+    if let (Some(plan), Some(sent)) = (case.plans.of(instance), ending::pending(instance)) {
+        entry = entry.send(plan, sent).because("revoked", sent.channel.as_str());
+    }
+    ending::revoke(case, instance, Reason::Frozen);
+    case.write(entry);
+}
+
+/// Goes on: where it stood, or past what fell due meanwhile.
+pub(super) fn thaw(
+    case: &mut Case<'_>,
+    customer: &Customer,
+    instance: &mut Instance,
+    resumed_at: Millis,
+    goes_on: bool,
+) {
+    let Some(frozen_at) = instance.frozen_at.take() else { return };
+    let standstill = Standstill { from: frozen_at, until: resumed_at.max(frozen_at) };
+    if !goes_on {
+        instance.skip_until = Some(standstill.until);
+    } else if let Some(plan) = case.plans.of(instance) {
+        standstill.put_off(case, customer, plan, instance);
+    }
+    let entry = case.entry(Reason::Thawed).instance(instance);
+    let entry = entry.because("paused_ms", standstill.until.saturating_sub(standstill.from).to_string());
+    case.write(entry.because("policy", if goes_on { "continue" } else { "skip" }));
+}
+
+/// Nothing is chosen while it stands still: it stays between two messages, since `ready`.
+pub(super) fn stay(case: &Case<'_>, instance: &mut Instance, ready: Millis) -> Fate {
+    (instance.stage, instance.due, instance.turn) = (Stage::Delayed, case.now(), ready);
+    Fate::Runs
+}
+
+/// Until when the message at which an instance stands is waited for, if it was handed over then: a pause is no part of a length.
+pub(super) fn wait_over(
+    case: &Case<'_>,
+    customer: &Customer,
+    plan: &Plan,
+    instance: &Instance,
+    handed_over_at: Millis,
+) -> Millis {
+    let over = moment::wait_over(plan, customer, instance, handed_over_at);
+    match (current(plan, instance), case.plans.life(&plan.name)) {
+        (Some(step), Some(life)) if is_length(&step.wait) => life.lengthened(handed_over_at, over, case.now()),
+        _ => over,
+    }
+}
+
+fn is_length(wait: &Wait) -> bool {
+    match wait {
+        Wait::Active(_) => true,
+        Wait::Until(point) => !point.is_dated() && point.shift.is_exact(),
+    }
+}
+
+/// The time for which an instance stood still.
+#[derive(Clone, Copy)]
+struct Standstill {
+    from: Millis,
+    until: Millis,
+}
+
+impl Standstill {
+    /// Puts off what the instance waits for. Lengths are longer by the time; a time of day that has passed is reckoned anew from its
+    /// end; a date stays.
+    fn put_off(self, case: &Case<'_>, customer: &Customer, plan: &Plan, instance: &mut Instance) {
+        let length = self.until.saturating_sub(self.from);
+        if instance.stage == Stage::Settling {
+            // What came anew meanwhile settles from then on.
+            let came = instance.settled_at.saturating_sub(plan.trigger.settle);
+            let length = self.until.saturating_sub(came.max(self.from)).max(0);
+            instance.settled_at = instance.settled_at.saturating_add(length);
+            instance.due = instance.settled_at;
+            return;
+        }
+        instance.settled_at = instance.settled_at.saturating_add(length);
+        match (instance.stage, current(plan, instance)) {
+            (Stage::Waiting, Some(step)) => self.put_off_wait(case, customer, plan, instance, step),
+            (Stage::Delayed, Some(step)) if waits_for_turn(step, instance) => {
+                self.put_off_turn(customer, plan, instance, step);
+            }
+            (Stage::Delayed, _) => (instance.turn, instance.due) = (self.until, self.until),
+            (Stage::Held, Some(step)) => {
+                self.put_off_turn(customer, plan, instance, step);
+                instance.due = moment::valid_until(plan, customer, instance, step, instance.turn);
+            }
+            // Its answer, or the end of its validity, comes when it comes; if it was withdrawn its turn goes on.
+            (Stage::Dispatched, Some(step)) if !step.start.is_dated() => {
+                instance.turn = instance.turn.saturating_add(length);
+            }
+            _ => {}
+        }
+    }
+
+    fn put_off_wait(self, case: &Case<'_>, customer: &Customer, plan: &Plan, instance: &mut Instance, step: &Step) {
+        let zone = moment::zone(plan, customer).0;
+        match &step.wait {
+            wait if is_length(wait) => {
+                let last = instance.sends.last();
+                let from = last.map_or(self.from, |sent| sent.handed_over_at.unwrap_or(sent.send_before));
+                instance.due = wait_over(case, customer, plan, instance, from);
+            }
+            Wait::Until(Point { shift, .. }) if !is_dated(&step.wait) && instance.due < self.until => {
+                instance.due = shift.lead(self.until, &zone);
+            }
+            _ => {}
+        }
+    }
+
+    fn put_off_turn(self, customer: &Customer, plan: &Plan, instance: &mut Instance, step: &Step) {
+        let length = self.until.saturating_sub(self.from);
+        let Point { shift, .. } = &step.start;
+        if step.start.is_dated() {
+            // Its moment stands in the calendar.
+        } else if instance.turn <= self.from {
+            // It was its turn, and something kept it back.
+            instance.turn = instance.turn.saturating_add(length);
+        } else if shift.is_exact() {
+            instance.turn = instance.turn.saturating_add(length);
+        } else if instance.turn < self.until {
+            instance.turn = shift.lead(self.until, &moment::zone(plan, customer).0);
+        }
+        instance.due = instance.turn.max(self.until);
+    }
+}
+
+fn is_dated(wait: &Wait) -> bool {
+    matches!(wait, Wait::Until(point) if point.is_dated())
+}
