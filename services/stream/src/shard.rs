@@ -89,7 +89,12 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
 
     /// Runs until it is told to stop, or until somebody has to act.
     pub(crate) fn run(mut self) -> Result<(), Error> {
-        self.begin()?;
+        while !self.around.stop.load(Ordering::Relaxed) {
+            match self.begin() {
+                Err(error) => self.give_up(&error)?,
+                Ok(()) => break,
+            }
+        }
         while !self.around.stop.load(Ordering::Relaxed) {
             self.around.turns.fetch_add(1, Ordering::Relaxed);
             self.step()?;

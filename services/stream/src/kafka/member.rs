@@ -16,9 +16,11 @@ pub struct Member {
     client: Arc<Client>,
     events: Queue,
     joining: Joining,
+    /// Whether the group has said what is this member's, be it nothing.
+    assigned: bool,
     /// How many partitions it has accepted and not given up.
     owned: usize,
-    /// Since when it waits to be let in, and when to see again whether it was.
+    /// Since when it waits to be told, and when to see again whether it is a member still.
     waiting: Tick,
     look: Tick,
 }
@@ -49,11 +51,11 @@ impl Joining {
     }
 }
 
-/// Who owns nothing and was not let in for so long joins with a new client: librdkafka's may have stopped to ask, for good, when
-/// the coordinator moved just then. Where the group itself takes so long, to join anew harms nobody.
+/// Who owns nothing and is not told what is his for so long joins with a new client: librdkafka's may have stopped to ask, for good,
+/// when the coordinator moved just then. Where the group itself takes so long, to join anew harms nobody.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How often a member that owns nothing looks whether it was let in.
+/// How often a member that owns nothing looks whether it is one.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The group gives or takes partitions. What is taken must be finished or dropped before [`Member::accept`].
@@ -96,7 +98,7 @@ impl Member {
         };
         let (client, events) = joining.join()?;
         let now = Tick::now();
-        Ok(Member { client, events, joining, owned: 0, waiting: now, look: now.after(LOOK) })
+        Ok(Member { client, events, joining, assigned: false, owned: 0, waiting: now, look: now.after(LOOK) })
     }
 
     /// The next change of what is ours, waiting for it at most so long. To be called often: a member that is silent for
@@ -108,12 +110,14 @@ impl Member {
         let until = Tick::now().after(wait);
         while let Some(event) = self.events.poll(until.remaining()) {
             match event.read() {
-                Said::Assign(list) => return Ok(Some(Change::Assigned(pairs(&list)))),
+                Said::Assign(list) => {
+                    self.assigned = true;
+                    return Ok(Some(Change::Assigned(pairs(&list))));
+                }
                 Said::Revoke(list) => {
-                    return Ok(Some(Change::Revoked {
-                        partitions: pairs(&list),
-                        lost: self.client.is_assignment_lost(),
-                    }));
+                    let lost = self.client.is_assignment_lost();
+                    self.assigned &= !lost;
+                    return Ok(Some(Change::Revoked { partitions: pairs(&list), lost }));
                 }
                 Said::Trouble { words, fatal: true } => {
                     return Err(Error::new(Verdict::Fenced, "stay in the group", words));
@@ -129,13 +133,14 @@ impl Member {
         Ok(None)
     }
 
-    /// Joins with a new client if this one was not let in for so long.
+    /// Joins with a new client if this one has waited for so long to be told what is its.
     fn renew_after(&mut self, patience: Duration) -> Result<(), Error> {
-        if self.generation().is_ok() {
+        if self.assigned && self.generation().is_ok() {
             self.waiting = Tick::now();
         } else if self.waiting.elapsed() >= patience {
-            tracing::warn!("not let into group {} for {patience:?}: joining with a new client", self.joining.group);
+            tracing::warn!("group {} has said nothing for {patience:?}: joining with a new client", self.joining.group);
             (self.client, self.events) = self.joining.join()?;
+            self.assigned = false;
             self.waiting = Tick::now();
         }
         Ok(())
@@ -201,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_not_let_in_joins_with_a_new_client() {
+    fn who_is_told_nothing_joins_with_a_new_client() {
         // To join asks nobody: that there is no broker comes out later.
         let settings = Settings::new("127.0.0.1:1", "nobody");
         let mut member = Member::join(&settings, "group", None, &["cart".to_owned()]).unwrap();
