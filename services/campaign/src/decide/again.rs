@@ -68,7 +68,7 @@ fn once_more(
             return Fate::Runs;
         }
         instance.fields.insert("version".to_owned(), revision.to_string());
-        return ending::close(case, customer, plan, instance, Reason::Withdrawn, &[("items", "0".to_owned())]);
+        return ending::close(case, customer, instance, Reason::Withdrawn, &[("items", "0".to_owned())]);
     }
     let is_unwanted = unwanted.contains(&instance.id);
     if plan.trigger.again == Again::Queue && !is_unwanted {
@@ -78,7 +78,7 @@ fn once_more(
     // While nothing begins, nothing ends for it.
     let restarts = plan.trigger.again == Again::Restart && case.plans.takes_new(&plan.name);
     if restarts && !is_unwanted {
-        return ending::close(case, customer, plan, instance, Reason::Restarted, &[("trigger", cause.id.to_owned())]);
+        return ending::close(case, customer, instance, Reason::Restarted, &[("trigger", cause.id.to_owned())]);
     }
     if matches!(plan.trigger.again, Again::Ignore | Again::Queue) || (restarts && instance.stage != Stage::Settling) {
         // The version is kept all the same: of two records in the wrong order the higher one holds.
@@ -100,7 +100,6 @@ fn once_more(
         return ending::close(
             case,
             customer,
-            plan,
             instance,
             Reason::Withdrawn,
             &[("condition", "no longer holds".to_owned())],

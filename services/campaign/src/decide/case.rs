@@ -133,12 +133,18 @@ impl Entry {
     }
 
     pub fn send(mut self, plan: &Plan, sent: &Sent) -> Self {
-        self.0.channel.clone_from(&sent.channel);
-        self.0.send_id = sent.id.to_string();
+        self = self.command(sent);
         match usize::try_from(sent.step).ok().and_then(|step| plan.steps.get(step)) {
             Some(step) => self.step(step),
             None => self,
         }
+    }
+
+    /// A send whose step nobody knows any more.
+    pub fn command(mut self, sent: &Sent) -> Self {
+        self.0.channel.clone_from(&sent.channel);
+        self.0.send_id = sent.id.to_string();
+        self
     }
 
     pub fn because(mut self, what: &str, how: impl Into<String>) -> Self {

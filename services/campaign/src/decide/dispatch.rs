@@ -74,7 +74,7 @@ pub(super) fn advance(
                 Room::Later => return Fate::Runs,
                 Room::Elsewhere => instance.tried |= bit(step, alternative),
                 Room::Never(evidence) => {
-                    return ending::close(case, customer, plan, instance, Reason::Capped, &evidence);
+                    return ending::close(case, customer, instance, Reason::Capped, &evidence);
                 }
             }
         } else {
@@ -246,7 +246,7 @@ pub(super) fn exhausted(case: &mut Case<'_>, customer: &mut Customer, plan: &Pla
     if instance.ceiling.is_some() && left < count {
         evidence.push(("outage", "dearer channels stay closed".to_owned()));
     }
-    ending::close(case, customer, plan, instance, Reason::Exhausted, &evidence)
+    ending::close(case, customer, instance, Reason::Exhausted, &evidence)
 }
 
 /// Whether the message at which an instance stands is still to go out.

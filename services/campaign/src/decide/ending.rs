@@ -2,7 +2,6 @@
 
 use schemas::{Customer, Instance, Reason, Revoke, Sent, Stage, Status};
 
-use crate::language::Plan;
 use crate::predicate::Ended;
 
 use super::case::{Case, Entry, Fate, Waiting};
@@ -12,7 +11,6 @@ use super::{Effect, memory};
 pub(super) fn close(
     case: &mut Case<'_>,
     customer: &mut Customer,
-    plan: &Plan,
     instance: &mut Instance,
     reason: Reason,
     evidence: &[(&str, String)],
@@ -20,10 +18,6 @@ pub(super) fn close(
     let mut entry = case.entry(reason).instance(instance);
     for (what, how) in evidence {
         entry = entry.because(what, how.as_str());
-    }
-    if let Some(sent) = pending(instance) {
-        entry =
-            entry.send(plan, sent).because("revoked", sent.channel.as_str()).amount(sent.price_minor.saturating_neg());
     }
     end(case, customer, instance, reason, entry)
 }
@@ -41,14 +35,11 @@ pub(super) fn stopped(
     for (what, how) in evidence {
         entry = entry.because(what, *how);
     }
-    if let Some(sent) = pending(instance) {
-        entry = entry.because("revoked", sent.channel.as_str()).amount(sent.price_minor.saturating_neg());
-    }
     end(case, customer, instance, Reason::CampaignStopped, entry)
 }
 
 fn end(case: &mut Case<'_>, customer: &mut Customer, instance: &mut Instance, reason: Reason, entry: Entry) -> Fate {
-    revoke(case, instance, reason);
+    let entry = withdraw(case, instance, reason, entry);
     let entry = match instance.queued.take() {
         // Whoever did what was hoped for, or wants no more, or whose thing is gone, is not spoken to about it anew.
         Some(queued) if matches!(reason, Reason::StopReached | Reason::Exhausted | Reason::Capped) => {
@@ -72,9 +63,14 @@ fn end(case: &mut Case<'_>, customer: &mut Customer, instance: &mut Instance, re
     Fate::Ended
 }
 
-/// Withdraws the command that may still go out, if there is one.
-pub(super) fn revoke(case: &mut Case<'_>, instance: &mut Instance, reason: Reason) {
-    let Some(sent) = pending(instance) else { return };
+/// Withdraws the command that may still go out, if there is one: the entry says so, and gives its price back.
+pub(super) fn withdraw(case: &mut Case<'_>, instance: &mut Instance, reason: Reason, entry: Entry) -> Entry {
+    let Some(sent) = pending(instance) else { return entry };
+    let entry = match case.plans.of(instance) {
+        Some(plan) => entry.send(plan, sent),
+        None => entry.command(sent),
+    };
+    let entry = entry.because("revoked", sent.channel.as_str()).amount(sent.price_minor.saturating_neg());
     case.effects.push(Effect::Revoke(Revoke {
         send_id: sent.id.to_string(),
         customer_id: case.customer_id.to_owned(),
@@ -85,6 +81,7 @@ pub(super) fn revoke(case: &mut Case<'_>, instance: &mut Instance, reason: Reaso
     if let Some(sent) = instance.sends.last_mut() {
         sent.failed = Status::Revoked;
     }
+    entry
 }
 
 /// The command that nobody answered yet and that is not withdrawn already.

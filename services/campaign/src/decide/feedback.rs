@@ -118,7 +118,7 @@ fn positive(
     }
     if stops {
         let evidence = [("reached", reached.to_string())];
-        return ending::close(case, customer, plan, instance, Reason::StopReached, &evidence);
+        return ending::close(case, customer, instance, Reason::StopReached, &evidence);
     }
     Fate::Runs
 }
@@ -195,9 +195,12 @@ fn current_failed(
         Status::Unknown if handed_over => return Fate::Runs,
         Status::Unknown => {
             let at = word.occurred_at.min(now).max(sent.decided_at);
+            let before = standing(sent);
             (sent.failed, sent.handed_over_at) = (Status::Unknown, Some(at));
+            // What was withdrawn may have gone out all the same.
+            let money = moved(before, sent);
             (instance.stage, instance.due) = (Stage::Waiting, wait_over(case, customer, plan, instance, at));
-            let entry = about_last(case, plan, instance, Reason::UnknownOutcome).coded(word);
+            let entry = about_last(case, plan, instance, Reason::UnknownOutcome).coded(word).moves(money);
             case.write(entry);
             return Fate::Runs;
         }

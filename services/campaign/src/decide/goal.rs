@@ -19,7 +19,7 @@ pub(super) fn check(case: &mut Case<'_>, customer: &mut Customer, action: &Actio
         match plans.of(instance) {
             Some(plan) if is_goal(case, plan, instance, customer, action) => {
                 let evidence = [("action", action.action.clone())];
-                ending::close(case, customer, plan, instance, Reason::GoalReached, &evidence)
+                ending::close(case, customer, instance, Reason::GoalReached, &evidence)
             }
             _ => Fate::Runs,
         }

@@ -14,12 +14,11 @@ pub(super) fn place(case: &mut Case<'_>, customer: &mut Customer, record: &Unrea
     let entry = case.entry(Reason::HoldPlaced).because("code", record.code.as_str());
     case.write(entry);
     each(case, customer, |case, _, instance| {
-        let plans = case.plans;
-        let (Some(plan), Some(sent)) = (plans.of(instance), ending::pending(instance)) else { return Fate::Runs };
-        let entry = case.entry(Reason::Held).instance(instance).send(plan, sent);
-        let entry = entry.because("revoked", sent.channel.as_str()).amount(sent.price_minor.saturating_neg());
-        ending::revoke(case, instance, Reason::Held);
-        case.write(entry);
+        if ending::pending(instance).is_some() {
+            let entry = case.entry(Reason::Held).instance(instance);
+            let entry = ending::withdraw(case, instance, Reason::Held, entry);
+            case.write(entry);
+        }
         Fate::Runs
     });
 }

@@ -52,21 +52,11 @@ pub(super) fn migrate(
         entry = entry.step(step);
     }
     if instance.step == NOWHERE && !has_ended {
-        if let Some(sent) = ending::pending(instance) {
-            entry = entry.because("revoked", sent.channel.as_str()).amount(sent.price_minor.saturating_neg());
-        }
-        ending::revoke(case, instance, Reason::Migrated);
+        entry = ending::withdraw(case, instance, Reason::Migrated, entry);
     }
     case.write(entry);
     if has_ended {
-        return ending::close(
-            case,
-            customer,
-            to,
-            instance,
-            Reason::StopReached,
-            &[("version", to.version.to_string())],
-        );
+        return ending::close(case, customer, instance, Reason::StopReached, &[("version", to.version.to_string())]);
     }
     reckon(case.now(), customer, from, to, instance, was_over);
     Fate::Runs

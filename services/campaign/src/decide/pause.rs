@@ -18,11 +18,8 @@ pub(super) fn freeze(case: &mut Case<'_>, instance: &mut Instance, paused_at: Mi
     if is_over {
         return;
     }
-    let mut entry = case.entry(Reason::Frozen).instance(instance);
-    if let (Some(plan), Some(sent)) = (case.plans.of(instance), ending::pending(instance)) {
-        entry = entry.send(plan, sent).because("revoked", sent.channel.as_str());
-    }
-    ending::revoke(case, instance, Reason::Frozen);
+    let entry = case.entry(Reason::Frozen).instance(instance);
+    let entry = ending::withdraw(case, instance, Reason::Frozen, entry);
     case.write(entry);
 }
 

@@ -59,13 +59,7 @@ fn consents(known: &[Consent], told: &[Consent], told_at: Millis) -> Vec<Consent
 
 /// The right to be forgotten: everything goes, even what was remembered.
 fn erase(case: &mut Case<'_>, customer: &mut Customer) {
-    each(case, customer, |case, customer, instance| {
-        let plans = case.plans;
-        match plans.of(instance) {
-            Some(plan) => ending::close(case, customer, plan, instance, Reason::Erased, &[]),
-            None => Fate::Ended,
-        }
-    });
+    each(case, customer, |case, customer, instance| ending::close(case, customer, instance, Reason::Erased, &[]));
     *customer = Customer::default();
     let entry = case.entry(Reason::Erased);
     case.write(entry);
@@ -116,15 +110,8 @@ fn pending_without_consent(case: &Case<'_>, customer: &Customer, instance: &Inst
 }
 
 fn opted_out(case: &mut Case<'_>, customer: &mut Customer, instance: &mut Instance, by: &str) -> Fate {
-    let plans = case.plans;
-    match plans.of(instance) {
-        Some(plan) => {
-            let channel = instance.sends.last().map_or_else(String::new, |sent| sent.channel.clone());
-            let evidence = [("status", by.to_owned()), ("channel", channel)];
-            ending::close(case, customer, plan, instance, Reason::OptedOut, &evidence)
-        }
-        None => Fate::Ended,
-    }
+    let channel = instance.sends.last().map_or_else(String::new, |sent| sent.channel.clone());
+    ending::close(case, customer, instance, Reason::OptedOut, &[("status", by.to_owned()), ("channel", channel)])
 }
 
 /// Forgets a dead address, for as long as the profile has not changed since it was written to.
