@@ -22,7 +22,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use campaigns::documents::Kind as Table;
-use cli::{Campaign, Command, Config, Dlq, Prices, Rates, Topics};
+use cli::{Command, Config, Dlq, Prices, Rates, Topics};
 use config::{Common, Flags, Process};
 use failure::Failure;
 
@@ -55,16 +55,7 @@ fn run(command: Command) -> Result<String, Failure> {
         Command::Check { paths } => campaigns::check(&paths),
         Command::Show(args) => campaigns::show(&args),
         Command::Try(args) => campaigns::rehearse(&args, &mut std::io::stdout()),
-        Command::Campaign(Campaign::Apply { paths, flags }) => campaigns::apply(&common(&flags)?, &paths),
-        Command::Campaign(Campaign::Pause { on_resume, named }) => {
-            campaigns::pause(&common(&named.flags)?, &named.name, on_resume)
-        }
-        Command::Campaign(Campaign::Resume(it)) => campaigns::resume(&common(&it.flags)?, &it.name),
-        Command::Campaign(Campaign::Stop(it)) => campaigns::stop(&common(&it.flags)?, &it.name),
-        Command::Campaign(Campaign::Migrate { args, flags }) => campaigns::migrate(&common(&flags)?, &args),
-        Command::Campaign(Campaign::List(flags)) => campaigns::list(&common(&flags)?),
-        Command::Campaign(Campaign::Schema { of }) => Ok(campaigns::schema(of)),
-        Command::Campaign(Campaign::Manual) => Ok(campaign::reference::manual()),
+        Command::Campaign(command) => campaigns::run(command),
         Command::Prices(Prices::Apply { paths, flags }) => {
             campaigns::apply_table(&common(&flags)?, &Table::Prices, &paths)
         }

@@ -121,12 +121,10 @@ pub(super) fn silent(case: &mut Case<'_>, customer: &Customer, plan: &Plan, inst
     let Some(step) = current(plan, instance) else { return Fate::Runs };
     let cost = cost_of_last(case, customer, step, instance);
     limit_cost(instance, step, cost);
-    let now = case.now();
-    let (handed_over_by, money) = instance.sends.last_mut().map_or((now, Move::default()), |sent| {
-        let before = standing(sent);
-        sent.failed = Status::Unknown;
-        (sent.send_before, moved(before, sent))
-    });
+    let Some(sent) = instance.sends.last_mut() else { return Fate::Runs };
+    let before = standing(sent);
+    sent.failed = Status::Unknown;
+    let (handed_over_by, money) = (sent.send_before, moved(before, sent));
     (instance.stage, instance.due) = (Stage::Waiting, wait_over(case, customer, plan, instance, handed_over_by));
     let entry = about_last(case, plan, instance, Reason::UnknownOutcome).because("answer", "none").moves(money);
     case.write(entry);

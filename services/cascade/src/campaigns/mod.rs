@@ -14,11 +14,31 @@ use schemas::{Campaign, Millis};
 
 use crate::config::Common;
 use crate::failure::{Exit, Failure};
+use crate::{cli, common};
 use book::Book;
 use documents::{Document, Kind};
-pub use life::{Afterwards, Migrate, list, migrate, pause, resume, stop};
+pub use life::{Afterwards, Migrate};
+use life::{list, migrate, pause, resume, stop};
 pub use picture::{Picture, show};
 pub use rehearsal::{Rehearsal, rehearse};
+
+/// `cascade campaign …`. Gives back what to print.
+///
+/// # Errors
+/// Those of the tools.
+pub fn run(command: cli::Campaign) -> Result<String, Failure> {
+    use cli::Campaign as Command;
+    match command {
+        Command::Apply { paths, flags } => apply(&common(&flags)?, &paths),
+        Command::Pause { on_resume, named } => pause(&common(&named.flags)?, &named.name, on_resume),
+        Command::Resume(named) => resume(&common(&named.flags)?, &named.name),
+        Command::Stop(named) => stop(&common(&named.flags)?, &named.name),
+        Command::Migrate { args, flags } => migrate(&common(&flags)?, &args),
+        Command::List(flags) => list(&common(&flags)?),
+        Command::Schema { of } => Ok(schema(of)),
+        Command::Manual => Ok(campaign::reference::manual()),
+    }
+}
 
 /// Checks files without Kafka. Gives back what to print.
 ///
@@ -45,7 +65,7 @@ pub enum Written {
 }
 
 /// The JSON Schema of what can be written.
-pub fn schema(of: Written) -> String {
+fn schema(of: Written) -> String {
     let schema = match of {
         Written::Campaign => campaign::reference::campaign(),
         Written::Prices => campaign::reference::prices(),
@@ -59,7 +79,7 @@ pub fn schema(of: Written) -> String {
 ///
 /// # Errors
 /// `Campaign` if a file has problems or a version exists with another text or does not grow.
-pub fn apply(common: &Common, paths: &[PathBuf]) -> Result<String, Failure> {
+fn apply(common: &Common, paths: &[PathBuf]) -> Result<String, Failure> {
     publish(common, documents::read(paths)?)
 }
 
