@@ -73,9 +73,9 @@ fn replicas_that_are_killed_and_frozen_while_the_broker_restarts_lose_and_double
     assert_eq!(account.unseen(), None, "never seen by an operator");
     assert!(account.sends.len() > size.customers / 4, "{} commands", account.sends.len());
     assert_eq!(account.rows.len(), size.customers);
-    println!(
-        "{} events, {} kills, {} freezes, 2 restarts of the broker: {} commands, {} withdrawals, {} owners; longest time without a \
-         commit {:.1} s",
+    system_tests::tell(format_args!(
+        "{} events, {} kills, {} freezes, 2 restarts of the broker: {} commands, {} withdrawals, {} owners; longest time until some more was \
+         decided {:.1} s",
         (2 + size.actions) * size.customers,
         size.kills,
         size.freezes,
@@ -83,7 +83,7 @@ fn replicas_that_are_killed_and_frozen_while_the_broker_restarts_lose_and_double
         account.revoked.len(),
         matrix.owners(),
         matrix.longest.as_secs_f64(),
-    );
+    ));
 }
 
 struct Matrix {

@@ -65,10 +65,10 @@ fn a_customer_who_never_rests_neither_holds_up_others_nor_grows_its_row() {
     shop.settle();
 
     let last = row_bytes(&shop);
-    println!(
+    system_tests::tell(format_args!(
         "{told} events of one customer: SMS of others came after at most {longest} further ones; its row had {early} bytes after \
          {SLICE}, {last} after all"
-    );
+    ));
     assert!(last < early * 11 / 10, "the row grew from {early} to {last} bytes");
     shop.assert_equal_to_a_fold();
 }
@@ -167,7 +167,7 @@ fn a_backlog_is_worked_off_in_bounded_memory_however_slow_the_broker_is() {
         let _slow = broker().slow_down();
         work_off(&mut shop)
     };
-    println!("a quick broker: {quick}\na slow broker: {slow}");
+    system_tests::tell(format_args!("a quick broker: {quick}\na slow broker: {slow}"));
     assert_eq!(shop.assert_equal_to_a_fold().unseen(), None);
     assert!(slow.commit_seconds > 2.0 * quick.commit_seconds, "the broker was not slow");
     assert!(quick.peak_mb.max(slow.peak_mb) < RESIDENT_MB, "the backlog was held in memory");

@@ -34,7 +34,7 @@ fn a_rolling_restart_moves_no_partition() {
             assert_eq!(owners(cascade, &replicas), before, "after the restart of {replica}");
         }
     });
-    println!("a rolling restart of three replicas:\n{}", shown(&pauses));
+    system_tests::tell(format_args!("a rolling restart of three replicas:\n{}", shown(&pauses)));
     assert!(longest(&pauses) < SLACK);
     cascade.settle();
     cascade.assert_equal_to_a_fold();
@@ -53,7 +53,7 @@ fn a_third_replica_takes_its_share_and_gives_it_back() {
         three.iter().filter(|(partition, owner)| two[*partition] != **owner).map(|(p, _)| p).collect();
     assert!(moved.iter().all(|partition| three[*partition] == "operator#three"), "only the newcomer gets something");
     assert_eq!(moved.len(), 2, "its share of eight, rounded down: {moved:?}");
-    println!("two replicas become three:\n{}", shown(&pauses));
+    system_tests::tell(format_args!("two replicas become three:\n{}", shown(&pauses)));
     assert!(longest(&pauses) < SLACK);
 
     let mut again = Owners::new();
@@ -62,7 +62,7 @@ fn a_third_replica_takes_its_share_and_gives_it_back() {
         cascade.services.remove("operator#three");
         again = owners(cascade, &["operator#one", "operator#two"]);
     });
-    println!("three replicas become two:\n{}", shown(&pauses));
+    system_tests::tell(format_args!("three replicas become two:\n{}", shown(&pauses)));
     assert!(longest(&pauses) < SESSION_TIMEOUT + SLACK);
     let stayed = three.iter().filter(|(_, owner)| *owner != "operator#three");
     assert!(stayed.into_iter().all(|(partition, owner)| again[partition] == *owner), "what had an owner keeps it");

@@ -22,6 +22,37 @@ pub const META_KEY: &[u8] = &[0, b'M'];
 pub const BARRIER_KEY: &[u8] = &[0, b'B'];
 const ROW: u8 = 1;
 
+/// Version of META, BARRIER and a store's checkpoint. One that is newer than what this code writes is refused as it is read: what it
+/// has to say, nobody here would understand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct Format(u32);
+
+const FORMAT: u32 = 1;
+
+impl Default for Format {
+    fn default() -> Self {
+        Format(FORMAT)
+    }
+}
+
+impl TryFrom<u32> for Format {
+    type Error = String;
+
+    fn try_from(found: u32) -> Result<Self, String> {
+        match found {
+            0..=FORMAT => Ok(Format(found)),
+            _ => Err(format!("its format is {found}, and this version knows those up to {FORMAT}: upgrade first")),
+        }
+    }
+}
+
+impl From<Format> for u32 {
+    fn from(format: Format) -> u32 {
+        format.0
+    }
+}
+
 /// Position of a commit in the life of a partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Sequence {
@@ -34,6 +65,9 @@ pub struct Sequence {
 /// What a transaction rests on: with this and `input` a replay gives the same bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meta {
+    /// Of this record.
+    #[serde(default)]
+    pub format: Format,
     /// Of this commit.
     pub sequence: Sequence,
     /// The last commits of the owners before, the latest last, [`LINEAGE`] at most: what this one builds upon.
@@ -126,6 +160,9 @@ pub struct Round {
 /// The first word of a new owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Barrier {
+    /// Of this record.
+    #[serde(default)]
+    pub format: Format,
     /// By which the owner recognises its own.
     pub nonce: String,
     /// Its generation.
@@ -224,6 +261,15 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_in_words() {
+        let meta = serde_json::to_string(&Meta::default()).unwrap();
+        assert!(matches!(read(META_KEY, Some(meta.as_bytes())), Ok(Entry::Meta(found)) if found == Meta::default()));
+        let newer = meta.replace(r#""format":1"#, r#""format":2"#);
+        let words = read(META_KEY, Some(newer.as_bytes())).unwrap_err();
+        assert!(words.contains("its format is 2"), "{words}");
     }
 
     #[test]

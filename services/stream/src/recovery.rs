@@ -9,7 +9,7 @@
 //! 5. The input goes on at the last META's offset.
 
 use crate::clock::{Tick, machine_now};
-use crate::control::{self, Barrier, Meta};
+use crate::control::{self, Barrier, Format, Meta};
 use crate::log::{INPUT, Log, Target};
 use crate::planted::{Bug, is_planted};
 use crate::processor::Processor;
@@ -61,7 +61,8 @@ pub(crate) fn claim<L: Log>(
         let nonce = format!("{owner}/{}/{}/{count}", machine_now(), std::process::id());
         restorer.restore(partition, &nonce);
         if !is_planted(Bug::NoBarrier) {
-            let barrier = Barrier { nonce: nonce.clone(), generation, owner: owner.to_owned() };
+            let barrier =
+                Barrier { format: Format::default(), nonce: nonce.clone(), generation, owner: owner.to_owned() };
             let bytes =
                 serde_json::to_vec(&barrier).map_err(|error| Error::stop("write a BARRIER", error.to_string()))?;
             log.produce(Target::Changelog(partition), control::BARRIER_KEY, Some(&bytes), &[])?;

@@ -22,7 +22,7 @@ use rocksdb::{
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Millis;
-use crate::control::Meta;
+use crate::control::{Format, Meta};
 use crate::{Error, Verdict};
 
 /// File beside those of a data base whose files turned out to be damaged.
@@ -90,6 +90,9 @@ pub struct Budget {
 /// What a data base is a checkpoint of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
+    /// Of the data base.
+    #[serde(default)]
+    pub format: Format,
     /// Id of the Kafka cluster.
     pub cluster: String,
     /// Name and id of the changelog topic.
@@ -156,7 +159,7 @@ impl Budget {
         options
     }
 
-    /// A disk that runs full stops everything on it, in the midst of what it does: better not to begin.
+    /// A disk that runs full stops everything on it, in the midst of what it does: better not to begin. Room may be made.
     fn require_room(&self, path: &Path) -> Result<(), Error> {
         let found = nix::sys::statvfs::statvfs(path).map_err(|error| unusable(path, error.desc()))?;
         let left = found.blocks_available().saturating_mul(found.fragment_size());
@@ -164,7 +167,8 @@ impl Budget {
             return Ok(());
         }
         let (left, reserve) = (left >> 20, self.reserve >> 20);
-        Err(Error::stop(
+        Err(Error::new(
+            Verdict::Retry,
             "take over a partition",
             format!(
                 "{}: {left} MiB are left on the disk, and {reserve} MiB are to stay free; make room",
@@ -295,8 +299,11 @@ impl Store {
     pub fn checkpoint(&self) -> Result<Option<Checkpoint>, Error> {
         let mut found = None;
         self.disk.get(&[b"M".to_vec()], &mut |_, bytes| {
-            // A checkpoint that this version cannot read counts as none: the store is rebuilt.
-            found = bytes.and_then(|bytes| serde_json::from_slice(bytes).ok());
+            let read = bytes.map(serde_json::from_slice).transpose();
+            found = read.unwrap_or_else(|error| {
+                tracing::warn!(path = %self.path.display(), "the local state's checkpoint counts for nothing: {error}");
+                None
+            });
             Ok(())
         })?;
         Ok(found)

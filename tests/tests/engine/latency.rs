@@ -27,7 +27,7 @@ fn a_lone_record_is_committed_at_once() {
     }
     took.sort_unstable();
     let (median, p99) = (took[SAMPLES / 2], took[SAMPLES * 99 / 100]);
-    println!("record written -> sum readable: p50 {median:?}, p99 {p99:?}");
+    system_tests::tell(format_args!("record written -> sum readable: p50 {median:?}, p99 {p99:?}"));
     // The client library's own commit waits 100 ms in its flush, each time: the median tells, however busy the machine is. Several
     // brokers take longer, too, since each waits for the others.
     let longest = Duration::from_millis(if ground.place.replication() == 1 { 50 } else { 100 });

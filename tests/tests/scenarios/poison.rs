@@ -69,7 +69,10 @@ fn poison_in_the_input_itself_is_set_aside_once_and_its_transaction_goes_on_over
     assert_eq!(account.sends.len(), GROUPS * (GROUP - 1), "everybody else has a message");
     let held = account.rows.into_iter().filter(|(_, row)| row.held.is_some());
     assert_eq!(held.map(|(customer, _)| customer).collect::<Vec<_>>(), (0..GROUPS).map(first_of).collect::<Vec<_>>());
-    println!("{before} of {} records were set aside before the kill, the others after it", written.len());
+    system_tests::tell(format_args!(
+        "{before} of {} records were set aside before the kill, the others after it",
+        written.len()
+    ));
 }
 
 const GROUPS: usize = 20;

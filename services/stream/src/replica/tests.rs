@@ -1,6 +1,7 @@
 //! A changelog in the source of each test, and what a replica makes of it.
 
 use super::*;
+use crate::control::Format;
 use crate::kafka::Topics;
 use crate::processor::{Due, Incoming, Outbox};
 use crate::simulation::Machine;
@@ -92,7 +93,8 @@ fn meta_after(offset: i64, (epoch, n): (u64, u64), ended: &[(u64, u64)]) -> Writ
 }
 
 fn barrier(offset: i64, nonce: &str) -> Written {
-    let barrier = control::Barrier { nonce: nonce.to_owned(), generation: 1, owner: String::new() };
+    let barrier =
+        control::Barrier { format: Format::default(), nonce: nonce.to_owned(), generation: 1, owner: String::new() };
     Written { offset, key: control::BARRIER_KEY.to_vec(), value: serde_json::to_vec(&barrier).ok() }
 }
 
@@ -100,6 +102,7 @@ fn barrier(offset: i64, nonce: &str) -> Written {
 struct Bench {
     machine: Machine,
     config: Config,
+    cluster: &'static str,
 }
 
 impl Bench {
@@ -111,13 +114,18 @@ impl Bench {
             save_age: std::time::Duration::ZERO,
             ..Config::new("g", "a", topics, "state".into())
         };
-        Bench { machine: Machine::default(), config }
+        Bench { machine: Machine::default(), config, cluster: "c" }
     }
 
     fn open(&self) -> Replica<'_, Written> {
         let metrics = Metrics::new(&prometheus::Registry::new(), "input").unwrap();
-        let rules =
-            Rules { config: &self.config, cluster: "c", changelog: "changelog/1", disks: &self.machine, metrics };
+        let rules = Rules {
+            config: &self.config,
+            cluster: self.cluster,
+            changelog: "changelog/1",
+            disks: &self.machine,
+            metrics,
+        };
         Replica::open(&rules, 0).unwrap()
     }
 }
@@ -277,6 +285,44 @@ fn a_store_with_a_commit_that_the_changelog_has_lost_is_rebuilt() {
     let restored = restore(&bench, &after, "mine");
     assert_eq!(words(&restored, &["a"]), [some("kept")]);
     assert_eq!(restored.meta.unwrap().sequence, Sequence { epoch: 1, n: 1 });
+}
+
+/// As if they were those that the store has: only whoever doubts it reads them.
+fn the_same_commits_with_another_word() -> [Written; 5] {
+    let (first, second) = (row(0, "a", (1, 1), "other"), row(2, "a", (1, 2), "other"));
+    [first, meta(1, (1, 1)), second, meta(3, (1, 2)), barrier(9, "mine")]
+}
+
+#[test]
+fn a_store_of_another_cluster_is_rebuilt() {
+    let mut bench = Bench::new();
+    with_two_commits(&bench);
+    bench.cluster = "another";
+    assert_eq!(words(&restore(&bench, &the_same_commits_with_another_word(), "mine"), &["a"]), [some("other")]);
+}
+
+#[test]
+fn a_store_of_a_newer_format_is_rebuilt() {
+    let bench = Bench::new();
+    with_two_commits(&bench);
+    let path = store_path(&bench.config.state_dir, &bench.config.topics.input, 0);
+    let store = Store::open(&path, &bench.machine).unwrap();
+    let known = serde_json::to_string(&store.checkpoint().unwrap().unwrap()).unwrap();
+    let mut batch = rocksdb::WriteBatch::default();
+    batch.put(b"M", known.replacen(r#""format":1"#, r#""format":2"#, 1));
+    drop(store);
+    bench.machine.open(&path).unwrap().write(batch, None).unwrap();
+    assert_eq!(words(&restore(&bench, &the_same_commits_with_another_word(), "mine"), &["a"]), [some("other")]);
+}
+
+#[test]
+fn a_store_from_before_the_changelog_begins_is_rebuilt() {
+    let bench = Bench::new();
+    with_two_commits(&bench);
+    let later = [row(50, "b", (3, 1), "new"), meta(51, (3, 1)), barrier(52, "mine")];
+    let (replica, next) = follow(bench.open().begin_in_range().unwrap(), &later, "mine");
+    assert_eq!(next, Next::Arrived);
+    assert_eq!(words(&replica.arrive().unwrap(), &["a", "b"]), [None, some("new")]);
 }
 
 #[test]
