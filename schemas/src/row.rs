@@ -103,6 +103,8 @@ pub struct Instance {
     pub skip_until: Option<Millis>,
     /// A trigger that waits for its end.
     pub queued: Option<Queued>,
+    /// Names of steps that a migration gave up after something of them was sent: should a version have them again, they stay behind.
+    pub given_up: Vec<String>,
 }
 
 /// A trigger that came while an instance with its key ran.

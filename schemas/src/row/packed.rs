@@ -157,6 +157,7 @@ struct Aside<'a> {
     skip_until: Option<Millis>,
     queued: Option<Cow<'a, Queued>>,
     places: Vec<i32>,
+    given_up: Cow<'a, [String]>,
 }
 
 const OCCURRED_AT: &str = "occurred_at";
@@ -170,7 +171,7 @@ impl<'a> Running<'a> {
     fn of(instance: &'a Instance) -> Self {
         let Instance { id, campaign, version, key, stage, step, alternative, due, .. } = instance;
         let Instance { fields, sends, settled_at, tried, ceiling, turn, variant, held_out, .. } = instance;
-        let Instance { changes, frozen_at, skip_until, queued, .. } = instance;
+        let Instance { changes, frozen_at, skip_until, queued, given_up, .. } = instance;
         let occurred_at = fields.get(OCCURRED_AT).and_then(|text| moment(text));
         let decided = std::iter::once(*settled_at).chain(sends.iter().map(|sent| sent.decided_at));
         let (last_decided, last_valid) = Self::last(sends, *settled_at);
@@ -198,6 +199,7 @@ impl<'a> Running<'a> {
                 skip_until: *skip_until,
                 queued: queued.as_ref().map(Cow::Borrowed),
                 places: places(sends),
+                given_up: given_up.into(),
             }),
         }
     }
@@ -238,6 +240,7 @@ impl<'a> Running<'a> {
             frozen_at: aside.frozen_at,
             skip_until: aside.skip_until,
             queued: aside.queued.map(Cow::into_owned),
+            given_up: aside.given_up.into_owned(),
         }
     }
 

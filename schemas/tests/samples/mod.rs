@@ -243,6 +243,7 @@ fn running(id: Id) -> Instance {
             at: NOON + 2_000,
             fields: map(&[("cart_id", "cart-7")]),
         }),
+        given_up: vec!["greeting".into()],
     }
 }
 

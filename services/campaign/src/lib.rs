@@ -33,8 +33,8 @@
 //! *Money.* A price is reserved when a message is decided on, and owed or given back by what becomes known of it, in the order of the
 //! customer's input: the sum of what the journal's entries about a send reserve and give back is its price or nothing, and no price is
 //! owed twice. A word that comes after the end of its cascade settles a price, too, as long as the message is among the last
-//! [`limits::UNSETTLED`] of the customer that were left open; what is never heard of stays reserved. A provider's refusal of what it had
-//! taken gives nothing back.
+//! [`limits::UNSETTLED`] of the customer that were left open; what is never heard of stays reserved, and an erasure forgets what is open.
+//! What is charged for handing over is not given back for a refusal after it; what is charged for arrival is.
 //!
 //! *Versions.* A version never changes, and an instance stays on its own until it is moved to another one. Stops, pauses and migrations
 //! stand in their order in the topic; an instance counts how many of them are behind it and meets the others when its row is looked

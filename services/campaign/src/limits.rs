@@ -30,7 +30,7 @@ pub const DEAD: usize = 8;
 pub const FIELDS: usize = 32;
 /// Bytes of one such field; a longer one is left out.
 pub const FIELD_BYTES: usize = 512;
-/// Commands for one alternative: a further one follows only where an earlier one was withdrawn because of a hold.
+/// Commands for one alternative: a further one follows only where an earlier one was withdrawn because of a hold or a pause.
 pub const ATTEMPTS: i32 = 3;
 /// After `send_before` no worker hands the command over; its answer may take this long to arrive.
 pub const ANSWER_MARGIN: Millis = 5 * 60 * 1000;

@@ -40,11 +40,29 @@ impl Sent {
     }
 }
 
+/// What moves the instances back again.
+fn inverse(first: &str, second: &str, steps: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let names = |definition: &str| -> Vec<String> {
+        campaign::parse("c0", definition).unwrap().steps.iter().map(|step| step.name.clone()).collect()
+    };
+    let before = names(first);
+    let place = |name: String| {
+        let was = steps.iter().find(|(_, new)| **new == name).map_or(String::new(), |(old, _)| old.clone());
+        (!before.contains(&name)).then_some((name, was))
+    };
+    names(second).into_iter().filter_map(place).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 6_300, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_migration_sends_nothing_again((first, second, steps) in versions(), before in life(), after in life()) {
+    fn a_migration_sends_nothing_again(
+        (first, second, steps) in versions(),
+        before in life(),
+        after in life(),
+        back in any::<bool>(),
+    ) {
         let mut world = World::new(&[&first]);
         let mut sent = Sent::default();
         live(&mut world, &before, |decision| sent.watch(decision));
@@ -53,6 +71,10 @@ proptest! {
         let migration = Campaign { campaign: "c0".into(), version: 2, kind, from_version: 1, steps, ..Campaign::default() };
         world.say(&migration).unwrap();
         assert!(world.customer.instances.iter().all(|instance| instance.version == 2));
+        if let Some(steps) = back.then(|| inverse(&first, &second, &migration.steps)) {
+            let back = Campaign { version: 1, from_version: 2, steps, ..migration };
+            world.say(&back).unwrap();
+        }
         live(&mut world, &after, |decision| sent.watch(decision));
         world.resume_all();
         let mut rounds = 0;

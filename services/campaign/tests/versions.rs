@@ -426,19 +426,91 @@ steps:
     assert_ne!(sends[0].send_id, sends[1].send_id);
 }
 
-#[test]
-fn whoever_stands_at_a_step_that_is_given_up_goes_on_with_what_comes_next() {
-    let without = TWO
-        .replace("version: 1", "version: 2")
-        .replace("  - {name: first, channel: email, template: t, wait: 3h, valid: 1h}\n", "");
+/// Without the first message.
+fn one() -> String {
+    TWO.replace("version: 1", "version: 2")
+        .replace("  - {name: first, channel: email, template: t, wait: 3h, valid: 1h}\n", "")
+}
+
+/// The first message is with the worker when it is given up.
+fn given_up_at_the_worker() -> World {
     let mut world = World::new(&[TWO]);
     for line in ["0 has email sms", "0 worker off", "0 does lead", "10m time passes"] {
         play(&mut world, line);
     }
-    world.say(&record(&without)).unwrap();
+    world.say(&record(&one())).unwrap();
     world.say(&migrated(1, 2, &[("first", "")])).unwrap();
-    play(&mut world, "11m time passes");
-    assert_eq!(told(&world)[2..], ["10m revoke email MIGRATED", "10m MIGRATED email", "10m send second by sms"]);
+    world
+}
+
+#[test]
+fn whoever_stands_at_a_step_that_is_given_up_goes_on_once_its_message_is_back() {
+    let mut world = given_up_at_the_worker();
+    play(&mut world, "12m revoked first");
+    let wanted = ["10m revoke email MIGRATED", "10m MIGRATED email", "12m REVOKED email", "12m send second by sms"];
+    assert_eq!(told(&world)[2..], wanted);
+}
+
+#[test]
+fn a_message_of_a_step_that_is_given_up_and_that_went_out_all_the_same_has_its_time() {
+    let mut world = given_up_at_the_worker();
+    for line in ["12m accepted first", "2d time passes"] {
+        play(&mut world, line);
+    }
+    assert_eq!(told(&world)[2..5], ["10m revoke email MIGRATED", "10m MIGRATED email", "1d12m send second by sms"]);
+}
+
+#[test]
+fn a_wait_for_a_message_of_a_step_that_is_given_up_goes_on() {
+    let mut world = World::new(&[TWO]);
+    for line in ["0 has email sms", "0 does lead", "1h time passes"] {
+        play(&mut world, line);
+    }
+    world.say(&record(&one())).unwrap();
+    world.say(&migrated(1, 2, &[("first", "")])).unwrap();
+    play(&mut world, "4h time passes");
+    assert_eq!(told(&world)[2..], ["1h MIGRATED", "3h send second by sms"]);
+}
+
+#[test]
+fn a_step_that_is_given_up_is_not_sent_again_when_a_migration_brings_it_back() {
+    let mut world = World::new(&[TWO]);
+    for line in ["0 has email sms", "0 does lead", "1h time passes"] {
+        play(&mut world, line);
+    }
+    world.say(&record(&one())).unwrap();
+    world.say(&migrated(1, 2, &[("first", "")])).unwrap();
+    world.say(&migrated(2, 1, &[])).unwrap();
+    play(&mut world, "2d time passes");
+    let names: Vec<String> = world.sends().iter().map(|send| send.step.clone()).collect();
+    assert_eq!(names, ["first", "second"]);
+}
+
+#[test]
+fn a_shorter_wait_that_would_be_over_long_since_is_over_now() {
+    let long = TWO.replacen("wait: 3h", "wait: 7d", 1);
+    let mut world = World::new(&[&long]);
+    for line in ["0 has email sms", "0 does lead", "5d time passes"] {
+        play(&mut world, line);
+    }
+    world.say(&record(&long.replace("version: 1", "version: 2").replace("wait: 7d", "wait: 1d"))).unwrap();
+    world.say(&migrated(1, 2, &[])).unwrap();
+    play(&mut world, "6d time passes");
+    assert!(told(&world).contains(&"5d send second by sms".to_owned()), "{:?}", told(&world));
+}
+
+#[test]
+fn a_pause_puts_off_what_counts_from_the_trigger_once() {
+    let two = TWO.replace(
+        "wait: 3h, valid: 1h}\n  - {name: second, channel: sms, template: t, wait: 3h",
+        "next_if: [no goal]}\n  - {name: second, channel: sms, template: t, at: trigger + 1d, wait: 3h",
+    );
+    check(
+        World::new(&[&two]),
+        "0 has email sms\n 0 does lead\n 10h pause two\n 20h resume two\n 2d time passes",
+        "0 ENTERED\n 0 send first by email\n 10h FROZEN\n 20h THAWED\n 1d10h NO_GOAL first email\n 1d10h send second by sms\n \
+         1d13h NO_GOAL second sms\n 1d13h EXHAUSTED",
+    );
 }
 
 #[test]

@@ -103,6 +103,9 @@ pub(super) fn late(customer: &mut Customer, id: Id, status: Status) -> Option<Mo
         }
     } else if never_left(status) || is_lost(status) {
         account.failed = status;
+    } else if status == Status::Unknown && !account.handed_over {
+        // As of a running one: it may have gone out.
+        (account.handed_over, account.failed) = (true, status);
     }
     let (price, after) = (account.price_minor, of(account));
     if after == Standing::Owed || (after == Standing::Void && status > Status::Replied) {

@@ -9,7 +9,8 @@ use crate::language::{Order, PREFERRED, Plan, Step};
 
 use super::fares::Fares;
 
-/// The message whose turn it is, of those that were not tried: its step and its alternative. Among equals the first one as written.
+/// The message whose turn it is, of those that were not tried: its step and its alternative. Among equals the first one as written; by
+/// expected cost the cheaper one before that.
 pub(super) fn next(plan: &Plan, fares: &Fares<'_>, customer: &Customer, instance: &Instance) -> Option<(usize, usize)> {
     let mut options = options(plan, instance, fares);
     let chosen = match plan.order {
@@ -17,7 +18,10 @@ pub(super) fn next(plan: &Plan, fares: &Fares<'_>, customer: &Customer, instance
         Order::ByCost => options.min_by_key(|it| fares.cost(it.step, it.channel)),
         Order::ByExpectedCost => options
             .map(|it| (Expected::of(fares.cost(it.step, it.channel), fares.per_mille(it.channel, plan.stop)), it))
-            .min_by(|(one, _), (other, _)| one.compare(other))
+            .min_by(|(one, it), (other, that)| {
+                let cost = |it: &Candidate<'_>| fares.cost(it.step, it.channel);
+                one.compare(other).then_with(|| cost(it).cmp(&cost(that)))
+            })
             .map(|(_, it)| it),
         Order::ByResponse => options.min_by_key(|it| Reverse(fares.per_mille(it.channel, plan.stop))),
         Order::ByPreference => {

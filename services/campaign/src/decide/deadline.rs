@@ -44,8 +44,11 @@ fn due(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mut
 
 /// The step's wait is over. The first of its reasons that is true and selected leads on; the others are only told.
 fn waited(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mut Instance) -> Fate {
-    let (Some(step), Some(sent)) = (current(plan, instance), instance.sends.last()) else {
-        return exhausted(case, customer, plan, instance);
+    let Some(sent) = instance.sends.last() else { return exhausted(case, customer, plan, instance) };
+    let Some(step) = current(plan, instance) else {
+        // It was given up by a migration, and the message had its time.
+        let ready = instance.due;
+        return advance(case, customer, plan, instance, ready);
     };
     let told_of_opening = Channel::find(&sent.channel).is_some_and(|channel| channel.opened);
     let unheard = sent.reached < Status::Delivered;

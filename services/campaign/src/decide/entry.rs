@@ -120,6 +120,11 @@ pub(super) fn follow(case: &mut Case<'_>, customer: &mut Customer, ended: &Ended
 pub(super) fn take_up(case: &mut Case<'_>, customer: &mut Customer, waiting: Waiting) {
     let Waiting { campaign, key, queued: Queued { id, occurred_at, at, fields } } = waiting;
     let Some(plan) = case.plans.newest(&campaign) else { return };
+    let runs = |instance: &Instance| instance.campaign == campaign && instance.key == key;
+    if customer.instances.iter().any(runs) {
+        // Something else has begun it meanwhile.
+        return;
+    }
     match unfit(case, customer, plan, occurred_at, &key) {
         Some(entry) => case.write(entry.because("waited_ms", case.now().saturating_sub(at).to_string())),
         None => begin(case, customer, plan, Start { id: &id, key, fields, at }),
@@ -249,6 +254,7 @@ fn begin(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, start: Start
         changes: i32::try_from(changes).unwrap_or(i32::MAX),
         frozen_at: None,
         skip_until: None,
+        given_up: Vec::new(),
         queued: None,
     };
     let start = case.effects.len();

@@ -71,7 +71,8 @@ pub(super) fn leave(
     ready: Millis,
 ) -> Fate {
     case.write(entry);
-    let Some(step) = current(plan, instance) else { return exhausted(case, customer, plan, instance) };
+    // A step that a migration gave up: on to what comes next.
+    let Some(step) = current(plan, instance) else { return advance(case, customer, plan, instance, ready) };
     if exit == Exit::Expired {
         let cost = cost_of_last(case, customer, step, instance);
         limit_cost(instance, step, cost);
@@ -85,7 +86,7 @@ pub(super) fn leave(
     advance(case, customer, plan, instance, ready)
 }
 
-/// A command of ours was withdrawn because of a hold, and nobody saw it: the same message has another chance within its
+/// A command of ours was withdrawn because of a hold or a pause, and nobody saw it: the same message has another chance within its
 /// validity. A withdrawal that we know nothing of gives the message up.
 pub(super) fn withdrawn(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mut Instance) -> Fate {
     let ours = instance.sends.last().is_some_and(|sent| sent.failed == Status::Revoked);
@@ -117,11 +118,12 @@ pub(super) fn withdrawn(case: &mut Case<'_>, customer: &mut Customer, plan: &Pla
 
 /// Nobody answered until no worker could hand it over any more. It may have gone out all the same: undecided until its
 /// wait is over, and never the cause of a dearer message, for silence is an outage of ours.
-pub(super) fn silent(case: &mut Case<'_>, customer: &Customer, plan: &Plan, instance: &mut Instance) -> Fate {
-    let Some(step) = current(plan, instance) else { return Fate::Runs };
-    let cost = cost_of_last(case, customer, step, instance);
-    limit_cost(instance, step, cost);
-    let Some(sent) = instance.sends.last_mut() else { return Fate::Runs };
+pub(super) fn silent(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mut Instance) -> Fate {
+    if let Some(step) = current(plan, instance) {
+        let cost = cost_of_last(case, customer, step, instance);
+        limit_cost(instance, step, cost);
+    }
+    let Some(sent) = instance.sends.last_mut() else { return exhausted(case, customer, plan, instance) };
     let before = standing(sent);
     sent.failed = Status::Unknown;
     let (handed_over_by, money) = (sent.send_before, moved(before, sent));
@@ -141,6 +143,8 @@ pub(super) fn about_last(case: &Case<'_>, plan: &Plan, instance: &Instance, reas
 }
 
 fn cost_of_last(case: &Case<'_>, customer: &Customer, step: &Step, instance: &Instance) -> i64 {
-    let channel = instance.sends.last().and_then(|sent| Channel::find(&sent.channel));
-    channel.map_or(0, |channel| case.fares(customer).cost(step, channel))
+    let Some(sent) = instance.sends.last() else { return 0 };
+    let cost = Channel::find(&sent.channel).map_or(0, |channel| case.fares(customer).cost(step, channel));
+    // The customer may have another address by now, or none.
+    if sent.price_minor > 0 { cost.min(sent.price_minor) } else { cost }
 }

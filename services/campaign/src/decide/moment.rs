@@ -45,7 +45,7 @@ pub(super) fn valid_until(plan: &Plan, customer: &Customer, instance: &Instance,
 /// Until when the message at which an instance stands is waited for.
 pub(super) fn wait_over(plan: &Plan, customer: &Customer, instance: &Instance, handed_over_at: Millis) -> Millis {
     let from = Clock { plan, customer, instance };
-    let Some(step) = super::dispatch::current(plan, instance) else { return handed_over_at };
+    let Some(step) = super::dispatch::current(plan, instance) else { return handed_over_at.saturating_add(DAY) };
     match (&step.wait, &plan.quiet) {
         (Wait::Until(point), _) => {
             let over = from.point(point, handed_over_at).unwrap_or_else(|| handed_over_at.saturating_add(DAY));

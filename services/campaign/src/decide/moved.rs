@@ -1,7 +1,8 @@
 //! An instance moves to another version of its campaign.
 //!
 //! What was sent stays sent: the ids of its sends are made of what they were when they were sent, and whatever is behind stays behind,
-//! by the names of steps and channels. So a migration neither sends a message again nor makes an id twice.
+//! by the names of steps and channels; a step that is given up stays behind, too, should a later version have it again. So a migration
+//! neither sends a message again nor makes an id twice.
 
 use schemas::{Customer, Instance, Millis, Reason, Stage};
 
@@ -33,6 +34,7 @@ pub(super) fn migrate(
         usize::try_from(instance.alternative).ok().and_then(|alternative| step.channels.get(alternative)).copied()
     });
     instance.tried = tried(from, to, instance, migration);
+    give_up(from, instance, migration);
     for sent in &mut instance.sends {
         let place = usize::try_from(sent.step).ok().and_then(|step| migration.place(step));
         sent.step = place.map_or(NOWHERE, number);
@@ -44,6 +46,9 @@ pub(super) fn migrate(
         to.steps[..behind].iter().enumerate().filter(|(step, _)| migration.is_new(*step)).for_each(|(_, step)| {
             leave_behind(instance, step);
         });
+    }
+    for step in to.steps.iter().filter(|step| instance.given_up.contains(&step.name)).collect::<Vec<_>>() {
+        leave_behind(instance, step);
     }
     stand(instance, to, place, channel.map(|channel| channel.name));
     let has_ended = instance.sends.iter().any(|sent| to.stop.reached_by(sent.reached));
@@ -79,6 +84,16 @@ fn tried(from: &Plan, to: &Plan, instance: &Instance, migration: &Migration) -> 
     tried
 }
 
+/// Remembers the steps that are no more, if something of them was sent.
+fn give_up(from: &Plan, instance: &mut Instance, migration: &Migration) {
+    for (index, step) in from.steps.iter().enumerate().filter(|(index, _)| migration.place(*index).is_none()) {
+        let was_sent = instance.sends.iter().any(|sent| sent.step == number(index));
+        if was_sent && !instance.given_up.contains(&step.name) {
+            instance.given_up.push(step.name.clone());
+        }
+    }
+}
+
 /// Behind the last step before this one that has a place.
 fn earlier(migration: &Migration, step: usize) -> usize {
     (0..step).rev().find_map(|step| migration.place(step)).map_or(0, |place| place + 1)
@@ -95,25 +110,31 @@ fn stand(instance: &mut Instance, to: &Plan, place: Option<usize>, channel: Opti
     instance.alternative = alternative.map_or(NOWHERE, number);
 }
 
-/// Reckons anew what it waits for. A command that is out stays valid as long as it was said of it.
+/// Reckons anew what it waits for. A command that is out stays valid as long as it was said of it; and where the step was given up,
+/// what comes next still waits until the message is answered, or its wait is over.
 fn reckon(now: Millis, customer: &Customer, from: &Plan, to: &Plan, instance: &mut Instance, was_over: Option<Millis>) {
     if instance.step == NOWHERE {
-        (instance.stage, instance.due, instance.turn) = (Stage::Delayed, now, now);
+        if !matches!(instance.stage, Stage::Dispatched | Stage::Waiting) {
+            (instance.stage, instance.due, instance.turn) = (Stage::Delayed, now, now);
+        }
         return;
     }
     match instance.stage {
         Stage::Settling => {
             let longer = to.trigger.settle.saturating_sub(from.trigger.settle);
-            instance.settled_at = instance.settled_at.saturating_add(longer);
+            // Where the time is shorter, it is over now at the earliest: nothing was late.
+            let settled_at = instance.settled_at.saturating_add(longer);
+            instance.settled_at = settled_at.max(instance.settled_at.min(now));
             instance.due = instance.settled_at;
         }
         Stage::Waiting => {
             // The difference, so that what pauses have added stays.
             if let (Some(was), Some(is)) = (was_over, wait_over(to, customer, instance)) {
-                instance.due = instance.due.saturating_add(is.saturating_sub(was));
+                let due = instance.due.saturating_add(is.saturating_sub(was));
+                instance.due = due.max(instance.due.min(now));
             }
         }
-        // Its moment is judged by the new version at once.
+        // Its moment is judged by the new version at once; a time of day stays that of its turn.
         Stage::Delayed => instance.due = instance.due.min(now),
         Stage::Dispatched | Stage::Held | Stage::Unspecified => {}
     }

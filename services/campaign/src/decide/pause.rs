@@ -6,7 +6,7 @@
 
 use schemas::{Customer, Instance, Millis, Reason, Stage};
 
-use crate::language::{Plan, Point, Step, Wait};
+use crate::language::{Anchor, Plan, Point, Step, Wait};
 
 use super::case::{Case, Fate};
 use super::dispatch::{current, waits_for_turn};
@@ -59,7 +59,11 @@ pub(super) fn wait_over(
 ) -> Millis {
     let over = moment::wait_over(plan, customer, instance, handed_over_at);
     match (current(plan, instance), case.plans.life(&plan.name)) {
-        (Some(step), Some(life)) if is_length(&step.wait) => life.lengthened(handed_over_at, over, case.now()),
+        (Some(step), Some(life)) if is_length(&step.wait) && !is_from_trigger(&step.wait) => {
+            life.lengthened(handed_over_at, over, case.now())
+        }
+        // The step was given up by a migration: what is waited for stays, or is a day.
+        (None, _) if instance.stage == Stage::Waiting => instance.due,
         _ => over,
     }
 }
@@ -69,6 +73,11 @@ fn is_length(wait: &Wait) -> bool {
         Wait::Active(_) => true,
         Wait::Until(point) => !point.is_dated() && point.shift.is_exact(),
     }
+}
+
+/// A pause puts off the moment from which such a wait counts.
+fn is_from_trigger(wait: &Wait) -> bool {
+    matches!(wait, Wait::Until(Point { anchor: Anchor::Trigger, .. }))
 }
 
 /// The time for which an instance stood still.
@@ -94,6 +103,7 @@ impl Standstill {
         instance.settled_at = instance.settled_at.saturating_add(length);
         match (instance.stage, current(plan, instance)) {
             (Stage::Waiting, Some(step)) => self.put_off_wait(case, customer, plan, instance, step),
+            (Stage::Waiting, None) => instance.due = instance.due.saturating_add(length),
             (Stage::Delayed, Some(step)) if waits_for_turn(step, instance) => {
                 self.put_off_turn(customer, plan, instance, step);
             }
@@ -116,7 +126,9 @@ impl Standstill {
             wait if is_length(wait) => {
                 let last = instance.sends.last();
                 let from = last.map_or(self.from, |sent| sent.handed_over_at.unwrap_or(sent.send_before));
-                instance.due = wait_over(case, customer, plan, instance, from);
+                let over = wait_over(case, customer, plan, instance, from);
+                // It was still waited for: a shorter wait, to which it has moved meanwhile, is over at its end at the earliest.
+                instance.due = if instance.due > self.from { over.max(self.until) } else { over };
             }
             Wait::Until(Point { shift, .. }) if !is_dated(&step.wait) && instance.due < self.until => {
                 instance.due = shift.lead(self.until, &zone);

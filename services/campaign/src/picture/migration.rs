@@ -1,6 +1,6 @@
 //! A migration: which step is which, and what changes for those who stand in the middle.
 
-use crate::language::{Plan, Step};
+use crate::language::{Order, Plan, Step};
 use crate::migration::Migration;
 
 use super::words;
@@ -24,7 +24,9 @@ pub fn migration(migration: &Migration, from: &Plan, to: &Plan) -> String {
         }
     }
     for (_, step) in to.steps.iter().enumerate().filter(|(index, _)| migration.is_new(*index)) {
-        line(2, format!("step {} is new: only for those who stand before it", step.name));
+        let whom =
+            if to.order == Order::AsWritten { "only for those who stand before it" } else { "for all who go on" };
+        line(2, format!("step {} is new: {whom}", step.name));
     }
     differences(&around(from), &around(to)).into_iter().for_each(|change| line(2, change));
     text

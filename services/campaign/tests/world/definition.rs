@@ -186,7 +186,7 @@ fn step() -> impl Strategy<Value = String> {
         "at: event.occurred_at + 30h",
         "at: event.unknown - 1d",
     ]);
-    let wait = one_of(&["wait: 10m", "wait: 3h", "wait: 2d", "wait: 1 day 12:00", "wait: 3h active"]);
+    let wait = one_of(&["", "wait: 10m", "wait: 3h", "wait: 2d", "wait: 1 day 12:00", "wait: 3h active"]);
     let valid = one_of(&["", "valid: 10m", "valid: 6h", "valid: until end of day", "valid: until trigger + 2d"]);
     let times = one_of(&["", "", "late: skip", "late: 2h", "spread: 30m", "spread: 2h, late: skip"]);
     let quiet = one_of(&["", "", "", "quiet: skip", "quiet: expire", "quiet: hold"]);

@@ -169,7 +169,7 @@ fn key(record: &Campaign) -> String {
     let Campaign { campaign, version, kind, applied_at, .. } = record;
     match kind {
         CampaignKind::Definition => format!("{campaign}/{version}"),
-        CampaignKind::Prices | CampaignKind::Caps => format!("{campaign}/{kind}"),
+        CampaignKind::Prices | CampaignKind::Rates | CampaignKind::Caps => format!("{campaign}/{kind}"),
         kind => format!("{campaign}/{kind}/{applied_at}"),
     }
 }
