@@ -134,8 +134,9 @@ impl Simulation {
             ];
             let size = |s: &Simulation| (s.replicas, s.customers, s.events, s.faults);
             // The same mistake: as far as words tell.
-            let kind =
-                |simulation: &Simulation| simulation.run(false).err().map(|mistake| mistake.words[..8].to_owned());
+            let kind = |simulation: &Simulation| {
+                simulation.run(false).err().map(|mistake| mistake.words.chars().take(8).collect::<String>())
+            };
             let shown = kind(&smallest);
             match smaller.into_iter().find(|next| size(next) != size(&smallest) && kind(next) == shown) {
                 Some(next) => smallest = next,
