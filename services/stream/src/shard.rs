@@ -32,8 +32,8 @@ const RESTORING: Duration = Duration::from_millis(5);
 /// How long a partition that could not be claimed or restored waits for the next time.
 const CLAIM_PAUSE: Duration = Duration::from_millis(500);
 
-/// And after this one at most, where restoring fails again and again: each claim is a transaction.
-const CLAIM_PAUSE_MAX: Duration = Duration::from_secs(10);
+/// And after this one where restoring failed: each claim is a transaction.
+const CLAIM_REST: Duration = Duration::from_secs(5);
 
 /// How often the lag is measured.
 const MEASURE_AGE: Duration = Duration::from_secs(5);
@@ -52,8 +52,6 @@ pub(crate) struct Shard<'a, L: Log, P: Processor> {
     /// No claim before this, and by which partition it begins.
     claims_from: Tick,
     claims_turn: usize,
-    /// How long the next failure of restoring is rested from.
-    claims_pause: Duration,
     out: Outbox,
     fetched: Vec<Fetched<L::Record>>,
     /// Next offset of the reference topic.
@@ -80,7 +78,6 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             claims: 0,
             claims_from: Tick::now(),
             claims_turn: 0,
-            claims_pause: CLAIM_PAUSE,
             out: Outbox::default(),
             fetched: Vec::new(),
             reference: 0,
@@ -95,11 +92,10 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
 
     /// Runs until it is told to stop, or until somebody has to act.
     pub(crate) fn run(mut self) -> Result<(), Error> {
-        while !self.around.stop.load(Ordering::Relaxed) {
-            match self.begin() {
-                Err(error) => self.give_up(&error)?,
-                Ok(()) => break,
-            }
+        while !self.around.stop.load(Ordering::Relaxed)
+            && let Err(error) = self.begin()
+        {
+            self.give_up(&error)?;
         }
         while !self.around.stop.load(Ordering::Relaxed) {
             self.around.turns.fetch_add(1, Ordering::Relaxed);
@@ -223,8 +219,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
                 Err(error) if error.verdict() != Verdict::Stop => {
                     tracing::warn!(partition, "cannot be restored for now, and is claimed anew: {error}");
                     self.coming.insert(partition, None);
-                    self.claims_from = Tick::now().after(self.claims_pause);
-                    self.claims_pause = CLAIM_PAUSE_MAX.min(self.claims_pause * 2);
+                    self.claims_from = Tick::now().after(CLAIM_REST);
                     continue;
                 }
                 outcome => outcome?,
@@ -239,7 +234,6 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             tracing::info!(partition, records = replayed, next = task.next, %millis, "partition recovered");
             self.coming.remove(&partition);
             self.tasks.insert(partition, task);
-            self.claims_pause = CLAIM_PAUSE;
         }
         Ok(())
     }

@@ -168,7 +168,7 @@ impl Budget {
         }
         let (left, reserve) = (left >> 20, self.reserve >> 20);
         Err(Error::new(
-            Verdict::Retry,
+            Verdict::Abort,
             "take over a partition",
             format!(
                 "{}: {left} MiB are left on the disk, and {reserve} MiB are to stay free; make room",
