@@ -120,8 +120,7 @@ pub(super) fn follow(case: &mut Case<'_>, customer: &mut Customer, ended: &Ended
 pub(super) fn take_up(case: &mut Case<'_>, customer: &mut Customer, waiting: Waiting) {
     let Waiting { campaign, key, queued: Queued { id, occurred_at, at, fields } } = waiting;
     let Some(plan) = case.plans.newest(&campaign) else { return };
-    let runs = |instance: &Instance| instance.campaign == campaign && instance.key == key;
-    if customer.instances.iter().any(runs) {
+    if runs(customer, plan, &key) {
         // Something else has begun it meanwhile.
         return;
     }
@@ -131,11 +130,15 @@ pub(super) fn take_up(case: &mut Case<'_>, customer: &mut Customer, waiting: Wai
     }
 }
 
+/// Whether an instance of the campaign with this key runs already.
+fn runs(customer: &Customer, plan: &Plan, key: &str) -> bool {
+    customer.instances.iter().any(|instance| instance.campaign == plan.name && instance.key == key)
+}
+
 /// Meets one campaign. Returns whether it began.
 fn enter_one(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &Cause<'_>) -> bool {
     let key = cause.key(case, plan, customer);
-    let runs = |instance: &Instance| instance.campaign == plan.name && Some(&*instance.key) == key.as_deref();
-    if customer.instances.iter().any(runs) {
+    if key.as_deref().is_some_and(|key| runs(customer, plan, key)) {
         return false;
     }
     let refusal = refusal(case, customer, plan, cause, key.as_deref());

@@ -90,12 +90,15 @@ impl Member {
     /// # Errors
     /// If the configuration is refused.
     pub fn join(settings: &Settings, group: &str, identity: Option<&str>, topics: &[String]) -> Result<Self, Error> {
-        let joining = Joining {
+        Member::of(Joining {
             settings: settings.clone(),
             group: group.to_owned(),
             identity: identity.map(str::to_owned),
             topics: topics.to_owned(),
-        };
+        })
+    }
+
+    fn of(joining: Joining) -> Result<Self, Error> {
         let (client, events) = joining.join()?;
         let now = Tick::now();
         Ok(Member { client, events, joining, assigned: false, owned: 0, waiting: now, look: now.after(LOOK) })
@@ -139,11 +142,20 @@ impl Member {
             self.waiting = Tick::now();
         } else if self.waiting.elapsed() >= patience {
             tracing::warn!("group {} has said nothing for {patience:?}: joining with a new client", self.joining.group);
-            (self.client, self.events) = self.joining.join()?;
-            self.assigned = false;
-            self.waiting = Tick::now();
+            self.renew()?;
         }
         Ok(())
+    }
+
+    /// Joins with a new client, as if nothing had been.
+    pub(super) fn renew(&mut self) -> Result<(), Error> {
+        *self = Member::of(self.joining.clone())?;
+        Ok(())
+    }
+
+    /// By which the group knows this member.
+    pub(super) fn name(&self) -> &str {
+        self.joining.identity.as_deref().unwrap_or(&self.joining.settings.instance)
     }
 
     /// Tells the group that a change was carried out.

@@ -19,10 +19,6 @@ const AGAIN: Duration = Duration::from_secs(300);
 /// A member of a group, replaced by a new one when it is expelled.
 #[derive(Debug)]
 pub struct Membership {
-    settings: Settings,
-    group: String,
-    identity: Option<String>,
-    topics: Vec<String>,
     member: Member,
     assigned: bool,
     owned: Vec<(String, i32)>,
@@ -41,10 +37,6 @@ impl Membership {
     /// If the configuration is refused.
     pub fn join(settings: &Settings, group: &str, identity: Option<&str>, topics: &[String]) -> Result<Self, Error> {
         Ok(Membership {
-            settings: settings.clone(),
-            group: group.to_owned(),
-            identity: identity.map(str::to_owned),
-            topics: topics.to_owned(),
             member: Member::join(settings, group, identity, topics)?,
             assigned: false,
             owned: Vec::new(),
@@ -87,7 +79,7 @@ impl Membership {
     /// This member is no more: another one joined under its identity while it stood still, or it broke.
     fn expelled(&mut self, error: &Error) -> Result<Change, Error> {
         if self.expelled.is_some_and(|expelled| expelled.elapsed() < AGAIN) {
-            let identity = self.identity.as_deref().unwrap_or(&self.settings.instance);
+            let identity = self.member.name();
             let words = format!(
                 "{error}; another process joins as {identity} again and again: give each process an identity of its own"
             );
@@ -105,7 +97,7 @@ impl Membership {
     /// If the configuration is refused.
     pub fn accept(&mut self, change: &Change) -> Result<(), Error> {
         if std::mem::take(&mut self.is_over) {
-            self.member = Member::join(&self.settings, &self.group, self.identity.as_deref(), &self.topics)?;
+            self.member.renew()?;
         } else if let Err(error) = self.member.accept(change) {
             // The group has moved on; the next change says how.
             tracing::warn!("{error}");
