@@ -13,7 +13,7 @@ use system_tests::changelog::Changelog;
 use system_tests::feed::Feed;
 
 use crate::cpu::load;
-use crate::ground::{CHANNEL, Ground, PARTITIONS};
+use crate::ground::{CHANNEL, Ground};
 use crate::latency::{Taken, travel};
 use crate::workload::{history, name};
 
@@ -25,9 +25,9 @@ const PROBES: usize = 400;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 
 /// Measures, and gives back a table.
-pub fn measure(outstanding: usize, herd: usize) -> String {
+pub fn measure(outstanding: usize, herd: usize, stores: i32) -> String {
     let before = load();
-    let ground = Ground::new("bench-deadlines");
+    let ground = Ground::with("bench-deadlines", stores);
     let now = machine_now();
     let row = row_of_a_waiting_customer(&ground);
     std::fs::remove_dir_all(ground.state_dir()).expect("the directory can be removed");
@@ -68,7 +68,7 @@ pub fn measure(outstanding: usize, herd: usize) -> String {
     operator.end();
 
     let mut table = format!(
-        "{outstanding} deadlines in {PARTITIONS} stores, filled in {filled:.0} s; {:.1} GB on disk, {:.0} bytes each\n\
+        "{outstanding} deadlines, stores: {stores}, filled in {filled:.0} s; {:.1} GB on disk, {:.0} bytes each\n\
          resident memory: {at_rest:.0} MB before, {peak:.0} MB at most\n\n",
         disk as f64 / 1e9,
         disk as f64 / outstanding as f64
@@ -120,10 +120,10 @@ fn fill(ground: &Ground, mut row: Customer, outstanding: usize, herd: usize, mom
     let open = |partition| {
         Bulk::open(&settings, &ground.state_dir(), &input, &changelog, partition).expect("a store can be made")
     };
-    let mut stores: Vec<Bulk> = (0..PARTITIONS).map(open).collect();
+    let mut stores: Vec<Bulk> = (0..ground.partitions).map(open).collect();
     let due =
         |number: usize| if number < herd { moment } else { moment + 24 * HOUR + Millis::try_from(number).unwrap_or(0) };
-    let home = |customer: &str| usize::try_from(partition_of(customer.as_bytes(), PARTITIONS)).unwrap_or(0);
+    let home = |customer: &str| usize::try_from(partition_of(customer.as_bytes(), ground.partitions)).unwrap_or(0);
     for number in 0..outstanding {
         let customer = name(number);
         stores[home(&customer)].arm(due(number), customer.as_bytes()).expect("the disk takes it");

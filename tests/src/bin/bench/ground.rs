@@ -15,7 +15,7 @@ use system_tests::service::Progress;
 use crate::cpu;
 use crate::eye::ends;
 
-/// Partitions of `input` and of everything beside it.
+/// Partitions of `input` and of everything beside it, unless a measurement wants others.
 pub const PARTITIONS: i32 = 4;
 
 /// The channel of the one campaign.
@@ -40,13 +40,20 @@ pub struct Ground {
     pub topics: Topics,
     /// Directories and the broker.
     pub place: Place,
+    /// Of `input` and of everything beside it.
+    pub partitions: i32,
 }
 
 impl Ground {
     /// Everything that services need to start.
     pub fn new(name: &str) -> Self {
+        Ground::with(name, PARTITIONS)
+    }
+
+    /// The same with so many partitions.
+    pub fn with(name: &str, partitions: i32) -> Self {
         let place = Place::new(name);
-        let ground = Ground { topics: Topics::new(&place.prefix), place };
+        let ground = Ground { topics: Topics::new(&place.prefix), place, partitions };
         let campaign = ground.place.path("at-once.yaml");
         std::fs::write(&campaign, CAMPAIGN).expect("the directory can be written to");
         ground.tool(&["topics", "apply"]);
@@ -82,7 +89,7 @@ impl Ground {
             ("CASCADE_INSTANCE", "one".into()),
             ("CASCADE_CHANNELS", CHANNEL.into()),
             ("CASCADE_TOPICS_PREFIX", self.place.prefix.clone().into()),
-            ("CASCADE_TOPICS_PARTITIONS", PARTITIONS.to_string().into()),
+            ("CASCADE_TOPICS_PARTITIONS", self.partitions.to_string().into()),
             ("CASCADE_STATE_DIR", self.state_dir().into()),
         ]
     }

@@ -4,7 +4,7 @@
 //! cargo run -p system-tests --bin bench -- latency    source record appended -> send command readable, when idle
 //! cargo run -p system-tests --bin bench -- drain      records of `input` that the operator does with a second of CPU
 //! cargo run -p system-tests --bin bench -- restore [CUSTOMERS]              a lost state directory, from the changelog
-//! cargo run -p system-tests --bin bench -- deadlines [OUTSTANDING [HERD]]   deadlines in one store, and many due at once
+//! cargo run -p system-tests --bin bench -- deadlines [OUTSTANDING [HERD [STORES]]]   deadlines in one store or more, and many due at once
 //! cargo run -p system-tests --bin bench -- brain [instructions]       what one decision costs: no Kafka, no other process
 //! ```
 //!
@@ -43,9 +43,14 @@ fn main() -> ExitCode {
         ["drain"] => told(&drain::measure()),
         ["restore"] => told(&restore::measure(500_000)),
         ["restore", customers] => sized(&[customers], |sizes| restore::measure(sizes[0])),
-        ["deadlines"] => told(&deadlines::measure(1_000_000, 100_000)),
-        ["deadlines", outstanding] => sized(&[outstanding], |sizes| deadlines::measure(sizes[0], sizes[0] / 10)),
-        ["deadlines", outstanding, herd] => sized(&[outstanding, herd], |sizes| deadlines::measure(sizes[0], sizes[1])),
+        ["deadlines"] => told(&deadlines::measure(1_000_000, 100_000, 1)),
+        ["deadlines", outstanding] => sized(&[outstanding], |sizes| deadlines::measure(sizes[0], sizes[0] / 10, 1)),
+        ["deadlines", outstanding, herd] => {
+            sized(&[outstanding, herd], |sizes| deadlines::measure(sizes[0], sizes[1], 1))
+        }
+        ["deadlines", outstanding, herd, stores] => sized(&[outstanding, herd, stores], |sizes| {
+            deadlines::measure(sizes[0], sizes[1], i32::try_from(sizes[2]).unwrap_or(i32::MAX))
+        }),
         ["brain"] => told(&brain::measure(false)),
         ["brain", "instructions"] => told(&brain::measure(true)),
         ["brain", "decide", number] => told(&brain::decide(number)),
@@ -56,7 +61,7 @@ fn main() -> ExitCode {
 fn usage() -> ExitCode {
     let _ = writeln!(
         std::io::stderr(),
-        "usage: bench latency|drain|restore [CUSTOMERS]|deadlines [OUTSTANDING [HERD]]|brain [instructions]"
+        "usage: bench latency|drain|restore [CUSTOMERS]|deadlines [OUTSTANDING [HERD [STORES]]]|brain [instructions]"
     );
     ExitCode::from(64)
 }
