@@ -173,8 +173,6 @@ impl Processor for Summer {
     }
 
     fn broadcast(&mut self, _record: &Incoming<'_>, _now: Millis, _out: &mut Outbox) {}
-
-    fn reference(&mut self, _key: &[u8], _value: Option<&[u8]>) {}
 }
 
 fn text(value: Option<&[u8]>) -> &str {

@@ -1,6 +1,6 @@
 //! The simulated brokers say the same as Kafka, wherever the engine relies on it.
 
-use stream::kafka::Topics;
+use stream::Topics;
 use stream::simulation::conformance::{Observations, of_kafka, of_simulation};
 use system_tests::feed::create_topics;
 use system_tests::place::Place;

@@ -84,6 +84,35 @@ fn pointers_are_followed_in_one_module_only() {
 }
 
 #[test]
+fn the_engine_is_a_library_for_others() {
+    let page = text("services/stream/src/lib.rs");
+    let exports = page.lines().filter_map(|line| line.strip_prefix("pub use ")?.strip_suffix(';'));
+    let last = |path: &str| path.rsplit("::").next().unwrap_or(path).trim_matches(['{', '}']).to_owned();
+    let names = exports.flat_map(|path| {
+        let (_, listed) = path.split_once('{').unwrap_or(("", path));
+        listed.split(',').map(|name| last(name.trim())).collect::<Vec<_>>()
+    });
+    let types: Vec<String> = names.filter(|name| name.starts_with(char::is_uppercase)).collect();
+    assert!((1..=12).contains(&types.len()), "with settings, clock and times there are more than fifteen: {types:?}");
+    let example = text("services/stream/examples/counter.rs");
+    let code_of_it = example.lines().filter(|line| !code(line).trim().is_empty()).count();
+    assert!(code_of_it <= 40, "the example has {code_of_it} lines");
+    let of_messaging = ["customer", "campaign", "purchase", "channel", "intake", "mail", "send command"];
+    let is_product =
+        |path: &String| path.starts_with("services/stream/src/") && is_rust(path) && !path.contains("/simulation/");
+    for path in tracked().into_iter().filter(is_product) {
+        let found = text(&path).lines().position(|line| {
+            let line = line.to_lowercase();
+            !line.contains("mpsc")
+                && !line.contains(" channel::<")
+                && !line.contains(" channel();")
+                && of_messaging.iter().any(|word| line.contains(word))
+        });
+        assert!(found.is_none(), "{path}:{} speaks of messaging", found.unwrap_or(0) + 1);
+    }
+}
+
+#[test]
 fn files_are_short() {
     for path in tracked().into_iter().filter(|path| is_rust(path)) {
         let lines = lines(&path);

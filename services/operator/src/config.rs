@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use schemas::Topics;
-use stream::{Upstream, engine, kafka};
+use stream::Upstream;
 
 /// How the operator runs.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ impl Config {
     }
 
     /// The engine's configuration. The outputs stand in the order of `operator::Output`.
-    pub(crate) fn engine(&self, topics: &Topics) -> engine::Config {
+    pub(crate) fn engine(&self, topics: &Topics) -> stream::Config {
         let mut outputs = vec![topics.journal(), topics.revoke(), topics.dead_letter()];
         outputs.extend(self.channels.iter().map(|channel| topics.send(channel)));
         let group = topics.group("operator");
@@ -51,19 +51,19 @@ impl Config {
             group: topics.group("intake"),
             topics: topics.sources().map(|(name, _)| name).to_vec(),
         });
-        let topics = kafka::Topics {
+        let topics = stream::Topics {
             input: topics.input(),
             changelog: topics.changelog(),
             reference: Some(topics.campaign()),
             outputs,
         };
-        engine::Config {
+        stream::Config {
             upstream,
             shards: self.shards,
             commit_age: self.commit_age,
             cache_rows: self.cache_rows,
             standby: self.standby,
-            ..engine::Config::new(&group, &self.instance, topics, self.state_dir.clone())
+            ..stream::Config::new(&group, &self.instance, topics, self.state_dir.clone())
         }
     }
 }

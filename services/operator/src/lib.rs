@@ -48,7 +48,7 @@ pub fn run(
     let metrics = metrics::Metrics::new(registry, &config.channels).map_err(counters)?;
     let input = topics.input();
     let engine = config.engine(topics);
-    stream::engine::run(settings, &engine, clock, probe, stop, &engine_metrics, || {
+    stream::run(settings, &engine, clock, probe, stop, &engine_metrics, || {
         Operator::new(&input, &config.channels, metrics.clone())
     })
 }

@@ -9,9 +9,8 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use stream::clock::{Clock, Millis};
-use stream::engine::{self, Config};
-use stream::kafka::{Settings, Topics};
-use stream::{Due, Incoming, Metrics, Outbox, Probe, Processor};
+use stream::kafka::Settings;
+use stream::{Config, Incoming, Metrics, Outbox, Probe, Processor, Topics};
 
 struct Counter;
 
@@ -31,16 +30,6 @@ impl Processor for Counter {
         out.publish(0, None, record.key, count.to_string().as_bytes());
         true
     }
-
-    // A count waits for nothing, concerns nobody else, and needs no reference.
-    fn due(&self, _: &u64) -> Option<Millis> {
-        None
-    }
-    fn deadline(&mut self, _: &mut u64, _: &Due<'_>, _: Millis, _: &mut Outbox) -> bool {
-        false
-    }
-    fn broadcast(&mut self, _: &Incoming<'_>, _: Millis, _: &mut Outbox) {}
-    fn reference(&mut self, _: &[u8], _: Option<&[u8]>) {}
 }
 
 /// Counts until `stop` is set. `words` and its changelog `words-counted` have as many partitions.
@@ -53,8 +42,7 @@ pub fn count(settings: &Settings, state: &Path, stop: &AtomicBool) -> Result<(),
     };
     let config = Config::new("counter", "one", topics, state.to_owned());
     let metrics = Metrics::new(&prometheus::Registry::new(), "words")?;
-    engine::run(settings, &config, &Clock::system(), &Probe::default(), stop, &metrics, || Counter)?;
-    Ok(())
+    Ok(stream::run(settings, &config, &Clock::system(), &Probe::default(), stop, &metrics, || Counter)?)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::Error;
 use crate::clock::Clock;
-use crate::kafka::{KafkaChangelogs, KafkaLog, Settings, Topics};
+use crate::kafka::Settings;
+use crate::kafka::log::{KafkaChangelogs, KafkaLog, Topics};
 use crate::metrics::Metrics;
 use crate::probe::Probe;
 use crate::processor::Processor;
@@ -41,6 +42,8 @@ pub struct Config {
     pub cache_rows: usize,
     /// Index entries fired in one round of a partition: events flow in between.
     pub fire_budget: usize,
+    /// Index entries that are looked up at once, to fire when their time has come.
+    pub fire_window: usize,
     /// Rows that a sweep visits in one transaction of a partition.
     pub sweep_budget: usize,
     /// Whether partitions that others own are followed here, too, so that a take-over replays next to nothing.
@@ -78,6 +81,7 @@ impl Config {
             commit_records: 40_000,
             cache_rows: 1_000_000,
             fire_budget: 5_000,
+            fire_window: 4_000,
             sweep_budget: 1_000,
             standby: false,
             stillness_max: Duration::from_secs(300),

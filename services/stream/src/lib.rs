@@ -1,13 +1,14 @@
 //! The exactly-once engine on Kafka and RocksDB. Knows nothing of messaging.
 //!
 //! *What it is.* Loops that read Kafka, change state and write Kafka, such that each record counts exactly once: [`relay`] for
-//! what has no state (consume, transform, produce), `engine` (feature `state`) for keyed state with deadlines, and the parts
-//! of both ([`kafka`]) for loops that talk to the outside. With the feature `simulation`, which only tests switch on, the
+//! what has no state (consume, transform, produce), [`run`] (feature `state`) for keyed state with deadlines, and the parts
+//! of both ([`kafka`], [`publisher`], [`admin`]) for loops that talk to the outside. With the feature `simulation`, which only tests switch on, the
 //! keyed engine also runs on brokers, disks and clocks made of memory.
 //!
-//! An application gives the keyed engine a [`Processor`], and needs fourteen more types: [`Incoming`], [`Due`], [`Sweep`] and
-//! [`Outbox`], which its functions meet; `engine::Config`, [`kafka::Settings`], `kafka::Topics`, [`Upstream`], [`clock::Clock`], [`Metrics`] and
-//! [`Probe`], with which it runs; [`Outgoing`], [`Error`] and [`Verdict`]. The whole of a small one:
+//! An application gives the keyed engine a [`Processor`] and hands it to [`run`]. The types that it needs for this stand here: what
+//! its functions meet ([`Incoming`], [`Due`], [`Sweep`], [`Outbox`]) and what it runs with ([`Config`], [`Topics`], [`Upstream`], [`Metrics`],
+//! [`Probe`], [`Error`], [`Verdict`]). Three more, which every loop needs, have rooms of their own: [`kafka::Settings`],
+//! [`clock::Clock`] and [`clock::Millis`]. The whole of a small one:
 //!
 #![cfg_attr(feature = "state", doc = "```no_run")]
 #![cfg_attr(not(feature = "state"), doc = "```ignore")]
@@ -44,6 +45,8 @@ mod store;
 #[cfg(feature = "state")]
 mod sweep;
 #[cfg(feature = "state")]
+mod horizon;
+#[cfg(feature = "state")]
 mod task;
 #[cfg(feature = "state")]
 mod replica;
@@ -56,7 +59,7 @@ mod upstream;
 #[cfg(feature = "state")]
 mod shard;
 #[cfg(feature = "state")]
-pub mod engine;
+mod engine;
 #[cfg(feature = "state")]
 mod metrics;
 #[cfg(feature = "state")]
@@ -69,11 +72,15 @@ pub mod bulk;
 #[doc = include_str!("invariants.md")]
 pub mod invariants {}
 
+#[cfg(feature = "state")]
+pub use engine::{Config, run};
 pub use error::{Error, Verdict};
+#[cfg(feature = "state")]
+pub use kafka::log::Topics;
 #[cfg(feature = "state")]
 pub use metrics::Metrics;
 pub use probe::Probe;
 #[cfg(feature = "state")]
-pub use processor::{Due, Incoming, Outbox, Outgoing, Processor, Sweep};
+pub use processor::{Due, Incoming, Outbox, Processor, Sweep};
 #[cfg(feature = "state")]
 pub use upstream::Upstream;

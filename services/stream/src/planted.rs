@@ -16,7 +16,7 @@ pub enum Bug {
     RestoreToStableEnd,
     /// A new owner writes no BARRIER.
     NoBarrier,
-    /// The deadline cursor is not pulled back for a deadline that is armed before it.
+    /// A deadline that is armed before the place up to which the index is in memory is not put there.
     CursorStays,
     /// After an unknown outcome the producer is used again.
     ProducerKept,

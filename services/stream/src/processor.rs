@@ -17,15 +17,21 @@ pub trait Processor {
     /// Appends the bytes of a row. A row that appends nothing is forgotten: it leaves a tombstone.
     fn pack(&self, row: &Self::Row, bytes: &mut Vec<u8>);
 
-    /// When this row must be looked at again.
-    fn due(&self, row: &Self::Row) -> Option<Millis>;
+    /// When this row must be looked at again; unless said otherwise, when a record of it comes.
+    fn due(&self, row: &Self::Row) -> Option<Millis> {
+        let _ = row;
+        None
+    }
 
     /// A record of a key. Returns whether the row was changed.
     fn record(&mut self, row: &mut Self::Row, record: &Incoming<'_>, now: Millis, out: &mut Outbox) -> bool;
 
     /// The row's deadline has come, and every record that was there when it fell due has been seen. Returns whether the row was
     /// changed. Called again until the next deadline is in the future.
-    fn deadline(&mut self, row: &mut Self::Row, due: &Due<'_>, now: Millis, out: &mut Outbox) -> bool;
+    fn deadline(&mut self, row: &mut Self::Row, due: &Due<'_>, now: Millis, out: &mut Outbox) -> bool {
+        let _ = (row, due, now, out);
+        false
+    }
 
     /// Names the sweeps that may have to be done, each with its latest moment at or before `now`. One that was named and done is
     /// not done again for the same moment; who names it no longer, at a clock that never goes back, forgets it.
@@ -40,10 +46,14 @@ pub trait Processor {
     }
 
     /// A record without a key: it concerns the partition as a whole.
-    fn broadcast(&mut self, record: &Incoming<'_>, now: Millis, out: &mut Outbox);
+    fn broadcast(&mut self, record: &Incoming<'_>, now: Millis, out: &mut Outbox) {
+        let _ = (record, now, out);
+    }
 
     /// A record of the reference topic, in its order, between two transactions.
-    fn reference(&mut self, key: &[u8], value: Option<&[u8]>);
+    fn reference(&mut self, key: &[u8], value: Option<&[u8]>) {
+        let _ = (key, value);
+    }
 }
 
 /// A record of the input topic.
@@ -84,7 +94,7 @@ pub struct Sweep<'a> {
 }
 
 /// Output of decisions, on its way into the transaction. What is *withheld* goes out at commit only, and can be taken back
-/// until then: a purchase cancels a send that was decided in the same transaction.
+/// until then, by a record that comes in the same transaction.
 #[derive(Debug, Default)]
 pub struct Outbox {
     bytes: Vec<u8>,
@@ -103,17 +113,17 @@ struct Entry {
 
 /// A record on its way out.
 #[derive(Debug)]
-pub struct Outgoing<'a> {
+pub(crate) struct Outgoing<'a> {
     /// Index into the engine's outputs.
-    pub topic: usize,
+    pub(crate) topic: usize,
     /// `None`: the key decides.
-    pub partition: Option<i32>,
+    pub(crate) partition: Option<i32>,
     /// Key.
-    pub key: &'a [u8],
+    pub(crate) key: &'a [u8],
     /// Value.
-    pub value: &'a [u8],
+    pub(crate) value: &'a [u8],
     /// Headers.
-    pub headers: &'a [(&'static str, Vec<u8>)],
+    pub(crate) headers: &'a [(&'static str, Vec<u8>)],
 }
 
 impl Outbox {
@@ -153,7 +163,7 @@ impl Outbox {
     ///
     /// # Errors
     /// The first one of `each`.
-    pub fn drain<E>(&mut self, mut each: impl FnMut(&Outgoing<'_>) -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn drain<E>(&mut self, mut each: impl FnMut(&Outgoing<'_>) -> Result<(), E>) -> Result<(), E> {
         for entry in self.ready.drain(..) {
             each(&show(&self.bytes, &entry))?;
         }
@@ -167,20 +177,20 @@ impl Outbox {
     ///
     /// # Errors
     /// The first one of `each`.
-    pub fn drain_all<E>(&mut self, each: impl FnMut(&Outgoing<'_>) -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn drain_all<E>(&mut self, each: impl FnMut(&Outgoing<'_>) -> Result<(), E>) -> Result<(), E> {
         self.ready.extend(self.withheld.drain(..).map(|(_, entry)| entry));
         self.drain(each)
     }
 
     /// Drops everything: the transaction did not happen.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.ready.clear();
         self.withheld.clear();
         self.bytes.clear();
     }
 
     /// Whether nothing waits to go out.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.ready.is_empty() && self.withheld.is_empty()
     }
 

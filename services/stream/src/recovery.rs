@@ -80,7 +80,7 @@ pub(crate) fn claim<L: Log>(
 ///
 /// # Errors
 /// `Stop` if the input or the changelog does not reach back to where it has to go on.
-pub(crate) fn task<P: Processor>(claim: &Claim, restored: Restored) -> Result<Task<P>, Error> {
+pub(crate) fn task<P: Processor>(claim: &Claim, restored: Restored, fire_window: usize) -> Result<Task<P>, Error> {
     let Restored { partition, store, checkpoint, meta, torn, .. } = restored;
     let meta = starting_point(meta, claim, partition, &checkpoint.changelog)?;
     if meta.next_offset < claim.first {
@@ -92,7 +92,7 @@ pub(crate) fn task<P: Processor>(claim: &Claim, restored: Restored) -> Result<Ta
             ),
         ));
     }
-    Ok(Task::new(Start { partition, store, checkpoint, meta, torn }))
+    Ok(Task::new(Start { partition, store, checkpoint, meta, torn, fire_window }))
 }
 
 /// Where the input goes on. Without any META this is a first start, or the changelog was lost.

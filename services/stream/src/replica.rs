@@ -395,7 +395,7 @@ impl<'a, R: Record> Replica<'a, R> {
         }
         // By itself, since a batch retires last.
         let mut passed = Changes::default();
-        passed.retire_before(&Cursor::before(fired_until));
+        passed.retire_before(&Cursor::at(fired_until, b""));
         self.store.write(passed)
     }
 

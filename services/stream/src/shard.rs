@@ -225,7 +225,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
                 outcome => outcome?,
             };
             let replayed = restored.replayed;
-            let (task, since) = (recovery::task(claim, restored)?, claim.since);
+            let (task, since) = (recovery::task(claim, restored, self.around.config.fire_window)?, claim.since);
             // It must know at least what the last META was written with, which is taken up between two transactions only.
             self.commit()?;
             self.catch_up_with_reference()?;
@@ -360,8 +360,8 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
     }
 
     /// The watermark: a deadline fires only when everything that was in the input, or in a topic before it, when the clock was
-    /// read is applied. What counts is the high watermark, not the last stable offset: an open transaction of intake may hide a
-    /// purchase.
+    /// read is applied. What counts is the high watermark, not the last stable offset: an open transaction may hide the record
+    /// that makes it pointless.
     fn advance_watermarks(&mut self) -> Result<(), Error> {
         let mut asked = Vec::new();
         for task in self.tasks.values_mut() {

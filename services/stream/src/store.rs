@@ -399,7 +399,7 @@ impl Changes {
     }
 }
 
-/// A place in the deadline index: the first entry that has not been looked at.
+/// A place in the deadline index.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor(Vec<u8>);
 
@@ -409,9 +409,14 @@ impl Cursor {
         Cursor(b"D".to_vec())
     }
 
-    /// Before all entries of `due`.
-    pub fn before(due: Millis) -> Self {
-        Cursor(index_key(due, b""))
+    /// Behind all entries.
+    pub fn end() -> Self {
+        Cursor(b"E".to_vec())
+    }
+
+    /// At an entry.
+    pub fn at(due: Millis, key: &[u8]) -> Self {
+        Cursor(index_key(due, key))
     }
 
     /// Just behind an entry.
@@ -419,6 +424,15 @@ impl Cursor {
         let mut place = index_key(due, key);
         place.push(0);
         Cursor(place)
+    }
+
+    /// When an entry that stands here is due; one behind it is not due before.
+    pub fn due(&self) -> Millis {
+        match self.0[1..].first_chunk::<8>() {
+            Some(due) => Millis::from_be_bytes(*due),
+            None if *self == Cursor::start() => 0,
+            None => Millis::MAX,
+        }
     }
 }
 

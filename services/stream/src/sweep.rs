@@ -125,7 +125,6 @@ mod tests {
             each(Sweep { name: "s", at: now - now % 1000, pace: self.pace });
         }
         fn broadcast(&mut self, _record: &Incoming<'_>, _now: Millis, _out: &mut Outbox) {}
-        fn reference(&mut self, _key: &[u8], _value: Option<&[u8]>) {}
     }
 
     fn take(agenda: &mut Agenda, processor: &EverySecond, now: Millis) -> Option<(Portion, usize)> {

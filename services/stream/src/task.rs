@@ -6,17 +6,18 @@
 //!
 //! *Invariants.* The store holds nothing that is not committed. Every row with a deadline has an index entry at or before it
 //! (lazily armed: a deadline that moves later writes nothing, and an entry that no longer fits its row is stale). Entries before
-//! the cursor are never needed again. The clock of a partition never goes back.
+//! the horizon's place are never needed again. The clock of a partition never goes back.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::clock::{Millis, machine_now};
 use crate::control::{self, Meta, Portion, Round, Sequence};
+use crate::horizon::Horizon;
 use crate::log::{Log, Target};
 use crate::planted::{Bug, is_planted};
 use crate::processor::{Due, Incoming, Outbox, Processor};
-use crate::store::{Changes, Checkpoint, Cursor, Store, UNARMED};
+use crate::store::{Changes, Checkpoint, Store, UNARMED};
 use crate::sweep::Agenda;
 use crate::table::{Slot, Table};
 use crate::{Error, Verdict};
@@ -41,9 +42,7 @@ pub(crate) struct Task<P: Processor> {
     sequence: Sequence,
     lineage: Vec<Sequence>,
     committed_next: i64,
-    cursor: Cursor,
-    /// No index entry behind the cursor is due before this.
-    head: Millis,
+    horizon: Horizon,
     /// Deadlines that the open transaction set, of which the index does not know yet, are not before this.
     unindexed: Millis,
     /// No deadline up to here is still to fire.
@@ -77,11 +76,13 @@ pub(crate) struct Start {
     pub(crate) checkpoint: Checkpoint,
     pub(crate) meta: Meta,
     pub(crate) torn: BTreeSet<Box<[u8]>>,
+    /// As in [`crate::Config`].
+    pub(crate) fire_window: usize,
 }
 
 impl<P: Processor> Task<P> {
     pub(crate) fn new(start: Start) -> Self {
-        let Start { partition, store, checkpoint, meta, torn } = start;
+        let Start { partition, store, checkpoint, meta, torn, fire_window } = start;
         let lineage = meta.succession();
         Task {
             partition,
@@ -95,8 +96,7 @@ impl<P: Processor> Task<P> {
             sequence: Sequence { epoch: meta.sequence.epoch + 1, n: 0 },
             lineage,
             committed_next: meta.next_offset,
-            cursor: Cursor::start(),
-            head: 0,
+            horizon: Horizon::new(fire_window),
             unindexed: Millis::MAX,
             fired_until: 0,
             fired_through: None,
@@ -202,7 +202,7 @@ impl<P: Processor> Task<P> {
 
     /// Whether the index may hold something that is due at `now`, or a sweep waits for the watermark.
     pub(crate) fn is_due(&self, now: Millis) -> bool {
-        self.head <= now || self.agenda.due().is_some_and(|sweep| sweep > self.watermark)
+        self.horizon.head() <= now || self.agenda.due().is_some_and(|sweep| sweep > self.watermark)
     }
 
     /// Fires what is due up to the watermark, at most `budget` entries. Returns (fired, greatest lateness in ms).
@@ -213,34 +213,22 @@ impl<P: Processor> Task<P> {
         out: &mut Outbox,
     ) -> Result<(usize, Millis), Error> {
         let limit = self.now.min(self.watermark).min(self.unindexed - 1);
-        if self.head > limit {
+        if self.horizon.head() > limit {
             self.fired_until = self.fired_until.max(limit);
             return Ok((0, 0));
         }
-        let mut entries: Vec<(Millis, Box<[u8]>)> = Vec::new();
-        let mut head = Millis::MAX;
-        self.store.deadlines(&self.cursor, |due, key| {
-            if due > limit || entries.len() == budget {
-                head = due;
-                return false;
-            }
-            entries.push((due, key.into()));
-            true
-        })?;
+        let entries = self.horizon.take(&self.store, limit, budget)?;
         self.load(processor, &mut entries.iter().map(|(_, key)| &**key).collect())?;
         let through = match entries.last() {
-            Some((due, key)) if head <= limit => {
-                self.cursor = Cursor::behind(*due, key);
+            Some((due, key)) if self.horizon.head() <= limit => {
                 self.fired_through = Some((*due, key.to_vec()));
                 Some((*due, &**key))
             }
             _ => {
-                self.cursor = Cursor::before(limit + 1);
                 (self.fired_until, self.fired_through) = (limit, None);
                 None
             }
         };
-        self.head = head;
         self.fired |= !entries.is_empty();
         self.fired_since_retire += entries.len();
         let is_within = |at: Millis, key: &[u8]| through.map_or(at <= limit, |through| (at, key) <= through);
@@ -430,7 +418,7 @@ impl<P: Processor> Task<P> {
         self.packed = packed;
         if self.fired_since_retire > RETIRE_AFTER {
             self.fired_since_retire = 0;
-            changes.retire_before(&self.cursor);
+            changes.retire_before(&self.horizon.place());
         }
         changes.checkpoint(&self.checkpoint);
         self.store.write(changes)?;
@@ -453,11 +441,7 @@ impl<P: Processor> Task<P> {
         if due < cached.armed {
             cached.armed = due;
             changes.arm(due, &cached.key);
-            self.head = self.head.min(due);
-            // A deadline before the cursor pulls it back; what lies between is stale and passed over.
-            if !is_planted(Bug::CursorStays) {
-                self.cursor = self.cursor.clone().min(Cursor::before(due));
-            }
+            self.horizon.arm(due, &cached.key);
         }
         changes.put_row(&cached.key, cached.armed, bytes);
     }
@@ -484,7 +468,7 @@ impl<P: Processor> Task<P> {
     /// Every deadline up to here has fired and every sweep is done, if nothing is uncommitted. A sweep that waits for its pace
     /// does not count.
     pub(crate) fn settled_until(&self) -> Millis {
-        let fired_until = if self.head > self.now { self.now } else { self.fired_until };
+        let fired_until = if self.horizon.head() > self.now { self.now } else { self.fired_until };
         self.agenda.due().map_or(fired_until, |sweep| fired_until.min(sweep - 1))
     }
 }

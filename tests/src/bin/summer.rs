@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use stream::clock::Clock;
-use stream::engine::{self, Config};
-use stream::kafka::Topics;
-use stream::{Metrics, Probe};
+use stream::{Config, Metrics, Probe, Topics};
 use system_tests::summer::{Settings, Summer};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -44,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let stop = stop_on_sigterm()?;
     say("joining");
     let trips = told.trips;
-    Ok(engine::run(&kafka, &config, &clock, &Probe::default(), &stop, &metrics, || Summer { trips })?)
+    Ok(stream::run(&kafka, &config, &clock, &Probe::default(), &stop, &metrics, || Summer { trips })?)
 }
 
 #[expect(clippy::print_stderr, reason = "a test waits for this word")]

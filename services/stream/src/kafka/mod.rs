@@ -15,10 +15,8 @@ mod producer;
 #[cfg(feature = "state")]
 mod observer;
 #[cfg(feature = "state")]
-mod log;
+pub(crate) mod log;
 
-#[cfg(feature = "state")]
-pub use log::{KafkaChangelogs, KafkaLog, Topics};
 pub use member::{Change, Generation, Member};
 pub use membership::Membership;
 pub use native::partition_of;

@@ -1,9 +1,9 @@
 //! A changelog in the source of each test, and what a replica makes of it.
 
 use super::*;
+use crate::Topics;
 use crate::control::Format;
-use crate::kafka::Topics;
-use crate::processor::{Due, Incoming, Outbox};
+use crate::processor::{Incoming, Outbox};
 use crate::simulation::Machine;
 
 /// Rows are words.
@@ -28,14 +28,6 @@ impl Processor for Words {
     fn record(&mut self, _: &mut Vec<u8>, _: &Incoming<'_>, _: Millis, _: &mut Outbox) -> bool {
         false
     }
-
-    fn deadline(&mut self, _: &mut Vec<u8>, _: &Due<'_>, _: Millis, _: &mut Outbox) -> bool {
-        false
-    }
-
-    fn broadcast(&mut self, _: &Incoming<'_>, _: Millis, _: &mut Outbox) {}
-
-    fn reference(&mut self, _: &[u8], _: Option<&[u8]>) {}
 }
 
 /// A record of a changelog.
@@ -334,7 +326,7 @@ fn a_row_that_relies_on_an_entry_which_has_fired_is_woken_all_the_same() {
     let mut changes = Changes::default();
     changes.put_row(b"a", 500, b"900");
     changes.arm(500, b"a");
-    changes.retire_before(&Cursor::before(501));
+    changes.retire_before(&Cursor::at(501, b""));
     changes.checkpoint(&checkpoint);
     store.write(changes).unwrap();
     let mut changes = Changes::default();

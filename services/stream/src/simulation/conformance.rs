@@ -9,8 +9,10 @@ use super::disk::Machine;
 use super::log::SimulatedLog;
 use super::world::World;
 use super::{Outside, Scene, Surface};
+use crate::Topics;
 use crate::clock::simulated;
-use crate::kafka::{Change, Fetched, KafkaLog, Settings, Topics};
+use crate::kafka::log::KafkaLog;
+use crate::kafka::{Change, Fetched, Settings};
 use crate::log::{CHANGELOG, Log, Record, Target};
 use crate::{Error, Verdict};
 

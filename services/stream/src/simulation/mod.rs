@@ -32,9 +32,9 @@ pub use crate::planted::Bug;
 pub use world::Surface;
 
 use crate::Error;
+use crate::Topics;
 use crate::clock::{Millis, simulated};
 use crate::engine::{Config, Surroundings};
-use crate::kafka::Topics;
 use crate::log::{CHANGELOG, INPUT, REFERENCE};
 use crate::metrics::Metrics;
 use crate::planted::plant;
@@ -295,6 +295,7 @@ fn config(scene: &Scene) -> Config {
         commit_records: 8,
         cache_rows: 4,
         fire_budget: 3,
+        fire_window: 2,
         sweep_budget: 2,
         save_age: Duration::from_millis(SESSION_TIMEOUT.unsigned_abs() / 3),
         checkpoint_age_max: TOMBSTONES_KEPT / 2,

@@ -1,0 +1,146 @@
+//! The deadlines that come next, in memory: one look into the store brings many of them, and one that is armed before the last
+//! of them joins them here.
+//!
+//! ```text
+//! index in the store: [ retired | near: in memory | behind `until`: in the store alone ]
+//!                                 ^ fires from here
+//! ```
+//!
+//! *Invariant.* Whatever is armed and has not fired is in memory, or in the index at `until` or behind it.
+
+use std::collections::BTreeSet;
+
+use crate::Error;
+use crate::clock::Millis;
+use crate::planted::{Bug, is_planted};
+use crate::store::{Cursor, Store};
+
+/// An entry of the index.
+pub(crate) type Entry = (Millis, Box<[u8]>);
+
+/// How far a partition sees its deadlines in memory.
+pub(crate) struct Horizon {
+    near: BTreeSet<Entry>,
+    until: Cursor,
+    /// Entries that one look brings; twice as many are kept at most.
+    window: usize,
+}
+
+impl Horizon {
+    /// Of a store that was not looked into yet.
+    pub(crate) fn new(window: usize) -> Self {
+        Horizon { near: BTreeSet::new(), until: Cursor::start(), window: window.max(1) }
+    }
+
+    /// No entry is due before this.
+    pub(crate) fn head(&self) -> Millis {
+        self.near.first().map_or_else(|| self.until.due(), |(due, _)| *due)
+    }
+
+    /// The first place whose entry is still to fire: what lies before it is never needed again.
+    pub(crate) fn place(&self) -> Cursor {
+        self.near.first().map_or_else(|| self.until.clone(), |(due, key)| Cursor::at(*due, key))
+    }
+
+    /// An entry that is in the index from this commit on.
+    pub(crate) fn arm(&mut self, due: Millis, key: &[u8]) {
+        if Cursor::at(due, key) >= self.until || is_planted(Bug::CursorStays) {
+            return;
+        }
+        self.near.insert((due, key.into()));
+        if self.near.len() > 2 * self.window
+            && let Some((due, key)) = self.near.pop_last()
+        {
+            self.until = Cursor::at(due, &key);
+        }
+    }
+
+    /// Takes the next entries up to `limit` out, at most `budget`. Those that are left, if any are due up to `limit`, begin at
+    /// [`Horizon::head`].
+    ///
+    /// # Errors
+    /// `Abort` if the store cannot be read.
+    pub(crate) fn take(&mut self, store: &Store, limit: Millis, budget: usize) -> Result<Vec<Entry>, Error> {
+        let mut entries = Vec::new();
+        while entries.len() < budget && self.head() <= limit {
+            if self.near.is_empty() {
+                self.look(store)?;
+                continue;
+            }
+            entries.extend(self.near.pop_first());
+        }
+        Ok(entries)
+    }
+
+    fn look(&mut self, store: &Store) -> Result<(), Error> {
+        let (near, window) = (&mut self.near, self.window);
+        let mut until = Cursor::end();
+        store.deadlines(&self.until, |due, key| {
+            if near.len() == window {
+                until = Cursor::at(due, key);
+                return false;
+            }
+            near.insert((due, key.into()));
+            true
+        })?;
+        self.until = until;
+        Ok(())
+    }
+}
+
+#[cfg(all(test, feature = "simulation"))]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::simulation::Machine;
+    use crate::store::Changes;
+
+    fn store() -> Store {
+        Store::open(Path::new("store"), &Machine::default()).unwrap()
+    }
+
+    fn arm(store: &Store, horizon: &mut Horizon, entries: &[(Millis, &str)]) {
+        let mut changes = Changes::default();
+        for (due, key) in entries {
+            changes.arm(*due, key.as_bytes());
+            horizon.arm(*due, key.as_bytes());
+        }
+        store.write(changes).unwrap();
+    }
+
+    fn taken(horizon: &mut Horizon, store: &Store, limit: Millis, budget: usize) -> String {
+        let entries = horizon.take(store, limit, budget).unwrap();
+        let words = entries.iter().map(|(due, key)| format!("{due}{}", String::from_utf8_lossy(key)));
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn entries_come_once_and_in_their_order_wherever_they_were_armed() {
+        let (store, mut horizon) = (store(), Horizon::new(2));
+        arm(&store, &mut horizon, &[(5, "a"), (1, "b"), (9, "c"), (3, "d"), (9, "e")]);
+        assert_eq!(taken(&mut horizon, &store, 4, 1), "1b");
+        // Before what is in memory, amid it, and behind it.
+        arm(&store, &mut horizon, &[(2, "f"), (4, "g"), (7, "h")]);
+        assert_eq!(taken(&mut horizon, &store, 4, 10), "2f 3d 4g");
+        assert_eq!(horizon.head(), 5);
+        // One that was passed already comes again when it is armed again.
+        arm(&store, &mut horizon, &[(1, "b")]);
+        assert_eq!(horizon.place(), Cursor::at(1, b"b"));
+        assert_eq!(taken(&mut horizon, &store, 9, 4), "1b 5a 7h 9c");
+        assert_eq!(taken(&mut horizon, &store, 9, 4), "9e");
+        assert_eq!((horizon.head(), horizon.place()), (Millis::MAX, Cursor::end()));
+    }
+
+    #[test]
+    fn what_is_in_memory_is_bounded() {
+        let (store, mut horizon) = (store(), Horizon::new(2));
+        assert_eq!(taken(&mut horizon, &store, 0, 1), "");
+        let many: Vec<(Millis, String)> = (1..50).rev().map(|due| (due, "k".to_owned())).collect();
+        for (due, key) in &many {
+            arm(&store, &mut horizon, &[(*due, key)]);
+            assert!(horizon.near.len() <= 4);
+        }
+        assert_eq!(taken(&mut horizon, &store, 100, 100).split(' ').count(), 49);
+    }
+}
