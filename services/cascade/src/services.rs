@@ -42,6 +42,7 @@ pub fn operator(flags: &Flags) -> Result<String, Failure> {
             .parsed("state.standby", "`none` or `all`", |text| ["none", "all"].iter().position(|known| *known == text))
             .is_some_and(|chosen| chosen == 1);
         operator.cache_rows = reader.number("state.rows", 1_000..=1_000_000_000);
+        operator.disk_reserve = reader.number::<u64>("state.reserve", 0..=1_000_000_000) << 20;
         (common, ops, operator)
     };
     let (common, ops, operator) = config::read(flags, &Process, read)?;

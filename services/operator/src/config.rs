@@ -21,6 +21,8 @@ pub struct Config {
     pub commit_age: Duration,
     /// Customers kept in memory, for each shard.
     pub cache_rows: usize,
+    /// Bytes that are left free on the disk of `state_dir`: with less, no partition is taken over.
+    pub disk_reserve: u64,
     /// Whether partitions of other replicas are kept warm here.
     pub standby: bool,
     /// Whether deadlines wait until intake has read what was in its topics when they fell due.
@@ -37,6 +39,7 @@ impl Config {
             channels: channels.to_vec(),
             commit_age: Duration::from_millis(100),
             cache_rows: 1_000_000,
+            disk_reserve: 256 << 20,
             standby: false,
             waits_for_sources: true,
         }
@@ -62,6 +65,7 @@ impl Config {
             shards: self.shards,
             commit_age: self.commit_age,
             cache_rows: self.cache_rows,
+            disk_reserve: self.disk_reserve,
             standby: self.standby,
             ..stream::Config::new(&group, &self.instance, topics, self.state_dir.clone())
         }

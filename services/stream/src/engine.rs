@@ -1,6 +1,6 @@
 //! The keyed engine: several shards, each with several partitions, in one process.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
@@ -51,7 +51,7 @@ pub struct Config {
     /// Changelogs longer than this (records) are searched for their last META before they are replayed: fewer records wait for
     /// theirs in memory.
     pub restore_window: i64,
-    /// A process one of whose shards stands still for so long ends itself: somebody else has its partitions by then.
+    /// A process one of whose threads stands still for so long ends itself: somebody else has its partitions by then.
     pub stillness_max: Duration,
     /// How often the stores are made to survive a crash.
     pub save_age: Duration,
@@ -122,17 +122,12 @@ pub fn run<P: Processor + Send>(
     metrics: &Metrics,
     processor: impl Fn() -> P + Sync,
 ) -> Result<(), Error> {
-    std::fs::create_dir_all(&config.state_dir).map_err(|error| {
-        Error::stop(
-            "use the state directory",
-            format!("{}: {error}; name another one or mend its rights", config.state_dir.display()),
-        )
-    })?;
+    make_directory(&config.state_dir)?;
     let cluster = settings.cluster_id(Duration::from_secs(10))?;
     let changelog = settings.topic_identity(&config.topics.changelog)?;
     let budget = Budget::new(config.cache_bytes, config.buffer_bytes, config.disk_reserve);
     let watch = config.upstream.as_ref().map(|_| Watch::new(clock, metrics.sources_behind.clone()));
-    let turns: Vec<AtomicU64> = (0..config.shards).map(|_| AtomicU64::new(0)).collect();
+    let turns = Turns::new(config);
     let parts: Vec<Probe> = (0..config.shards).map(|part| probe.part(part)).collect();
     let shard = |line: Line| {
         let _others = StopOthers(stop);
@@ -142,7 +137,7 @@ pub fn run<P: Processor + Send>(
             owner: identity.clone(),
             clock: clock.clone(),
             probe: parts[line.shard].clone(),
-            turns: &turns[line.shard],
+            turns: &turns.shards[line.shard],
             stop,
             metrics: metrics.clone(),
             restorer: Box::new(line),
@@ -161,17 +156,23 @@ pub fn run<P: Processor + Send>(
         let changelogs = KafkaChangelogs::new(settings, &config.topics.changelog)?;
         let is_here = |partition: &i32| restorer::thread_of(*partition, config.shards) == number;
         let all = if config.standby { changelogs.count()? } else { 0 };
-        Replicas::new(rules, changelogs, processor(), (0..all).filter(is_here).collect()).run(&words, &answers, stop)
+        Replicas::new(rules, changelogs, processor(), (0..all).filter(is_here).collect()).run(
+            &words,
+            &answers,
+            &turns.restorers[number],
+            stop,
+        )
     };
     std::thread::scope(|scope| {
-        let (shard, restorer) = (&shard, &restorer);
-        let watching = watch.as_ref().zip(config.upstream.as_ref()).map(|(watch, upstream)| {
+        let (shard, restorer, turns) = (&shard, &restorer, &turns);
+        let upstream = config.upstream.as_ref().zip(turns.sources.as_ref());
+        let watching = watch.as_ref().zip(upstream).map(|(watch, (upstream, turns))| {
             scope.spawn(move || {
                 let _others = StopOthers(stop);
-                watch.run(settings, upstream, stop)
+                watch.run(settings, upstream, turns, stop)
             })
         });
-        scope.spawn(|| watch_over(&turns, config.stillness_max, stop));
+        scope.spawn(|| watch_over(turns, config.stillness_max, stop));
         // As many restoring threads as shards.
         let (words, heard): (Vec<_>, Vec<_>) = (0..config.shards).map(|_| mpsc::channel()).unzip();
         let (answers, lines): (Vec<_>, Vec<_>) = (0..config.shards).map(|_| mpsc::channel()).unzip();
@@ -193,25 +194,53 @@ pub fn run<P: Processor + Send>(
     })
 }
 
-/// Ends the process if a shard has made no turn for too long: a call that never returns holds its partitions for ever. Counted
+fn make_directory(path: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(path).map_err(|error| {
+        Error::stop(
+            "use the state directory",
+            format!("{}: {error}; name another one or mend its rights", path.display()),
+        )
+    })
+}
+
+/// Turns of the threads that must not stand still.
+struct Turns {
+    shards: Vec<AtomicU64>,
+    restorers: Vec<AtomicU64>,
+    /// Of those who watch the sources, if anybody does.
+    sources: Option<AtomicU64>,
+}
+
+impl Turns {
+    fn new(config: &Config) -> Self {
+        let none = || (0..config.shards).map(|_| AtomicU64::new(0)).collect();
+        let sources = config.upstream.as_ref().map(|_| AtomicU64::new(0));
+        Turns { shards: none(), restorers: none(), sources }
+    }
+}
+
+/// Ends the process if a thread has made no turn for too long: a call that never returns holds its partitions for ever. Counted
 /// in looks, not in time, so that a process that was stopped as a whole is not taken for one that hangs.
-fn watch_over(turns: &[AtomicU64], stillness_max: Duration, stop: &AtomicBool) {
-    let mut last: Vec<(u64, Duration)> = vec![(0, Duration::ZERO); turns.len()];
+fn watch_over(turns: &Turns, stillness_max: Duration, stop: &AtomicBool) {
+    let shards = turns.shards.iter().map(|turns| ("shard", turns));
+    let restorers = turns.restorers.iter().map(|turns| ("restorer", turns));
+    let watched: Vec<_> = shards.chain(restorers).chain(turns.sources.iter().map(|turns| ("sources", turns))).collect();
+    let mut last: Vec<(u64, Duration)> = vec![(0, Duration::ZERO); watched.len()];
     while !stop.load(Ordering::Relaxed) {
         std::thread::park_timeout(LOOK);
-        for (shard, (turn, (known, still))) in turns.iter().zip(&mut last).enumerate() {
-            let turn = turn.load(Ordering::Relaxed);
+        for ((thread, turns), (known, still)) in watched.iter().zip(&mut last) {
+            let turn = turns.load(Ordering::Relaxed);
             *still = if turn == *known { *still + LOOK } else { Duration::ZERO };
             *known = turn;
             if *still > stillness_max {
-                tracing::error!(shard, seconds = still.as_secs(), "a shard stands still; the process ends itself");
+                tracing::error!(thread, seconds = still.as_secs(), "a thread stands still; the process ends itself");
                 std::process::abort();
             }
         }
     }
 }
 
-/// Between two looks at the shards.
+/// Between two looks at the threads.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// A shard that ends, however it ends, ends the process: its partitions go to another one.

@@ -9,7 +9,7 @@
 //! standbys are opened only while nobody waits.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::time::Duration;
 
@@ -158,6 +158,11 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
         self.open_wanted();
         self.note();
         self.measure_if_due();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn changelogs(&mut self) -> &mut C {
+        &mut self.changelogs
     }
 
     /// The next answer, and for whom.
@@ -335,14 +340,16 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
         }
     }
 
-    /// Works for the shards until none of them is left, or all are told to stop.
+    /// Works for the shards until none of them is left, or all are told to stop. Counts its turns for whoever watches over it.
     pub(crate) fn run(
         mut self,
         words: &Receiver<Word>,
         answers: &[Sender<Answer>],
+        turns: &AtomicU64,
         stop: &AtomicBool,
     ) -> Result<(), Error> {
         while !stop.load(Ordering::Relaxed) {
+            turns.fetch_add(1, Ordering::Relaxed);
             if self.following.is_empty() {
                 match words.recv_timeout(IDLE) {
                     Ok(word) => self.hear(word),

@@ -7,7 +7,7 @@
 //! No clock is compared with another one, and nobody has to tell of progress: offsets alone decide.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -62,19 +62,27 @@ impl Watch {
         until.min(moment)
     }
 
-    /// Looks, whenever somebody wants to know, until `stop` is set.
+    /// Looks, whenever somebody wants to know, until `stop` is set. Counts its turns for whoever watches over it.
     ///
     /// # Errors
     /// If the client cannot be made.
-    pub fn run(&self, settings: &Settings, upstream: &Upstream, stop: &AtomicBool) -> Result<(), Error> {
+    pub fn run(
+        &self,
+        settings: &Settings,
+        upstream: &Upstream,
+        turns: &AtomicU64,
+        stop: &AtomicBool,
+    ) -> Result<(), Error> {
         let observer = Observer::new(settings, &upstream.group)?;
         let mut sources = Sources { partitions: Vec::new(), counted: None };
         while !stop.load(Ordering::Relaxed) {
+            turns.fetch_add(1, Ordering::Relaxed);
             if !self.wait_for_a_question() {
                 continue;
             }
             let moment = self.clock.now();
             let hold = |wait| {
+                turns.fetch_add(1, Ordering::Relaxed);
                 self.is_behind.set(1);
                 observer.rest(wait);
                 !stop.load(Ordering::Relaxed)

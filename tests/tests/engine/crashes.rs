@@ -104,5 +104,5 @@ fn a_process_whose_shard_hangs_ends_itself() {
     ground.say("k1", "hang");
     ground.feed.flush();
     wait::until("it has ended itself", || !a.is_running());
-    assert!(a.said().contains("a shard stands still"), "{}", a.said());
+    assert!(a.said().contains("a thread stands still"), "{}", a.said());
 }

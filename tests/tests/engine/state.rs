@@ -1,12 +1,13 @@
 //! State: what it is, and where it comes from after a restart.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use system_tests::process::Process;
 use system_tests::summer::Settings;
 use system_tests::wait;
 
-use crate::steps::Ground;
+use crate::steps::{Ground, by_key};
 
 #[test]
 fn state_and_output_are_a_fold_of_the_input() {
@@ -29,6 +30,33 @@ fn a_warm_restart_goes_on_where_it_stopped() {
 
     let summer = go_on(&ground, &settings);
     assert!(!summer.said().contains("is wiped"), "the store was trusted:\n{}", summer.said());
+    let replayed = replayed(&summer);
+    assert_eq!(replayed.len(), 3, "{}", summer.said());
+    assert!(replayed.values().all(|records| *records < 10), "only the tail, of thousands: {replayed:?}");
+}
+
+#[test]
+fn a_partition_that_is_restored_holds_up_no_other() {
+    let ground = Ground::new("beside", 2);
+    let settings = Settings::new(&ground.place, "a");
+    work_and_end(&ground, &settings, 300, 3_000);
+    // Whoever reads what is committed comes no further than this in the changelog, which has to be read from its beginning.
+    let foreign = system_tests::feed::Feed::in_transaction(ground.place.brokers(), "foreign");
+    foreign.send_to(&ground.place.topic("changelog"), 1, "k", b"");
+    foreign.flush();
+    std::fs::remove_dir_all(settings.state_dir.join(ground.place.topic("input-1"))).unwrap();
+
+    let mut sums = ground.tail("sums");
+    let summer = ground.start(&settings);
+    for number in 1..=40 {
+        ground.say_in(0, "beside", "+1");
+        sums.until("the other partition goes on", |sums| by_key(sums).get("beside").map(Vec::len) == Some(number));
+    }
+    assert_eq!(replayed(&summer).into_keys().collect::<Vec<_>>(), [0], "{}", summer.said());
+    foreign.abort();
+    ground.wait_for_all_sums();
+    ground.assert_exactly_once();
+    assert!(replayed(&summer)[&1] > 100, "{}", summer.said());
 }
 
 #[test]
@@ -105,6 +133,8 @@ fn work_and_end(ground: &Ground, settings: &Settings, keys: usize, records: usiz
     let mut summer = ground.start(settings);
     ground.wait_for_all_sums();
     assert!(summer.terminate().success(), "{}", summer.said());
+    // The next one writes into the same file: what is found there then is its own.
+    std::fs::remove_file(ground.place.path(&format!("{}.log", settings.instance))).unwrap();
 }
 
 /// A process finds what is there and more to do, and does it exactly once.
@@ -114,6 +144,17 @@ fn go_on(ground: &Ground, settings: &Settings) -> Process {
     ground.wait_for_all_sums();
     ground.assert_exactly_once();
     summer
+}
+
+/// How many changelog records each partition that went on has replayed.
+fn replayed(summer: &Process) -> BTreeMap<i32, u64> {
+    let said = summer.said();
+    let of = |line: &str, name: &str| Some(line.split_once(name)?.1.split(' ').next()?.to_owned());
+    let recovered = said.lines().filter(|line| line.contains("partition recovered"));
+    let numbers = recovered.map(|line| (of(line, "partition="), of(line, "records=")));
+    numbers
+        .map(|(partition, records)| (partition.unwrap().parse().unwrap(), records.unwrap().parse().unwrap()))
+        .collect()
 }
 
 /// Removes the files of one partition's data base whose names hold `part`.

@@ -30,6 +30,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("topics.partitions", Some("8"), "Partitions of every keyed topic; cannot be changed once there are data"),
     setting("topics.replication", Some("1"), "Copies of every topic that `topics apply` creates"),
     setting("state.dir", Some("state"), "Directory of the operator's local state"),
+    setting(
+        "state.reserve",
+        Some("256"),
+        "Megabytes that are left free on its disk: with less, no partition is taken over",
+    ),
     setting("state.shards", Some("1"), "Threads of the operator; each owns some of the partitions"),
     setting("state.rows", Some("1000000"), "Customers that each shard keeps in memory"),
     setting(

@@ -1,9 +1,18 @@
 //! A changelog in the source of each test, and what a replica makes of it.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use prometheus::core::Collector;
+
 use super::*;
 use crate::Topics;
+use crate::clock::simulated;
 use crate::control::Format;
+use crate::kafka::Fetched;
+use crate::log::Changelogs;
 use crate::processor::{Incoming, Outbox};
+use crate::restorer::{Replicas, Word};
 use crate::simulation::Machine;
 
 /// Rows are words.
@@ -347,4 +356,71 @@ fn a_row_that_relies_on_an_entry_which_has_fired_is_woken_all_the_same() {
         })
         .unwrap();
     assert_eq!(left, [(900, b"a".to_vec())]);
+}
+
+/// A changelog of which a few records have come, and the rest does not yet.
+struct Slow {
+    log: Vec<Written>,
+    brought: usize,
+    end: i64,
+}
+
+impl Changelogs for Slow {
+    type Record = Written;
+
+    fn range(&mut self, _: i32) -> Result<(i64, i64), Error> {
+        Ok((0, self.end))
+    }
+
+    fn start(&mut self, _: i32, _: i64) -> Result<(), Error> {
+        self.brought = 0;
+        Ok(())
+    }
+
+    fn stop(&mut self, _: i32) {}
+
+    fn fetch(&mut self, _: Duration, limit: usize, fetched: &mut Vec<Fetched<Written>>) -> Result<(), Error> {
+        let more = self.log.iter().skip(self.brought).take(limit);
+        fetched.extend(more.cloned().map(Fetched::Record));
+        self.brought = self.log.len();
+        Ok(())
+    }
+}
+
+#[test]
+fn whoever_waits_for_a_partition_sees_how_far_it_is_and_when_it_will_be_there() {
+    let (mut bench, registry) = (Bench::new(), prometheus::Registry::new());
+    bench.config.restore_window = 1_000;
+    let metrics = Metrics::new(&registry, "input").unwrap();
+    let (left, eta) = (metrics.restore_remaining.clone(), metrics.restore_eta_seconds.clone());
+    let shown = || {
+        let value = |gauges: &prometheus::IntGaugeVec| {
+            Some(gauges.collect().first()?.get_metric().first()?.get_gauge().get_value())
+        };
+        (value(&left), value(&eta))
+    };
+    let rules = Rules { config: &bench.config, cluster: "c", changelog: "changelog/1", disks: &bench.machine, metrics };
+    let log = (0..20)
+        .flat_map(|n| [row(2 * n, "a", (1, 1 + n.unsigned_abs()), "word"), meta(2 * n + 1, (1, 1 + n.unsigned_abs()))]);
+    let slow = Slow { log: log.collect(), brought: 0, end: 100 };
+    simulated::set(Some(Duration::ZERO));
+    let mut replicas = Replicas::new(rules, slow, Words, BTreeSet::new());
+    replicas.hear(Word::Restore { shard: 0, partition: 0, nonce: "mine".to_owned() });
+    replicas.work();
+    assert_eq!(shown(), (None, None), "nothing is known yet");
+    simulated::set(Some(Duration::from_secs(4)));
+    replicas.fetch(Duration::ZERO).unwrap();
+    replicas.work();
+    assert_eq!(shown(), (Some(60.0), Some(6.0)), "forty records of a hundred in four seconds");
+    simulated::set(Some(Duration::from_secs(6)));
+    replicas.work();
+    assert_eq!(shown(), (Some(60.0), Some(9.0)), "as long as nothing comes it takes ever longer");
+    replicas.changelogs().log.push(barrier(99, "mine"));
+    replicas.changelogs().brought = 40;
+    replicas.fetch(Duration::ZERO).unwrap();
+    replicas.work();
+    let (_, answer) = replicas.answer().unwrap();
+    assert_eq!(answer.outcome.map(|restored| restored.replayed).ok(), Some(41));
+    assert_eq!(shown(), (None, None), "it is there");
+    simulated::set(None);
 }

@@ -39,13 +39,7 @@ impl Client {
         properties: impl Iterator<Item = (&'a str, &'a str)>,
     ) -> Result<Arc<Self>, Error> {
         // SAFETY: no pointers.
-        let linked = unsafe { rd::rd_kafka_version() };
-        if i64::from(linked) < i64::from(rd::RD_KAFKA_VERSION) {
-            return Err(Error::stop(
-                "make a Kafka client",
-                format!("librdkafka {linked:#x} is linked, and at least {:#x} is needed", rd::RD_KAFKA_VERSION),
-            ));
-        }
+        require_version(unsafe { rd::rd_kafka_version() })?;
         // SAFETY: `conf` is ours until `rd_kafka_new` succeeds and takes it; on every other way out it is destroyed. The buffer
         // is as long as we say.
         unsafe {
@@ -310,5 +304,29 @@ unsafe extern "C" fn log(_: *const rd::rd_kafka_t, level: i32, facility: *const 
         4 => tracing::warn!(target: "librdkafka", facility, "{message}"),
         5 | 6 => tracing::info!(target: "librdkafka", facility, "{message}"),
         _ => tracing::debug!(target: "librdkafka", facility, "{message}"),
+    }
+}
+
+/// The library that is linked may be another one than ours was compiled against. An older one lacks what is relied upon.
+fn require_version(linked: i32) -> Result<(), Error> {
+    if i64::from(linked) >= i64::from(rd::RD_KAFKA_VERSION) {
+        return Ok(());
+    }
+    Err(Error::stop(
+        "make a Kafka client",
+        format!("librdkafka {linked:#x} is linked, and at least {:#x} is needed", rd::RD_KAFKA_VERSION),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_library_than_the_one_it_was_compiled_against_is_refused() {
+        assert!(require_version(rd::RD_KAFKA_VERSION).is_ok());
+        let refused = require_version(0x0205_00ff).unwrap_err();
+        assert_eq!(refused.verdict(), crate::Verdict::Stop);
+        assert!(refused.to_string().contains("librdkafka 0x20500ff is linked"), "{refused}");
     }
 }
