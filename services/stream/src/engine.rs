@@ -40,6 +40,8 @@ pub struct Config {
     pub commit_records: usize,
     /// Rows kept in memory, for each shard.
     pub cache_rows: usize,
+    /// Of these, committed rows that may wait for the store; more are written to it at once, in the order of their keys.
+    pub unwritten_rows: usize,
     /// Index entries fired in one round of a partition: events flow in between.
     pub fire_budget: usize,
     /// Index entries that are looked up at once, to fire when their time has come.
@@ -80,6 +82,7 @@ impl Config {
             commit_age: Duration::from_millis(100),
             commit_records: 40_000,
             cache_rows: 1_000_000,
+            unwritten_rows: 200_000,
             fire_budget: 5_000,
             fire_window: 4_000,
             sweep_budget: 1_000,

@@ -1,12 +1,12 @@
 //! The deadlines that come next, in memory: one look into the store brings many of them, and one that is armed before the last
-//! of them joins them here.
+//! of them joins them here. So do, until the store has them, those that are armed behind it.
 //!
 //! ```text
-//! index in the store: [ retired | near: in memory | behind `until`: in the store alone ]
+//! index in the store: [ retired | near: in memory | behind `until`: in the store, or fresh ]
 //!                                 ^ fires from here
 //! ```
 //!
-//! *Invariant.* Whatever is armed and has not fired is in memory, or in the index at `until` or behind it.
+//! *Invariant.* Whatever is armed and has not fired is near; or it is at `until` or behind it, and in the store or fresh.
 
 use std::collections::BTreeSet;
 
@@ -21,38 +21,52 @@ pub(crate) type Entry = (Millis, Box<[u8]>);
 /// How far a partition sees its deadlines in memory.
 pub(crate) struct Horizon {
     near: BTreeSet<Entry>,
-    until: Cursor,
-    /// Entries that one look brings; twice as many are kept at most.
+    until: Entry,
+    /// Entries that the store may not have yet.
+    fresh: BTreeSet<Entry>,
+    /// Entries that one look brings; twice as many stay near at most.
     window: usize,
 }
 
 impl Horizon {
     /// Of a store that was not looked into yet.
     pub(crate) fn new(window: usize) -> Self {
-        Horizon { near: BTreeSet::new(), until: Cursor::start(), window: window.max(1) }
+        Horizon { near: BTreeSet::new(), until: before(0), fresh: BTreeSet::new(), window: window.max(1) }
     }
 
     /// No entry is due before this.
     pub(crate) fn head(&self) -> Millis {
-        self.near.first().map_or_else(|| self.until.due(), |(due, _)| *due)
+        self.near.first().unwrap_or(&self.until).0
     }
 
     /// The first place whose entry is still to fire: what lies before it is never needed again.
     pub(crate) fn place(&self) -> Cursor {
-        self.near.first().map_or_else(|| self.until.clone(), |(due, key)| Cursor::at(*due, key))
+        let (due, key) = self.near.first().unwrap_or(&self.until);
+        Cursor::at(*due, key)
     }
 
-    /// An entry that is in the index from this commit on.
+    /// An entry that counts from now on.
     pub(crate) fn arm(&mut self, due: Millis, key: &[u8]) {
-        if Cursor::at(due, key) >= self.until || is_planted(Bug::CursorStays) {
+        let entry = (due, key.into());
+        if entry >= self.until {
+            self.fresh.insert(entry);
             return;
         }
-        self.near.insert((due, key.into()));
-        if self.near.len() > 2 * self.window
-            && let Some((due, key)) = self.near.pop_last()
-        {
-            self.until = Cursor::at(due, &key);
+        if is_planted(Bug::CursorStays) {
+            return;
         }
+        self.near.insert(entry);
+        if self.near.len() > 2 * self.window
+            && let Some(last) = self.near.pop_last()
+        {
+            self.until.clone_from(&last);
+            self.fresh.insert(last);
+        }
+    }
+
+    /// The store has everything that is armed.
+    pub(crate) fn written(&mut self) {
+        self.fresh.clear();
     }
 
     /// Takes the next entries up to `limit` out, at most `budget`. Those that are left, if any are due up to `limit`, begin at
@@ -74,18 +88,26 @@ impl Horizon {
 
     fn look(&mut self, store: &Store) -> Result<(), Error> {
         let (near, window) = (&mut self.near, self.window);
-        let mut until = Cursor::end();
-        store.deadlines(&self.until, |due, key| {
+        let mut until = before(Millis::MAX);
+        store.deadlines(&Cursor::at(self.until.0, &self.until.1), |due, key| {
+            let entry = (due, key.into());
             if near.len() == window {
-                until = Cursor::at(due, key);
+                until = entry;
                 return false;
             }
-            near.insert((due, key.into()));
+            near.insert(entry);
             true
         })?;
+        let behind = self.fresh.split_off(&until);
+        near.append(&mut std::mem::replace(&mut self.fresh, behind));
         self.until = until;
         Ok(())
     }
+}
+
+/// Before all entries of a moment.
+fn before(due: Millis) -> Entry {
+    (due, Box::default())
 }
 
 #[cfg(all(test, feature = "simulation"))]
@@ -129,7 +151,19 @@ mod tests {
         assert_eq!(horizon.place(), Cursor::at(1, b"b"));
         assert_eq!(taken(&mut horizon, &store, 9, 4), "1b 5a 7h 9c");
         assert_eq!(taken(&mut horizon, &store, 9, 4), "9e");
-        assert_eq!((horizon.head(), horizon.place()), (Millis::MAX, Cursor::end()));
+        assert_eq!(horizon.head(), Millis::MAX);
+    }
+
+    #[test]
+    fn what_the_store_does_not_have_yet_comes_all_the_same() {
+        let (store, mut horizon) = (store(), Horizon::new(2));
+        arm(&store, &mut horizon, &[(1, "a"), (4, "d"), (6, "f"), (8, "h")]);
+        assert_eq!(taken(&mut horizon, &store, 1, 1), "1a");
+        for (due, key) in [(5, "e"), (7, "g"), (3, "c"), (9, "i")] {
+            horizon.arm(due, key.as_bytes());
+        }
+        assert_eq!(taken(&mut horizon, &store, 6, 9), "3c 4d 5e 6f");
+        assert_eq!(taken(&mut horizon, &store, 10, 9), "7g 8h 9i");
     }
 
     #[test]

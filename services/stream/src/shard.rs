@@ -7,6 +7,8 @@
 //! Work goes in rounds: one reading of the clock, records, the deadlines due up to the watermark. A commit takes all tasks
 //! together: rows, META, outputs and input positions in one transaction.
 
+mod report;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -34,9 +36,6 @@ const CLAIM_PAUSE: Duration = Duration::from_millis(500);
 
 /// And after this one where restoring failed: each claim is a transaction.
 const CLAIM_REST: Duration = Duration::from_secs(5);
-
-/// How often the lag is measured.
-const MEASURE_AGE: Duration = Duration::from_secs(5);
 
 /// One shard.
 pub(crate) struct Shard<'a, L: Log, P: Processor> {
@@ -416,8 +415,12 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             self.commit()?;
             self.report();
             // Only here, where no round holds rows that it still needs.
-            let limit = config.cache_rows / self.tasks.len().max(1);
-            self.tasks.values_mut().for_each(|task| task.shrink_to(limit));
+            let share = |rows: usize| rows / self.tasks.len().max(1);
+            let (cached, waiting) = (share(config.cache_rows), share(config.unwritten_rows));
+            for task in self.tasks.values_mut() {
+                task.write_back_beyond(&self.processor, waiting)?;
+                task.shrink_to(cached);
+            }
             return self.save_if_due();
         }
         Ok(())
@@ -455,27 +458,20 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             }
         }
         if is_planted(Bug::StoreBeforeCommit) {
-            self.tasks.values_mut().try_for_each(|task| task.after_commit(&self.processor))?;
+            for task in self.tasks.values_mut() {
+                task.after_commit(&self.processor);
+                task.write_back_beyond(&self.processor, 0)?;
+            }
         }
         self.log.commit(&positions)?;
         self.around.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
         self.around.metrics.consumed.inc_by(u64::try_from(self.open_records).unwrap_or(0));
         for task in self.tasks.values_mut().filter(|task| !task.is_unchanged()) {
-            task.after_commit(&self.processor)?;
+            task.after_commit(&self.processor);
         }
         self.open_since = None;
         self.open_records = 0;
         Ok(())
-    }
-
-    /// Tells the outside how far we are. Only when nothing is uncommitted.
-    fn report(&self) {
-        for task in self.tasks.values() {
-            self.around.probe.consumed(&self.around.config.topics.input, task.partition, task.next);
-            self.around.probe.settled(task.partition, task.settled_until());
-            let lag = (task.now - task.settled_until()) / 1000;
-            self.around.metrics.watermark_lag_seconds.with_label_values(&[&task.partition.to_string()]).set(lag);
-        }
     }
 
     fn save_if_due(&mut self) -> Result<(), Error> {
@@ -483,24 +479,6 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             return Ok(());
         }
         self.save()
-    }
-
-    /// Shows how much of the input is still to be consumed, in the calm, too.
-    fn measure_lag_if_due(&mut self) -> Result<(), Error> {
-        let tasks: Vec<i32> = self.tasks.values().map(|task| task.partition).collect();
-        if self.measured.elapsed() < MEASURE_AGE || tasks.is_empty() {
-            return Ok(());
-        }
-        self.measured = Tick::now();
-        let ends = match self.log.ends(INPUT, &tasks) {
-            Err(error) if error.verdict() == Verdict::Retry => return Ok(()),
-            ends => ends?,
-        };
-        for (partition, end) in ends {
-            let next = self.task(partition).map_or(end, |task| task.next);
-            self.around.metrics.lag.with_label_values(&[&partition.to_string()]).set((end - next).max(0));
-        }
-        Ok(())
     }
 
     /// Makes the stores survive a crash: bounds the tail that a restart replays. The commit in between proves that whatever
@@ -521,7 +499,12 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             self.task(*partition).into_iter().for_each(Task::demand_proof);
         }
         self.commit()?;
-        ends.into_iter().try_for_each(|(partition, end)| self.task(partition).map_or(Ok(()), |task| task.save(end)))
+        for (partition, end) in ends {
+            if let Some(task) = self.tasks.get_mut(&partition) {
+                task.save(&self.processor, end)?;
+            }
+        }
+        Ok(())
     }
 
     fn task(&mut self, partition: i32) -> Option<&mut Task<P>> {

@@ -16,8 +16,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompressionType, Direction, ErrorKind, IteratorMode, Options, ReadOptions,
-    WriteBatch, WriteBufferManager, WriteOptions,
+    BlockBasedIndexType, BlockBasedOptions, Cache, DB, DBCompressionType, Direction, ErrorKind, IteratorMode, Options,
+    ReadOptions, WriteBatch, WriteBufferManager, WriteOptions,
 };
 use serde::{Deserialize, Serialize};
 
@@ -132,7 +132,8 @@ impl Budget {
         let cache = Cache::new_lru_cache(cache_bytes);
         Budget {
             reserve,
-            buffers: WriteBufferManager::new_write_buffer_manager_with_cache(buffer_bytes, true, cache.clone()),
+            // Beside the cache: charged to it, full buffers would leave no room for filters and indexes.
+            buffers: WriteBufferManager::new_write_buffer_manager(buffer_bytes, true),
             cache,
         }
     }
@@ -142,8 +143,12 @@ impl Budget {
         blocks.set_block_cache(&self.cache);
         blocks.set_block_size(8 << 10);
         blocks.set_bloom_filter(10.0, false);
+        // In memory as far as they are used, in pieces: those of a hundred million rows take more than the cache has.
         blocks.set_cache_index_and_filter_blocks(true);
         blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+        blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+        blocks.set_partition_filters(true);
+        blocks.set_pin_top_level_index_and_filter(true);
         blocks.set_format_version(6);
         let mut options = Options::default();
         options.create_if_missing(true);
@@ -409,11 +414,6 @@ impl Cursor {
         Cursor(b"D".to_vec())
     }
 
-    /// Behind all entries.
-    pub fn end() -> Self {
-        Cursor(b"E".to_vec())
-    }
-
     /// At an entry.
     pub fn at(due: Millis, key: &[u8]) -> Self {
         Cursor(index_key(due, key))
@@ -424,15 +424,6 @@ impl Cursor {
         let mut place = index_key(due, key);
         place.push(0);
         Cursor(place)
-    }
-
-    /// When an entry that stands here is due; one behind it is not due before.
-    pub fn due(&self) -> Millis {
-        match self.0[1..].first_chunk::<8>() {
-            Some(due) => Millis::from_be_bytes(*due),
-            None if *self == Cursor::start() => 0,
-            None => Millis::MAX,
-        }
     }
 }
 

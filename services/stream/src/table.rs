@@ -1,4 +1,5 @@
-//! Rows in memory: cache and overlay in one. A row is clean (as in the store) or dirty (changed by the open transaction).
+//! Rows in memory: cache, overlay and write-behind buffer in one. A row is clean or dirty (changed by the open transaction), and
+//! either way it may be one that the store does not have yet.
 
 use std::hash::BuildHasher;
 
@@ -17,9 +18,12 @@ pub struct Cached<R> {
     pub key: Box<[u8]>,
     /// Its present state, uncommitted changes included.
     pub row: R,
-    /// The deadline that the index holds for it.
+    /// The deadline that is armed for it.
     pub armed: Millis,
+    /// Whether the index in the store holds that one.
+    pub is_indexed: bool,
     state: State,
+    is_unwritten: bool,
     used: bool,
 }
 
@@ -38,6 +42,7 @@ pub struct Table<R> {
     slots: Vec<Cached<R>>,
     free: Vec<u32>,
     dirty: Vec<Slot>,
+    unwritten: Vec<Slot>,
     hand: usize,
 }
 
@@ -50,6 +55,7 @@ impl<R: Default> Table<R> {
             slots: Vec::new(),
             free: Vec::new(),
             dirty: Vec::new(),
+            unwritten: Vec::new(),
             hand: 0,
         }
     }
@@ -66,7 +72,15 @@ impl<R: Default> Table<R> {
 
     /// Takes a row up as it stands in the store. The key must not be in memory.
     pub fn insert(&mut self, key: &[u8], row: R, armed: Millis) -> Slot {
-        let cached = Cached { key: key.into(), row, armed, state: State::Clean, used: true };
+        let cached = Cached {
+            key: key.into(),
+            row,
+            armed,
+            is_indexed: true,
+            state: State::Clean,
+            is_unwritten: false,
+            used: true,
+        };
         let at = match self.free.pop() {
             Some(at) => {
                 self.slots[at as usize] = cached;
@@ -98,31 +112,49 @@ impl<R: Default> Table<R> {
         }
     }
 
-    /// Whether the open transaction changed the row at `slot`.
-    pub fn is_dirty(&self, slot: Slot) -> bool {
-        self.slots[slot.0 as usize].state == State::Dirty
-    }
-
     /// What the open transaction changed, in the order of the first change.
     pub fn dirty(&self) -> &[Slot] {
         &self.dirty
     }
 
-    /// The transaction is committed and the store is written: what was dirty is clean.
+    /// The transaction is committed: what was dirty is clean, and waits for the store.
     pub fn settle(&mut self) {
-        for slot in self.dirty.drain(..) {
+        for slot in std::mem::take(&mut self.dirty) {
             self.slots[slot.0 as usize].state = State::Clean;
+            self.put_off(slot);
         }
     }
 
-    /// Lets clean rows go that were not used of late, until at most `limit` are left. Only between transactions, so that
-    /// no [`Slot`] is held.
+    /// The row at `slot` is no more what the store has.
+    pub fn put_off(&mut self, slot: Slot) {
+        let cached = &mut self.slots[slot.0 as usize];
+        if !cached.is_unwritten {
+            cached.is_unwritten = true;
+            self.unwritten.push(slot);
+        }
+    }
+
+    /// Rows that wait for the store.
+    pub fn unwritten_len(&self) -> usize {
+        self.unwritten.len()
+    }
+
+    /// They wait no more: whoever takes them, in the order of their keys, writes them.
+    pub fn take_unwritten(&mut self) -> Vec<Slot> {
+        let mut slots = std::mem::take(&mut self.unwritten);
+        slots.sort_unstable_by(|a, b| self.slots[a.0 as usize].key.cmp(&self.slots[b.0 as usize].key));
+        slots.iter().for_each(|slot| self.slots[slot.0 as usize].is_unwritten = false);
+        slots
+    }
+
+    /// Lets rows go that were not used of late, until at most `limit` are left, or none but those that wait for the store. Only
+    /// between transactions, so that no [`Slot`] is held.
     pub fn shrink_to(&mut self, limit: usize) {
         assert!(self.dirty.is_empty(), "rows go between transactions only");
-        while self.index.len() > limit {
+        while self.index.len() > limit.max(self.unwritten.len()) {
             self.hand = (self.hand + 1) % self.slots.len();
             let cached = &mut self.slots[self.hand];
-            if cached.state == State::Free {
+            if cached.state == State::Free || cached.is_unwritten {
                 continue;
             }
             if std::mem::take(&mut cached.used) {
@@ -174,5 +206,21 @@ mod tests {
         assert_eq!(table.dirty(), [b, a]);
         table.settle();
         assert!(table.dirty().is_empty());
+    }
+
+    #[test]
+    fn rows_that_the_store_does_not_have_stay_until_they_are_taken_for_it() {
+        let mut table = Table::new();
+        let slots: Vec<Slot> = (0..10_u8).rev().map(|number| table.insert(&[number], number, 0)).collect();
+        slots[..4].iter().for_each(|slot| table.touch(*slot));
+        table.settle();
+        table.touch(slots[0]);
+        table.settle();
+        table.shrink_to(2);
+        assert_eq!((table.len(), table.unwritten_len()), (4, 4));
+        let keys: Vec<u8> = table.take_unwritten().into_iter().map(|slot| table.get(slot).row).collect();
+        assert_eq!(keys, [6, 7, 8, 9], "once each, and in their order");
+        table.shrink_to(2);
+        assert_eq!(table.len(), 2);
     }
 }

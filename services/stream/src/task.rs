@@ -1,7 +1,8 @@
 //! One partition: its rows, its deadlines, its place in the input.
 //!
 //! ```text
-//! records, deadlines ──> rows in memory (dirty) ──> changelog rows + META ──> [commit] ──> store, index, checkpoint
+//! records, deadlines ──> rows in memory (dirty) ──> changelog rows + META ──> [commit] ──> rows in memory (unwritten)
+//!                                                                      [now and then] ──> store, index, checkpoint
 //! ```
 //!
 //! *Invariants.* The store holds nothing that is not committed. Every row with a deadline has an index entry at or before it
@@ -9,7 +10,6 @@
 //! the horizon's place are never needed again. The clock of a partition never goes back.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 
 use crate::clock::{Millis, machine_now};
 use crate::control::{self, Meta, Portion, Round, Sequence};
@@ -61,9 +61,10 @@ pub(crate) struct Task<P: Processor> {
     rearmed: Vec<Slot>,
     /// Keys that a torn transaction of an earlier owner wrote: written anew by the next commit.
     torn: BTreeSet<Box<[u8]>>,
-    /// Packed rows of the transaction that is being committed: sequence and bytes in one place, to be used twice.
+    /// A row on its way into changelog or store.
     packed: Vec<u8>,
-    written: Vec<(Slot, Range<usize>)>,
+    /// Rows of the transaction that is being committed, and whether they are gone.
+    produced: Vec<(Slot, bool)>,
     fired_since_retire: usize,
     needs_proof: bool,
     is_unsaved: bool,
@@ -109,7 +110,7 @@ impl<P: Processor> Task<P> {
             rearmed: Vec::new(),
             torn,
             packed: Vec::new(),
-            written: Vec::new(),
+            produced: Vec::new(),
             fired_since_retire: 0,
             needs_proof: false,
             is_unsaved: true,
@@ -175,6 +176,8 @@ impl<P: Processor> Task<P> {
     pub(crate) fn sweep(&mut self, processor: &mut P, budget: usize, out: &mut Outbox) -> Result<usize, Error> {
         let Some((mut portion, rows)) = self.agenda.take(self.now.min(self.watermark)) else { return Ok(0) };
         let budget = budget.min(rows);
+        // It goes through the store, so that all rows have to be there.
+        self.write_back(processor)?;
         let mut keys: Vec<Box<[u8]>> = Vec::new();
         self.store.keys(portion.behind.as_deref(), |key| {
             if keys.len() == budget {
@@ -345,23 +348,22 @@ impl<P: Processor> Task<P> {
     /// Puts the changed rows into the transaction.
     pub(crate) fn produce_rows<L: Log>(&mut self, processor: &P, log: &mut L) -> Result<(), Error> {
         self.sequence.n += 1;
-        self.packed.clear();
-        self.written.clear();
+        self.produced.clear();
         let mut key = Vec::new();
         for index in 0..self.table.dirty().len() {
             let slot = self.table.dirty()[index];
-            let start = self.packed.len();
+            self.packed.clear();
             control::start_row(self.sequence, &mut self.packed);
-            let middle = self.packed.len();
+            let empty = self.packed.len();
             let cached = self.table.get(slot);
             processor.pack(&cached.row, &mut self.packed);
             control::row_key(&cached.key, &mut key);
             if !self.torn.is_empty() {
                 self.torn.remove(&cached.key);
             }
-            let value = (self.packed.len() > middle).then(|| &self.packed[start..]);
+            let value = (self.packed.len() > empty).then_some(&*self.packed);
             log.produce(Target::Changelog(self.partition), &key, value, &[])?;
-            self.written.push((slot, middle..self.packed.len()));
+            self.produced.push((slot, value.is_none()));
         }
         self.produce_torn(log)
     }
@@ -399,62 +401,73 @@ impl<P: Processor> Task<P> {
         })
     }
 
-    /// The transaction is committed: the store follows, in one batch. The seam between writing through and writing behind.
-    pub(crate) fn after_commit(&mut self, processor: &P) -> Result<(), Error> {
+    /// The transaction is committed: its rows wait for the store.
+    pub(crate) fn after_commit(&mut self, processor: &P) {
+        for (slot, is_gone) in std::mem::take(&mut self.produced) {
+            self.arm(processor, slot, is_gone);
+        }
+        self.table.settle();
+        for slot in std::mem::take(&mut self.rearmed) {
+            self.arm(processor, slot, false);
+            self.table.put_off(slot);
+        }
+        self.torn.clear();
+        self.unindexed = Millis::MAX;
+        (self.has_swept, self.needs_proof, self.is_unsaved) = (false, false, true);
+        self.committed_next = self.next;
+    }
+
+    /// The index wakes a row no later than it wants. A row that is gone needs no waking: its entry is stale.
+    fn arm(&mut self, processor: &P, slot: Slot, is_gone: bool) {
+        let cached = self.table.get(slot);
+        let due = processor.due(&cached.row).unwrap_or(UNARMED);
+        if is_gone {
+            cached.armed = UNARMED;
+        } else if due < cached.armed {
+            (cached.armed, cached.is_indexed) = (due, false);
+            self.horizon.arm(due, &cached.key);
+        }
+    }
+
+    /// The store follows, if more than so many rows wait for it. Only where nothing is uncommitted.
+    pub(crate) fn write_back_beyond(&mut self, processor: &P, rows: usize) -> Result<(), Error> {
+        if self.table.unwritten_len() > rows { self.write_back(processor) } else { Ok(()) }
+    }
+
+    /// The store follows: all rows that wait, in the order of their keys, and the META that they belong to, in one batch.
+    fn write_back(&mut self, processor: &P) -> Result<(), Error> {
         let mut changes = Changes::default();
-        let rearmed = std::mem::take(&mut self.rearmed);
-        let written = std::mem::take(&mut self.written);
-        let mut packed = std::mem::take(&mut self.packed);
-        for (slot, range) in &written {
-            self.write_row(processor, *slot, &packed[range.clone()], &mut changes);
-        }
-        for slot in rearmed {
-            if !self.table.is_dirty(slot) {
-                packed.clear();
-                processor.pack(&self.table.get(slot).row, &mut packed);
-                self.write_row(processor, slot, &packed, &mut changes);
+        for slot in self.table.take_unwritten() {
+            let cached = self.table.get(slot);
+            self.packed.clear();
+            processor.pack(&cached.row, &mut self.packed);
+            if self.packed.is_empty() {
+                changes.delete_row(&cached.key);
+                continue;
             }
+            if cached.armed != UNARMED && !cached.is_indexed {
+                cached.is_indexed = true;
+                changes.arm(cached.armed, &cached.key);
+            }
+            changes.put_row(&cached.key, cached.armed, &self.packed);
         }
-        self.packed = packed;
         if self.fired_since_retire > RETIRE_AFTER {
             self.fired_since_retire = 0;
             changes.retire_before(&self.horizon.place());
         }
         changes.checkpoint(&self.checkpoint);
         self.store.write(changes)?;
-        self.table.settle();
-        self.torn.clear();
-        self.unindexed = Millis::MAX;
-        (self.has_swept, self.needs_proof, self.is_unsaved) = (false, false, true);
-        self.committed_next = self.next;
+        self.horizon.written();
         Ok(())
-    }
-
-    fn write_row(&mut self, processor: &P, slot: Slot, bytes: &[u8], changes: &mut Changes) {
-        let cached = self.table.get(slot);
-        if bytes.is_empty() {
-            cached.armed = UNARMED;
-            changes.delete_row(&cached.key);
-            return;
-        }
-        let due = processor.due(&cached.row).unwrap_or(UNARMED);
-        if due < cached.armed {
-            cached.armed = due;
-            changes.arm(due, &cached.key);
-            self.horizon.arm(due, &cached.key);
-        }
-        changes.put_row(&cached.key, cached.armed, bytes);
     }
 
     /// Notes up to where the changelog is in the store, and makes it survive a crash. Right only after a commit that followed
     /// upon the question where it ends, and not before torn rows are written anew: the next owner must see them as torn, too.
-    pub(crate) fn save(&mut self, changelog_end: i64) -> Result<(), Error> {
+    pub(crate) fn save(&mut self, processor: &P, changelog_end: i64) -> Result<(), Error> {
         self.is_unsaved = false;
         self.checkpoint.next = changelog_end;
         self.checkpoint.saved_at = machine_now();
-        let mut changes = Changes::default();
-        changes.checkpoint(&self.checkpoint);
-        self.store.write(changes)?;
+        self.write_back(processor)?;
         self.store.flush()
     }
 

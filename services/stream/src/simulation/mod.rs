@@ -294,6 +294,7 @@ fn config(scene: &Scene) -> Config {
         commit_age: Duration::from_millis(40),
         commit_records: 8,
         cache_rows: 4,
+        unwritten_rows: 3,
         fire_budget: 3,
         fire_window: 2,
         sweep_budget: 2,
