@@ -82,7 +82,7 @@ impl Config {
             commit_age: Duration::from_millis(100),
             commit_records: 40_000,
             cache_rows: 1_000_000,
-            unwritten_rows: 200_000,
+            unwritten_rows: 50_000,
             fire_budget: 5_000,
             fire_window: 4_000,
             sweep_budget: 1_000,
