@@ -281,7 +281,7 @@ fn put_to<L: Log>(log: &mut L, partition: i32, key: &str) -> Result<(), Error> {
 
 /// Keys that are read of changelog 0, until this one came and it says that there is nothing more.
 fn read<L: Log>(log: &mut L, last: Option<&str>) -> Result<String, Error> {
-    Ok(format!("{:?}", read_all(log, last, |record| text(record))?))
+    Ok(format!("{:?}", read_all(log, last, text)?))
 }
 
 fn read_all<L: Log>(
