@@ -79,6 +79,9 @@ pub struct Round {
 pub struct Sweeps {
     /// The latest moment that is done, by the sweep's name.
     pub done: BTreeMap<String, i64>,
+    /// The one that is going on, and what it has visited.
+    #[serde(default)]
+    pub current: Option<Portion>,
 }
 
 /// Rows that a sweep visited.

@@ -23,10 +23,18 @@ const ANSWER: Duration = Duration::from_secs(60);
 
 /// Creates topics, plain ones.
 pub fn create_topics(brokers: &str, topics: &[(&str, i32)]) {
+    create_topics_with(brokers, topics, &[]);
+}
+
+/// Creates topics with these settings.
+pub fn create_topics_with(brokers: &str, topics: &[(&str, i32)], settings: &[(&str, &str)]) {
     let client: AdminClient<DefaultClientContext> = config(brokers).create().expect("the client's settings are right");
     let wanted: Vec<_> = topics
         .iter()
-        .map(|(name, partitions)| NewTopic::new(name, *partitions, TopicReplication::Fixed(broker().replication())))
+        .map(|(name, partitions)| {
+            let topic = NewTopic::new(name, *partitions, TopicReplication::Fixed(broker().replication()));
+            settings.iter().fold(topic, |topic, (name, value)| topic.set(name, value))
+        })
         .collect();
     let options = AdminOptions::new().operation_timeout(Some(ANSWER)).request_timeout(Some(ANSWER));
     let created = runtime().block_on(client.create_topics(&wanted, &options)).expect("the broker creates topics");

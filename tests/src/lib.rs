@@ -18,6 +18,7 @@ pub mod broker;
 pub mod process;
 pub mod feed;
 pub mod tail;
+pub mod wire;
 pub mod changelog;
 pub mod summer;
 pub mod http;

@@ -5,11 +5,36 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use schemas::Reason;
 use stream::simulation::Bug;
 use system_tests::simulation::{Sights, Simulation};
 
 /// More than this, no planted mistake needs; it is well under a minute.
 const SEEDS_TO_FIND_A_BUG: u64 = 30_000;
+
+/// What campaigns, and what is said of them, must have led to.
+const SEEN: [Reason; 20] = [
+    Reason::Refreshed,
+    Reason::CampaignPaused,
+    Reason::GoalBefore,
+    Reason::StepSkipped,
+    Reason::ValidityOver,
+    Reason::Delayed,
+    Reason::QuietHours,
+    Reason::Capped,
+    Reason::HeldOut,
+    Reason::Restarted,
+    Reason::OftenEnough,
+    Reason::Queued,
+    Reason::CoolingDown,
+    Reason::CampaignStopped,
+    Reason::Frozen,
+    Reason::Thawed,
+    Reason::Migrated,
+    Reason::GoalReached,
+    Reason::StopReached,
+    Reason::Exhausted,
+];
 
 #[test]
 fn a_thousand_lives_are_lived_without_a_mistake() {
@@ -23,9 +48,15 @@ fn a_thousand_lives_are_lived_without_a_mistake() {
     // Nothing is proven by lives in which nothing happens.
     let sights = sights.into_inner().unwrap_or_else(PoisonError::into_inner);
     assert!(
-        sights.facts > 20_000 && sights.sends > 1_000 && sights.revoked > 100 && sights.barriers > 5_000,
+        sights.facts > 20_000
+            && sights.sends > 1_000
+            && sights.revoked > 100
+            && sights.barriers > 5_000
+            && sights.torn > 10,
         "{sights:?}"
     );
+    let missing: Vec<&Reason> = SEEN.iter().filter(|reason| !sights.reasons.contains(reason)).collect();
+    assert!(missing.is_empty(), "nobody met {missing:?}");
 }
 
 #[test]
@@ -36,6 +67,23 @@ fn the_same_seed_is_the_same_life() {
         simulation.bug = Some(Bug::DeadlinesFirst);
         let told = || simulation.run(true).map_err(|mistake| (mistake.words, mistake.trace));
         assert_eq!(told(), told(), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_life_that_shows_a_mistake_shrinks_to_a_short_story() {
+    for bug in [Bug::DeadlinesFirst, Bug::NoBarrier, Bug::SweepAnew] {
+        let (seed, _) = first_mistake(SEEDS_TO_FIND_A_BUG, Some(bug), |_| {}).expect("it does not stay hidden");
+        let mut long = Simulation::of_seed(seed);
+        long.bug = Some(bug);
+        let short = long.shrink();
+        let [told, mistake] = [&long, &short].map(|life| life.run(false).expect_err("it shows the mistake"));
+        let is_no_more = short.size().iter().zip(long.size()).all(|(short, long)| *short <= long);
+        let is_less = short.size().iter().sum::<usize>() < long.size().iter().sum();
+        assert!(is_no_more && is_less, "{bug:?}: {short:?} instead of {long:?}");
+        // It is not a story about something else, and it cannot be told in fewer words.
+        assert_eq!(mistake.kind(), told.kind(), "{bug:?}, seed {seed}");
+        assert_eq!(short.shrink(), short, "{bug:?}, seed {seed}");
     }
 }
 
@@ -67,6 +115,7 @@ planted! {
     a_deadline_before_the_backlog_is_noticed DeadlinesFirst
     a_deadline_before_the_sources_are_read_is_noticed SourcesUnread
     a_torn_row_that_a_later_meta_closes_is_noticed TornClosed
+    a_send_that_goes_out_twice_after_a_torn_one_is_noticed TornSentTwice
     a_sweep_that_begins_anew_is_noticed SweepAnew
     a_clock_that_goes_back_is_noticed ClockGoesBack
 }

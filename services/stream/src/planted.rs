@@ -30,6 +30,8 @@ pub enum Bug {
     SourcesUnread,
     /// Rows of a torn transaction are not written anew, so that a later META closes them.
     TornClosed,
+    /// The first transaction after a torn one sends everything twice.
+    TornSentTwice,
     /// A new owner begins a sweep anew.
     SweepAnew,
     /// A partition follows a clock that is set back, or that of a new owner which is behind.
@@ -38,7 +40,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 15] = [
+    pub const ALL: [Bug; 16] = [
         Bug::OffsetsOutside,
         Bug::NoGeneration,
         Bug::StoreBeforeCommit,
@@ -52,6 +54,7 @@ impl Bug {
         Bug::DeadlinesFirst,
         Bug::SourcesUnread,
         Bug::TornClosed,
+        Bug::TornSentTwice,
         Bug::SweepAnew,
         Bug::ClockGoesBack,
     ];

@@ -33,7 +33,6 @@ const RESTORING: Duration = Duration::from_millis(5);
 
 /// How long a partition that could not be claimed or restored waits for the next time.
 const CLAIM_PAUSE: Duration = Duration::from_millis(500);
-
 /// And after this one where restoring failed: each claim is a transaction.
 const CLAIM_REST: Duration = Duration::from_secs(5);
 
@@ -91,11 +90,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
 
     /// Runs until it is told to stop, or until somebody has to act.
     pub(crate) fn run(mut self) -> Result<(), Error> {
-        while !self.around.stop.load(Ordering::Relaxed)
-            && let Err(error) = self.begin()
-        {
-            self.give_up(&error)?;
-        }
+        self.begin()?;
         while !self.around.stop.load(Ordering::Relaxed) {
             self.around.turns.fetch_add(1, Ordering::Relaxed);
             self.step()?;
@@ -106,7 +101,12 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
 
     /// What comes before the first turn.
     pub(crate) fn begin(&mut self) -> Result<(), Error> {
-        self.catch_up_with_reference()
+        while !self.around.stop.load(Ordering::Relaxed)
+            && let Err(error) = self.catch_up_with_reference()
+        {
+            self.give_up(&error)?;
+        }
+        Ok(())
     }
 
     /// One turn of the loop, and what follows if it fails. An error is one that somebody has to act upon.
@@ -449,7 +449,8 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             positions.push((task.partition, task.next));
         }
         let log = &mut self.log;
-        self.out.drain_all(|record| publish(log, record))?;
+        let copies = if is_planted(Bug::TornSentTwice) && self.tasks.values().any(Task::has_torn) { 2 } else { 1 };
+        self.out.drain_all(|record| (0..copies).try_for_each(|_| publish(log, record)))?;
         // META says that all of it is there, so it comes last: should the transaction be torn after all, what is decided twice
         // has the same ids, but nothing is lost.
         for task in self.tasks.values_mut().filter(|task| !task.is_unchanged()) {

@@ -381,6 +381,11 @@ impl<P: Processor> Task<P> {
         log.produce(Target::Changelog(self.partition), control::META_KEY, Some(&bytes), &[])
     }
 
+    /// Whether rows of a torn transaction are still to be written anew.
+    pub(crate) fn has_torn(&self) -> bool {
+        !self.torn.is_empty()
+    }
+
     /// Writes the keys of torn rows anew, as they really are.
     fn produce_torn<L: Log>(&mut self, log: &mut L) -> Result<(), Error> {
         if self.torn.is_empty() || is_planted(Bug::TornClosed) {

@@ -158,6 +158,24 @@ impl<'a> KafkaLog<'a> {
     }
 }
 
+impl KafkaLog<'_> {
+    /// Puts the input positions into the transaction, fenced by the live generation.
+    pub(crate) fn offer(&mut self, positions: &[(i32, i64)]) -> Result<(), Error> {
+        let topic = &self.topics.input;
+        let position = |(partition, next): &(i32, i64)| Position {
+            topic: topic.clone(),
+            partition: *partition,
+            offset: Some(*next),
+            metadata: String::new(),
+        };
+        let positions: Vec<_> = positions.iter().map(position).collect();
+        let generation = self.member.generation()?;
+        let producer = self.producer()?;
+        producer.begin()?;
+        producer.send_offsets(&positions, &generation)
+    }
+}
+
 /// A reader whose topics are numbered as the engine numbers them.
 fn open(settings: &Settings, topics: &Topics) -> Result<Reader, Error> {
     let mut reader = Reader::new(settings)?;
@@ -254,19 +272,8 @@ impl crate::log::Log for KafkaLog<'_> {
     }
 
     fn commit(&mut self, positions: &[(i32, i64)]) -> Result<(), Error> {
-        let topic = &self.topics.input;
-        let position = |(partition, next): &(i32, i64)| Position {
-            topic: topic.clone(),
-            partition: *partition,
-            offset: Some(*next),
-            metadata: String::new(),
-        };
-        let positions: Vec<_> = positions.iter().map(position).collect();
-        let generation = self.member.generation()?;
-        let producer = self.producer()?;
-        producer.begin()?;
-        producer.send_offsets(&positions, &generation)?;
-        producer.commit()
+        self.offer(positions)?;
+        self.producer()?.commit()
     }
 
     fn renew(&mut self) -> Result<(), Error> {

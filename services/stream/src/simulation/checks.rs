@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::cluster::{Cluster, Fate};
+use super::cluster::Cluster;
 use super::disk::Machine;
+use super::partition::Fate;
 use super::world::Due;
 use crate::clock::Millis;
 use crate::control::{self, Barrier, Entry, Meta, Portion, Sequence};
@@ -13,30 +14,35 @@ use crate::store::{Checkpoint, UNARMED};
 
 type Verdict = Result<(), String>;
 
-/// The changelog and the input, at the end of a run. Where transactions may be torn, rows without META may stand before a BARRIER.
-pub fn history(cluster: &Cluster, tears: bool) -> Verdict {
+/// The changelog and the input, at the end of a run. Rows without META may stand before a BARRIER if their transaction was torn.
+pub fn history(cluster: &Cluster) -> Verdict {
     (0..cluster.count(CHANGELOG)).try_for_each(|partition| {
-        changelog(cluster, partition, tears).map_err(|words| format!("partition {partition}: {words}"))
+        changelog(cluster, partition).map_err(|words| format!("partition {partition}: {words}"))
     })
 }
 
 /// Nobody commits behind a newer owner's BARRIER (I6), and never outside the group (I1); commits follow each other without a
 /// gap, input and clock never go back (I4); each row is closed by the META of its own transaction, and no deadline overtakes
 /// a record that was there when it fell due. Sweeps go on where they were.
-fn changelog(cluster: &Cluster, partition: i32, tears: bool) -> Verdict {
+fn changelog(cluster: &Cluster, partition: i32) -> Verdict {
     let mut owner: Option<Barrier> = None;
     let mut expected: Option<u64> = None;
     let mut last: Option<Meta> = None;
     let mut rows: Vec<Option<Sequence>> = Vec::new();
+    let mut is_torn = true;
     for record in super::committed(cluster, CHANGELOG, partition, 0) {
         let words = |words: String| format!("offset {}: {words}", record.offset);
         match control::read(&record.key, record.value.as_deref()).map_err(words)? {
-            Entry::Row { sequence, .. } => rows.push(sequence),
+            Entry::Row { sequence, .. } => {
+                is_torn &= record.transaction.is_some_and(|transaction| cluster.torn().contains(&transaction));
+                rows.push(sequence);
+            }
             Entry::Barrier(barrier) => {
-                check(tears || rows.is_empty(), || {
+                check(rows.is_empty() || is_torn, || {
                     format!("offset {}: rows without META before a BARRIER", record.offset)
                 })?;
                 rows.clear();
+                is_torn = true;
                 check(barrier.generation >= 0, || "I1: a BARRIER from outside the group".to_owned())?;
                 expected = Some(last.as_ref().map_or(0, |meta| meta.sequence.epoch) + 1);
                 owner = Some(barrier);
@@ -52,6 +58,7 @@ fn changelog(cluster: &Cluster, partition: i32, tears: bool) -> Verdict {
                 follows(last.as_ref(), &meta).map_err(|words| format!("offset {at}: {words}"))?;
                 watermark(cluster, partition, &meta).map_err(|words| format!("offset {at}: {words}"))?;
                 rows.clear();
+                is_torn = true;
                 last = Some(meta);
             }
         }
@@ -134,6 +141,9 @@ fn space(cluster: &Cluster, path: &Path, keys: &BTreeMap<Vec<u8>, Vec<u8>>, due:
     let Some(meta) = checkpoint.meta else { return Ok(()) };
     let name = path.to_string_lossy();
     let partition = name.rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or(0);
+    if is_lost(cluster, partition, &meta)? {
+        return Ok(());
+    }
     let versions = versions(cluster, partition, meta.sequence)?;
     let found: BTreeMap<&[u8], (Millis, &[u8])> = keys
         .iter()
@@ -164,6 +174,21 @@ fn space(cluster: &Cluster, path: &Path, keys: &BTreeMap<Vec<u8>, Vec<u8>>, due:
         })?;
     }
     Ok(())
+}
+
+/// Whether brokers have lost a commit that a store was a checkpoint of. Whoever opens it will see that.
+fn is_lost(cluster: &Cluster, partition: i32, meta: &Meta) -> Result<bool, String> {
+    if cluster.lost().iter().all(|(_, lost)| *lost != partition) {
+        return Ok(false);
+    }
+    for (_, body) in cluster.decided(CHANGELOG, partition) {
+        if let Entry::Meta(found) = control::read(body.key.as_deref().unwrap_or_default(), body.value.as_deref())?
+            && found == *meta
+        {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Rows by their keys; none where there is no row.

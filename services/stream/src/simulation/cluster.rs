@@ -6,119 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use super::group::Group;
+use super::log::FIRST_OUTPUT;
+use super::partition::{Body, Entry, Fate, Partition};
 use crate::clock::Millis;
+use crate::control;
 use crate::log::{CHANGELOG, INPUT, Target};
-use crate::simulation::group::Group;
-use crate::simulation::log::FIRST_OUTPUT;
-
-/// A record as its producer made it.
-#[derive(Debug)]
-pub struct Body {
-    /// Key.
-    pub key: Option<Vec<u8>>,
-    /// Value.
-    pub value: Option<Vec<u8>>,
-}
-
-/// What lies at an offset.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// Where.
-    pub offset: i64,
-    /// Machine time of the append.
-    pub appended_at: Millis,
-    /// Business time of the append.
-    pub business: Millis,
-    /// None for a marker.
-    pub body: Option<Rc<Body>>,
-    /// Whose transaction it is part of.
-    producer: Option<i64>,
-    /// What became of that transaction.
-    pub fate: Fate,
-    /// Compaction has removed it; only whoever checks the run still sees it.
-    pub is_gone: bool,
-}
-
-/// What became of a transaction, seen from one of its records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// Not decided, or the marker is not here yet.
-    Open,
-    /// Committed, or never part of a transaction.
-    Committed,
-    /// Nobody who reads committed records sees it.
-    Aborted,
-}
-
-/// One partition.
-#[derive(Debug, Default)]
-pub struct Partition {
-    entries: Vec<Entry>,
-    /// First and next offset.
-    start: i64,
-    end: i64,
-    /// First offset of each open transaction, by producer.
-    open: BTreeMap<i64, i64>,
-}
-
-impl Partition {
-    /// First offset.
-    pub fn start(&self) -> i64 {
-        self.start
-    }
-
-    /// Next offset: the high watermark.
-    pub fn end(&self) -> i64 {
-        self.end
-    }
-
-    /// The last stable offset: before the first open transaction.
-    pub fn stable_end(&self) -> i64 {
-        self.open.values().copied().min().unwrap_or(self.end)
-    }
-
-    /// Everything from an offset on, whatever became of it.
-    pub fn entries_from(&self, offset: i64) -> &[Entry] {
-        &self.entries[self.entries.partition_point(|entry| entry.offset < offset)..]
-    }
-
-    /// The first committed record at or behind `offset`, if it is stable.
-    pub fn committed_at(&self, offset: i64) -> Option<(&Entry, &Rc<Body>)> {
-        let stable = self.stable_end();
-        let entries = self.entries_from(offset).iter().take_while(|entry| entry.offset < stable);
-        entries
-            .filter(|entry| entry.fate == Fate::Committed && !entry.is_gone)
-            .find_map(|entry| Some((entry, entry.body.as_ref()?)))
-    }
-
-    /// The same for whoever reads what is not committed.
-    pub fn any_at(&self, offset: i64) -> Option<(&Entry, &Rc<Body>)> {
-        self.entries_from(offset)
-            .iter()
-            .filter(|entry| !entry.is_gone)
-            .find_map(|entry| Some((entry, entry.body.as_ref()?)))
-    }
-
-    fn append(&mut self, entry: Entry) {
-        self.end = entry.offset + 1;
-        self.entries.push(entry);
-    }
-
-    /// Keeps the last committed record of each key before `before`, and no tombstone there that is older than `tombstones`.
-    fn compact(&mut self, before: i64, tombstones: Millis) {
-        let before = before.min(self.stable_end());
-        let mut seen: BTreeSet<Vec<u8>> = BTreeSet::new();
-        for entry in self.entries.iter_mut().rev().filter(|entry| entry.offset < before) {
-            entry.is_gone |= match &entry.body {
-                Some(body) if entry.fate == Fate::Committed => {
-                    let is_last = seen.insert(body.key.clone().unwrap_or_default());
-                    !is_last || (body.value.is_none() && entry.appended_at < tombstones)
-                }
-                _ => true,
-            };
-        }
-    }
-}
 
 /// Why a broker refuses a request of a producer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,9 +22,17 @@ pub enum Refusal {
     Concurrent,
     /// The group has another generation, or does not know this member.
     Generation,
-    /// No transaction is open.
+    /// No transaction is open there.
     State,
+    /// The broker that is asked is away.
+    Away,
 }
+
+/// Of so many brokers, each leads some partitions.
+const BROKERS: i32 = 3;
+/// Who leads transactions, and who leads the group.
+const TRANSACTIONS: i32 = 0;
+const GROUPS: i32 = 1;
 
 /// One incarnation of a transactional producer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,6 +45,42 @@ pub struct Producer {
     pub epoch: i32,
 }
 
+/// What a client takes for its open transaction. The brokers may know better.
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    /// No other transaction has it; none before the first request.
+    number: Option<u64>,
+    /// Where it has written.
+    places: BTreeSet<(usize, i32)>,
+}
+
+/// A request that is still under way though whoever sent it has given it up. Nobody hears the answer.
+#[derive(Debug)]
+pub struct Late {
+    /// When it arrives.
+    pub at: Millis,
+    /// From whom.
+    pub producer: Producer,
+    /// About which transaction.
+    pub draft: Draft,
+    /// What it asks for.
+    pub request: Request,
+}
+
+/// What a late request asks for.
+#[derive(Debug)]
+pub enum Request {
+    /// To commit, `again` if it was answered already: the client has sent it twice, and knows nothing of that.
+    Commit {
+        /// See above.
+        again: bool,
+    },
+    /// To take a record.
+    Write((usize, i32), Rc<Body>),
+    /// To take the group's positions.
+    Offsets(Vec<(i32, i64)>, Option<(u64, i32)>),
+}
+
 #[derive(Debug, Default)]
 struct Transaction {
     id: i64,
@@ -154,8 +91,8 @@ struct Transaction {
     /// Offsets of the group that go with it.
     offsets: BTreeMap<i32, i64>,
     begun_at: Millis,
-    /// Counts this producer's transactions.
-    number: u64,
+    /// What its client takes it for.
+    draft: Option<u64>,
     /// How the last one ended.
     last: Option<bool>,
 }
@@ -184,9 +121,15 @@ pub struct Cluster {
     transactions: BTreeMap<String, Transaction>,
     /// The group's committed offsets of INPUT.
     offsets: BTreeMap<i32, i64>,
-    /// Ends of transactions under way: when they arrive, from whom, what they say.
-    late: Vec<(Millis, Producer, bool)>,
+    late: Vec<Late>,
     producers: i64,
+    drafts: u64,
+    /// Transactions that the end of an earlier one has hit: one part is committed, and their clients know nothing of it.
+    torn: BTreeSet<u64>,
+    /// Transactions that were confirmed, and are lost in a partition of the changelog.
+    lost: BTreeSet<(u64, i32)>,
+    /// Until when each broker is away.
+    away: [Millis; BROKERS as usize],
 }
 
 impl Cluster {
@@ -210,21 +153,61 @@ impl Cluster {
         &mut self.topics[topic][usize::try_from(partition).unwrap_or(0)]
     }
 
+    /// First offset of a partition, and the next one that no open transaction hides.
+    pub fn range(&self, topic: usize, partition: i32) -> Result<(i64, i64), Refusal> {
+        self.lead(topic, partition)?;
+        let log = self.partition(topic, partition);
+        Ok((log.start(), log.stable_end()))
+    }
+
     /// Partitions of a topic.
     pub fn count(&self, topic: usize) -> i32 {
         i32::try_from(self.topics[topic].len()).unwrap_or(0)
     }
 
-    /// Appends a record outside of any transaction.
-    pub fn append(&mut self, topic: usize, partition: i32, body: Body) {
-        self.put((topic, partition), None, Some(Rc::new(body)));
+    // Brokers.
+
+    /// A broker goes away until then: nothing that it leads answers. What it had, it has again when it is back.
+    pub fn restart(&mut self, broker: usize, until: Millis) {
+        self.away[broker % self.away.len()] = until;
     }
 
-    fn put(&mut self, (topic, partition): (usize, i32), producer: Option<i64>, body: Option<Rc<Body>>) {
+    /// All of them are there.
+    pub fn calm(&mut self) {
+        self.away = Default::default();
+    }
+
+    fn reach(&self, broker: i32) -> Result<(), Refusal> {
+        let until = usize::try_from(broker % BROKERS).ok().and_then(|broker| self.away.get(broker));
+        if until.is_some_and(|until| *until > self.now) { Err(Refusal::Away) } else { Ok(()) }
+    }
+
+    /// Whether somebody answers for a partition.
+    pub fn lead(&self, topic: usize, partition: i32) -> Result<(), Refusal> {
+        self.reach(i32::try_from(topic).unwrap_or(0) + partition)
+    }
+
+    /// Whether somebody answers for the group.
+    pub fn coordinate(&self) -> Result<(), Refusal> {
+        self.reach(GROUPS)
+    }
+
+    /// Appends a record outside of any transaction.
+    pub fn append(&mut self, topic: usize, partition: i32, body: Body) {
+        self.put((topic, partition), None, None, Some(Rc::new(body)));
+    }
+
+    fn put(
+        &mut self,
+        (topic, partition): (usize, i32),
+        producer: Option<i64>,
+        draft: Option<u64>,
+        body: Option<Rc<Body>>,
+    ) {
         let (appended_at, business) = (self.now, self.business);
         let log = self.partition_mut(topic, partition);
         let fate = if producer.is_some() { Fate::Open } else { Fate::Committed };
-        log.append(Entry { offset: log.end, appended_at, business, body, producer, fate, is_gone: false });
+        log.append(Entry { offset: log.end(), appended_at, business, body, producer, draft, fate, is_gone: false });
     }
 
     /// Where a record goes; without a partition, the key decides.
@@ -245,6 +228,7 @@ impl Cluster {
 
     /// A new incarnation of a producer. What an earlier one left open is aborted first.
     pub fn init(&mut self, name: &str) -> Result<Producer, Refusal> {
+        self.reach(TRANSACTIONS)?;
         let fresh = self.producers;
         let transaction = self
             .transactions
@@ -277,8 +261,11 @@ impl Cluster {
     }
 
     /// Opens the transaction, unless it is open.
-    fn open(&mut self, producer: &Producer) -> Result<&mut Transaction, Refusal> {
+    fn open(&mut self, producer: &Producer, draft: &mut Draft) -> Result<&mut Transaction, Refusal> {
+        self.reach(TRANSACTIONS)?;
         let now = self.now;
+        self.drafts += u64::from(draft.number.is_none());
+        let number = *draft.number.get_or_insert(self.drafts);
         let transaction = self.transaction(producer)?;
         match transaction.stage {
             Stage::Ending { .. } => return Err(Refusal::Concurrent),
@@ -286,33 +273,36 @@ impl Cluster {
             Stage::Empty => {
                 transaction.stage = Stage::Ongoing;
                 transaction.begun_at = now;
-                transaction.number += 1;
             }
         }
+        transaction.draft = Some(number);
         Ok(transaction)
     }
 
-    /// Writes a record into the producer's transaction. `known` is the number of the one that the client has open: if another
-    /// request has ended that, the record is refused.
+    /// Writes a record into the producer's transaction. A place to which the client has not written yet is added first; where it
+    /// believes to have added it, and another request has ended the transaction meanwhile, the record is refused.
     pub fn write(
         &mut self,
         producer: &Producer,
         place: (usize, i32),
         body: &Rc<Body>,
-        known: &mut Option<u64>,
+        draft: &mut Draft,
     ) -> Result<(), Refusal> {
+        let (topic, partition) = place;
+        if !draft.places.contains(&place) {
+            self.open(producer, draft)?.places.insert(place);
+            draft.places.insert(place);
+        }
+        self.lead(topic, partition)?;
         let transaction = self.transaction(producer)?;
-        if known.is_some_and(|known| known != transaction.number || transaction.stage != Stage::Ongoing) {
+        if transaction.stage != Stage::Ongoing
+            || !transaction.places.contains(&place)
+            || transaction.draft != draft.number
+        {
             return Err(Refusal::State);
         }
-        let transaction = self.open(producer)?;
-        transaction.places.insert(place);
-        *known = Some(transaction.number);
-        let (topic, partition) = place;
-        let log = self.partition_mut(topic, partition);
-        let end = log.end;
-        log.open.entry(producer.id).or_insert(end);
-        self.put(place, Some(producer.id), Some(Rc::clone(body)));
+        self.partition_mut(topic, partition).open(producer.id);
+        self.put(place, Some(producer.id), draft.number, Some(Rc::clone(body)));
         Ok(())
     }
 
@@ -323,17 +313,20 @@ impl Cluster {
         producer: &Producer,
         positions: &[(i32, i64)],
         member: Option<(u64, i32)>,
+        draft: &mut Draft,
     ) -> Result<(), Refusal> {
-        self.open(producer)?;
+        self.open(producer, draft)?;
+        self.coordinate()?;
         if member.is_some_and(|(member, generation)| !self.group.knows(member, generation)) {
             return Err(Refusal::Generation);
         }
-        self.open(producer)?.offsets.extend(positions.iter().copied());
+        self.open(producer, draft)?.offsets.extend(positions.iter().copied());
         Ok(())
     }
 
     /// Ends the producer's transaction. Markers follow.
     pub fn end(&mut self, producer: &Producer, commit: bool) -> Result<(), Refusal> {
+        self.reach(TRANSACTIONS)?;
         let transaction = self.transaction(producer)?;
         match transaction.stage {
             Stage::Ongoing => transaction.stage = Stage::Ending { commit },
@@ -347,21 +340,58 @@ impl Cluster {
         Ok(())
     }
 
-    /// An end that is still under way from an earlier request of this producer arrives now.
-    pub fn end_arrives(&mut self, producer: &Producer) {
-        if let Some(index) = self.late.iter().position(|(_, late, _)| late == producer) {
-            let (_, producer, commit) = self.late.swap_remove(index);
-            let _ = self.end(&producer, commit);
+    /// A commit that is still under way from an earlier request of this producer arrives now.
+    pub fn commit_arrives(&mut self, producer: &Producer) {
+        let is_such = |late: &Late| late.producer == *producer && matches!(late.request, Request::Commit { .. });
+        if let Some(index) = self.late.iter().position(is_such) {
+            let late = self.late.swap_remove(index);
+            self.arrive(late);
         }
     }
 
-    /// Lets the end of a transaction arrive later.
-    pub fn end_later(&mut self, producer: Producer, commit: bool, at: Millis) {
-        self.late.push((at, producer, commit));
+    /// Lets a request arrive later.
+    pub fn send_later(&mut self, late: Late) {
+        self.late.push(late);
+    }
+
+    /// Epochs and sequence numbers let in of a late request only what belongs to the open transaction; an end has neither.
+    fn arrive(&mut self, late: Late) {
+        let Late { producer, mut draft, request, .. } = late;
+        let open = self.transaction(&producer).ok().filter(|transaction| transaction.stage == Stage::Ongoing);
+        let open = open.and_then(|transaction| transaction.draft);
+        let _ = match request {
+            Request::Commit { again } => {
+                let hit = open.filter(|open| again && Some(*open) != draft.number);
+                self.end(&producer, true).map(|()| self.torn.extend(hit))
+            }
+            _ if open != draft.number => Ok(()),
+            Request::Write(place, body) => self.write(&producer, place, &body, &mut draft),
+            Request::Offsets(positions, member) => self.send_offsets(&producer, &positions, member, &mut draft),
+        };
+    }
+
+    /// Transactions that were torn: whatever they had written by then is committed, and the rest is not, or apart from it.
+    pub fn torn(&self) -> &BTreeSet<u64> {
+        &self.torn
+    }
+
+    /// The brokers lose what they have confirmed last of a partition of the changelog, but not its first META: without any there is
+    /// nothing to go on from.
+    pub fn lose_tail(&mut self, partition: i32) -> bool {
+        let is_meta = |body: &Body| body.key.as_deref() == Some(control::META_KEY);
+        let lost = self.partition_mut(CHANGELOG, partition).lose_tail(is_meta);
+        self.lost.extend(lost.map(|lost| (lost, partition)));
+        lost.is_some()
+    }
+
+    /// Transactions that are lost in a partition of the changelog.
+    pub fn lost(&self) -> &BTreeSet<(u64, i32)> {
+        &self.lost
     }
 
     /// The group's position, if no open transaction moves it.
     pub fn committed(&self, partition: i32) -> Result<Option<i64>, Refusal> {
+        self.coordinate()?;
         let moves = |transaction: &Transaction| transaction.offsets.contains_key(&partition);
         if self.transactions.values().any(moves) {
             return Err(Refusal::Concurrent);
@@ -400,16 +430,21 @@ impl Cluster {
         }
     }
 
+    /// Markers go where somebody leads; the others wait.
     fn write_marker(&mut self, name: &str, pick: &mut impl FnMut(usize) -> usize) {
-        let Some(transaction) = self.transactions.get_mut(name) else { return };
+        let Some(transaction) = self.transactions.get(name) else { return };
         let Stage::Ending { commit } = transaction.stage else { return };
-        let targets = transaction.places.len() + usize::from(!transaction.offsets.is_empty());
-        let chosen = if targets == 0 { 0 } else { pick(targets) };
         let id = transaction.id;
-        if let Some(place) = transaction.places.iter().nth(chosen).copied() {
-            transaction.places.remove(&place);
-            self.mark(place, id, commit);
-        } else {
+        let places = transaction.places.iter().copied();
+        let places: Vec<_> = places.filter(|(topic, partition)| self.lead(*topic, *partition).is_ok()).collect();
+        let has_offsets = !transaction.offsets.is_empty() && self.coordinate().is_ok();
+        let targets = places.len() + usize::from(has_offsets);
+        let chosen = if targets == 0 { 0 } else { pick(targets) };
+        let Some(transaction) = self.transactions.get_mut(name) else { return };
+        if let Some(place) = places.get(chosen) {
+            transaction.places.remove(place);
+            self.mark(*place, id, commit);
+        } else if has_offsets {
             let offsets = std::mem::take(&mut transaction.offsets);
             if commit {
                 self.offsets.extend(offsets);
@@ -424,47 +459,49 @@ impl Cluster {
     }
 
     fn mark(&mut self, place: (usize, i32), id: i64, commit: bool) {
-        let log = self.partition_mut(place.0, place.1);
-        let Some(first) = log.open.remove(&id) else { return };
         let fate = if commit { Fate::Committed } else { Fate::Aborted };
-        let from = log.entries.partition_point(|entry| entry.offset < first);
-        for entry in &mut log.entries[from..] {
-            if entry.producer == Some(id) && entry.fate == Fate::Open {
-                entry.fate = fate;
-            }
-        }
-        self.put(place, None, None);
+        self.partition_mut(place.0, place.1).close(id, fate);
+        self.put(place, None, None, None);
     }
 
     /// Lets time pass: late requests arrive, transactions time out, silent members are expelled.
     pub fn pass(&mut self, span: Millis, transaction_timeout: Millis, is_silent: impl Fn(u64) -> bool) {
         self.now += span;
         let now = self.now;
-        let (due, waiting) = std::mem::take(&mut self.late).into_iter().partition(|(at, _, _)| *at <= now);
+        let (due, waiting) = std::mem::take(&mut self.late).into_iter().partition(|late| late.at <= now);
         self.late = waiting;
-        let due: Vec<(Millis, Producer, bool)> = due;
-        for (_, producer, commit) in due {
-            // Whoever sent it has given it up: nobody hears the answer.
-            let _ = self.end(&producer, commit);
-        }
-        for transaction in self.transactions.values_mut() {
-            if transaction.stage == Stage::Ongoing && now - transaction.begun_at > transaction_timeout {
-                transaction.epoch += 1;
-                transaction.stage = Stage::Ending { commit: false };
+        let due: Vec<Late> = due;
+        due.into_iter().for_each(|late| self.arrive(late));
+        if self.reach(TRANSACTIONS).is_ok() {
+            for transaction in self.transactions.values_mut() {
+                if transaction.stage == Stage::Ongoing && now - transaction.begun_at > transaction_timeout {
+                    transaction.epoch += 1;
+                    transaction.stage = Stage::Ending { commit: false };
+                }
             }
         }
-        self.group.pass(now, is_silent);
+        // A coordinator that comes back hears everybody anew before it expels anybody.
+        let is_away = self.coordinate().is_err();
+        self.group.pass(now, |id| !is_away && is_silent(id));
     }
 
-    /// Compacts a partition of the changelog.
+    /// Compacts a share of a partition of the changelog. Not what a torn transaction has left and no META has met yet: it is
+    /// written anew long before compaction's lag (ten minutes) is over, which no life here lasts.
     pub fn compact(&mut self, topic: usize, partition: i32, tombstones: Millis, share: f64) {
-        let log = self.partition_mut(topic, partition);
+        let log = self.partition(topic, partition);
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_precision_loss,
             reason = "a place somewhere in between"
         )]
-        let before = log.start + ((log.end - log.start) as f64 * share) as i64;
-        log.compact(before, tombstones);
+        let before = log.start() + ((log.end() - log.start()) as f64 * share) as i64;
+        let is_meta = |entry: &&Entry| {
+            let key = entry.body.as_ref().and_then(|body| body.key.as_deref());
+            entry.fate == Fate::Committed && key == Some(control::META_KEY)
+        };
+        let met = log.entries_from(0).iter().rfind(is_meta).map_or(0, |meta| meta.offset);
+        let is_torn = |entry: &&Entry| entry.draft.is_some_and(|draft| self.torn.contains(&draft));
+        let torn = log.entries_from(met).iter().find(is_torn).map_or(i64::MAX, |entry| entry.offset);
+        self.partition_mut(topic, partition).compact(before.min(torn), tombstones);
     }
 }

@@ -1,13 +1,24 @@
 //! What the engine relies on at the seam, observed on whatever stands behind it: once on simulated brokers, once on Kafka. The
 //! simulation is honest as far as both say the same.
+//!
+//! *What it is.* Scenarios, each on fresh topics. Where the seam is too narrow for one (a member has to be silent, a topic to be
+//! compacted, a request to come a second time), a [`Stage`] says how that is done here and there.
+//!
+//! *Limits.* Only what can be provoked on Kafka at will. Lost and late answers, and brokers that go away, cannot: of those the
+//! simulation does what the client library's documentation and source say of them. A late end of a transaction can, since whoever
+//! knows id and epoch of a producer can send one; that Kafka takes it is observed, not believed.
 
-use std::collections::BTreeSet;
+mod ordinary;
+mod hazards;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::disk::Machine;
 use super::log::SimulatedLog;
-use super::world::World;
+use super::world::{TOMBSTONES_KEPT, World};
 use super::{Outside, Scene, Surface};
 use crate::Topics;
 use crate::clock::simulated;
@@ -23,6 +34,43 @@ pub type Observations = Vec<(&'static str, String)>;
 const PATIENCE: usize = 600;
 /// Turns without a change, before it is believed that none comes.
 const QUIET_TURNS: usize = 15;
+
+/// Where a scenario is played.
+trait Stage {
+    /// A process's view.
+    type Log: Log;
+
+    /// A process under this identity.
+    fn open(&mut self, identity: &str) -> Result<Self::Log, Error>;
+
+    /// What the process has produced is on its way.
+    fn send(&mut self, log: &mut Self::Log) -> Result<(), Error>;
+
+    /// Puts positions into the process's transaction, and leaves that open.
+    fn offer(&mut self, log: &mut Self::Log, positions: &[(i32, i64)]) -> Result<(), Error>;
+
+    /// The group hears nothing of the process for as long as nobody asks it for changes; or hears of it again.
+    fn silence(&mut self, log: &mut Self::Log, is_silent: bool);
+
+    /// The commit of the process's last transaction comes a second time, as when its client has repeated the request.
+    fn commit_again(&mut self, log: &Self::Log, identity: &str) -> Result<(), Error>;
+
+    /// Lets the changelog's first partition be compacted, soon.
+    fn compact(&mut self, log: &mut Self::Log) -> Result<(), Error>;
+}
+
+/// What a test does to Kafka beside what the engine's clients can do.
+pub trait Hands {
+    /// Makes fresh topics, each of two partitions, and names them. The changelog is compacted as soon as can be, and forgets
+    /// tombstones a while after.
+    fn topics(&mut self) -> Topics;
+
+    /// Sends the commit of a transaction under this id, with the producer's own id and epoch.
+    ///
+    /// # Errors
+    /// What is said instead of yes.
+    fn commit_again(&mut self, transactional_id: &str) -> Result<(), String>;
+}
 
 /// Observes simulated brokers.
 ///
@@ -50,158 +98,145 @@ pub fn of_simulation(seed: u64) -> Result<Observations, Error> {
         let nobody_is_born =
             |_: &Rc<World<'_>>, _: usize, _: &Machine| Err(Error::stop("start", "nobody is simulated here"));
         let world = World::new(&scene, &[], &mut nobody, Box::new(nobody_is_born), Box::new(|_| None));
-        let outcome =
-            scenarios()[number](&mut observed, &mut |identity| SimulatedLog::new(&world, 0, &machine, identity));
+        let outcome = scenarios()[number](&mut observed, &mut Simulated { world: &world, machine });
         world.close();
         outcome?;
     }
     Ok(observed)
 }
 
-/// Observes Kafka. `topics` makes fresh topics, each of two partitions, and names them.
+struct Simulated<'w, 'a> {
+    world: &'w Rc<World<'a>>,
+    machine: Machine,
+}
+
+impl<'a> Stage for Simulated<'_, 'a> {
+    type Log = SimulatedLog<'a>;
+
+    fn open(&mut self, identity: &str) -> Result<SimulatedLog<'a>, Error> {
+        SimulatedLog::new(self.world, 0, &self.machine, identity)
+    }
+
+    fn send(&mut self, log: &mut SimulatedLog<'a>) -> Result<(), Error> {
+        log.flush()
+    }
+
+    fn offer(&mut self, log: &mut SimulatedLog<'a>, positions: &[(i32, i64)]) -> Result<(), Error> {
+        log.offer(positions)
+    }
+
+    fn silence(&mut self, log: &mut SimulatedLog<'a>, is_silent: bool) {
+        log.silence(is_silent);
+    }
+
+    fn commit_again(&mut self, log: &SimulatedLog<'a>, _identity: &str) -> Result<(), Error> {
+        log.commit_again()
+    }
+
+    fn compact(&mut self, _log: &mut SimulatedLog<'a>) -> Result<(), Error> {
+        let mut cluster = self.world.cluster.borrow_mut();
+        let tombstones = cluster.now - TOMBSTONES_KEPT;
+        cluster.compact(CHANGELOG, 0, tombstones, 1.0);
+        Ok(())
+    }
+}
+
+/// Observes Kafka.
 ///
 /// # Errors
 /// If something failed that must not.
-pub fn of_kafka(settings: &Settings, mut topics: impl FnMut() -> Topics) -> Result<Observations, Error> {
+pub fn of_kafka(settings: &Settings, hands: &mut dyn Hands) -> Result<Observations, Error> {
+    let mut properties = BTreeMap::clone(&settings.properties);
+    properties.extend(IMPATIENT.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let impatient = Settings { properties: Arc::new(properties), ..settings.clone() };
     let mut observed = Observations::new();
-    for scenario in scenarios() {
-        let topics = topics();
-        let group = format!("{}-group", topics.input);
-        scenario(&mut observed, &mut |identity| KafkaLog::new(settings, &topics, &group, identity, None))?;
+    for number in 0..COUNT {
+        let settings = if WAITING.contains(&number) { &impatient } else { settings };
+        let topics = hands.topics();
+        scenarios()[number](&mut observed, &mut Real { settings, topics: &topics, hands: &mut *hands })?;
     }
     Ok(observed)
 }
 
-type Opens<'o, L> = dyn FnMut(&str) -> Result<L, Error> + 'o;
-type Scenario<L> = fn(&mut Observations, &mut Opens<'_, L>) -> Result<(), Error>;
-
-const COUNT: usize = 6;
-
-fn scenarios<L: Log>() -> [Scenario<L>; COUNT] {
-    [commits, aborts, fencing, sharing, open_transactions, comes_back]
+struct Real<'k> {
+    settings: &'k Settings,
+    topics: &'k Topics,
+    hands: &'k mut dyn Hands,
 }
 
-/// What is committed is seen, with its marker; nothing was there before.
-fn commits<L: Log>(observed: &mut Observations, open: &mut Opens<'_, L>) -> Result<(), Error> {
-    let mut log = open("a")?;
-    let owned = settle(&mut [&mut log])?;
-    observed.push(("a lone member owns", format!("{owned:?}")));
-    observed.push(("a new group stands at", format!("{:?}", log.committed(0)?)));
-    observed.push(("an empty partition holds", format!("{:?}", log.range(CHANGELOG, 0)?)));
-    put(&mut log, "one")?;
-    put(&mut log, "two")?;
-    log.commit(&[(0, 7)])?;
-    observed.push(("after a commit one reads", read(&mut log, Some("two"))?));
-    observed.push(("the partition holds", format!("{:?}", log.range(CHANGELOG, 0)?)));
-    observed.push(("and ends at", format!("{:?}", log.ends(CHANGELOG, &[0])?)));
-    observed.push(("the group stands at", format!("{:?}", patiently(&mut log, |log| log.committed(0))?)));
-    observed.push(("and elsewhere at", format!("{:?}", log.committed(1)?)));
-    let mut seen = Vec::new();
-    let next = log.replay(CHANGELOG, 0, 0..i64::MAX, &mut |record| {
-        seen.push(text(record));
-        false
-    })?;
-    observed.push(("a replay that has enough ends at", format!("{next} with {seen:?}")));
-    observed.push(("a replay of nothing ends at", format!("{}", log.replay(CHANGELOG, 0, 1..1, &mut |_| true)?)));
-    Ok(())
-}
-
-/// What was not committed is never seen, and a new producer goes on.
-fn aborts<L: Log>(observed: &mut Observations, open: &mut Opens<'_, L>) -> Result<(), Error> {
-    let mut log = open("a")?;
-    settle(&mut [&mut log])?;
-    put(&mut log, "never")?;
-    patiently(&mut log, L::renew)?;
-    put(&mut log, "later")?;
-    log.commit(&[(0, 3)])?;
-    observed.push(("after a renewal one reads", read(&mut log, Some("later"))?));
-    observed.push(("and the group stands at", format!("{:?}", patiently(&mut log, |log| log.committed(0))?)));
-    Ok(())
-}
-
-/// Of two processes with one identity, the older one is refused.
-fn fencing<L: Log>(observed: &mut Observations, open: &mut Opens<'_, L>) -> Result<(), Error> {
-    let mut old = open("a")?;
-    settle(&mut [&mut old])?;
-    put(&mut old, "kept")?;
-    old.commit(&[(0, 1)])?;
-    let mut new = open("a")?;
-    let owned = settle(&mut [&mut new])?;
-    observed.push(("a successor owns", format!("{owned:?}")));
-    let refused = put(&mut old, "zombie").and_then(|()| old.commit(&[(0, 2)]));
-    let verdict = refused.err().map(|error| error.verdict());
-    let is_refused = matches!(verdict, Some(Verdict::Fenced | Verdict::Abort));
-    observed.push(("its predecessor's commit is refused", is_refused.to_string()));
-    put(&mut new, "successor")?;
-    new.commit(&[(0, 2)])?;
-    observed.push(("then one reads", read(&mut new, Some("successor"))?));
-    Ok(())
-}
-
-/// Two members share the partitions: one gives up what the other one gets, and is not robbed of it.
-fn sharing<L: Log>(observed: &mut Observations, open: &mut Opens<'_, L>) -> Result<(), Error> {
-    let mut first = open("a")?;
-    settle(&mut [&mut first])?;
-    let alone = first.generation();
-    let mut second = open("b")?;
-    let mut lost_any = false;
-    let mut owned = [BTreeSet::from([0, 1]), BTreeSet::new()];
-    let mut quiet = 0;
-    for _ in 0..PATIENCE {
-        for (log, owned) in [&mut first, &mut second].into_iter().zip(&mut owned) {
-            lost_any |= hear(log, owned)?;
-        }
-        quiet += usize::from(owned.iter().all(|owned| owned.len() == 1));
-        if quiet > QUIET_TURNS {
-            break;
-        }
+impl Real<'_> {
+    /// No other scenario knows this group.
+    fn group(&self) -> String {
+        format!("{}-group", self.topics.input)
     }
-    let together: BTreeSet<i32> = owned.iter().flatten().copied().collect();
-    observed.push(("two members own", format!("{} and {}, together {together:?}", owned[0].len(), owned[1].len())));
-    observed.push(("something was lost", lost_any.to_string()));
-    observed.push(("the generation has grown", (first.generation() > alone).to_string()));
-    let mine = owned[0].first().copied().unwrap_or_default();
-    put_to(&mut first, mine, "mine")?;
-    observed.push(("a member commits in the new generation", first.commit(&[(mine, 5)]).is_ok().to_string()));
-    Ok(())
 }
 
-/// An open transaction hides what is committed behind it, but not that something is there.
-fn open_transactions<L: Log>(observed: &mut Observations, open: &mut Opens<'_, L>) -> Result<(), Error> {
-    let (mut first, mut second) = (open("a")?, open("b")?);
-    settle(&mut [&mut first, &mut second])?;
-    // It is known to be open once the brokers have something of it.
-    for number in 0..PATIENCE {
-        put(&mut first, &format!("slow-{number}"))?;
-        let _ = first.membership(Duration::from_millis(20))?;
-        if second.ends(CHANGELOG, &[0])?[0].1 > 0 {
-            break;
-        }
+impl<'k> Stage for Real<'k> {
+    type Log = KafkaLog<'k>;
+
+    fn open(&mut self, identity: &str) -> Result<KafkaLog<'k>, Error> {
+        KafkaLog::new(self.settings, self.topics, &self.group(), identity, None)
     }
-    put(&mut second, "quick")?;
-    second.commit(&[(0, 1)])?;
-    let (_, stable) = second.range(CHANGELOG, 0)?;
-    observed.push(("behind an open transaction one reads", read(&mut second, None)?));
-    observed.push(("the range ends before it", format!("{stable}")));
-    observed.push(("the end counts it", (second.ends(CHANGELOG, &[0])?[0].1 > 2).to_string()));
-    first.commit(&[(1, 1)])?;
-    let all = read(&mut second, Some("quick"))?;
-    observed
-        .push(("once it is committed, both are read", (all.contains("slow-0") && all.contains("quick")).to_string()));
-    Ok(())
+
+    /// Its client sends by itself.
+    fn send(&mut self, _log: &mut KafkaLog<'k>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn offer(&mut self, log: &mut KafkaLog<'k>, positions: &[(i32, i64)]) -> Result<(), Error> {
+        log.offer(positions)
+    }
+
+    /// Its client leaves by itself when it is not asked for changes for too long.
+    fn silence(&mut self, _log: &mut KafkaLog<'k>, _is_silent: bool) {}
+
+    fn commit_again(&mut self, _log: &KafkaLog<'k>, identity: &str) -> Result<(), Error> {
+        let said = self.hands.commit_again(&format!("{}-{identity}", self.group()));
+        said.map_err(|words| Error::stop("commit once more", words))
+    }
+
+    /// Only what lies before the segment that is written to is compacted: a further record makes a new one.
+    fn compact(&mut self, log: &mut KafkaLog<'k>) -> Result<(), Error> {
+        put(log, FILLER)?;
+        log.commit(&[(0, 1)])
+    }
 }
 
-/// A process that ends and comes back under its identity finds its partitions, in the same generation.
-fn comes_back<L: Log>(observed: &mut Observations, open: &mut Opens<'_, L>) -> Result<(), Error> {
-    let (mut stays, mut leaves) = (open("a")?, open("b")?);
-    settle(&mut [&mut stays, &mut leaves])?;
-    let before = leaves.generation();
-    drop(leaves);
-    let mut back = open("b")?;
-    let owned = settle(&mut [&mut back])?;
-    observed.push(("who comes back owns", format!("{} partition", owned[0].len())));
-    observed.push(("in the same generation", (back.generation() == before).to_string()));
-    Ok(())
+/// A key that is none of the scenario's.
+const FILLER: &str = "filler";
+
+type Scenario<S> = fn(&mut Observations, &mut S) -> Result<(), Error>;
+
+const COUNT: usize = 12;
+
+/// Scenarios that wait until somebody is given up.
+const WAITING: [usize; 2] = [6, 7];
+
+/// For them. Nobody has time for five minutes of silence.
+const IMPATIENT: [(&str, &str); 4] = [
+    ("session.timeout.ms", "4000"),
+    ("heartbeat.interval.ms", "500"),
+    ("max.poll.interval.ms", "4000"),
+    ("transaction.timeout.ms", "4000"),
+];
+
+fn scenarios<S: Stage>() -> [Scenario<S>; COUNT] {
+    use hazards::{compacted, expelled, moves, overdue, torn, torn_elsewhere};
+    use ordinary::{aborts, comes_back, commits, fencing, open_transactions, sharing};
+    [
+        commits,
+        aborts,
+        fencing,
+        sharing,
+        open_transactions,
+        comes_back,
+        expelled,
+        overdue,
+        moves,
+        torn,
+        torn_elsewhere,
+        compacted,
+    ]
 }
 
 /// Lets members join until together they own both partitions, or each has one.
@@ -248,13 +283,21 @@ fn put_to<L: Log>(log: &mut L, partition: i32, key: &str) -> Result<(), Error> {
 
 /// Keys that are read of changelog 0, until this one came and it says that there is nothing more.
 fn read<L: Log>(log: &mut L, last: Option<&str>) -> Result<String, Error> {
+    Ok(format!("{:?}", read_all(log, last, text)?))
+}
+
+fn read_all<L: Log>(
+    log: &mut L,
+    last: Option<&str>,
+    told: impl Fn(&L::Record) -> String,
+) -> Result<Vec<String>, Error> {
     log.start(CHANGELOG, 0, 0)?;
     let (mut keys, mut end, mut fetched) = (Vec::<String>::new(), None, Vec::new());
     for _ in 0..PATIENCE {
         log.fetch(Duration::from_millis(20), 100, &mut fetched)?;
         for item in fetched.drain(..) {
             match item {
-                Fetched::Record(record) => keys.push(text(&record)),
+                Fetched::Record(record) => keys.push(told(&record)),
                 Fetched::End { offset, .. } => end = Some(offset),
                 Fetched::OutOfRange { .. } => return Err(Error::stop("read", "there is no offset 0")),
             }
@@ -266,7 +309,7 @@ fn read<L: Log>(log: &mut L, last: Option<&str>) -> Result<String, Error> {
         let _ = log.membership(Duration::from_millis(5))?;
     }
     log.stop(CHANGELOG, 0);
-    Ok(format!("{keys:?}"))
+    Ok(keys)
 }
 
 fn text(record: &impl Record) -> String {

@@ -102,6 +102,14 @@ impl Group {
         self.generation += 1;
     }
 
+    /// Expels a member: its word that it goes on did not arrive in time.
+    pub fn expel(&mut self, id: u64) {
+        if self.members.remove(&id).is_some() {
+            self.owners.retain(|_, owner| *owner != id);
+            self.rebalance();
+        }
+    }
+
     /// Lets time pass.
     pub fn pass(&mut self, now: Millis, is_silent: impl Fn(u64) -> bool) {
         let timeout = self.timeout;

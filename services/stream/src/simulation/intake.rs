@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::cluster::{Body, Cluster, Producer};
+use super::cluster::{Cluster, Draft, Producer};
+use super::partition::Body;
 use crate::clock::Millis;
 use crate::log::INPUT;
 
@@ -75,11 +76,11 @@ pub fn write<'r>(
     records: impl Iterator<Item = &'r (Vec<u8>, Vec<u8>)>,
 ) -> Result<Producer, ()> {
     let producer = cluster.init(name).map_err(drop)?;
-    let mut open = None;
+    let mut draft = Draft::default();
     for (key, value) in records {
         let partition = cluster.partition_of(INPUT, key);
         let body = Rc::new(Body { key: Some(key.clone()), value: Some(value.clone()) });
-        cluster.write(&producer, (INPUT, partition), &body, &mut open).map_err(drop)?;
+        cluster.write(&producer, (INPUT, partition), &body, &mut draft).map_err(drop)?;
     }
     Ok(producer)
 }

@@ -6,10 +6,11 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::cluster::{Body, Entry, Producer, Refusal};
+use super::cluster::{Cluster, Draft, Producer, Refusal, Request};
 use super::disk::Machine;
 use super::group::Standing;
-use super::world::World;
+use super::partition::{Body, Entry};
+use super::world::{Mishap, World};
 use crate::kafka::{Change, Fetched};
 use crate::log::{BEGINNING, CHANGELOG, Changelogs, Log, Record, Target};
 use crate::planted::{Bug, is_planted};
@@ -32,8 +33,8 @@ pub struct SimulatedLog<'a> {
     generation: i32,
     owned: BTreeSet<i32>,
     producer: Option<Producer>,
-    /// Number of the transaction that is open.
-    open: Option<u64>,
+    /// What it takes for its open transaction.
+    draft: Draft,
     /// Written, but still in the client.
     waiting: Vec<((usize, i32), Rc<Body>)>,
     positions: Positions,
@@ -113,7 +114,7 @@ impl<'a> SimulatedLog<'a> {
             generation: -1,
             owned: BTreeSet::new(),
             producer: None,
-            open: None,
+            draft: Draft::default(),
             waiting: Vec::new(),
             positions: BTreeMap::new(),
         };
@@ -146,39 +147,133 @@ impl<'a> SimulatedLog<'a> {
     }
 
     /// Sends what waits in the client.
-    fn flush(&mut self) -> Result<(), Error> {
+    pub fn flush(&mut self) -> Result<(), Error> {
         for (place, body) in std::mem::take(&mut self.waiting) {
             let producer = self.live()?;
-            self.world.may_end_early(&producer);
-            let mut open = self.open;
-            self.patiently("write", |cluster| cluster.write(&producer, place, &body, &mut open))?;
-            self.open = open;
+            self.world.may_commit_early(&producer);
+            let mut draft = std::mem::take(&mut self.draft);
+            let later = Request::Write(place, Rc::clone(&body));
+            let written = self.ask("write", &mut draft, Some((&producer, later)), |cluster, draft| {
+                cluster.write(&producer, place, &body, draft)
+            });
+            self.draft = draft;
+            written?;
         }
         Ok(())
+    }
+
+    /// Puts positions into the transaction, fenced by the generation that it knows.
+    pub fn offer(&mut self, positions: &[(i32, i64)]) -> Result<(), Error> {
+        if self.world.random(2) == 0 {
+            self.hear_generation();
+        }
+        if self.generation < 0 {
+            return Err(Error::new(Verdict::Fenced, "commit offsets", "this process is not in the group now"));
+        }
+        if is_planted(Bug::OffsetsOutside) {
+            return Ok(());
+        }
+        let producer = self.live()?;
+        let member = (!is_planted(Bug::NoGeneration)).then_some((self.member, self.generation));
+        let mut draft = std::mem::take(&mut self.draft);
+        let later = Request::Offsets(positions.to_vec(), member);
+        let sent = self.ask("commit offsets", &mut draft, Some((&producer, later)), |cluster, draft| {
+            cluster.send_offsets(&producer, positions, member, draft)
+        });
+        self.draft = draft;
+        sent
+    }
+
+    /// The group hears nothing of it any more, or again.
+    pub fn silence(&self, is_silent: bool) {
+        self.silent.set(is_silent);
+    }
+
+    /// The commit of its last transaction arrives a second time.
+    pub fn commit_again(&self) -> Result<(), Error> {
+        let producer = self.live()?;
+        self.patiently("commit once more", || self.world.cluster.borrow_mut().end(&producer, true))
     }
 
     fn live(&self) -> Result<Producer, Error> {
         self.producer.clone().ok_or_else(|| Error::new(Verdict::Abort, "write", "the producer is being replaced"))
     }
 
-    /// Repeats a request for as long as the last transaction is being ended.
-    fn patiently<T>(
+    /// Makes a request that changes something. It may get lost or come late, and so may its answer. `later` is what may arrive
+    /// after it was given up.
+    fn ask<T>(
         &self,
         what: &'static str,
-        mut request: impl FnMut(&mut super::cluster::Cluster) -> Result<T, Refusal>,
+        draft: &mut Draft,
+        later: Option<(&Producer, Request)>,
+        mut request: impl FnMut(&mut Cluster, &mut Draft) -> Result<T, Refusal>,
     ) -> Result<T, Error> {
+        let given_up = || Err(Error::new(Verdict::Abort, what, "no answer"));
+        match (self.world.mishap(what, 3), later) {
+            (None, _) => self.patiently(what, || request(&mut self.world.cluster.borrow_mut(), draft)),
+            (Some(Mishap::Lost), _) => given_up(),
+            (Some(Mishap::UnderWay(span)), Some((producer, later))) => {
+                self.world.send_later(span, producer, draft, later);
+                given_up()
+            }
+            (Some(Mishap::Unanswered | Mishap::UnderWay(_)), _) => {
+                let _ = request(&mut self.world.cluster.borrow_mut(), draft);
+                given_up()
+            }
+            (Some(Mishap::Late(span)), _) => {
+                self.world.wait(span);
+                self.step(what)?;
+                self.patiently(what, || request(&mut self.world.cluster.borrow_mut(), draft))
+            }
+            (Some(Mishap::AnsweredLate(span)), _) => {
+                let answer = self.patiently(what, || request(&mut self.world.cluster.borrow_mut(), draft));
+                self.world.wait(span);
+                answer
+            }
+        }
+    }
+
+    /// Asks a question. It may get lost or come late, and an answer that comes late is old.
+    fn look<T>(&self, what: &'static str, question: impl Fn(&Cluster) -> Result<T, Refusal>) -> Result<T, Error> {
+        let retry = |words: &str| Error::new(Verdict::Retry, what, words.to_owned());
+        let mishap = self.world.mishap(what, 2);
+        match mishap {
+            Some(Mishap::Lost | Mishap::Unanswered | Mishap::UnderWay(_)) => return Err(retry("no answer")),
+            Some(Mishap::Late(span)) => self.world.wait(span),
+            _ => {}
+        }
+        let answer = question(&self.world.cluster.borrow());
+        if let Some(Mishap::AnsweredLate(span)) = mishap {
+            self.world.wait(span);
+        }
+        answer.map_err(|refusal| {
+            self.world.wait(50);
+            retry(if refusal == Refusal::Away { "nobody leads it" } else { "a transaction that moves it is open" })
+        })
+    }
+
+    /// Repeats a request for as long as the last transaction is being ended, or nobody answers.
+    fn patiently<T>(&self, what: &'static str, mut request: impl FnMut() -> Result<T, Refusal>) -> Result<T, Error> {
         for _ in 0..100 {
-            let said = request(&mut self.world.cluster.borrow_mut());
-            match said {
+            match request() {
                 Ok(done) => return Ok(done),
-                Err(Refusal::Concurrent) => self.world.wait(20),
+                Err(Refusal::Concurrent | Refusal::Away) => self.world.wait(20),
                 Err(Refusal::Fenced) => return Err(Error::new(Verdict::Fenced, what, "a newer producer is there")),
                 Err(Refusal::Generation) => return Err(Error::new(Verdict::Fenced, what, "the group has moved on")),
                 Err(Refusal::State) => return Err(Error::new(Verdict::Abort, what, "no transaction is open")),
             }
             self.step(what)?;
         }
-        Err(Error::new(Verdict::Retry, what, "another transaction is still being ended"))
+        Err(Error::new(Verdict::Retry, what, "the brokers are busy, or away"))
+    }
+
+    /// The word of this member may come late, or not at all: then it is expelled.
+    fn speak(&self) {
+        match self.world.mishap("membership", 1) {
+            None => {}
+            Some(Mishap::Late(span) | Mishap::AnsweredLate(span)) => self.world.wait(span),
+            Some(_) => self.world.cluster.borrow_mut().group.expel(self.member),
+        }
     }
 }
 
@@ -186,9 +281,13 @@ impl Log for SimulatedLog<'_> {
     type Record = SimulatedRecord;
 
     fn membership(&mut self, wait: Duration) -> Result<Option<Change>, Error> {
+        self.speak();
         self.step("membership")?;
         if !wait.is_zero() {
             self.world.wait(i64::try_from(wait.as_millis()).unwrap_or(0));
+        }
+        if self.world.cluster.borrow().coordinate().is_err() {
+            return Ok(None);
         }
         let name = |partitions: Vec<i32>| partitions.into_iter().map(|p| (String::new(), p)).collect::<Vec<_>>();
         let standing = self.world.cluster.borrow().group.standing(self.member);
@@ -233,18 +332,12 @@ impl Log for SimulatedLog<'_> {
 
     fn committed(&mut self, partition: i32) -> Result<Option<i64>, Error> {
         self.step("committed")?;
-        let said = self.world.cluster.borrow().committed(partition);
-        said.map_err(|_| {
-            self.world.wait(50);
-            Error::new(Verdict::Retry, "ask for the group's offset", "a transaction that moves it is open")
-        })
+        self.look("ask for the group's offset", |cluster| cluster.committed(partition))
     }
 
     fn range(&mut self, topic: usize, partition: i32) -> Result<(i64, i64), Error> {
         self.step("range")?;
-        let cluster = self.world.cluster.borrow();
-        let log = cluster.partition(topic, partition);
-        Ok((log.start(), log.stable_end()))
+        self.look("ask for the range of a partition", |cluster| cluster.range(topic, partition))
     }
 
     fn start(&mut self, topic: usize, partition: i32, offset: i64) -> Result<(), Error> {
@@ -283,9 +376,12 @@ impl Log for SimulatedLog<'_> {
             let found = {
                 let cluster = self.world.cluster.borrow();
                 let log = cluster.partition(topic, partition);
-                let found =
-                    log.committed_at(next).map(|(entry, body)| SimulatedRecord::of(topic, partition, entry, body));
-                next = if found.is_none() { next.max(log.stable_end()) } else { next };
+                let is_led = cluster.lead(topic, partition).is_ok();
+                let found = log
+                    .committed_at(next)
+                    .filter(|_| is_led)
+                    .map(|(entry, body)| SimulatedRecord::of(topic, partition, entry, body));
+                next = if found.is_none() && is_led { next.max(log.stable_end()) } else { next };
                 found
             };
             match found {
@@ -307,8 +403,12 @@ impl Log for SimulatedLog<'_> {
 
     fn ends(&mut self, topic: usize, partitions: &[i32]) -> Result<Vec<(i32, i64)>, Error> {
         self.step("ends")?;
-        let cluster = self.world.cluster.borrow();
-        Ok(partitions.iter().map(|partition| (*partition, cluster.partition(topic, *partition).end())).collect())
+        self.look("ask for the ends of partitions", |cluster| {
+            let end = |partition: &i32| {
+                cluster.lead(topic, *partition).map(|()| (*partition, cluster.partition(topic, *partition).end()))
+            };
+            partitions.iter().map(end).collect()
+        })
     }
 
     fn complete_until(&mut self, moment: i64) -> i64 {
@@ -334,22 +434,13 @@ impl Log for SimulatedLog<'_> {
         self.step("flush")?;
         self.flush()?;
         self.step("offsets")?;
-        if self.world.random(2) == 0 {
-            self.hear_generation();
-        }
-        if self.generation < 0 {
-            return Err(Error::new(Verdict::Fenced, "commit offsets", "this process is not in the group now"));
-        }
+        self.offer(positions)?;
         let producer = self.live()?;
-        let member = (!is_planted(Bug::NoGeneration)).then_some((self.member, self.generation));
-        if !is_planted(Bug::OffsetsOutside) {
-            self.patiently("commit offsets", |cluster| cluster.send_offsets(&producer, positions, member))?;
-        }
         self.step("end")?;
-        self.world.may_lose_the_end(&producer)?;
-        self.patiently("end a transaction", |cluster| cluster.end(&producer, true))?;
-        self.open = None;
-        self.world.may_repeat_the_end(&producer);
+        let mut draft = std::mem::take(&mut self.draft);
+        let later = Request::Commit { again: false };
+        self.ask("end a transaction", &mut draft, Some((&producer, later)), |cluster, _| cluster.end(&producer, true))?;
+        self.world.may_repeat_the_commit(&producer, &draft);
         if is_planted(Bug::OffsetsOutside) {
             self.step("offsets afterwards")?;
             self.world.cluster.borrow_mut().move_offsets(positions);
@@ -360,7 +451,7 @@ impl Log for SimulatedLog<'_> {
     fn renew(&mut self) -> Result<(), Error> {
         self.step("renew")?;
         self.waiting.clear();
-        self.open = None;
+        self.draft = Draft::default();
         if let Some(kept) = self.producer.clone().filter(|_| is_planted(Bug::ProducerKept)) {
             // An abort of what may be open, and on with it.
             let _ = self.world.cluster.borrow_mut().end(&kept, false);
@@ -368,7 +459,12 @@ impl Log for SimulatedLog<'_> {
         }
         self.producer = None;
         let name = self.identity.clone();
-        self.producer = Some(self.patiently("make a producer", |cluster| cluster.init(&name))?);
+        let made = self.ask("make a producer", &mut Draft::default(), None, |cluster, _| cluster.init(&name));
+        // Nothing is unclear about who asks to begin anew.
+        self.producer = Some(made.map_err(|error| match error.verdict() {
+            Verdict::Abort => Error::new(Verdict::Retry, "make a producer", "no answer"),
+            _ => error,
+        })?);
         Ok(())
     }
 }
@@ -377,9 +473,8 @@ impl Changelogs for SimulatedChangelogs<'_> {
     type Record = SimulatedRecord;
 
     fn range(&mut self, partition: i32) -> Result<(i64, i64), Error> {
-        let cluster = self.world.cluster.borrow();
-        let log = cluster.partition(CHANGELOG, partition);
-        Ok((log.start(), log.stable_end()))
+        let range = self.world.cluster.borrow().range(CHANGELOG, partition);
+        range.map_err(|_| Error::new(Verdict::Retry, "ask for the range of a partition", "nobody leads it"))
     }
 
     fn start(&mut self, partition: i32, offset: i64) -> Result<(), Error> {
@@ -417,6 +512,9 @@ fn read_on(
 ) {
     let cluster = world.cluster.borrow();
     for ((topic, partition), position) in positions {
+        if cluster.lead(*topic, *partition).is_err() {
+            continue;
+        }
         let log = cluster.partition(*topic, *partition);
         let reads_all = *topic == CHANGELOG && is_planted(Bug::RestoreUncommitted);
         let at = |next: i64| if reads_all { log.any_at(next) } else { log.committed_at(next) };

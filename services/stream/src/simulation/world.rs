@@ -1,6 +1,9 @@
 //! Time, chance and processes. One thread: while a call of one process is being served, others may run inside it, so that
 //! every call is a place where the world can change.
 
+mod faults;
+mod surface;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
@@ -8,13 +11,16 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::cluster::{Body, Cluster, Producer};
+use super::cluster::{Cluster, Producer};
 use super::disk::Machine;
-use super::intake::{self, Intake, Records};
-use super::{Committed, Outside, Scene, checks};
+use super::intake::Intake;
+use super::{Outside, Scene, checks};
 use crate::clock::{Clock, Millis, simulated};
 use crate::log::{CHANGELOG, INPUT};
 use crate::{Error, Verdict};
+
+pub use faults::Mishap;
+pub use surface::Surface;
 
 /// Calls inside calls: deeper than this, time passes but nobody else runs.
 const DEPTH_MAX: u32 = 2;
@@ -76,6 +82,8 @@ pub struct World<'a> {
     /// The topics before the input.
     pub intake: RefCell<Intake>,
     faults: Cell<u32>,
+    /// Commits that may still come twice.
+    repeats: Cell<u32>,
     faults_are_over: Cell<bool>,
     depth: Cell<u32>,
     trace: RefCell<Vec<String>>,
@@ -128,6 +136,7 @@ impl<'a> World<'a> {
             strangers: RefCell::default(),
             intake: RefCell::default(),
             faults: Cell::new(scene.faults),
+            repeats: Cell::new(if scene.tears { scene.faults } else { 0 }),
             faults_are_over: Cell::new(false),
             depth: Cell::new(0),
             trace: RefCell::default(),
@@ -184,6 +193,8 @@ impl<'a> World<'a> {
     pub fn calm(&self) {
         self.faults_are_over.set(true);
         self.faults.set(0);
+        self.repeats.set(0);
+        self.cluster.borrow_mut().calm();
         self.replicas.borrow_mut().iter_mut().for_each(|replica| replica.behind = 0);
         self.set_clocks();
     }
@@ -198,14 +209,6 @@ impl<'a> World<'a> {
         self.replicas.borrow().iter().for_each(|replica| replica.clock.set(now - replica.behind));
     }
 
-    /// The clock of a replica is set back, or right again.
-    fn set_back(&self, who: usize) {
-        let behind = if self.happens(300) { 0 } else { self.span(1, LAG_MAX) };
-        self.note(|| format!("the clock of replica {who} is {behind} ms behind from now on"));
-        self.replicas.borrow_mut()[who].behind = behind;
-        self.set_clocks();
-    }
-
     // What the processes meet.
 
     /// Lets a process join the group; `silent` tells whether its heartbeats are missing.
@@ -218,83 +221,6 @@ impl<'a> World<'a> {
         self.note(|| format!("{identity} joins as member {id}"));
         self.voices.borrow_mut().insert(id, Voice { silent: Rc::clone(silent), machine: machine.clone() });
         id
-    }
-
-    /// A place where a process may die, or stand still while the world goes on.
-    pub fn step(&self, who: usize, machine: &Machine, silent: &Cell<bool>, what: &str) -> Result<(), Error> {
-        let dead = || Error::stop("go on", "the process is dead");
-        if machine.is_dead() {
-            return Err(dead());
-        }
-        if !["fetch", "membership", "ends", "produce"].contains(&what) {
-            self.note(|| format!("replica {who}: {what}"));
-        }
-        // A call may take a while, in which others act.
-        if self.happens(15) {
-            self.wait(self.span(1, 60));
-        }
-        if self.fault(4) {
-            match self.random(3) {
-                0 => {
-                    self.note(|| format!("replica {who} is killed before: {what}"));
-                    machine.kill();
-                }
-                1 => {
-                    let write = self.chance.borrow_mut().u32(..6);
-                    self.note(|| format!("replica {who} will be killed at its {write}th write from: {what}"));
-                    machine.kill_at_write(write);
-                }
-                _ => {
-                    let span = self.span(100, 4 * SESSION_TIMEOUT);
-                    self.note(|| format!("replica {who} stands still for {span} ms before: {what}"));
-                    silent.set(true);
-                    if self.depth.get() == 1 && self.happens(300) {
-                        self.replace(who);
-                    }
-                    self.wait(span);
-                    silent.set(false);
-                    self.note(|| format!("replica {who} goes on"));
-                }
-            }
-        }
-        if machine.is_dead() { Err(dead()) } else { Ok(()) }
-    }
-
-    /// The end of a transaction may go wrong: the request, or the answer, gets lost or comes late.
-    pub fn may_lose_the_end(&self, producer: &Producer) -> Result<(), Error> {
-        if !self.fault(10) {
-            return Ok(());
-        }
-        self.note(|| format!("the end of a transaction of {} goes wrong", producer.name));
-        let words = match self.random(3) {
-            0 => "the request was lost",
-            1 => {
-                let at = self.cluster.borrow().now + self.span(1, 3_000);
-                self.cluster.borrow_mut().end_later(producer.clone(), true, at);
-                "no answer; the request is still under way"
-            }
-            _ => {
-                let _ = self.cluster.borrow_mut().end(producer, true);
-                "the answer was lost"
-            }
-        };
-        Err(Error::new(Verdict::Abort, "end a transaction", words))
-    }
-
-    /// The client may have sent the request twice; then the first one is still under way.
-    pub fn may_repeat_the_end(&self, producer: &Producer) {
-        if self.scene.tears && self.fault(100) {
-            let at = self.cluster.borrow().now + self.span(1, 400);
-            self.note(|| format!("an end of a transaction of {} will arrive once more", producer.name));
-            self.cluster.borrow_mut().end_later(producer.clone(), true, at);
-        }
-    }
-
-    /// That is when it may arrive: between two records of the next transaction.
-    pub fn may_end_early(&self, producer: &Producer) {
-        if self.scene.tears && self.happens(100) {
-            self.cluster.borrow_mut().end_arrives(producer);
-        }
     }
 
     /// Time passes for a process that waits, and others go on.
@@ -350,8 +276,9 @@ impl<'a> World<'a> {
         });
         drop(strangers);
         self.let_intake_run();
-        // Torn rows are written anew long before compaction's lag (ten minutes) is over, which no life here lasts.
-        if !self.scene.tears && self.happens(20) {
+        self.may_restart_a_broker();
+        self.may_lose_power();
+        if self.happens(20) {
             let mut cluster = self.cluster.borrow_mut();
             let partition = self.chance.borrow_mut().i32(..self.scene.partitions);
             cluster.compact(CHANGELOG, partition, now - TOMBSTONES_KEPT, self.chance.borrow_mut().f64());
@@ -455,18 +382,6 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Another machine starts a process under the identity of one that stands still.
-    fn replace(&self, who: usize) {
-        let Some(machine) = self.spare.borrow_mut().pop() else { return };
-        self.note(|| format!("replica {who} is replaced by a process on another machine"));
-        let mut replicas = self.replicas.borrow_mut();
-        let replica = &mut replicas[who];
-        replica.incarnation += 1;
-        replica.is_running = false;
-        replica.machine = machine;
-        replica.process = None;
-    }
-
     /// What somebody still has to do, as far as one can see from outside.
     pub fn unrest(&self) -> Option<String> {
         let cluster = self.cluster.borrow();
@@ -501,59 +416,5 @@ impl<'a> World<'a> {
         }
         drop(processes);
         simulated::set(None);
-    }
-}
-
-/// What the world outside of the engine sees and does.
-pub struct Surface<'w, 'a> {
-    world: &'w World<'a>,
-}
-
-impl Surface<'_, '_> {
-    /// Business time.
-    pub fn now(&self) -> Millis {
-        self.world.clock.now()
-    }
-
-    /// Some number below `bound`.
-    pub fn random(&self, bound: usize) -> usize {
-        self.world.random(bound)
-    }
-
-    /// Moves business time forward.
-    pub fn advance(&mut self, span: Millis) {
-        let now = self.now() + span;
-        self.world.clock.set(now);
-        self.world.set_clocks();
-        self.world.cluster.borrow_mut().business = now;
-    }
-
-    /// Appends a record without a transaction. By topic as the engine numbers it.
-    pub fn append(&mut self, topic: usize, partition: i32, key: &[u8], value: &[u8]) {
-        let body = Body { key: Some(key.to_vec()), value: Some(value.to_vec()) };
-        self.world.cluster.borrow_mut().append(topic, partition, body);
-    }
-
-    /// Appends records to the topics before the input: whoever moves them into it may be late.
-    pub fn append_to_sources(&mut self, records: Records) {
-        self.world.intake.borrow_mut().accept(self.now(), records);
-    }
-
-    /// Appends records to the input in one transaction, which is committed or aborted now or after a while. Returns whether it
-    /// will be committed, if nothing goes wrong.
-    pub fn append_together(&mut self, records: &[(Vec<u8>, Vec<u8>)]) -> bool {
-        let world = self.world;
-        let mut cluster = world.cluster.borrow_mut();
-        let name = format!("stranger-{}", world.random(1_000_000_000));
-        let Ok(producer) = intake::write(&mut cluster, &name, records.iter()) else { return false };
-        let commit = !world.happens(100);
-        let ends_at = cluster.now + if world.happens(700) { 0 } else { world.span(1, TRANSACTION_TIMEOUT / 2) };
-        world.strangers.borrow_mut().push(Stranger { producer, ends_at, commit });
-        commit
-    }
-
-    /// Committed records of an output from an offset on.
-    pub fn read(&self, topic: usize, partition: i32, from: i64) -> Vec<Committed> {
-        super::committed(&self.world.cluster.borrow(), topic, partition, from)
     }
 }

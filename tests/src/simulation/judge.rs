@@ -1,0 +1,173 @@
+//! What must have come of a life: the brain, folded over the input, and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use campaign::Plans;
+use schemas::{Campaign, Customer, Input, Journal, Millis, Record, Revoke, decode, encode};
+use stream::simulation::{Committed, History};
+
+use super::{JOURNAL, REVOKE, SENDS, Sights, Simulation};
+use crate::changelog::Changelog;
+use crate::fold::fold;
+use crate::tail::Message;
+
+/// Time goes on until the end: what fell due a moment before may still be to come.
+const JUST_NOW: Millis = 10_000;
+
+impl Simulation {
+    /// Compares what happened with what should have.
+    pub(super) fn judge(&self, history: &History) -> Result<Sights, String> {
+        let changelog = Changelog::of(&messages(&history.changelog));
+        let account = fold(&messages(&history.reference), &messages(&history.input), &changelog);
+        let rows = changelog.rows();
+        let folded: BTreeMap<Vec<u8>, Vec<u8>> =
+            account.rows.iter().map(|(customer, row)| (customer.clone().into_bytes(), encode(row))).collect();
+        if rows != folded {
+            return Err(differing_row(&rows, &folded));
+        }
+        let is_past = |due: Millis| due <= history.ended_at - JUST_NOW;
+        let forgotten = account.rows.iter().find(|(_, row)| campaign::due(row).is_some_and(is_past));
+        if let Some((customer, row)) = forgotten {
+            return Err(format!(
+                "a deadline of {customer} was forgotten: {:?}, it is {}",
+                campaign::due(row),
+                history.ended_at
+            ));
+        }
+        sweeps_are_done(&changelog, &history.reference, history.ended_at)?;
+        sources_come_first(&changelog, &history.input)?;
+        let torn = Torn::of(history);
+        let whole = |topic: usize| -> Vec<Committed> { torn.without(&history.outputs[topic]) };
+        let sends: Vec<Vec<u8>> =
+            (SENDS..history.outputs.len()).flat_map(|topic| bytes(&whole(topic)).collect::<Vec<_>>()).collect();
+        let revoked: Vec<String> = records(&whole(REVOKE)).into_iter().map(|r: Revoke| r.send_id).collect();
+        let journal = whole(JOURNAL);
+        same("commands", sends.iter().cloned(), account.sends.iter().map(encode))?;
+        same("withdrawals", revoked.iter().cloned(), account.revoked.into_iter())?;
+        same("journal entries", bytes(&journal), account.journal.iter().map(encode))?;
+        let published = |topics: &[Vec<Committed>]| topics.iter().map(Vec::len).sum::<usize>();
+        Ok(Sights {
+            facts: history.input.len(),
+            sends: sends.len(),
+            revoked: revoked.len(),
+            barriers: changelog.barriers(),
+            torn: published(&history.outputs[SENDS..]) - sends.len(),
+            reasons: records(&journal).into_iter().map(|entry: Journal| entry.reason).collect(),
+        })
+    }
+}
+
+/// What torn transactions have left that no META stands behind: what was decided there is decided again, and what they have
+/// published of it stays beside that. In a partition that their META has reached they are as whole as any.
+struct Torn<'h> {
+    transactions: &'h BTreeSet<u64>,
+    /// Transactions, and partitions in which they are whole.
+    whole: BTreeSet<(u64, i32)>,
+}
+
+impl<'h> Torn<'h> {
+    fn of(history: &'h History) -> Self {
+        let metas = history.changelog.iter().filter(|record| record.key == [0, b'M']);
+        let whole = metas.filter_map(|meta| Some((meta.transaction?, meta.partition))).collect();
+        Torn { transactions: &history.torn, whole }
+    }
+
+    /// All other records. What concerns a customer lies in the partition of that number, whatever the topic.
+    fn without(&self, topic: &[Committed]) -> Vec<Committed> {
+        let is_torn = |record: &&Committed| {
+            let place = record.transaction.map(|transaction| (transaction, record.partition));
+            place.is_some_and(|place| self.transactions.contains(&place.0) && !self.whole.contains(&place))
+        };
+        topic.iter().filter(|record| !is_torn(record)).cloned().collect()
+    }
+}
+
+/// What was in a source when a deadline fell due was known when it fired.
+fn sources_come_first(changelog: &Changelog, input: &[Committed]) -> Result<(), String> {
+    for record in input {
+        let Ok(fact) = decode::<Input>(record.value.as_deref().unwrap_or_default()) else { continue };
+        let metas = changelog.metas(record.partition);
+        let blind = metas
+            .flat_map(|meta| &meta.rounds)
+            .find(|round| round.next_offset <= record.offset && round.fired_until > fact.origin.appended_at);
+        if let Some(round) = blind {
+            return Err(format!(
+                "deadlines up to {} fired before a fact of {} was read: partition {}, offset {}",
+                round.fired_until, fact.origin.appended_at, record.partition, record.offset
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// In each partition that had an owner, every sweep whose moment has come is done.
+fn sweeps_are_done(changelog: &Changelog, campaigns: &[Committed], ended_at: Millis) -> Result<(), String> {
+    let mut plans = Plans::default();
+    for campaign in records::<Campaign>(campaigns) {
+        // Refused by everybody alike.
+        let _ = plans.apply(&campaign);
+    }
+    let mut wanted = Vec::new();
+    plans.sweeps(ended_at, |name, at, _| wanted.push((name.to_owned(), at)));
+    wanted.retain(|(_, at)| *at <= ended_at - JUST_NOW);
+    for partition in changelog.partitions() {
+        let Some(meta) = changelog.metas(partition).last() else { continue };
+        let is_missing = |(name, at): &&(String, Millis)| meta.sweeps.done.get(name).is_none_or(|done| done < at);
+        if let Some((name, at)) = wanted.iter().find(is_missing) {
+            let (sweeps, seen) = (&meta.sweeps, meta.rounds.last().map(|round| round.now));
+            return Err(format!(
+                "the sweep {name} of {at} was forgotten in partition {partition}: as of {seen:?} {sweeps:?}, it is {ended_at}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The same, each as often.
+fn same<T: Ord>(what: &str, found: impl Iterator<Item = T>, wanted: impl Iterator<Item = T>) -> Result<(), String> {
+    let (mut found, mut wanted): (Vec<T>, Vec<T>) = (found.collect(), wanted.collect());
+    found.sort();
+    wanted.sort();
+    if found != wanted {
+        let lost = wanted.iter().filter(|wanted| found.binary_search(wanted).is_err()).count();
+        return Err(format!("{} {what} instead of {}; {lost} are lost", found.len(), wanted.len()));
+    }
+    Ok(())
+}
+
+fn bytes(topic: &[Committed]) -> impl Iterator<Item = Vec<u8>> {
+    topic.iter().map(|record| record.value.clone().unwrap_or_default())
+}
+
+fn differing_row(kept: &BTreeMap<Vec<u8>, Vec<u8>>, folded: &BTreeMap<Vec<u8>, Vec<u8>>) -> String {
+    let keys: BTreeSet<&Vec<u8>> = kept.keys().chain(folded.keys()).collect();
+    let differing = keys.into_iter().find(|key| kept.get(*key) != folded.get(*key));
+    let read = |rows: &BTreeMap<Vec<u8>, Vec<u8>>, key| rows.get(key).map(|row| decode::<Customer>(row));
+    match differing {
+        Some(key) => format!(
+            "the row of {} is\n{:?}\nand should be\n{:?}",
+            String::from_utf8_lossy(key),
+            read(kept, key),
+            read(folded, key)
+        ),
+        None => "rows differ".to_owned(),
+    }
+}
+
+fn records<T: Record>(topic: &[Committed]) -> Vec<T> {
+    let read = |record: &Committed| decode(record.value.as_deref().unwrap_or_default()).expect("it is of this topic");
+    topic.iter().map(read).collect()
+}
+
+fn messages(records: &[Committed]) -> Vec<Message> {
+    let message = |record: &Committed| Message {
+        topic: String::new(),
+        partition: record.partition,
+        offset: record.offset,
+        appended_at: record.appended_at,
+        key: record.key.clone(),
+        value: record.value.clone(),
+        headers: Vec::new(),
+    };
+    records.iter().map(message).collect()
+}
