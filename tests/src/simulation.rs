@@ -8,22 +8,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::AddAssign;
 use std::path::Path;
 
+use campaign::Row;
 use operator::Operator;
 use schemas::{
-    Action, Actor, Campaign, CampaignKind, Cart, Consent, Contact, Customer, Fact, Feedback, Inactivity, Input, Item,
-    Journal, Millis, Origin, Profile, Progress, Record, Registration, Release, Revoke, Send, Status, decode, encode,
+    Action, Actor, Campaign, CampaignKind, Cart, Consent, Contact, Fact, Feedback, Inactivity, Input, Item, Journal,
+    Millis, Origin, Profile, Progress, Record, Registration, Release, Revoke, Send, Status, decode, encode,
 };
 use stream::simulation::{Bug, Committed, Failure, History, Outside, Scene, Surface};
 
 use crate::changelog::Changelog;
-use crate::fold::fold;
+use crate::fold::{bytes_of, fold, forwarded};
 use crate::tail::Message;
 
 const CHANNELS: [&str; 6] = ["push", "email", "telegram", "viber", "whatsapp", "sms"];
-/// Outputs of the operator in their order: journal, revoke, dead-letter, then the channels.
+/// Outputs of the operator in their order: journal, revoke, dead-letter, its own input, then the channels.
 const JOURNAL: usize = 0;
 const REVOKE: usize = 1;
-const SENDS: usize = 3;
+const INPUT: usize = 3;
+const SENDS: usize = 4;
 /// Topics before the outputs.
 const REFERENCE: usize = 2;
 const FIRST_OUTPUT: usize = 3;
@@ -151,6 +153,7 @@ impl Simulation {
             replicas: self.replicas,
             partitions: 3,
             outputs: SENDS + CHANNELS.len(),
+            into_input: Some(INPUT),
             begin: BEGIN,
             faults: self.faults,
             turns: 300,
@@ -166,21 +169,18 @@ impl Simulation {
         let account = fold(&messages(&history.reference), &messages(&history.input), &changelog);
         let rows = changelog.rows();
         let folded: BTreeMap<Vec<u8>, Vec<u8>> =
-            account.rows.iter().map(|(customer, row)| (customer.clone().into_bytes(), encode(row))).collect();
+            account.rows.iter().map(|(customer, row)| (customer.clone().into_bytes(), bytes_of(row))).collect();
         if rows != folded {
             return Err(differing_row(&rows, &folded));
         }
-        let forgotten =
-            account.rows.iter().find(|(_, row)| campaign::due(row).is_some_and(|due| due <= history.ended_at));
+        let forgotten = account.rows.iter().find(|(_, row)| row.due().is_some_and(|due| due <= history.ended_at));
         if let Some((customer, row)) = forgotten {
-            return Err(format!(
-                "a deadline of {customer} was forgotten: {:?}, it is {}",
-                campaign::due(row),
-                history.ended_at
-            ));
+            return Err(format!("a deadline of {customer} was forgotten: {:?}, it is {}", row.due(), history.ended_at));
         }
         sweeps_are_done(&changelog, history.ended_at)?;
         sources_come_first(&changelog, &history.input)?;
+        let found = forwarded(&messages(&history.input));
+        same("forwarded records", found.into_iter(), account.forwarded.iter().cloned(), self.tears)?;
         let sends: Vec<Send> = history.outputs[SENDS..].iter().flat_map(|topic| records(topic)).collect();
         let revoked: Vec<String> = records(&history.outputs[REVOKE]).into_iter().map(|r: Revoke| r.send_id).collect();
         let sights = Sights {
@@ -201,6 +201,10 @@ impl Simulation {
 fn sources_come_first(changelog: &Changelog, input: &[Committed]) -> Result<(), String> {
     for record in input {
         let Ok(fact) = decode::<Input>(record.value.as_deref().unwrap_or_default()) else { continue };
+        if fact.hops > 0 {
+            // It comes from another row, not from a source.
+            continue;
+        }
         let metas = changelog.metas(record.partition);
         let blind = metas
             .flat_map(|meta| &meta.rounds)
@@ -248,7 +252,7 @@ fn same<T: Ord>(
 fn differing_row(kept: &BTreeMap<Vec<u8>, Vec<u8>>, folded: &BTreeMap<Vec<u8>, Vec<u8>>) -> String {
     let keys: BTreeSet<&Vec<u8>> = kept.keys().chain(folded.keys()).collect();
     let differing = keys.into_iter().find(|key| kept.get(*key) != folded.get(*key));
-    let read = |rows: &BTreeMap<Vec<u8>, Vec<u8>>, key| rows.get(key).map(|row| decode::<Customer>(row));
+    let read = |rows: &BTreeMap<Vec<u8>, Vec<u8>>, key| rows.get(key).map(|row| Row::decode(row));
     match differing {
         Some(key) => format!(
             "the row of {} is\n{:?}\nand should be\n{:?}",
@@ -310,7 +314,7 @@ impl Shop {
         let now = surface.now();
         let record = |(customer, fact): (String, Fact)| {
             let origin = Origin { topic: "source".to_owned(), appended_at: now, ..Origin::default() };
-            (customer.into_bytes(), encode(&Input { origin, fact }))
+            (customer.into_bytes(), encode(&Input { origin, fact, hops: 0 }))
         };
         let records: Vec<_> = facts.into_iter().map(record).collect();
         surface.append_to_sources(records);
@@ -480,6 +484,8 @@ fn profile(surface: &Surface<'_, '_>, event_id: String, customer_id: String) -> 
         contacts: known.iter().map(contact).collect(),
         consents: known.iter().map(consent).collect(),
         erased: surface.random(6) == 0,
+        // Some are somebody else, who may say the same of them.
+        formerly: if surface.random(4) == 0 { vec![format!("c{}", surface.random(4))] } else { Vec::new() },
         occurred_at: now,
         event_id,
         customer_id,
@@ -496,6 +502,7 @@ campaign: sale
 version: 1
 trigger: {on: schedule, at: 2023-11-14T23:13:20Z, every: 20h}
 goal: {action: purchase}
+budget: {minor: 8, per: day, then: wait}
 steps:
   - {name: first, any: [push, email], template: sale, spread: 2h, late: 6h, wait: 3h}
   - {name: second, channel: sms, template: sale, late: skip}

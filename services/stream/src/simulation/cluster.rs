@@ -187,6 +187,8 @@ pub struct Cluster {
     /// Ends of transactions under way: when they arrive, from whom, what they say.
     late: Vec<(Millis, Producer, bool)>,
     producers: i64,
+    /// The output that is the input itself.
+    into_input: Option<usize>,
 }
 
 impl Cluster {
@@ -199,6 +201,11 @@ impl Cluster {
             business,
             ..Cluster::default()
         }
+    }
+
+    /// The same, where one of the outputs is the input itself.
+    pub fn into_input(self, output: Option<usize>) -> Self {
+        Cluster { into_input: output, ..self }
     }
 
     /// One partition.
@@ -231,8 +238,10 @@ impl Cluster {
     pub fn place(&self, target: Target, key: &[u8]) -> (usize, i32) {
         match target {
             Target::Changelog(partition) => (CHANGELOG, partition),
-            Target::Output(output, Some(partition)) => (FIRST_OUTPUT + output, partition),
-            Target::Output(output, None) => (FIRST_OUTPUT + output, self.partition_of(FIRST_OUTPUT + output, key)),
+            Target::Output(output, partition) => {
+                let topic = if self.into_input == Some(output) { INPUT } else { FIRST_OUTPUT + output };
+                (topic, partition.unwrap_or_else(|| self.partition_of(topic, key)))
+            }
         }
     }
 
