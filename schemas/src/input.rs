@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Action, Cart, Feedback, Inactivity, Millis, Profile, Registration};
+use crate::{
+    Action, Adopted, Cart, Demand, Feedback, Grant, Inactivity, Merged, Millis, Profile, Refund, Refusal, Registration,
+};
 
 /// One fact and where it came from. Keyed by customer id; `Progress` has no key and goes to every partition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +13,9 @@ pub struct Input {
     pub origin: Origin,
     /// What is said. New branches are added at the end.
     pub fact: Fact,
+    /// How often it was passed on from one row to another: 0 for what came from a source.
+    #[serde(default)]
+    pub hops: i32,
 }
 
 /// The source record that a fact was made from.
@@ -48,6 +53,18 @@ pub enum Fact {
     Release(Release),
     /// How far intake has come; about no customer.
     Progress(Progress),
+    /// Forwarded to a former id.
+    Merged(Merged),
+    /// Forwarded by a former id.
+    Adopted(Adopted),
+    /// Forwarded to a budget.
+    Demand(Demand),
+    /// Forwarded by a budget: yes.
+    Grant(Grant),
+    /// Forwarded by a budget: no.
+    Refusal(Refusal),
+    /// Forwarded to a budget.
+    Refund(Refund),
 }
 
 /// A record that nobody could read, of a customer whom one can: a fact of unknown meaning. His sends are held until the

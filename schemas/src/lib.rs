@@ -26,6 +26,7 @@ mod id;
 mod source;
 mod feedback;
 mod input;
+mod forwarded;
 mod row;
 mod send;
 mod reason;
@@ -43,6 +44,7 @@ mod topics;
 pub use campaign::{Campaign, CampaignKind, OnResume};
 pub use codec::{DecodeError, RECORD_BYTES_MAX, decode, encode, encode_into};
 pub use feedback::{Actor, Feedback, Status};
+pub use forwarded::{Adopted, Budget, Demand, Grant, Key, Merged, Refund, Refusal};
 pub use id::Id;
 pub use ids::Ids;
 pub use input::{Fact, Input, Origin, Progress, Release, Unreadable};
@@ -50,7 +52,9 @@ pub use journal::Journal;
 pub use projection::SchemaError;
 pub use reason::Reason;
 pub use record::Record;
-pub use row::{Begun, Counted, Customer, Done, Heard, Hold, Instance, Past, Queued, Sent, Stage, Unsettled};
+pub use row::{
+    Adoption, Begun, Counted, Customer, Done, Former, Heard, Hold, Instance, Past, Queued, Sent, Stage, Unsettled,
+};
 pub use send::{Attempt, AttemptState, Class, Revoke, Send};
 pub use source::{Action, Cart, Consent, Contact, Inactivity, Item, Profile, Registration};
 pub use topics::{Cleanup, NameError, SOURCE_BYTES_MAX, Spread, Topic, Topics};

@@ -86,6 +86,17 @@ reasons! {
     Frozen = "FROZEN": "the campaign is paused: the cascade keeps its place, and nothing goes out",
     Thawed = "THAWED": "the campaign was resumed: the cascade goes on",
     Migrated = "MIGRATED": "the cascade was moved to another version of its campaign",
+    // What one row says to another.
+    FormerId = "FORMER_ID": "the profile names a former id: what is known under it is asked for",
+    Moved = "MOVED": "the customer is known under another id now: all that is known goes there",
+    Adopted = "ADOPTED": "what was known under a former id has come, and its cascades go on here",
+    Merged = "MERGED": "the customer came under another id, and a cascade cannot go on beside what runs there",
+    Forwarded = "FORWARDED": "it came for a former id and was passed on",
+    TooFar = "TOO_FAR": "it was passed on too often and was set aside",
+    BudgetAsked = "BUDGET_ASKED": "the campaign's budget is asked for the price",
+    BudgetGranted = "BUDGET_GRANTED": "the campaign's budget has room for the price",
+    BudgetSpent = "BUDGET_SPENT": "the campaign's budget has no room for the price",
+    BudgetReturned = "BUDGET_RETURNED": "what the campaign's budget had granted was not needed and was given back",
 }
 
 #[cfg(test)]

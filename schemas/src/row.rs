@@ -48,6 +48,20 @@ pub struct Customer {
     pub recent: Vec<i64>,
     /// xxh3-64 of (channel, address) of what bounced for ever, newest last: a profile does not bring it back.
     pub dead: Vec<i64>,
+    /// Former ids that were asked for what is known under them.
+    pub formerly: Vec<Former>,
+    /// The id under which the customer is known now: whatever comes is passed on to it, and nothing else is in the row.
+    pub moved_to: Option<String>,
+}
+
+/// An id under which the customer was known before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Former {
+    /// The id.
+    pub customer_id: String,
+    /// Number of the handing-over by which what was known under it has come; none before.
+    #[serde(default)]
+    pub adopted: Option<i64>,
 }
 
 /// Why a customer's sends are held (rule 12).
@@ -105,6 +119,23 @@ pub struct Instance {
     pub queued: Option<Queued>,
     /// Names of steps that a migration gave up after something of them was sent: should a version have them again, they stay behind.
     pub given_up: Vec<String>,
+    /// Where it came from; none for a cascade of the customer's own.
+    pub adoption: Option<Adoption>,
+    /// When the campaign's budget was asked for the price of the message at which it stands.
+    pub asked_at: Option<Millis>,
+}
+
+/// A cascade that began under a former id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adoption {
+    /// The id under which its first sends went out: those who look at them know them by it.
+    pub customer_id: String,
+    /// How many of them.
+    #[serde(default)]
+    pub sends: i32,
+    /// When it came.
+    #[serde(default)]
+    pub at: Millis,
 }
 
 /// A trigger that came while an instance with its key ran.
@@ -136,6 +167,8 @@ symbols! {
         Delayed = "DELAYED",
         /// A step was due, but the customer is held; `due` is the end of its validity.
         Held = "HELD",
+        /// A step was due, and the campaign's budget is asked for its price; `due` is the end of its validity.
+        Asking = "ASKING",
     }
 }
 

@@ -124,6 +124,8 @@ pub struct Profile {
     pub attributes: BTreeMap<String, String>,
     /// The right to be forgotten: everything about the customer goes, running cascades end.
     pub erased: bool,
+    /// Ids under which the customer was known before: what runs for them goes on here.
+    pub formerly: Vec<String>,
 }
 
 /// An address on a channel. `Debug` does not show it.

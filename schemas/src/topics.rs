@@ -206,8 +206,8 @@ impl Topics {
             self.sources().into_iter().map(|(name, record)| source(name, record, partitions)).collect();
         topics.push(Topic {
             retention: Some(INPUT_RETENTION),
-            key: "customer id; none for progress",
-            ..topic(self.input(), Input::NAME, partitions, "intake", "operator")
+            key: "customer id, or a reserved key of a row that customers share; none for progress",
+            ..topic(self.input(), Input::NAME, partitions, "intake, operator", "operator")
         });
         topics.push(Topic {
             cleanup: Cleanup::Compact,

@@ -8,7 +8,7 @@ use schemas::*;
 use serde_json::{Value as Json, json};
 
 /// File, schema and full name of each record.
-fn records() -> [(&'static str, &'static str, &'static str); 13] {
+fn records() -> [(&'static str, &'static str, &'static str); 14] {
     [
         ("cart", Cart::SCHEMA, Cart::NAME),
         ("registration", Registration::SCHEMA, Registration::NAME),
@@ -23,6 +23,7 @@ fn records() -> [(&'static str, &'static str, &'static str); 13] {
         ("attempt", Attempt::SCHEMA, Attempt::NAME),
         ("journal", Journal::SCHEMA, Journal::NAME),
         ("campaign", Campaign::SCHEMA, Campaign::NAME),
+        ("budget", Budget::SCHEMA, Budget::NAME),
     ]
 }
 

@@ -155,7 +155,7 @@ fn a_new_kind_of_fact_leaves_the_others_readable() {
         let branches = fields[1]["type"].as_array_mut().unwrap();
         branches.push(json!({"type": "record", "name": "Refund", "fields": [{"name": "order", "type": "string"}]}));
     });
-    let old = Input { origin: Origin::default(), fact: Fact::Progress(Progress::default()) };
+    let old = Input { origin: Origin::default(), fact: Fact::Progress(Progress::default()), hops: 0 };
     let ids = learnt(&newer);
     assert_eq!(ids.decode::<Input>(&write(&newer, fields_of(&old))), Ok(old.clone()));
 

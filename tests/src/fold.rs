@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
-use campaign::{Effect, Input, Moment, Plans};
+use campaign::{Effect, Input, Moment, Plans, Row};
 use schemas::{Campaign, Customer, Fact, Journal, Record, Revoke, Send, Unreadable, decode, encode};
 use stream::clock::Millis;
 
@@ -18,19 +18,29 @@ use crate::tail::Message;
 /// What must have come of the input.
 #[derive(Debug, Default)]
 pub struct Account {
-    /// The state, customer by customer.
-    pub rows: BTreeMap<String, Customer>,
+    /// The state, key by key.
+    pub rows: BTreeMap<String, Row>,
     /// Commands that left.
     pub sends: Vec<Send>,
     /// Ids of commands that were withdrawn after they had left.
     pub revoked: Vec<String>,
     /// Every decision with its reason.
     pub journal: Vec<Journal>,
+    /// What one row said to another, which stands in `input`: key and record.
+    pub forwarded: Vec<(String, Vec<u8>)>,
     /// Records of the input that no META covers.
     uncovered: Vec<Message>,
 }
 
 impl Account {
+    /// The state of a customer; none where nothing is known.
+    pub fn customer(&self, id: &str) -> Option<&Customer> {
+        match self.rows.get(id)? {
+            Row::Customer(customer) => Some(customer),
+            Row::Budget(_) => None,
+        }
+    }
+
     /// A record about a customer that no META covers; whether there may be one, the test knows. Intake goes on telling its progress,
     /// which concerns no customer.
     pub fn unseen(&self) -> Option<&Message> {
@@ -47,6 +57,10 @@ impl Installation {
         changelog.assert_sound();
         let mut account = fold(&self.read(&self.topics.campaign()), &self.read(&self.topics.input()), &changelog);
         assert_same_rows(changelog.rows(), &account.rows);
+        let (mut found, mut wanted) = (forwarded(&self.read(&self.topics.input())), account.forwarded.clone());
+        found.sort();
+        wanted.sort();
+        assert!(found == wanted, "{} records were forwarded, should be {}", found.len(), wanted.len());
         let sends = self.sends();
         let ids: BTreeSet<&str> = sends.iter().map(|send| send.send_id.as_str()).collect();
         assert_eq!(ids.len(), sends.len(), "a command was published twice");
@@ -100,8 +114,16 @@ pub fn fold(campaigns: &[Message], input: &[Message], changelog: &Changelog) -> 
         account.uncovered.extend(facts.cloned());
     }
     // A customer of whom nothing is known leaves no row.
-    account.rows.retain(|_, row| *row != Customer::default());
+    account.rows.retain(|_, row| !row.is_empty());
     account
+}
+
+/// Records of the input that came from no source: key and record.
+pub fn forwarded(input: &[Message]) -> Vec<(String, Vec<u8>)> {
+    let is_forwarded = |bytes: &[u8]| decode::<schemas::Input>(bytes).is_ok_and(|input| input.hops > 0);
+    let value = |message: &Message| message.value.clone().filter(|bytes| is_forwarded(bytes));
+    let key = |message: &Message| String::from_utf8_lossy(&message.key).into_owned();
+    input.iter().filter_map(|message| Some((key(message), value(message)?))).collect()
 }
 
 /// One partition.
@@ -119,9 +141,9 @@ struct Share {
 
 impl Share {
     fn meet(&mut self, message: &Message, round: &Round) {
-        let (fact, appended_at) = match decode::<schemas::Input>(message.value.as_deref().unwrap_or_default()) {
-            Ok(input) => (input.fact, input.origin.appended_at),
-            Err(error) => (Fact::Unreadable(Unreadable { code: error.code().to_owned() }), message.appended_at),
+        let (fact, appended_at, hops) = match decode::<schemas::Input>(message.value.as_deref().unwrap_or_default()) {
+            Ok(input) => (input.fact, input.origin.appended_at, input.hops),
+            Err(error) => (Fact::Unreadable(Unreadable { code: error.code().to_owned() }), message.appended_at, 0),
         };
         // Who it is about stands in the key. Progress is about nobody, and what has no key, or one that cannot be read, is set aside.
         let customer = std::str::from_utf8(&message.key).unwrap_or_default();
@@ -129,7 +151,7 @@ impl Share {
             return;
         }
         let moment = Moment { now: round.now, partition: self.partition, offset: Some(message.offset), due: None };
-        self.decide(customer, Input::Fact { fact: &fact, appended_at }, &moment);
+        self.decide(customer, Input::Fact { fact: &fact, appended_at, hops }, &moment);
     }
 
     fn fire(&mut self, round: &Round) {
@@ -143,8 +165,7 @@ impl Share {
     /// Everybody who has a row by then is visited.
     fn sweep(&mut self, round: &Round) {
         let Some(swept) = &round.swept else { return };
-        let has_row =
-            |customer: &&String| self.account.rows.get(*customer).is_some_and(|row| *row != Customer::default());
+        let has_row = |customer: &&String| self.account.rows.get(*customer).is_some_and(|row| !row.is_empty());
         let visited: Vec<String> =
             self.here.iter().filter(|customer| swept.includes(customer)).filter(has_row).cloned().collect();
         let moment = Moment { now: round.now, partition: self.partition, offset: None, due: Some(swept.at) };
@@ -156,12 +177,12 @@ impl Share {
     fn decide(&mut self, customer: &str, input: Input<'_>, moment: &Moment) {
         self.here.insert(customer.to_owned());
         let row = self.account.rows.entry(customer.to_owned()).or_default();
-        if let Some(due) = campaign::due(row) {
+        if let Some(due) = row.due() {
             self.due.remove(&(due, customer.to_owned()));
         }
         let mut effects = Vec::new();
-        campaign::decide(&self.plans, customer, row, input, moment, &mut effects);
-        self.due.extend(campaign::due(row).map(|due| (due, customer.to_owned())));
+        campaign::consider(&self.plans, customer, row, input, moment, &mut effects);
+        self.due.extend(row.due().map(|due| (due, customer.to_owned())));
         for effect in effects {
             match effect {
                 Effect::Send(send) => self.withheld.push(*send),
@@ -173,14 +194,23 @@ impl Share {
                     }
                 }
                 Effect::Journal(journal) => self.account.journal.push(*journal),
+                Effect::Forward { to, input } => self.account.forwarded.push((to, encode(&*input))),
+                Effect::SetAside { .. } => {}
             }
         }
     }
 }
 
+/// A row as it is written.
+pub fn bytes_of(row: &Row) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    row.encode_into(&mut bytes);
+    bytes
+}
+
 /// The same customers, and the same bytes for each.
 #[track_caller]
-fn assert_same_rows(kept: BTreeMap<Vec<u8>, Vec<u8>>, folded: &BTreeMap<String, Customer>) {
+fn assert_same_rows(kept: BTreeMap<Vec<u8>, Vec<u8>>, folded: &BTreeMap<String, Row>) {
     let text = |key| String::from_utf8(key).expect("keys are text");
     let kept: BTreeMap<String, Vec<u8>> = kept.into_iter().map(|(key, row)| (text(key), row)).collect();
     let missing: Vec<_> = folded.keys().filter(|key| !kept.contains_key(*key)).collect();
@@ -188,8 +218,8 @@ fn assert_same_rows(kept: BTreeMap<Vec<u8>, Vec<u8>>, folded: &BTreeMap<String, 
     assert!(missing.is_empty() && extra.is_empty(), "rows lost: {missing:?}; nobody knows: {extra:?}");
     for (customer, row) in folded {
         let kept = &kept[customer];
-        if encode(row) != *kept {
-            let kept: Customer = decode(kept).expect("a row can be read");
+        if bytes_of(row) != *kept {
+            let kept = Row::decode(kept).expect("a row can be read");
             panic!("{customer} is kept as\n{kept:?}\nand should be\n{row:?}");
         }
     }

@@ -184,7 +184,7 @@ impl Player {
             Fact::Feedback(it) => shop.tell(&shop.topics.feedback(), customer, it),
             Fact::Unreadable(_) => shop.feed.send(&shop.topics.action(), customer, UNREADABLE),
             Fact::Release(it) => drop(shop.tool(["dlq", "release", "--customer", customer, "--note", &it.note])),
-            Fact::Progress(_) => panic!("only intake tells of its progress"),
+            other => panic!("no source tells of {other:?}"),
         }
         if self.is_down { self.shop.feed.flush() } else { self.shop.settle() }
     }

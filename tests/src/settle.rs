@@ -12,6 +12,9 @@ use crate::wait::until_ok;
 /// Topic and partition, next offset.
 type Positions = BTreeMap<(String, i32), i64>;
 
+/// So many records may follow upon each other in the input.
+const FORWARDS: usize = 5;
+
 impl Installation {
     /// Moves business time on by `span` and waits until nothing moves any more.
     #[track_caller]
@@ -31,7 +34,8 @@ impl Installation {
         until_ok("nothing moves any more", || {
             let before = ends.of(&sources);
             self.is_done("intake", &before)?;
-            self.is_done("operator", &ends.of(&[self.topics.input()]))?;
+            // What one row says to another comes behind, and so does the answer.
+            (0..FORWARDS).try_for_each(|_| self.is_done("operator", &ends.of(&[self.topics.input()])))?;
             self.are_done("channel ", &ends.of(&sends))?;
             if ends.of(&sources) == before { Ok(()) } else { Err("The sources still grow.".to_owned()) }
         });

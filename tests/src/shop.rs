@@ -16,6 +16,11 @@ impl Installation {
     /// A customer with an address and a consent for each of these channels. The address is `<customer>-<channel>`, for mail
     /// with a domain.
     pub fn customer(&self, customer: &str, channels: &[&str]) {
+        self.known_before(customer, channels, &[]);
+    }
+
+    /// The same, with ids under which the customer was known before.
+    pub fn known_before(&self, customer: &str, channels: &[&str], formerly: &[&str]) {
         let contact = |channel: &&str| Contact { channel: (*channel).to_owned(), address: address(customer, channel) };
         let consent = |channel: &&str| Consent {
             channel: (*channel).to_owned(),
@@ -31,6 +36,7 @@ impl Installation {
             contacts: channels.iter().map(contact).collect(),
             consents: channels.iter().map(consent).collect(),
             time_zone: Some("Europe/Berlin".to_owned()),
+            formerly: formerly.iter().map(|id| (*id).to_owned()).collect(),
             ..Profile::default()
         };
         self.tell(&self.topics.profile(), customer, &profile);

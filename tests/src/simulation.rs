@@ -19,10 +19,11 @@ use stream::simulation::{Bug, Failure, Scene};
 use shop::Shop;
 
 const CHANNELS: [&str; 6] = ["push", "email", "telegram", "viber", "whatsapp", "sms"];
-/// Outputs of the operator in their order: journal, revoke, dead-letter, then the channels.
+/// Outputs of the operator in their order: journal, revoke, dead-letter, its own input, then the channels.
 const JOURNAL: usize = 0;
 const REVOKE: usize = 1;
-const SENDS: usize = 3;
+const INPUT: usize = 3;
+const SENDS: usize = 4;
 /// Topics before the outputs.
 const REFERENCE: usize = 2;
 const FIRST_OUTPUT: usize = 3;
@@ -62,6 +63,8 @@ pub struct Sights {
     pub sends: usize,
     /// Withdrawals.
     pub revoked: usize,
+    /// What one row said to another.
+    pub forwarded: usize,
     /// Owners of partitions, one after another.
     pub barriers: usize,
     /// Commands that torn transactions have left beside those that were decided again.
@@ -91,6 +94,7 @@ impl AddAssign for Sights {
         self.facts += other.facts;
         self.sends += other.sends;
         self.revoked += other.revoked;
+        self.forwarded += other.forwarded;
         self.barriers += other.barriers;
         self.torn += other.torn;
         self.reasons.extend(other.reasons);
@@ -171,6 +175,7 @@ impl Simulation {
             replicas: self.replicas,
             partitions: 3,
             outputs: SENDS + CHANNELS.len(),
+            into_input: Some(INPUT),
             begin: BEGIN,
             faults: self.faults,
             turns: 300,

@@ -137,7 +137,7 @@ fn tell(shop: &Installation, events: Range<usize>) {
                 continue;
             }
         };
-        shop.feed.send(&shop.topics.input(), HOT, &encode(&Input { origin: Origin::default(), fact }));
+        shop.feed.send(&shop.topics.input(), HOT, &encode(&Input { origin: Origin::default(), fact, hops: 0 }));
     }
 }
 
@@ -222,7 +222,7 @@ fn write_backlog(shop: &Installation) {
             attributes: attributes.clone().into(),
             ..Action::default()
         };
-        let input = Input { origin: Origin::default(), fact: Fact::Action(action) };
+        let input = Input { origin: Origin::default(), fact: Fact::Action(action), hops: 0 };
         shop.feed.send(&shop.topics.input(), &customer, &encode(&input));
     }
     shop.feed.flush();

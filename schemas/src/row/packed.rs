@@ -11,7 +11,8 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::words::Word;
-use super::{Begun, Counted, Customer, Done, Heard, Hold, Instance, Past, Queued, Sent, Stage, Unsettled};
+use super::{Adoption, Begun, Counted, Customer, Done, Former, Heard, Hold};
+use super::{Instance, Past, Queued, Sent, Stage, Unsettled};
 use crate::{Consent, Contact, Id, Millis, Status};
 
 impl Serialize for Customer {
@@ -57,6 +58,8 @@ struct Memory<'a> {
     counted: Cow<'a, [Counted]>,
     begun: Cow<'a, [Begun]>,
     dead: Cow<'a, [i64]>,
+    formerly: Cow<'a, [Former]>,
+    moved_to: Option<Cow<'a, str>>,
 }
 
 /// None where nothing is in it.
@@ -68,6 +71,7 @@ impl<'a> Row<'a> {
     fn of(customer: &'a Customer) -> Self {
         let Customer { contacts, consents, time_zone, locale, attributes, profile_at, .. } = customer;
         let Customer { held, instances, past, unsettled, done, heard, counted, begun, recent, dead, .. } = customer;
+        let Customer { formerly, moved_to, .. } = customer;
         Row {
             known: filled(Known {
                 contacts: contacts.into(),
@@ -88,6 +92,8 @@ impl<'a> Row<'a> {
                 counted: counted.into(),
                 begun: begun.into(),
                 dead: dead.into(),
+                formerly: formerly.into(),
+                moved_to: moved_to.as_deref().map(Cow::Borrowed),
             }),
         }
     }
@@ -112,6 +118,8 @@ impl<'a> Row<'a> {
             begun: memory.begun.into_owned(),
             recent: self.recent.0.into_owned(),
             dead: memory.dead.into_owned(),
+            formerly: memory.formerly.into_owned(),
+            moved_to: memory.moved_to.map(Cow::into_owned),
         }
     }
 }
@@ -158,6 +166,8 @@ struct Aside<'a> {
     queued: Option<Cow<'a, Queued>>,
     places: Vec<i32>,
     given_up: Cow<'a, [String]>,
+    adoption: Option<Cow<'a, Adoption>>,
+    asked_at: Option<Millis>,
 }
 
 const OCCURRED_AT: &str = "occurred_at";
@@ -171,7 +181,7 @@ impl<'a> Running<'a> {
     fn of(instance: &'a Instance) -> Self {
         let Instance { id, campaign, version, key, stage, step, alternative, due, .. } = instance;
         let Instance { fields, sends, settled_at, tried, ceiling, turn, variant, held_out, .. } = instance;
-        let Instance { changes, frozen_at, skip_until, queued, given_up, .. } = instance;
+        let Instance { changes, frozen_at, skip_until, queued, given_up, adoption, asked_at, .. } = instance;
         let occurred_at = fields.get(OCCURRED_AT).and_then(|text| moment(text));
         let decided = std::iter::once(*settled_at).chain(sends.iter().map(|sent| sent.decided_at));
         let (last_decided, last_valid) = Self::last(sends, *settled_at);
@@ -200,6 +210,8 @@ impl<'a> Running<'a> {
                 queued: queued.as_ref().map(Cow::Borrowed),
                 places: places(sends),
                 given_up: given_up.into(),
+                adoption: adoption.as_ref().map(Cow::Borrowed),
+                asked_at: *asked_at,
             }),
         }
     }
@@ -241,6 +253,8 @@ impl<'a> Running<'a> {
             skip_until: aside.skip_until,
             queued: aside.queued.map(Cow::into_owned),
             given_up: aside.given_up.into_owned(),
+            adoption: aside.adoption.map(Cow::into_owned),
+            asked_at: aside.asked_at,
         }
     }
 

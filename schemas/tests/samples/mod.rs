@@ -27,7 +27,14 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit("input-unreadable", input(Fact::Unreadable(Unreadable { code: "bad_datum".into() })));
     visitor.visit("input-release", input(Fact::Release(release())));
     visitor.visit("input-progress", input(Fact::Progress(progress())));
+    visitor.visit("input-merged", input(Fact::Merged(Merged { into: "customer-2".into() })));
+    visitor.visit("input-adopted", input(Fact::Adopted(adopted())));
+    visitor.visit("input-demand", input(Fact::Demand(demand())));
+    visitor.visit("input-grant", input(Fact::Grant(grant())));
+    visitor.visit("input-refusal", input(Fact::Refusal(Refusal { send_id: grant().send_id, until: NOON })));
+    visitor.visit("input-refund", input(Fact::Refund(Refund { minor: 450, number: 78 })));
     visitor.visit("row", row());
+    visitor.visit("budget", budget());
     visitor.visit("send", send());
     visitor.visit("revoke", revoke());
     visitor.visit("attempt", attempt());
@@ -126,6 +133,7 @@ fn profile() -> Profile {
         locale: None,
         attributes: map(&[("first_name", "Ada")]),
         erased: false,
+        formerly: vec!["visitor-9".into()],
     }
 }
 
@@ -145,7 +153,11 @@ fn feedback() -> Feedback {
 }
 
 fn input(fact: Fact) -> Input {
-    Input { origin: Origin { topic: "cart".into(), partition: 5, offset: 1_234_567, appended_at: NOON + 3 }, fact }
+    Input {
+        origin: Origin { topic: "cart".into(), partition: 5, offset: 1_234_567, appended_at: NOON + 3 },
+        fact,
+        hops: 2,
+    }
 }
 
 fn release() -> Release {
@@ -159,6 +171,23 @@ fn release() -> Release {
 
 fn progress() -> Progress {
     Progress { topic: "action".into(), partition: 2, offset: 99, until: NOON }
+}
+
+fn adopted() -> Adopted {
+    Adopted { from: "visitor-9".into(), row: schemas::encode(&Customer::default()), number: 77 }
+}
+
+fn demand() -> Demand {
+    let send_id = Id::of_send(instance_id(), 1, 0, 0);
+    Demand { customer_id: "customer-1".into(), send_id, version: 2, minor: 450 }
+}
+
+fn grant() -> Grant {
+    Grant { campaign: "abandoned-cart".into(), send_id: Id::of_send(instance_id(), 1, 0, 0), minor: 450, number: 78 }
+}
+
+fn budget() -> Budget {
+    Budget { since: NOON, until: NOON + 3_600_000, granted: 99_550, first: 70, returned: vec![78] }
 }
 
 pub fn row() -> Customer {
@@ -199,6 +228,8 @@ pub fn row() -> Customer {
         done: vec![Done { action: "visit".into(), key: None, occurred_at: NOON - 10 }],
         recent: vec![1, 0, (1 << 48) - 1],
         dead: vec![7],
+        formerly: vec![Former { customer_id: "visitor-9".into(), adopted: Some(77) }],
+        moved_to: Some("customer-2".into()),
     }
 }
 
@@ -244,6 +275,8 @@ fn running(id: Id) -> Instance {
             fields: map(&[("cart_id", "cart-7")]),
         }),
         given_up: vec!["greeting".into()],
+        adoption: Some(Adoption { customer_id: "visitor-9".into(), sends: 1, at: NOON - 5 }),
+        asked_at: Some(NOON + 4),
     }
 }
 

@@ -42,7 +42,14 @@
 //! again; the length of `3h active` is longer by the whole pause, nights of it included. Of triggers that queue only the latest is
 //! kept, and whether the campaign wants it is asked when it comes, not when it begins.
 //!
-//! *Not yet.* Budgets, merged identities.
+//! *Other rows.* What one row says to another is an [`Effect`] too: a record forwarded into `input`. A budget is a row of its own, which
+//! sees all that is asked of it in one order, so its sum is exact. What was sent and is withdrawn stays counted in it: a withdrawal may
+//! prove wrong. A former id of a customer hands its row over once and passes on what comes for it, at most [`limits::HOPS`] times
+//! along a chain; a purchase under one id ends what runs under another one step of the input later than its own. A goal with a condition
+//! cannot look back, so a purchase that came before the ids were one does not reach it. Whoever is erased is forgotten under this id
+//! alone: a shop that knows several erases each.
+//!
+//! *Not yet.* Two profiles with one address are two customers.
 //!
 //! # The rules that never bend
 //!
@@ -76,6 +83,7 @@ mod caps;
 mod migration;
 mod changes;
 mod plans;
+mod row;
 mod decide;
 pub mod rehearsal;
 pub mod picture;
@@ -87,14 +95,15 @@ pub use calendar::{Landing, Quiet, Recurrence, Shift};
 pub use caps::{Cap, Caps, Then, Window};
 pub use changes::State;
 pub use channel::Channel;
-pub use decide::{Effect, Input, Moment, decide, due};
+pub use decide::{Effect, Input, Moment, consider, decide, due};
 pub use language::{
-    Again, Anchor, AtNight, Cause, Endings, Experiment, Goal, Level, Match, Night, Order, Plan, Point, Problem,
-    Schedule, Severity, Step, Template, Trigger, TriggerKind, Wait, parse,
+    Again, Allowance, Anchor, AtNight, Cause, Endings, Experiment, Goal, Level, Match, Night, Order, Per, Plan, Point,
+    Problem, Schedule, Severity, Short, Step, Template, Trigger, TriggerKind, Wait, parse,
 };
 pub use migration::Migration;
 pub use plans::Plans;
 pub use predicate::Predicate;
 pub use prices::{Charge, Price, Prices};
 pub use rates::Rates;
+pub use row::Row;
 pub use segments::segments;

@@ -34,6 +34,16 @@ pub const FIELD_BYTES: usize = 512;
 pub const ATTEMPTS: i32 = 3;
 /// After `send_before` no worker hands the command over; its answer may take this long to arrive.
 pub const ANSWER_MARGIN: Millis = 5 * 60 * 1000;
+/// How often a record is passed on from one row to another: so long may a chain of former ids be.
+pub const HOPS: i32 = 4;
+/// Former ids of a customer that are asked for what is known under them.
+pub const FORMERLY: usize = 16;
+/// An adopted cascade whose version is not known here yet is waited for so long: another partition may know of campaigns earlier.
+pub const LAG: Millis = 60 * 60 * 1000;
+/// After so long it is asked again what was not known.
+pub const ASK_AGAIN: Millis = 60 * 1000;
+/// Grants that a budget remembers as given back, so that each counts once.
+pub const RETURNED: usize = 64;
 /// The longest duration that a campaign may state.
 pub const LONGEST: Millis = 400 * 24 * 60 * 60 * 1000;
 /// Bytes of an expression.

@@ -68,7 +68,7 @@ fn templates(customer_id: &str) -> (Vec<String>, Vec<Reason>) {
             &plans,
             customer_id,
             &mut customer,
-            Input::Fact { fact: &fact, appended_at: now },
+            Input::Fact { fact: &fact, appended_at: now, hops: 0 },
             &moment,
             &mut effects,
         );
@@ -86,7 +86,7 @@ fn templates(customer_id: &str) -> (Vec<String>, Vec<Reason>) {
         match effect {
             Effect::Send(send) => templates.push(send.template),
             Effect::Journal(entry) => reasons.push(entry.reason),
-            Effect::Revoke(_) => {}
+            Effect::Revoke(_) | Effect::Forward { .. } | Effect::SetAside { .. } => {}
         }
     }
     (templates, reasons)

@@ -93,7 +93,7 @@ pub fn release(common: &Common, args: &ReleaseArgs) -> Result<String, Failure> {
         appended_at: stream::clock::machine_now(),
         ..Origin::default()
     };
-    let value = schemas::encode(&Input { origin, fact: Fact::Release(release) });
+    let value = schemas::encode(&Input { origin, fact: Fact::Release(release), hops: 0 });
     let mut producer = Producer::new(&common.kafka, &format!("cascade-release-{topic}"))?;
     let index = producer.topic(&topic)?;
     producer.begin()?;

@@ -82,6 +82,10 @@ impl Check for Profile {
         once("contacts.channel", &contacts)?;
         let consents: Vec<&str> = self.consents.iter().map(|consent| consent.channel.as_str()).collect();
         once("consents.channel", &consents)?;
+        self.formerly.iter().try_for_each(|former| id("formerly", former))?;
+        if self.formerly.iter().any(|former| former.chars().any(char::is_control)) {
+            return Err(invalid("formerly", "ids without control characters"));
+        }
         self.consents.iter().try_for_each(|consent| time("consents.at", consent.at, 0))
     }
 }

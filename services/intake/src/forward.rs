@@ -69,7 +69,7 @@ impl Forward {
         // A fact of unknown meaning: he may have bought just now.
         let Some(customer) = &reject.customer else { return Ok(()) };
         let fact = Fact::Unreadable(Unreadable { code: reject.code.to_owned() });
-        self.write_input(None, Some(customer), &Input { origin: source.origin(), fact }, out)
+        self.write_input(None, Some(customer), &Input { origin: source.origin(), fact, hops: 0 }, out)
     }
 }
 
@@ -104,7 +104,7 @@ impl Handler for Forward {
                 appended_at: moved.until,
             };
             let progress = Progress { topic, partition: moved.partition, offset: moved.next, until: moved.until };
-            let input = Input { origin, fact: Fact::Progress(progress) };
+            let input = Input { origin, fact: Fact::Progress(progress), hops: 0 };
             for partition in 0..out.partitions(INPUT) {
                 self.write_input(Some(partition), None, &input, out)?;
             }

@@ -92,7 +92,7 @@ pub fn normalize(source: &Source<'_>, ids: &Ids) -> Result<Normal, Reject> {
         Kind::Feedback => read(source, ids, Fact::Feedback),
     };
     match fact {
-        Ok((customer_id, fact)) => Ok(Normal { customer_id, input: Input { origin: source.origin(), fact } }),
+        Ok((customer_id, fact)) => Ok(Normal { customer_id, input: Input { origin: source.origin(), fact, hops: 0 } }),
         Err(mut reject) => {
             reject.customer = reject.customer.or_else(|| source.customer());
             Err(reject)

@@ -47,7 +47,7 @@ impl Config {
 
     /// The engine's configuration. The outputs stand in the order of `operator::Output`.
     pub(crate) fn engine(&self, topics: &Topics) -> stream::Config {
-        let mut outputs = vec![topics.journal(), topics.revoke(), topics.dead_letter()];
+        let mut outputs = vec![topics.journal(), topics.revoke(), topics.dead_letter(), topics.input()];
         outputs.extend(self.channels.iter().map(|channel| topics.send(channel)));
         let group = topics.group("operator");
         let upstream = self.waits_for_sources.then(|| Upstream {

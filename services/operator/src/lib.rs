@@ -4,6 +4,7 @@
 //! input ──> Operator (row, fact or deadline) ──> decide ──> row
 //!                                                  ├──> send.<channel>, at commit
 //!                                                  ├──> revoke
+//!                                                  ├──> input: what one row says to another
 //!                                                  └──> journal
 //! ```
 //!
@@ -12,7 +13,8 @@
 //!
 //! *What it is not.* It decides nothing, and knows neither time nor Kafka: the first is the brain's, the others the engine's.
 //!
-//! *Limits.* Sends, revocations and the changelog go to the partition of the input; the journal goes by customer id.
+//! *Limits.* Sends, revocations and the changelog go to the partition of the input; the journal goes by customer id. What is forwarded
+//! goes by the other row's key, and so does the revocation of a send that was published under a former id.
 
 mod config;
 mod metrics;

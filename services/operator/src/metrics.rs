@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
-use schemas::Reason;
+use schemas::{Fact, Reason};
 
 /// The operator's metrics.
 #[derive(Clone, Debug)]
@@ -13,6 +13,7 @@ pub struct Metrics {
     revokes: IntCounterVec,
     refused: IntCounterVec,
     held: IntCounter,
+    forwarded: IntCounterVec,
     /// By reason, so that counting needs no look-up by label.
     by_reason: BTreeMap<Reason, IntCounter>,
 }
@@ -36,13 +37,18 @@ impl Metrics {
             &["code"],
         )?;
         let held = IntCounter::new("cascade_held_customers_total", "Times that a customer's sends were held.")?;
+        let forwarded = IntCounterVec::new(
+            Opts::new("cascade_forwarded_total", "What one row said to another, by what it is."),
+            &["fact"],
+        )?;
+        registry.register(Box::new(forwarded.clone()))?;
         registry.register(Box::new(decisions.clone()))?;
         registry.register(Box::new(sends.clone()))?;
         registry.register(Box::new(revokes.clone()))?;
         registry.register(Box::new(refused.clone()))?;
         registry.register(Box::new(held.clone()))?;
         let sends = channels.iter().map(|channel| (channel.clone(), sends.with_label_values(&[channel])));
-        Ok(Metrics { sends: sends.collect(), decisions, revokes, refused, held, by_reason: BTreeMap::new() })
+        Ok(Metrics { sends: sends.collect(), decisions, revokes, refused, held, forwarded, by_reason: BTreeMap::new() })
     }
 
     pub(crate) fn decided(&mut self, reason: Reason) {
@@ -61,6 +67,19 @@ impl Metrics {
 
     pub(crate) fn revoked(&self, channel: &str) {
         self.revokes.with_label_values(&[channel]).inc();
+    }
+
+    pub(crate) fn forwarded(&self, fact: &Fact) {
+        let what = match fact {
+            Fact::Merged(_) => "merged",
+            Fact::Adopted(_) => "adopted",
+            Fact::Demand(_) => "demand",
+            Fact::Grant(_) => "grant",
+            Fact::Refusal(_) => "refusal",
+            Fact::Refund(_) => "refund",
+            _ => "passed on",
+        };
+        self.forwarded.with_label_values(&[what]).inc();
     }
 
     pub(crate) fn refused(&self, code: &str) {

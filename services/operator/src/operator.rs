@@ -1,7 +1,7 @@
 //! Rows, facts and effects on their way between engine and brain.
 
-use campaign::{Effect, Input, Moment, Plans};
-use schemas::{Campaign, Customer, Fact, Id, Unreadable, dead_letter};
+use campaign::{Effect, Input, Moment, Plans, Row};
+use schemas::{Campaign, Fact, Id, Unreadable, dead_letter};
 use stream::clock::Millis;
 use stream::{Due, Incoming, Outbox, Processor, Sweep};
 
@@ -12,7 +12,9 @@ mod output {
     pub(super) const JOURNAL: usize = 0;
     pub(super) const REVOKE: usize = 1;
     pub(super) const DEAD_LETTER: usize = 2;
-    pub(super) const SEND: usize = 3;
+    /// What it reads itself: what one row says to another.
+    pub(super) const INPUT: usize = 3;
+    pub(super) const SEND: usize = 4;
 }
 
 /// The processor of one shard.
@@ -24,7 +26,7 @@ pub struct Operator {
     metrics: Metrics,
     effects: Vec<Effect>,
     bytes: Vec<u8>,
-    before: Customer,
+    before: Row,
 }
 
 impl Operator {
@@ -37,30 +39,35 @@ impl Operator {
             metrics,
             effects: Vec::new(),
             bytes: Vec::new(),
-            before: Customer::default(),
+            before: Row::default(),
         }
     }
 
-    /// Decides, and sends the effects on their way. Returns whether the row changed.
+    /// Decides, and sends the effects on their way. Returns whether the row changed, and with which code the record is to be set aside,
+    /// if it is.
     fn decide(
         &mut self,
-        customer_id: &str,
-        customer: &mut Customer,
+        key: &str,
+        row: &mut Row,
         input: Input<'_>,
         moment: &Moment,
         out: &mut Outbox,
-    ) -> bool {
-        self.before.clone_from(customer);
-        campaign::decide(&self.plans, customer_id, customer, input, moment, &mut self.effects);
+    ) -> (bool, Option<&'static str>) {
+        self.before.clone_from(row);
+        campaign::consider(&self.plans, key, row, input, moment, &mut self.effects);
+        let mut set_aside = None;
         for effect in std::mem::take(&mut self.effects) {
-            self.carry_out(customer_id, &effect, moment, out);
+            match effect {
+                Effect::SetAside { code } => set_aside = Some(code),
+                effect => self.carry_out(key, &effect, moment, out),
+            }
         }
-        self.before != *customer
+        (self.before != *row, set_aside)
     }
 
-    fn carry_out(&mut self, customer_id: &str, effect: &Effect, moment: &Moment, out: &mut Outbox) {
+    fn carry_out(&mut self, key: &str, effect: &Effect, moment: &Moment, out: &mut Outbox) {
         self.bytes.clear();
-        let key = customer_id.as_bytes();
+        let key = key.as_bytes();
         match effect {
             Effect::Send(send) => {
                 let Some(channel) = self.channels.iter().position(|channel| *channel == send.channel) else {
@@ -83,13 +90,22 @@ impl Operator {
                 }
                 schemas::encode_into(revoke, &mut self.bytes);
                 self.metrics.revoked(&revoke.channel);
-                out.publish(output::REVOKE, Some(moment.partition), key, &self.bytes);
+                // What was published under a former id is withdrawn where its worker looks.
+                let under = revoke.customer_id.as_bytes();
+                let partition = (under == key).then_some(moment.partition);
+                out.publish(output::REVOKE, partition, under, &self.bytes);
             }
             Effect::Journal(journal) => {
                 schemas::encode_into(&**journal, &mut self.bytes);
                 self.metrics.decided(journal.reason);
                 out.publish(output::JOURNAL, None, key, &self.bytes);
             }
+            Effect::Forward { to, input } => {
+                schemas::encode_into(&**input, &mut self.bytes);
+                self.metrics.forwarded(&input.fact);
+                out.publish(output::INPUT, None, to.as_bytes(), &self.bytes);
+            }
+            Effect::SetAside { .. } => {}
         }
     }
 
@@ -122,57 +138,59 @@ fn tag(send_id: &str) -> u128 {
 }
 
 impl Processor for Operator {
-    type Row = Customer;
+    type Row = Row;
 
-    fn unpack(&self, bytes: &[u8]) -> Result<Customer, String> {
-        schemas::decode(bytes).map_err(|error| error.to_string())
+    fn unpack(&self, bytes: &[u8]) -> Result<Row, String> {
+        Row::decode(bytes).map_err(|error| error.to_string())
     }
 
-    fn pack(&self, row: &Customer, bytes: &mut Vec<u8>) {
-        if *row != Customer::default() {
-            schemas::encode_into(row, bytes);
-        }
+    fn pack(&self, row: &Row, bytes: &mut Vec<u8>) {
+        row.encode_into(bytes);
     }
 
-    fn due(&self, row: &Customer) -> Option<Millis> {
-        campaign::due(row)
+    fn due(&self, row: &Row) -> Option<Millis> {
+        row.due()
     }
 
-    fn record(&mut self, row: &mut Customer, record: &Incoming<'_>, now: Millis, out: &mut Outbox) -> bool {
+    fn record(&mut self, row: &mut Row, record: &Incoming<'_>, now: Millis, out: &mut Outbox) -> bool {
         let moment = Moment { now, partition: record.partition, offset: Some(record.offset), due: None };
-        let Ok(customer_id) = std::str::from_utf8(record.key) else {
+        let Ok(key) = std::str::from_utf8(record.key) else {
             self.refuse(record, "bad_key", "the key is not UTF-8", out);
             return false;
         };
         match schemas::decode::<schemas::Input>(record.value.unwrap_or_default()) {
             Ok(input) => {
-                let fact = Input::Fact { fact: &input.fact, appended_at: input.origin.appended_at };
-                self.decide(customer_id, row, fact, &moment, out)
+                let fact = Input::Fact { fact: &input.fact, appended_at: input.origin.appended_at, hops: input.hops };
+                let (changed, set_aside) = self.decide(key, row, fact, &moment, out);
+                if let Some(code) = set_aside {
+                    self.refuse(record, code, "what one row says to another did not get there", out);
+                }
+                changed
             }
             Err(error) => {
                 self.refuse(record, error.code(), &error.to_string(), out);
                 let fact = Fact::Unreadable(Unreadable { code: error.code().to_owned() });
-                let fact = Input::Fact { fact: &fact, appended_at: record.appended_at };
-                self.decide(customer_id, row, fact, &moment, out)
+                let fact = Input::Fact { fact: &fact, appended_at: record.appended_at, hops: 0 };
+                self.decide(key, row, fact, &moment, out).0
             }
         }
     }
 
-    fn deadline(&mut self, row: &mut Customer, due: &Due<'_>, now: Millis, out: &mut Outbox) -> bool {
+    fn deadline(&mut self, row: &mut Row, due: &Due<'_>, now: Millis, out: &mut Outbox) -> bool {
         let moment = Moment { now, partition: due.partition, offset: None, due: Some(due.at) };
         // Only rows of UTF-8 keys ever get a deadline.
-        std::str::from_utf8(due.key).is_ok_and(|customer| self.decide(customer, row, Input::Deadline, &moment, out))
+        std::str::from_utf8(due.key).is_ok_and(|key| self.decide(key, row, Input::Deadline, &moment, out).0)
     }
 
     fn sweeps(&self, now: Millis, each: &mut dyn FnMut(Sweep<'_>)) {
         self.plans.sweeps(now, |name, at, pace| each(Sweep { name, at, pace }));
     }
 
-    fn sweep(&mut self, row: &mut Customer, campaign: &str, due: &Due<'_>, now: Millis, out: &mut Outbox) -> bool {
+    fn sweep(&mut self, row: &mut Row, campaign: &str, due: &Due<'_>, now: Millis, out: &mut Outbox) -> bool {
         let moment = Moment { now, partition: due.partition, offset: None, due: Some(due.at) };
         let input = Input::Sweep { campaign };
         // Nor do others have a row.
-        std::str::from_utf8(due.key).is_ok_and(|customer| self.decide(customer, row, input, &moment, out))
+        std::str::from_utf8(due.key).is_ok_and(|key| self.decide(key, row, input, &moment, out).0)
     }
 
     fn broadcast(&mut self, record: &Incoming<'_>, _now: Millis, out: &mut Outbox) {

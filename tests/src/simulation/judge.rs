@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use campaign::Plans;
-use schemas::{Campaign, Customer, Input, Journal, Millis, Record, Revoke, decode, encode};
+use campaign::{Plans, Row};
+use schemas::{Campaign, Input, Journal, Millis, Record, Revoke, decode, encode};
 use stream::simulation::{Committed, History};
 
 use super::{JOURNAL, REVOKE, SENDS, Sights, Simulation};
 use crate::changelog::Changelog;
-use crate::fold::fold;
+use crate::fold::{bytes_of, fold, forwarded};
 use crate::tail::Message;
 
 /// Time goes on until the end: what fell due a moment before may still be to come.
@@ -21,18 +21,14 @@ impl Simulation {
         let account = fold(&messages(&history.reference), &messages(&history.input), &changelog);
         let rows = changelog.rows();
         let folded: BTreeMap<Vec<u8>, Vec<u8>> =
-            account.rows.iter().map(|(customer, row)| (customer.clone().into_bytes(), encode(row))).collect();
+            account.rows.iter().map(|(customer, row)| (customer.clone().into_bytes(), bytes_of(row))).collect();
         if rows != folded {
             return Err(differing_row(&rows, &folded));
         }
         let is_past = |due: Millis| due <= history.ended_at - JUST_NOW;
-        let forgotten = account.rows.iter().find(|(_, row)| campaign::due(row).is_some_and(is_past));
+        let forgotten = account.rows.iter().find(|(_, row)| row.due().is_some_and(is_past));
         if let Some((customer, row)) = forgotten {
-            return Err(format!(
-                "a deadline of {customer} was forgotten: {:?}, it is {}",
-                campaign::due(row),
-                history.ended_at
-            ));
+            return Err(format!("a deadline of {customer} was forgotten: {:?}, it is {}", row.due(), history.ended_at));
         }
         sweeps_are_done(&changelog, &history.reference, history.ended_at)?;
         sources_come_first(&changelog, &history.input)?;
@@ -40,16 +36,25 @@ impl Simulation {
         let whole = |topic: usize| -> Vec<Committed> { torn.without(&history.outputs[topic]) };
         let sends: Vec<Vec<u8>> =
             (SENDS..history.outputs.len()).flat_map(|topic| bytes(&whole(topic)).collect::<Vec<_>>()).collect();
-        let revoked: Vec<String> = records(&whole(REVOKE)).into_iter().map(|r: Revoke| r.send_id).collect();
+        // By the other row's key, and not by that of the row that was decided about.
+        let elsewhere = |topic: &[Committed]| -> [Vec<Committed>; 2] {
+            let (torn, whole) = topic.iter().cloned().partition(|record| torn.is_of_one(record));
+            [whole, torn]
+        };
+        let revoked = elsewhere(&history.outputs[REVOKE])
+            .map(|topic| -> Vec<String> { records(&topic).into_iter().map(|revoke: Revoke| revoke.send_id).collect() });
+        let forwarded = elsewhere(&history.input).map(|input| forwarded(&messages(&input)));
         let journal = whole(JOURNAL);
         same("commands", sends.iter().cloned(), account.sends.iter().map(encode))?;
-        same("withdrawals", revoked.iter().cloned(), account.revoked.into_iter())?;
+        same_but_for_torn("withdrawals", &revoked, account.revoked)?;
+        same_but_for_torn("forwarded records", &forwarded, account.forwarded)?;
         same("journal entries", bytes(&journal), account.journal.iter().map(encode))?;
         let published = |topics: &[Vec<Committed>]| topics.iter().map(Vec::len).sum::<usize>();
         Ok(Sights {
             facts: history.input.len(),
             sends: sends.len(),
-            revoked: revoked.len(),
+            revoked: revoked[0].len(),
+            forwarded: forwarded[0].len(),
             barriers: changelog.barriers(),
             torn: published(&history.outputs[SENDS..]) - sends.len(),
             reasons: records(&journal).into_iter().map(|entry: Journal| entry.reason).collect(),
@@ -72,6 +77,10 @@ impl<'h> Torn<'h> {
         Torn { transactions: &history.torn, whole }
     }
 
+    fn is_of_one(&self, record: &Committed) -> bool {
+        record.transaction.is_some_and(|transaction| self.transactions.contains(&transaction))
+    }
+
     /// All other records. What concerns a customer lies in the partition of that number, whatever the topic.
     fn without(&self, topic: &[Committed]) -> Vec<Committed> {
         let is_torn = |record: &&Committed| {
@@ -86,6 +95,10 @@ impl<'h> Torn<'h> {
 fn sources_come_first(changelog: &Changelog, input: &[Committed]) -> Result<(), String> {
     for record in input {
         let Ok(fact) = decode::<Input>(record.value.as_deref().unwrap_or_default()) else { continue };
+        if fact.hops > 0 {
+            // It comes from another row, not from a source.
+            continue;
+        }
         let metas = changelog.metas(record.partition);
         let blind = metas
             .flat_map(|meta| &meta.rounds)
@@ -135,6 +148,26 @@ fn same<T: Ord>(what: &str, found: impl Iterator<Item = T>, wanted: impl Iterato
     Ok(())
 }
 
+/// The same, but that what torn transactions have published may be there beside it, or for it: what they had decided is decided again.
+fn same_but_for_torn<T: Ord>(what: &str, [whole, torn]: &[Vec<T>; 2], wanted: Vec<T>) -> Result<(), String> {
+    let (found, all) = (whole.len(), wanted.len());
+    let (mut whole, mut torn): (Vec<&T>, Vec<&T>) = (whole.iter().collect(), torn.iter().collect());
+    let mut take = |wanted: &T| {
+        let place = |list: &[&T]| list.iter().position(|found| *found == wanted);
+        match (place(&whole), place(&torn)) {
+            (Some(place), _) => drop(whole.swap_remove(place)),
+            (None, Some(place)) => drop(torn.swap_remove(place)),
+            (None, None) => return false,
+        }
+        true
+    };
+    let lost = wanted.iter().filter(|wanted| !take(wanted)).count();
+    match (lost, whole.len()) {
+        (0, 0) => Ok(()),
+        (lost, more) => Err(format!("{found} {what} instead of {all}; {lost} are lost, and {more} too many")),
+    }
+}
+
 fn bytes(topic: &[Committed]) -> impl Iterator<Item = Vec<u8>> {
     topic.iter().map(|record| record.value.clone().unwrap_or_default())
 }
@@ -142,7 +175,7 @@ fn bytes(topic: &[Committed]) -> impl Iterator<Item = Vec<u8>> {
 fn differing_row(kept: &BTreeMap<Vec<u8>, Vec<u8>>, folded: &BTreeMap<Vec<u8>, Vec<u8>>) -> String {
     let keys: BTreeSet<&Vec<u8>> = kept.keys().chain(folded.keys()).collect();
     let differing = keys.into_iter().find(|key| kept.get(*key) != folded.get(*key));
-    let read = |rows: &BTreeMap<Vec<u8>, Vec<u8>>, key| rows.get(key).map(|row| decode::<Customer>(row));
+    let read = |rows: &BTreeMap<Vec<u8>, Vec<u8>>, key| rows.get(key).map(|row| Row::decode(row));
     match differing {
         Some(key) => format!(
             "the row of {} is\n{:?}\nand should be\n{:?}",

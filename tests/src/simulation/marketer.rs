@@ -32,6 +32,7 @@ campaign: sale
 version: 1
 trigger: {on: schedule, at: 2023-11-14T23:13:20Z, every: 20h}
 goal: {action: purchase}
+budget: {minor: 8, per: day, then: wait}
 steps:
   - {name: first, any: [push, email], template: sale, spread: 2h, late: 6h, wait: 3h}
   - {name: second, channel: sms, template: sale, late: skip}

@@ -48,7 +48,7 @@ impl Shop {
         let now = surface.now();
         let record = |(customer, fact): (String, Fact)| {
             let origin = Origin { topic: "source".to_owned(), appended_at: now, ..Origin::default() };
-            (customer.into_bytes(), encode(&Input { origin, fact }))
+            (customer.into_bytes(), encode(&Input { origin, fact, hops: 0 }))
         };
         let records: Vec<_> = facts.into_iter().map(record).collect();
         surface.append_to_sources(records);
@@ -222,6 +222,8 @@ fn profile(surface: &Surface<'_, '_>, event_id: String, customer_id: String) -> 
         contacts: known.iter().map(contact).collect(),
         consents: known.iter().map(consent).collect(),
         erased: surface.random(6) == 0,
+        // Some are somebody else, who may say the same of them.
+        formerly: if surface.random(4) == 0 { vec![format!("c{}", surface.random(4))] } else { Vec::new() },
         time_zone: [None, Some("Europe/Berlin".to_owned())][surface.random(2)].clone(),
         attributes: BTreeMap::from([("preferred_channel".to_owned(), CHANNELS[surface.random(6)].to_owned())]),
         occurred_at: now,

@@ -1,7 +1,8 @@
 //! The story that every crash interrupts: nothing was heard of two thousand customers for a month. A push goes out to each
 //! at once, and to those who neither bought nor opened it an SMS after six hours.
 
-use schemas::{Action, Consent, Contact, Customer, Feedback, Inactivity, Profile, Record, decode, encode};
+use campaign::Row;
+use schemas::{Action, Consent, Contact, Feedback, Inactivity, Profile, Record, encode};
 use stream::clock::Millis;
 use system_tests::changelog::Changelog;
 use system_tests::installation::{DAY, Installation, Plan};
@@ -169,8 +170,8 @@ impl Story {
         let input = self.cascade.read(&self.cascade.topics.input());
         let next = |partition| changelog.metas(partition).last().map_or(0, |meta| meta.next_offset);
         let facts = input.iter().filter(|fact| !fact.key.is_empty() && fact.offset >= next(fact.partition));
-        let rows = changelog.rows().into_values().map(|row| decode::<Customer>(&row).expect("a row can be read"));
-        let due = rows.filter(|row| campaign::due(row).is_some_and(|due| due <= self.cascade.now()));
+        let rows = changelog.rows().into_values().map(|row| Row::decode(&row).expect("a row can be read"));
+        let due = rows.filter(|row| row.due().is_some_and(|due| due <= self.cascade.now()));
         facts.count() + due.count()
     }
 

@@ -67,8 +67,8 @@ fn poison_in_the_input_itself_is_set_aside_once_and_its_transaction_goes_on_over
     let account = shop.assert_equal_to_a_fold();
     assert_eq!(account.unseen(), None, "the partition goes on to its end");
     assert_eq!(account.sends.len(), GROUPS * (GROUP - 1), "everybody else has a message");
-    let held = account.rows.into_iter().filter(|(_, row)| row.held.is_some());
-    assert_eq!(held.map(|(customer, _)| customer).collect::<Vec<_>>(), (0..GROUPS).map(first_of).collect::<Vec<_>>());
+    let held = account.rows.keys().filter(|id| account.customer(id).is_some_and(|row| row.held.is_some()));
+    assert_eq!(held.cloned().collect::<Vec<_>>(), (0..GROUPS).map(first_of).collect::<Vec<_>>());
     system_tests::tell(format_args!(
         "{before} of {} records were set aside before the kill, the others after it",
         written.len()
@@ -93,7 +93,7 @@ impl Poison {
 
 /// Poison comes into `input` past intake. Behind it everybody in this group is to get a push.
 fn write_good_records_behind_poison(shop: &Installation, group: usize) -> [Poison; 4] {
-    let fact = encode(&Input { origin: Origin::default(), fact: Fact::Release(Release::default()) });
+    let fact = encode(&Input { origin: Origin::default(), fact: Fact::Release(Release::default()), hops: 0 });
     let poison = |key: &[u8], value: &[u8], code| Poison { key: key.to_owned(), value: value.to_owned(), code };
     let customer = first_of(group);
     let written = [

@@ -1,15 +1,16 @@
 //! What one call of `decide` works with, and how it writes down what was decided.
 
-use schemas::{Actor, Customer, Feedback, Instance, Journal, Millis, Queued, Reason, Sent};
+use schemas::{Actor, Customer, Fact, Feedback, Grant, Id, Instance, Journal, Millis, Origin, Queued, Reason, Sent};
 
 use crate::channel::Channel;
 use crate::language::{Plan, Step};
+use crate::limits;
 use crate::plans::Plans;
 use crate::predicate::{Ended, Today};
 
 use super::bill::Move;
 use super::fares::Fares;
-use super::{Effect, Moment};
+use super::{Effect, Input, Moment};
 
 /// One call of `decide`.
 pub(super) struct Case<'a> {
@@ -18,11 +19,15 @@ pub(super) struct Case<'a> {
     pub moment: &'a Moment,
     /// Machine time of the record that caused it; 0 for a deadline.
     pub caused_at: Millis,
+    /// How often the fact was passed on.
+    pub hops: i32,
     pub effects: &'a mut Vec<Effect>,
     /// Cascades that ended by this call, upon which others may follow.
     pub ended: Vec<Ended>,
     /// Triggers that waited for the end of cascades that ended by this call.
     pub waiting: Vec<Waiting>,
+    /// What the campaign's budget has granted to a message, until it goes out.
+    pub grant: Option<Grant>,
 }
 
 /// A trigger that waited for the end of a cascade.
@@ -39,7 +44,55 @@ pub(super) enum Fate {
     Ended,
 }
 
+/// What stands as the topic of a forwarded record's origin.
+const FORWARDED: &str = "input";
+
+impl<'a> Case<'a> {
+    pub fn new(
+        plans: &'a Plans,
+        key: &'a str,
+        input: Input<'_>,
+        moment: &'a Moment,
+        effects: &'a mut Vec<Effect>,
+    ) -> Self {
+        let (caused_at, hops) = match input {
+            Input::Fact { appended_at, hops, .. } => (appended_at, hops),
+            Input::Deadline | Input::Sweep { .. } => (0, 0),
+        };
+        let (ended, waiting) = (Vec::new(), Vec::new());
+        Case { plans, customer_id: key, moment, caused_at, hops, effects, ended, waiting, grant: None }
+    }
+}
+
 impl Case<'_> {
+    /// Says something of its own to another row.
+    pub fn say(&mut self, to: String, fact: Fact) {
+        self.forward(to, fact, 1);
+    }
+
+    /// Passes on what came, to whom it is meant for. What has come too far already is set aside.
+    pub fn pass_on(&mut self, to: &str, fact: &Fact) {
+        let hops = self.hops.saturating_add(1);
+        let is_far = hops > limits::HOPS;
+        let entry = self.entry(if is_far { Reason::TooFar } else { Reason::Forwarded });
+        self.write(entry.because("to", to));
+        if is_far {
+            self.effects.push(Effect::SetAside { code: "too_far" });
+        } else {
+            self.forward(to.to_owned(), fact.clone(), hops);
+        }
+    }
+
+    fn forward(&mut self, to: String, fact: Fact, hops: i32) {
+        let origin = Origin {
+            topic: FORWARDED.to_owned(),
+            partition: self.moment.partition,
+            offset: self.moment.offset.unwrap_or(-1),
+            appended_at: self.caused_at,
+        };
+        self.effects.push(Effect::Forward { to, input: Box::new(schemas::Input { origin, fact, hops }) });
+    }
+
     pub fn now(&self) -> Millis {
         self.moment.now
     }
@@ -149,6 +202,12 @@ impl Entry {
 
     pub fn because(mut self, what: &str, how: impl Into<String>) -> Self {
         self.0.evidence.insert(what.to_owned(), how.into());
+        self
+    }
+
+    /// A send that is not decided yet, or was by somebody else.
+    pub fn about(mut self, send_id: Id) -> Self {
+        self.0.send_id = send_id.to_string();
         self
     }
 

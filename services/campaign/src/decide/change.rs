@@ -3,9 +3,10 @@
 //! Nothing goes out from here. Moments change, and what is due by then falls due as a deadline: so a fact that comes with the same
 //! look at the row, such as a purchase, comes first.
 
-use schemas::{Customer, Instance, OnResume};
+use schemas::{Adoption, Customer, Instance, OnResume};
 
 use crate::changes::{Change, Said, goes_on};
+use crate::limits;
 
 use super::case::{Case, Fate, each};
 use super::{ending, moved, pause};
@@ -29,9 +30,17 @@ fn meet_one(case: &mut Case<'_>, customer: &mut Customer, instance: &mut Instanc
     }
     match plans.of(instance) {
         Some(_) => Fate::Runs,
+        None if is_ahead(case, instance) => Fate::Runs,
         // Its version is not among those that are known: nobody can say how it goes on.
         None => ending::stopped(case, customer, instance, &[]),
     }
+}
+
+/// Whether an instance came from another partition that knows of a version which is not known here yet.
+pub(super) fn is_ahead(case: &Case<'_>, instance: &Instance) -> bool {
+    let is_fresh = |adoption: &Adoption| case.now() < adoption.at.saturating_add(limits::LAG);
+    let newest = case.plans.newest(&instance.campaign);
+    instance.adoption.as_ref().is_some_and(is_fresh) && newest.is_none_or(|plan| plan.version < instance.version)
 }
 
 /// `is_over` where a pause has ended before anybody looked.

@@ -4,6 +4,7 @@ use schemas::{Customer, Instance, Stage, Status};
 
 use crate::channel::Channel;
 use crate::language::{Cause, Plan};
+use crate::limits;
 
 use super::case::{Case, Fate, each};
 use super::dispatch::{advance, current, exhausted};
@@ -17,6 +18,10 @@ pub(super) fn fire(case: &mut Case<'_>, customer: &mut Customer) {
             Some(plan) if instance.frozen_at.is_none() && instance.due <= case.now() => {
                 due(case, customer, plan, instance)
             }
+            None if instance.due <= case.now() => {
+                instance.due = case.now().saturating_add(limits::ASK_AGAIN);
+                Fate::Runs
+            }
             _ => Fate::Runs,
         }
     });
@@ -28,7 +33,7 @@ fn due(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mut
             let ready = instance.due;
             advance(case, customer, plan, instance, ready)
         }
-        Stage::Delayed | Stage::Held => {
+        Stage::Delayed | Stage::Held | Stage::Asking => {
             // Its validity counts from its turn, however long something kept it back.
             let ready = instance.turn;
             advance(case, customer, plan, instance, ready)

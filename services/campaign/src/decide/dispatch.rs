@@ -11,7 +11,7 @@ use crate::prices::Charge;
 
 use super::case::{Case, Entry, Fate};
 use super::choice::{bit, is_open, next};
-use super::{Effect, ending, memory, moment, pause};
+use super::{Effect, asking, ending, memory, moment, pause};
 
 /// Chooses the next message and sends it, waits for its moment, or ends the instance. `ready` is when it was this
 /// message's turn: its validity counts from then, however late the deadline is seen.
@@ -32,7 +32,7 @@ pub(super) fn advance(
     while let Some((index, alternative)) = next(plan, &case.fares(customer), customer, instance) {
         let step = &plan.steps[index];
         let waits = waits_for(instance, index, alternative);
-        let waited_until = (waits && instance.stage == Stage::Delayed).then_some(instance.due);
+        let waited_until = waited_until(instance).filter(|_| waits);
         stand_at(instance, index, alternative);
         let Some(turn) = moment::turn(plan, customer, instance, step, ready, waits) else {
             let entry = case.entry(Reason::NoDate).instance(instance).step(step);
@@ -68,6 +68,9 @@ pub(super) fn advance(
             let contact = contact.clone();
             match over_cap(case, customer, plan, instance, step, send_before) {
                 Room::Is => {
+                    if asking::asks(case, customer, plan, instance, send_before) {
+                        return Fate::Runs;
+                    }
                     send(case, customer, plan, instance, &contact, send_before);
                     return Fate::Runs;
                 }
@@ -91,6 +94,16 @@ pub(super) fn advance(
         ready = case.now();
     }
     exhausted(case, customer, plan, instance)
+}
+
+/// Until when something kept back the message at which an instance stands. How late it was before its price was asked for, was judged
+/// then.
+fn waited_until(instance: &Instance) -> Option<Millis> {
+    match instance.stage {
+        Stage::Delayed => Some(instance.due),
+        Stage::Asking => instance.asked_at,
+        _ => None,
+    }
 }
 
 /// The turn of a message has come: since when it could be, how late that is seen, whether it came in a pause that is passed over, and
@@ -209,7 +222,7 @@ pub(super) fn current<'p>(plan: &'p Plan, instance: &Instance) -> Option<&'p Ste
 }
 
 /// The channel at which an instance stands.
-fn channel_of(step: &Step, instance: &Instance) -> Option<&'static Channel> {
+pub(super) fn channel_of(step: &Step, instance: &Instance) -> Option<&'static Channel> {
     usize::try_from(instance.alternative).ok().and_then(|index| step.channels.get(index)).copied()
 }
 
@@ -258,7 +271,7 @@ pub(super) fn waits_for_turn(step: &Step, instance: &Instance) -> bool {
 fn waits_for(instance: &Instance, step: usize, alternative: usize) -> bool {
     let is_this = |number: i32, index: usize| usize::try_from(number) == Ok(index);
     let is_here = is_this(instance.step, step) && is_this(instance.alternative, alternative);
-    is_here && matches!(instance.stage, Stage::Delayed | Stage::Held)
+    is_here && matches!(instance.stage, Stage::Delayed | Stage::Held | Stage::Asking)
 }
 
 fn stand_at(instance: &mut Instance, step: usize, alternative: usize) {
@@ -329,10 +342,12 @@ fn send(
 ) {
     let Some(step) = current(plan, instance) else { return };
     let attempt = attempts(instance);
+    // What was granted is needed now.
+    case.grant = None;
     let price = channel_of(step, instance).and_then(|channel| case.fares(customer).price(step, channel));
     let price_minor = price.map_or(0, |price| price.minor);
     let sent = Sent {
-        id: Id::of_send(instance.id, instance.step, instance.alternative, attempt),
+        id: next_send(instance),
         step: instance.step,
         number: instance.step,
         alternative: instance.alternative,
@@ -378,6 +393,7 @@ fn send(
     memory::count(case, customer, plan, &sent);
     instance.sends.push(sent);
     instance.stage = Stage::Dispatched;
+    instance.asked_at = None;
     instance.due = send_before.saturating_add(limits::ANSWER_MARGIN);
 }
 
@@ -395,6 +411,11 @@ fn hold_out(
     (sent.price_minor, sent.handed_over_at) = (0, Some(case.now()));
     instance.sends.push(sent);
     (instance.stage, instance.due) = (Stage::Waiting, moment::wait_over(plan, customer, instance, case.now()));
+}
+
+/// The send that would be next.
+pub(super) fn next_send(instance: &Instance) -> Id {
+    Id::of_send(instance.id, instance.step, instance.alternative, attempts(instance))
 }
 
 /// Commands so far by the numbers of the alternative at which an instance stands: an id is made of them. Before a migration they may

@@ -1,6 +1,6 @@
 //! A cascade ends: what may still go out is withdrawn, and the end is written down, once.
 
-use schemas::{Customer, Instance, Reason, Revoke, Sent, Stage, Status};
+use schemas::{Adoption, Customer, Instance, Reason, Revoke, Sent, Stage, Status};
 
 use crate::predicate::Ended;
 
@@ -71,9 +71,12 @@ pub(super) fn withdraw(case: &mut Case<'_>, instance: &mut Instance, reason: Rea
         None => entry.command(sent),
     };
     let entry = entry.because("revoked", sent.channel.as_str()).amount(sent.price_minor.saturating_neg());
+    let under = |adoption: &&Adoption| usize::try_from(adoption.sends).is_ok_and(|it| it >= instance.sends.len());
+    let adoption = instance.adoption.as_ref().filter(under);
     case.effects.push(Effect::Revoke(Revoke {
         send_id: sent.id.to_string(),
-        customer_id: case.customer_id.to_owned(),
+        // The id under which it was published, so that its worker hears of it.
+        customer_id: adoption.map_or(case.customer_id, |it| &it.customer_id).to_owned(),
         channel: sent.channel.clone(),
         revoked_at: case.now(),
         reason,

@@ -204,7 +204,7 @@ fn unfit(case: &Case<'_>, customer: &Customer, plan: &Plan, occurred_at: Millis,
 }
 
 /// The goal as it stands: an action since the trigger, less the grace. A goal with a condition cannot look back.
-fn reached_before<'c>(
+pub(super) fn reached_before<'c>(
     customer: &'c Customer,
     plan: &Plan,
     occurred_at: Millis,
@@ -259,6 +259,8 @@ fn begin(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, start: Start
         skip_until: None,
         given_up: Vec::new(),
         queued: None,
+        adoption: None,
+        asked_at: None,
     };
     let start = case.effects.len();
     let mut entry = case.entry(Reason::Entered).instance(&instance);
@@ -279,10 +281,15 @@ fn begin(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, start: Start
     };
     announce(&mut case.effects[start..], &instance, fate);
     if fate == Fate::Runs {
-        let priority = |instance: &Instance| case.plans.of(instance).map_or(0, |plan| plan.priority);
-        let place = customer.instances.iter().position(|other| priority(other) < plan.priority);
-        customer.instances.insert(place.unwrap_or(customer.instances.len()), instance);
+        join(case, customer, instance);
     }
+}
+
+/// Puts an instance behind those of the same priority.
+pub(super) fn join(case: &Case<'_>, customer: &mut Customer, instance: Instance) {
+    let priority = |instance: &Instance| case.plans.of(instance).map_or(0, |plan| plan.priority);
+    let place = customer.instances.iter().position(|other| priority(other) < priority(&instance));
+    customer.instances.insert(place.unwrap_or(customer.instances.len()), instance);
 }
 
 /// What an instance keeps of its trigger: what conditions and templates may use. A field too long is left out.

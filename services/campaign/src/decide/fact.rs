@@ -7,10 +7,13 @@ use crate::predicate::Event;
 
 use super::case::Case;
 use super::entry::Cause;
-use super::{again, entry, feedback, goal, hold, memory, profile};
+use super::{again, asking, entry, feedback, goal, hold, memory, merge, profile};
 
 /// Considers one fact. A repeat of one that changed something changes nothing.
 pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, fact: &Fact) {
+    if merge::has_moved(case, customer, fact) {
+        return;
+    }
     let mark = memory::mark(fact);
     if mark.is_some_and(|mark| customer.recent.contains(&mark)) {
         let entry = case.entry(Reason::Duplicate);
@@ -50,7 +53,11 @@ pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, fact: &Fact
         Fact::Feedback(word) => feedback::consider(case, customer, word),
         Fact::Unreadable(record) => return hold::place(case, customer, record),
         Fact::Release(release) => hold::release(case, customer, release),
-        Fact::Progress(_) => false,
+        Fact::Merged(merged) => return merge::leave(case, customer, merged),
+        Fact::Adopted(adopted) => return merge::adopt(case, customer, adopted),
+        Fact::Grant(grant) => return asking::granted(case, customer, grant),
+        Fact::Refusal(refusal) => return asking::refused(case, customer, refusal),
+        Fact::Progress(_) | Fact::Demand(_) | Fact::Refund(_) => false,
     };
     if let (true, Some(mark)) = (changed, mark) {
         memory::remember(customer, mark);

@@ -105,7 +105,7 @@ fn positive(
     }
     let step = usize::try_from(instance.sends[index].step).ok().and_then(|step| plan.steps.get(step));
     // The step was left because of something that proves wrong now: what would follow it must not.
-    let is_left = !is_last || matches!(instance.stage, Stage::Delayed | Stage::Held);
+    let is_left = !is_last || matches!(instance.stage, Stage::Delayed | Stage::Held | Stage::Asking);
     let refuted = is_left && step.is_some_and(|step| step.satisfied_by(reached));
     let stops = plan.stop.reached_by(reached) || refuted;
     // What moves money is told, though it may decide nothing.

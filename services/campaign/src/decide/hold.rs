@@ -13,6 +13,11 @@ pub(super) fn place(case: &mut Case<'_>, customer: &mut Customer, record: &Unrea
     customer.held = Some(Hold { since: case.now(), code: record.code.clone() });
     let entry = case.entry(Reason::HoldPlaced).because("code", record.code.as_str());
     case.write(entry);
+    withdraw(case, customer);
+}
+
+/// Withdraws what waits at a worker.
+pub(super) fn withdraw(case: &mut Case<'_>, customer: &mut Customer) {
     each(case, customer, |case, _, instance| {
         if ending::pending(instance).is_some() {
             let entry = case.entry(Reason::Held).instance(instance);

@@ -23,7 +23,8 @@ pub(super) fn mark(fact: &Fact) -> Option<i64> {
         Fact::Profile(it) => (5, &it.event_id),
         Fact::Feedback(it) => (6, &it.event_id),
         Fact::Release(it) => (7, &it.event_id),
-        Fact::Unreadable(_) | Fact::Progress(_) => return None,
+        Fact::Unreadable(_) | Fact::Progress(_) | Fact::Merged(_) | Fact::Adopted(_) => return None,
+        Fact::Demand(_) | Fact::Grant(_) | Fact::Refusal(_) | Fact::Refund(_) => return None,
     };
     // A row keeps so many bits of it.
     (!id.is_empty()).then(|| (xxh3_64_with_seed(id.as_bytes(), kind) >> (64 - limits::MARK_BITS)).cast_signed())
@@ -103,7 +104,7 @@ pub(super) fn times(customer: &Customer, campaign: &str) -> i32 {
 }
 
 /// Of the same action and key only the latest is kept.
-fn done(customer: &mut Customer, action: &str, key: &Option<String>, occurred_at: Millis) -> bool {
+pub(super) fn done(customer: &mut Customer, action: &str, key: &Option<String>, occurred_at: Millis) -> bool {
     let known = customer.done.iter().position(|done| done.action == action && done.key == *key);
     if let Some(known) = known {
         if customer.done[known].occurred_at >= occurred_at {

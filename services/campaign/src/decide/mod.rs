@@ -1,10 +1,14 @@
 //! What is decided about one customer: from the row and one input to the row after it and the effects.
 //!
 //! In the order of reading: first the row meets what was said of its campaigns (`change`, `pause`, `moved`). A fact comes in (`fact`), may begin a cascade (`entry`, as may a sweep) or meet a running one again (`again`),
-//! reach its goal (`goal`), say what became of a message (`feedback`), or concern the customer as such (`profile`, `hold`).
+//! reach its goal (`goal`), say what became of a message (`feedback`), or concern the customer as such (`profile`, `hold`, and `merge`, where
+//! one has had several ids).
 //! A deadline falls due (`deadline`). Either may choose the next message (`choice`, by
-//! what each costs: `fares`), send it (`dispatch`, and what of its price is owed later: `bill`) or end the cascade (`ending`).
+//! what each costs: `fares`), send it (`dispatch`, and what of its price is owed later: `bill`; where the campaign has a budget that is
+//! asked before: `asking`) or end the cascade (`ending`).
 //! Whatever was decided is written down (`case`).
+//!
+//! Rows that are no customer's are decided about by `budget`.
 
 mod case;
 mod change;
@@ -16,6 +20,7 @@ mod again;
 mod goal;
 mod feedback;
 mod profile;
+mod merge;
 mod hold;
 mod deadline;
 mod exit;
@@ -23,13 +28,16 @@ mod moment;
 mod fares;
 mod choice;
 mod dispatch;
+mod asking;
 mod bill;
 mod ending;
 mod memory;
+mod budget;
 
-use schemas::{Customer, Fact, Journal, Millis, Revoke, Send};
+use schemas::{Budget, Customer, Fact, Journal, Key, Millis, Revoke, Send};
 
 use crate::plans::Plans;
+use crate::row::Row;
 
 use case::Case;
 
@@ -45,6 +53,8 @@ pub enum Input<'a> {
         fact: &'a Fact,
         /// Kafka timestamp of the record in its source topic: machine time, for latencies only.
         appended_at: Millis,
+        /// How often it was passed on.
+        hops: i32,
     },
     /// A moment that the row waited for has come.
     Deadline,
@@ -77,6 +87,38 @@ pub enum Effect {
     Revoke(Revoke),
     /// To `journal`.
     Journal(Box<Journal>),
+    /// To `input`, by the key: what another row is to know.
+    Forward {
+        /// The other row's key.
+        to: String,
+        /// What is said. Its origin is the input that it follows from.
+        input: Box<schemas::Input>,
+    },
+    /// The record that was decided about goes to dead-letter, with this code.
+    SetAside {
+        /// Why.
+        code: &'static str,
+    },
+}
+
+/// Decides about the row of a key, whosever it is: a customer's, see [`decide`], or a budget's.
+pub fn consider(plans: &Plans, key: &str, row: &mut Row, input: Input<'_>, moment: &Moment, effects: &mut Vec<Effect>) {
+    match Key::of(key) {
+        Key::Customer(customer_id) => {
+            if let Row::Customer(customer) = row {
+                decide(plans, customer_id, customer, input, moment, effects);
+            }
+        }
+        Key::Budget(campaign) => {
+            if row.is_empty() {
+                *row = Row::Budget(Budget::default());
+            }
+            if let Row::Budget(budget) = row {
+                budget::consider(&mut Case::new(plans, key, input, moment, effects), campaign, budget, input);
+            }
+        }
+        Key::Unknown => {}
+    }
 }
 
 /// Decides. Pure, total and deterministic: the same row, input and moment give the same row and effects, byte for byte.
@@ -89,11 +131,11 @@ pub fn decide(
     moment: &Moment,
     effects: &mut Vec<Effect>,
 ) {
-    let caused_at = match input {
-        Input::Fact { appended_at, .. } => appended_at,
-        Input::Deadline | Input::Sweep { .. } => 0,
-    };
-    let mut case = Case { plans, customer_id, moment, caused_at, effects, ended: Vec::new(), waiting: Vec::new() };
+    let mut case = Case::new(plans, customer_id, input, moment, effects);
+    if customer.moved_to.is_some() && !matches!(input, Input::Fact { .. }) {
+        // Nothing is here that could be looked at.
+        return;
+    }
     change::meet(&mut case, customer);
     match input {
         Input::Fact { fact, .. } => fact::consider(&mut case, customer, fact),

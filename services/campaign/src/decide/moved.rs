@@ -136,6 +136,7 @@ fn reckon(now: Millis, customer: &Customer, from: &Plan, to: &Plan, instance: &m
         }
         // Its moment is judged by the new version at once; a time of day stays that of its turn.
         Stage::Delayed => instance.due = instance.due.min(now),
+        Stage::Asking => (instance.stage, instance.due) = (Stage::Delayed, now),
         Stage::Dispatched | Stage::Held | Stage::Unspecified => {}
     }
 }

@@ -108,7 +108,7 @@ impl Standstill {
                 self.put_off_turn(customer, plan, instance, step);
             }
             (Stage::Delayed, _) => (instance.turn, instance.due) = (self.until, self.until),
-            (Stage::Held, Some(step)) => {
+            (Stage::Held | Stage::Asking, Some(step)) => {
                 self.put_off_turn(customer, plan, instance, step);
                 instance.due = moment::valid_until(plan, customer, instance, step, instance.turn);
             }

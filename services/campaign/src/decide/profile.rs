@@ -5,13 +5,18 @@ use schemas::{Class, Consent, Customer, Feedback, Id, Instance, Millis, Profile,
 use crate::limits;
 
 use super::case::{Case, Fate, each};
-use super::{ending, memory};
+use super::{ending, memory, merge};
 
 /// Takes over a profile, whole. A consent withdrawn later than the profile's own word on it stays withdrawn, and a dead
 /// address does not come back.
 pub(super) fn replace(case: &mut Case<'_>, customer: &mut Customer, profile: &Profile, mark: Option<i64>) {
     if profile.erased {
         return erase(case, customer);
+    }
+    if case.hops > 0 && customer.profile_at.is_some() {
+        let entry = case.entry(Reason::Superseded);
+        case.write(entry.because("profile", "of a former id"));
+        return merge::ask(case, customer, &profile.formerly);
     }
     // Nothing happens in the future: a clock that is ahead must not shut out what comes after it.
     let told_at = profile.occurred_at.min(case.now());
@@ -35,13 +40,28 @@ pub(super) fn replace(case: &mut Case<'_>, customer: &mut Customer, profile: &Pr
         true => opted_out(case, customer, instance, "PROFILE"),
         false => Fate::Runs,
     });
+    merge::ask(case, customer, &profile.formerly);
     if let Some(mark) = mark {
         memory::remember(customer, mark);
     }
 }
 
+/// Ends cascades of which something waits at a worker that the customer said, under whatever id, to want no more. That nothing is said of
+/// a channel here is no refusal: it went out by a consent under the other id.
+pub(super) fn opt_out_refused(case: &mut Case<'_>, customer: &mut Customer) {
+    each(case, customer, |case, customer, instance| {
+        let is_refused =
+            |channel: &str| customer.consents.iter().any(|consent| consent.channel == channel && !consent.granted);
+        let waits = ending::pending(instance).is_some_and(|sent| is_refused(&sent.channel));
+        match waits && pending_without_consent(case, customer, instance) {
+            true => opted_out(case, customer, instance, "PROFILE"),
+            false => Fate::Runs,
+        }
+    });
+}
+
 /// A withdrawal outlives a grant that is not newer. None is newer than the profile that brings it.
-fn consents(known: &[Consent], told: &[Consent], told_at: Millis) -> Vec<Consent> {
+pub(super) fn consents(known: &[Consent], told: &[Consent], told_at: Millis) -> Vec<Consent> {
     let withdrawn = |channel: &str, at: Millis| {
         known.iter().find(|consent| consent.channel == channel && !consent.granted && consent.at >= at)
     };

@@ -10,7 +10,10 @@ use crate::predicate::{self, Predicate, Type, Vocabulary};
 use crate::calendar::{self, Quiet, Recurrence};
 
 use super::experiment::experiment;
-use super::plan::{Again, AtNight, Endings, Goal, Level, Match, Night, Order, Plan, Schedule, Trigger, TriggerKind};
+use super::plan::{
+    Again, Allowance, AtNight, Endings, Goal, Level, Match, Night, Order, Per, Plan, Schedule, Short, Trigger,
+    TriggerKind,
+};
 use super::problem::{Place, Report, nearest};
 use super::raw;
 use super::step;
@@ -52,6 +55,7 @@ pub(super) fn plan(raw: &raw::Campaign, report: &mut Report<'_>) -> Option<Plan>
         report.error(place, "nothing can stop this cascade: it has no goal", "add `goal: {action: purchase}`");
     }
     let experiment = experiment(raw, report);
+    let budget = raw.budget.as_ref().and_then(|budget| allowance(budget, report));
     let steps = step::steps(raw, stop, trigger.on, report);
     step::variants(raw, experiment.as_ref(), report);
     if steps.is_empty() {
@@ -72,6 +76,7 @@ pub(super) fn plan(raw: &raw::Campaign, report: &mut Report<'_>) -> Option<Plan>
         order: order?,
         priority: raw.priority.unwrap_or(0),
         experiment,
+        budget,
         steps,
         warnings: Vec::new(),
     })
@@ -114,6 +119,21 @@ pub(crate) const KINDS: &[(&str, TriggerKind)] = &[
 /// What is done with a message in quiet hours.
 pub(super) const AT_NIGHT: &[(&str, AtNight)] =
     &[("hold", AtNight::Hold), ("skip", AtNight::Skip), ("expire", AtNight::Expire), ("ignore", AtNight::Ignore)];
+
+/// In which time a budget is counted.
+pub(super) const PERS: &[(&str, Per)] = &[("hour", Per::Hour), ("day", Per::Day)];
+
+/// What becomes of a message that a budget has no room for.
+pub(super) const SHORTS: &[(&str, Short)] = &[("wait", Short::Wait), ("stop", Short::Stop)];
+
+fn allowance(raw: &raw::Budget, report: &mut Report<'_>) -> Option<Allowance> {
+    if raw.minor.value < 1 {
+        report.error(raw.minor.referenced, "a budget of nothing", "write how much may be spent, in minor units");
+    }
+    let per = word(&raw.per, PERS, "time to count in", report);
+    let short = raw.then.as_ref().map_or(Some(Short::Wait), |then| word(then, SHORTS, "way on", report));
+    Some(Allowance { minor: raw.minor.value, per: per?, short: short? })
+}
 
 /// How a cascade ends.
 pub(super) const ENDS: &[(&str, Reason)] = &[

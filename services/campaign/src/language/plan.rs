@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use schemas::{Class, Millis, Reason, Status};
 
@@ -12,6 +13,8 @@ use crate::predicate::Predicate;
 
 use super::experiment::Experiment;
 use super::problem::Problem;
+
+const HOUR: Millis = 3_600_000;
 
 /// A validated campaign version.
 #[derive(Clone, Debug)]
@@ -38,10 +41,54 @@ pub struct Plan {
     pub priority: i32,
     /// Variants and hold-out.
     pub experiment: Option<Experiment>,
+    /// Money that it may spend in a time.
+    pub budget: Option<Allowance>,
     /// The steps as written.
     pub steps: Vec<Step>,
     /// What is allowed but seldom meant.
     pub warnings: Vec<Problem>,
+}
+
+/// Money that a campaign may spend in a time, and no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// How much, in minor units.
+    pub minor: i64,
+    /// In which time.
+    pub per: Per,
+    /// What becomes of a message that finds no room.
+    pub short: Short,
+}
+
+/// The time over which a budget is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Per {
+    /// Each hour, as UTC counts them.
+    Hour,
+    /// Each day in the campaign's zone.
+    Day,
+}
+
+impl Per {
+    /// When the window began that runs now, and when it ends.
+    pub(crate) fn window(self, now: Millis, zone: &TimeZone) -> (Millis, Millis) {
+        let (length, days) = match self {
+            Per::Hour => (HOUR, None),
+            Per::Day => (24 * HOUR, Some(Recurrence::Daily(Time::midnight()))),
+        };
+        let since = now.saturating_sub(now.rem_euclid(length));
+        let since = days.and_then(|days| days.latest(0, now, zone)).unwrap_or(since);
+        (since, days.and_then(|days| days.next(0, now, zone)).unwrap_or_else(|| since.saturating_add(length)))
+    }
+}
+
+/// What becomes of a message that a budget has no room for. It never makes room for a dearer one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Short {
+    /// It waits for the next window, as long as it is valid; else its cascade ends.
+    Wait,
+    /// Its cascade ends.
+    Stop,
 }
 
 /// What begins a cascade.

@@ -14,7 +14,7 @@ use crate::calendar::spell;
 use crate::caps::Then;
 use crate::prices::Charge;
 
-use super::plan::{Again, AtNight, Cause, Level, Match, Order, TriggerKind};
+use super::plan::{Again, AtNight, Cause, Level, Match, Order, Per, Short, TriggerKind};
 use super::values::{
     ChannelName, Condition, Currency, End, Hours, Late, Length, Moment, Name, OneOf, OneOrMany, Point, Prefix,
     Recurrence, Since, Text, Validity, Value, Wait, Way, Window, Zone,
@@ -86,9 +86,36 @@ pub(crate) struct Campaign {
     /// Without it: everybody gets the same.
     #[schemars(example = json!({"variants": {"friendly": 50, "short": 50}, "hold_out": 10}))]
     pub experiment: Option<Experiment>,
+    /// Money that the campaign may spend in an hour or a day, on all customers together. Before a message that costs something goes
+    /// out, its price is asked for; together they never cost more.
+    ///
+    /// Without it: nothing but prices and caps holds it back.
+    #[schemars(example = json!({"minor": 500_000, "per": "day", "then": "stop"}))]
+    pub budget: Option<Budget>,
     /// The messages: at least one.
     #[schemars(length(min = 1), example = json!([{"name": "letter", "channel": "email", "template": "welcome"}]))]
     pub steps: Vec<Step>,
+}
+
+/// Money that a campaign may spend in a time, and no more.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Budget {
+    /// How much, in minor units.
+    #[schemars(range(min = 1), example = 500_000)]
+    pub minor: Spanned<i64>,
+    /// In which time.
+    ///
+    /// - `hour`: in each hour.
+    /// - `day`: in each day in the campaign's zone.
+    #[schemars(with = "OneOf<Per>", example = &"day")]
+    pub per: Word,
+    /// What becomes of a message that there is no room for. Nothing dearer goes out instead.
+    ///
+    /// - `wait`: it waits for the next hour or day, as long as it is valid; else its cascade ends.
+    /// - `stop`: its cascade ends.
+    #[schemars(with = "Option<OneOf<Short>>", example = &"stop", extend("default" = "wait"))]
+    pub then: Option<Word>,
 }
 
 /// What begins a cascade.

@@ -13,7 +13,7 @@ use crate::caps::{self, Then};
 use crate::channel::Channel;
 use crate::prices::{self, Charge};
 
-use super::plan::{Again, AtNight, Cause, Level, Match, Order, TriggerKind};
+use super::plan::{Again, AtNight, Cause, Level, Match, Order, Per, Short, TriggerKind};
 use super::{check, step};
 
 /// Declares kinds of words, each with its title, its pattern where one can say what it looks like, and an explanation, which is
@@ -104,6 +104,14 @@ impl Listed for Class {
 
 impl Listed for Level {
     const WORDS: &'static [(&'static str, Self)] = check::LEVELS;
+}
+
+impl Listed for Per {
+    const WORDS: &'static [(&'static str, Self)] = check::PERS;
+}
+
+impl Listed for Short {
+    const WORDS: &'static [(&'static str, Self)] = check::SHORTS;
 }
 
 impl Listed for Order {

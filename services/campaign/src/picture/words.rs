@@ -5,7 +5,8 @@ use schemas::{Class, Millis};
 
 use crate::calendar::{Shift, spell, spell_clock};
 use crate::language::{
-    Again, Anchor, AtNight, Cause, Experiment, Goal, Level, Match, Order, Plan, Point, Step, TriggerKind, Wait,
+    Again, Allowance, Anchor, AtNight, Cause, Experiment, Goal, Level, Match, Order, Per, Plan, Point, Short, Step,
+    TriggerKind, Wait,
 };
 
 /// Name, version and class.
@@ -70,7 +71,14 @@ pub(super) fn trigger(plan: &Plan) -> Vec<String> {
     lines.extend(trigger.maximum.map(|times| format!("at most {times} times with a customer")));
     lines.extend(quiet(plan));
     lines.extend(plan.experiment.as_ref().map(experiment));
+    lines.extend(plan.budget.as_ref().map(budget));
     lines
+}
+
+fn budget(budget: &Allowance) -> String {
+    let per = if budget.per == Per::Hour { "an hour" } else { "a day" };
+    let short = if budget.short == Short::Stop { "the cascade ends" } else { "a message waits for the next" };
+    format!("budget: {} minor units {per}, then {short}", budget.minor)
 }
 
 fn experiment(experiment: &Experiment) -> String {

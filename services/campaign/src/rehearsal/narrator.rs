@@ -82,7 +82,7 @@ impl Narrator {
             Fact::Profile(it) => Some((&mut it.event_id, &mut it.customer_id, &mut it.occurred_at)),
             Fact::Feedback(it) => Some((&mut it.event_id, &mut it.customer_id, &mut it.occurred_at)),
             Fact::Release(it) => Some((&mut it.event_id, &mut it.customer_id, &mut it.occurred_at)),
-            Fact::Unreadable(_) | Fact::Progress(_) => None,
+            _ => None,
         };
         if let Some((event_id, customer_id, occurred_at)) = place {
             (*event_id, *customer_id, *occurred_at) = (id, self.customer.clone(), now);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemas::{Actor, Campaign, Customer, Fact, Feedback, Journal, Millis, Send, Status};
 
-use crate::{Effect, Input, Moment, Plans, Problem, decide, due};
+use crate::{Effect, Input, Moment, Plans, Problem, Row, consider, decide, due};
 
 use super::event::Event;
 use super::narrator::{Narrator, Wrong};
@@ -43,6 +43,10 @@ pub struct World {
     swept: BTreeMap<String, Millis>,
     /// Deadlines and sweeps so far.
     moments: usize,
+    /// Rows to which something was forwarded: budgets, and ids under which the customer was known.
+    others: BTreeMap<String, Row>,
+    /// Records that were forwarded to them so far, for their offsets.
+    forwarded: i64,
 }
 
 impl World {
@@ -64,6 +68,8 @@ impl World {
             said_at: None,
             swept: BTreeMap::new(),
             moments: 0,
+            others: BTreeMap::new(),
+            forwarded: 0,
         }
     }
 
@@ -91,7 +97,7 @@ impl World {
         let offset = i64::try_from(self.causes.len()).unwrap_or(i64::MAX);
         self.causes.push(self.cause.clone());
         let moment = Moment { now: self.now, partition: 0, offset: Some(offset), due: None };
-        self.decide(Input::Fact { fact: &fact, appended_at: self.now }, &moment);
+        self.decide(Input::Fact { fact: &fact, appended_at: self.now, hops: 0 }, &moment);
     }
 
     /// A fact happens now to the customer: it gets its id, customer and time here.
@@ -130,11 +136,40 @@ impl World {
                 _ => None,
             })
             .collect();
-        self.effects.extend(effects.into_iter().map(|effect| (self.now, effect)));
+        let mut forwarded = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Forward { to, input } => forwarded.push((to, *input)),
+                effect => self.effects.push((self.now, effect)),
+            }
+        }
         for (send_id, channel) in sends {
             let cause = std::mem::replace(&mut self.cause, "The worker answers.".to_owned());
             self.answer(send_id, channel);
             self.cause = cause;
+        }
+        for (to, input) in forwarded {
+            self.deliver(&to, &input);
+        }
+    }
+
+    /// Another row answers at once, and is not told of: only what it says to the customer.
+    fn deliver(&mut self, to: &str, input: &schemas::Input) {
+        let said = Input::Fact { fact: &input.fact, appended_at: self.now, hops: input.hops };
+        if to == CUSTOMER {
+            let offset = i64::try_from(self.causes.len()).unwrap_or(i64::MAX);
+            self.causes.push("Another row answers.".to_owned());
+            let moment = Moment { now: self.now, partition: 0, offset: Some(offset), due: None };
+            return self.decide(said, &moment);
+        }
+        self.forwarded += 1;
+        let moment = Moment { now: self.now, partition: 1, offset: Some(self.forwarded), due: None };
+        let mut effects = Vec::new();
+        consider(&self.plans, to, self.others.entry(to.to_owned()).or_default(), said, &moment, &mut effects);
+        for effect in effects {
+            if let Effect::Forward { to, input } = effect {
+                self.deliver(&to, &input);
+            }
         }
     }
 

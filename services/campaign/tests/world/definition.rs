@@ -162,9 +162,16 @@ fn head() -> impl Strategy<Value = String> {
         "experiment: {hold_out: 30}\n",
         "experiment: {name: x, hold_out: 60}\n",
     ]);
-    (class, zone, quiet, goal, stop, order, experiment).prop_map(
-        |(class, zone, quiet, goal, stop, order, experiment)| {
-            [class, zone, quiet, goal, stop, order, experiment].concat()
+    let budget = one_of(&[
+        "",
+        "",
+        "budget: {minor: 6, per: hour}\n",
+        "budget: {minor: 9, per: day}\n",
+        "budget: {minor: 9, per: day, then: stop}\n",
+    ]);
+    (class, zone, quiet, goal, stop, order, experiment, budget).prop_map(
+        |(class, zone, quiet, goal, stop, order, experiment, budget)| {
+            [class, zone, quiet, goal, stop, order, experiment, budget].concat()
         },
     )
 }

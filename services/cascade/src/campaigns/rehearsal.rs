@@ -99,6 +99,8 @@ fn lines(timeline: &Timeline, world: &World) -> Result<String, Failure> {
         Effect::Send(send) => serde_json::to_string(&Line { effect: "send", since, record: &**send }),
         Effect::Revoke(revoke) => serde_json::to_string(&Line { effect: "revoke", since, record: revoke }),
         Effect::Journal(journal) => serde_json::to_string(&Line { effect: "journal", since, record: &**journal }),
+        Effect::Forward { input, .. } => serde_json::to_string(&Line { effect: "forward", since, record: &**input }),
+        Effect::SetAside { code } => serde_json::to_string(&Line { effect: "set aside", since, record: code }),
     };
     let lines: Result<Vec<String>, _> = timeline.effects(world).map(line).collect();
     Ok(lines.map_err(Failure::unexpected)?.into_iter().map(|line| line + "\n").collect())

@@ -122,7 +122,7 @@ impl Pipeline {
     /// From now on the operator sees nothing new of `input`.
     pub async fn hold(&mut self) -> Result<()> {
         // Never to be seen by anybody: it is aborted.
-        let nothing = Input { origin: Origin::default(), fact: Fact::Progress(schemas::Progress::default()) };
+        let nothing = Input { origin: Origin::default(), fact: Fact::Progress(schemas::Progress::default()), hops: 0 };
         let bytes = schemas::encode(&nothing);
         let topic = self.gate.topic(&self.topics.input())?;
         let before = self.gate.ends(&self.input)?;

@@ -89,7 +89,7 @@ fn every_kind_of_record_becomes_its_fact_with_its_origin() {
     ];
     for (kind, value, fact) in table {
         let origin = Origin { topic: "shop.t".into(), partition: 2, offset: 7, appended_at: NOON + 5 };
-        assert_eq!(taken(kind, &value), Normal { customer_id: "c-1".into(), input: Input { origin, fact } });
+        assert_eq!(taken(kind, &value), Normal { customer_id: "c-1".into(), input: Input { origin, fact, hops: 0 } });
         assert_eq!(Kind::of(kind.record()), Some(kind));
     }
 }
@@ -124,6 +124,7 @@ fn values_that_would_do_harm_are_refused_with_their_code_and_their_customer() {
         ("amount_out_of_range", Kind::Action, encode(&Action { amount_minor: i64::MAX, ..action() })),
         ("channel_twice", Kind::Profile, encode(&Profile { contacts: vec![email("a"), email("b")], ..profile() })),
         ("field_empty", Kind::Profile, encode(&Profile { consents: vec![Consent::default()], ..profile() })),
+        ("field_invalid", Kind::Profile, encode(&Profile { formerly: vec!["\u{1}budget/sms".into()], ..profile() })),
         ("field_empty", Kind::Feedback, encode(&Feedback { channel: String::new(), ..feedback() })),
         ("field_invalid", Kind::Feedback, encode(&Feedback { send_id: Some("7".into()), ..feedback() })),
     ];

@@ -130,6 +130,8 @@ pub struct Cluster {
     lost: BTreeSet<(u64, i32)>,
     /// Until when each broker is away.
     away: [Millis; BROKERS as usize],
+    /// The output that is the input itself.
+    into_input: Option<usize>,
 }
 
 impl Cluster {
@@ -142,6 +144,11 @@ impl Cluster {
             business,
             ..Cluster::default()
         }
+    }
+
+    /// The same, where one of the outputs is the input itself.
+    pub fn into_input(self, output: Option<usize>) -> Self {
+        Cluster { into_input: output, ..self }
     }
 
     /// One partition.
@@ -214,8 +221,10 @@ impl Cluster {
     pub fn place(&self, target: Target, key: &[u8]) -> (usize, i32) {
         match target {
             Target::Changelog(partition) => (CHANGELOG, partition),
-            Target::Output(output, Some(partition)) => (FIRST_OUTPUT + output, partition),
-            Target::Output(output, None) => (FIRST_OUTPUT + output, self.partition_of(FIRST_OUTPUT + output, key)),
+            Target::Output(output, partition) => {
+                let topic = if self.into_input == Some(output) { INPUT } else { FIRST_OUTPUT + output };
+                (topic, partition.unwrap_or_else(|| self.partition_of(topic, key)))
+            }
         }
     }
 

@@ -83,6 +83,7 @@ pub fn of_simulation(seed: u64) -> Result<Observations, Error> {
         replicas: 0,
         partitions: 2,
         outputs: 1,
+        into_input: None,
         standby: false,
         begin: 1,
         faults: 0,

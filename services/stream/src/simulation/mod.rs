@@ -60,6 +60,8 @@ pub struct Scene {
     pub partitions: i32,
     /// Outputs of the application.
     pub outputs: usize,
+    /// Which of them is the input itself, if any is.
+    pub into_input: Option<usize>,
     /// Business time at the beginning.
     pub begin: Millis,
     /// Whether processes keep partitions of others warm.

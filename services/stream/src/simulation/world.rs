@@ -124,7 +124,9 @@ impl<'a> World<'a> {
         };
         Rc::new_cyclic(|itself| World {
             itself: Weak::clone(itself),
-            cluster: RefCell::new(Cluster::new(&scene.topics(), SESSION_TIMEOUT, scene.begin)),
+            cluster: RefCell::new(
+                Cluster::new(&scene.topics(), SESSION_TIMEOUT, scene.begin).into_input(scene.into_input),
+            ),
             clock: Clock::manual(scene.begin),
             chance: RefCell::new(Rng::with_seed(scene.seed)),
             replicas: RefCell::new(used.iter().map(replica).collect()),

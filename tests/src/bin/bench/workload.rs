@@ -59,7 +59,7 @@ pub fn history(customer: &str, turn: usize) -> Input {
         _ => ("action", Fact::Action(action(customer, "purchase", turn, now))),
     };
     let origin = Origin { topic: topic.to_owned(), partition: 0, offset: 0, appended_at: now };
-    Input { origin, fact }
+    Input { origin, fact, hops: 0 }
 }
 
 fn cart(customer: &str, now: Millis) -> Cart {

@@ -67,7 +67,7 @@ impl Life {
     /// One decision, and a minute goes by.
     pub fn tell(&mut self, fact: &Fact) {
         let mut effects: Vec<Effect> = Vec::new();
-        let input = Input::Fact { fact, appended_at: self.now };
+        let input = Input::Fact { fact, appended_at: self.now, hops: 0 };
         let moment = Moment { now: self.now, partition: 3, offset: Some(1_234_567), due: None };
         decide(&self.plans, CUSTOMER, &mut self.row, input, &moment, &mut effects);
         assert!(!effects.is_empty(), "this kind of fact is written down");
@@ -157,6 +157,6 @@ impl Life {
     /// The fact as a record of `input`.
     pub fn record(&self, fact: Fact) -> schemas::Input {
         let origin = Origin { topic: "source".to_owned(), partition: 0, offset: 815, appended_at: self.now };
-        schemas::Input { origin, fact }
+        schemas::Input { origin, fact, hops: 0 }
     }
 }

@@ -64,6 +64,8 @@ pub fn bytes_to_bytes(call: &Call) -> f64 {
                     Effect::Send(send) => encode_into(&**send, &mut bytes),
                     Effect::Revoke(revoke) => encode_into(revoke, &mut bytes),
                     Effect::Journal(journal) => encode_into(&**journal, &mut bytes),
+                    Effect::Forward { input, .. } => encode_into(&**input, &mut bytes),
+                    Effect::SetAside { .. } => {}
                 }
             }
             effects.clear();
@@ -135,7 +137,7 @@ fn decide_one(call: &Call, record: Option<&schemas::Input>, row: &mut Customer, 
     let now = call.life.now;
     let (input, moment) = match record {
         Some(record) => (
-            Input::Fact { fact: &record.fact, appended_at: record.origin.appended_at },
+            Input::Fact { fact: &record.fact, appended_at: record.origin.appended_at, hops: record.hops },
             Moment { now, partition: 3, offset: Some(1_234_567), due: None },
         ),
         None => (Input::Deadline, Moment { now, partition: 3, offset: None, due: Some(now) }),

@@ -1,0 +1,93 @@
+//! A message of a campaign with a budget: its price is asked for before it goes out, and everything is judged again when it is granted.
+//!
+//! What is granted and not needed, because something else happened meanwhile, is given back at once.
+
+use schemas::{Customer, Demand, Fact, Grant, Id, Instance, Key, Millis, Reason, Refund, Refusal, Stage};
+
+use crate::language::{Plan, Short};
+
+use super::case::{Case, Fate, each};
+use super::dispatch::{advance, channel_of, current, next_send};
+use super::{ending, pause};
+
+/// Asks for the price of the message at which an instance stands, if it needs a grant that it does not have. Returns whether it does.
+pub(super) fn asks(
+    case: &mut Case<'_>,
+    customer: &Customer,
+    plan: &Plan,
+    instance: &mut Instance,
+    send_before: Millis,
+) -> bool {
+    let Some(step) = current(plan, instance).filter(|_| plan.budget.is_some() && !instance.held_out) else {
+        return false;
+    };
+    let price = channel_of(step, instance).and_then(|channel| case.fares(customer).price(step, channel));
+    let minor = price.map_or(0, |price| price.minor);
+    let send_id = next_send(instance);
+    let has_it = |grant: &Grant| grant.send_id == send_id && grant.minor >= minor;
+    if minor <= 0 || case.grant.as_ref().is_some_and(has_it) {
+        return false;
+    }
+    let customer_id = case.customer_id.to_owned();
+    let demand = Demand { customer_id, send_id, version: plan.version, minor };
+    case.say(Key::budget(&plan.name), Fact::Demand(demand));
+    let entry = case.entry(Reason::BudgetAsked).instance(instance).step(step).about(send_id);
+    let entry = channel_of(step, instance).into_iter().fold(entry, |entry, channel| entry.on(channel));
+    case.write(entry.because("minor", minor.to_string()));
+    (instance.stage, instance.due, instance.asked_at) = (Stage::Asking, send_before, Some(case.now()));
+    true
+}
+
+/// The budget has room. The message is judged anew, and what is not needed after all is given back.
+pub(super) fn granted(case: &mut Case<'_>, customer: &mut Customer, grant: &Grant) {
+    case.grant = Some(grant.clone());
+    each(case, customer, |case, customer, instance| {
+        let plans = case.plans;
+        match plans.of(instance) {
+            Some(plan) if asked_for(instance, grant.send_id) => {
+                let ready = instance.turn;
+                advance(case, customer, plan, instance, ready)
+            }
+            _ => Fate::Runs,
+        }
+    });
+    let Some(Grant { campaign, send_id, minor, number }) = case.grant.take() else { return };
+    let entry = case.entry(Reason::BudgetReturned).about(send_id).because("campaign", campaign.as_str());
+    case.write(entry.because("minor", minor.to_string()));
+    case.say(Key::budget(&campaign), Fact::Refund(Refund { minor, number }));
+}
+
+/// The budget has no room: the message waits for its next window, as long as it is valid, or its cascade ends. Nothing else is sent
+/// instead.
+pub(super) fn refused(case: &mut Case<'_>, customer: &mut Customer, refusal: &Refusal) {
+    each(case, customer, |case, customer, instance| {
+        let plans = case.plans;
+        match plans.of(instance) {
+            Some(plan) if asked_for(instance, refusal.send_id) => {
+                no_room(case, customer, plan, instance, refusal.until)
+            }
+            _ => Fate::Runs,
+        }
+    });
+}
+
+fn no_room(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mut Instance, until: Millis) -> Fate {
+    if instance.frozen_at.is_some() {
+        let ready = instance.turn;
+        return pause::stay(case, instance, ready);
+    }
+    let evidence = ("until", until.to_string());
+    let send_before = instance.due;
+    if plan.budget.is_none_or(|budget| budget.short == Short::Stop) || until >= send_before {
+        return ending::close(case, customer, instance, Reason::BudgetSpent, &[evidence]);
+    }
+    let entry = case.entry(Reason::BudgetSpent).instance(instance).because(evidence.0, evidence.1);
+    let entry = current(plan, instance).into_iter().fold(entry, |entry, step| entry.step(step));
+    case.write(entry);
+    (instance.stage, instance.due, instance.asked_at) = (Stage::Delayed, until.max(case.now()), None);
+    Fate::Runs
+}
+
+fn asked_for(instance: &Instance, send_id: Id) -> bool {
+    instance.stage == Stage::Asking && next_send(instance) == send_id
+}
