@@ -86,6 +86,16 @@ reasons! {
     Frozen = "FROZEN": "the campaign is paused: the cascade keeps its place, and nothing goes out",
     Thawed = "THAWED": "the campaign was resumed: the cascade goes on",
     Migrated = "MIGRATED": "the cascade was moved to another version of its campaign",
+    // What a task for a person came to.
+    NoAnswer = "NO_ANSWER": "nobody answered the call",
+    Busy = "BUSY": "the line was busy",
+    WrongNumber = "WRONG_NUMBER": "the customer is not at this number, or nobody is",
+    Reached = "REACHED": "the customer was spoken to",
+    Later = "LATER": "the customer was spoken to and wants to be asked later",
+    Agreed = "AGREED": "the customer was spoken to and promised to do what was hoped for",
+    Declined = "DECLINED": "the customer was spoken to and does not want it",
+    TurnedDown = "TURNED_DOWN": "the customer said no to somebody: nothing follows",
+    Asleep = "ASLEEP": "nothing has come back on this channel for so long that the contact counts as asleep",
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::words::Word;
 use super::{Begun, Counted, Customer, Done, Heard, Hold, Instance, Past, Queued, Sent, Stage, Unsettled};
-use crate::{Consent, Contact, Id, Millis, Status};
+use crate::{Consent, Contact, Id, Millis, Outcome, Status};
 
 impl Serialize for Customer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -158,6 +158,7 @@ struct Aside<'a> {
     queued: Option<Cow<'a, Queued>>,
     places: Vec<i32>,
     given_up: Cow<'a, [String]>,
+    outcomes: Vec<Outcome>,
 }
 
 const OCCURRED_AT: &str = "occurred_at";
@@ -200,6 +201,7 @@ impl<'a> Running<'a> {
                 queued: queued.as_ref().map(Cow::Borrowed),
                 places: places(sends),
                 given_up: given_up.into(),
+                outcomes: outcomes(sends),
             }),
         }
     }
@@ -213,6 +215,9 @@ impl<'a> Running<'a> {
         let aside = self.aside.unwrap_or_default();
         for (sent, place) in sends.iter_mut().zip(&aside.places) {
             sent.step = *place;
+        }
+        for (sent, outcome) in sends.iter_mut().zip(&aside.outcomes) {
+            sent.outcome = *outcome;
         }
         let (last_decided, last_valid) = Self::last(&sends, self.settled_at);
         let mut fields = self.fields.fields.into_owned();
@@ -254,6 +259,12 @@ impl<'a> Running<'a> {
 fn places(sends: &[Sent]) -> Vec<i32> {
     let moved = sends.iter().rposition(|sent| sent.step != sent.number);
     sends.iter().take(moved.map_or(0, |last| last + 1)).map(|sent| sent.step).collect()
+}
+
+/// What sends came to, up to the last one of which a person has told: nothing where nobody has.
+fn outcomes(sends: &[Sent]) -> Vec<Outcome> {
+    let told = sends.iter().rposition(|sent| sent.outcome != Outcome::Unspecified);
+    sends.iter().take(told.map_or(0, |last| last + 1)).map(|sent| sent.outcome).collect()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -320,6 +331,8 @@ impl<'a> Command<'a> {
             handed_over_at: answer.handed_over.map(|handed_over| handed_over.wrapping_add(decided_at)),
             reached: answer.reached,
             failed: answer.failed,
+            // Stands aside.
+            outcome: Outcome::Unspecified,
         }
     }
 }

@@ -32,6 +32,9 @@ use schemas::{Customer, Fact, Journal, Millis, Revoke, Send};
 use crate::plans::Plans;
 
 use case::Case;
+pub(crate) use dispatch::has_consent;
+pub(crate) use fares::Fares;
+pub(crate) use moment::own_zone;
 
 /// Cascades that follow upon each other within one decision: a ring of campaigns ends here.
 const CHAIN: usize = 4;

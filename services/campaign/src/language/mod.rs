@@ -17,8 +17,8 @@ mod tests;
 
 pub use experiment::Experiment;
 pub use plan::{
-    Again, Anchor, AtNight, Cause, Endings, Goal, Level, Match, Night, Order, PREFERRED, Plan, Point, Schedule, Step,
-    Template, Trigger, TriggerKind, Wait,
+    Again, Anchor, Asleep, AtNight, Cause, Endings, Goal, Level, Match, Night, Order, PREFERRED, Plan, Point, Schedule,
+    Sleeper, Step, Template, Trigger, TriggerKind, Wait,
 };
 pub use problem::{Problem, Severity};
 
