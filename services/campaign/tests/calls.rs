@@ -222,7 +222,7 @@ proptest! {
                     occurred_at: send.decided_at + minutes * world::MINUTE,
                     send_id: Some(send.send_id.clone()),
                     channel: "call".into(),
-                    status: said.filter(|_| !opts_out).unwrap_or(outcome.status().unwrap_or_default()),
+                    status: said.filter(|_| !opts_out).unwrap_or_else(|| outcome.status().unwrap_or_default()),
                     outcome: *outcome,
                     ..Feedback::default()
                 }));

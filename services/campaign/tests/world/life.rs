@@ -139,7 +139,7 @@ fn happen(world: &mut World, event: &Event, facts: &[Fact]) {
         Event::Word { back, status, actor, outcome } => {
             let sends = world.sends();
             let Some(send) = sends.len().checked_sub(back + 1).map(|index| sends[index].clone()) else { return };
-            let (send_id, channel) = (Some(send.send_id.clone()), send.channel.clone());
+            let (send_id, channel) = (Some(send.send_id.clone()), send.channel);
             let word =
                 Feedback { send_id, channel, status: *status, actor: *actor, outcome: *outcome, ..Feedback::default() };
             world.happens(Fact::Feedback(word));
