@@ -29,6 +29,8 @@ pub struct Feedback {
     pub provider_id: Option<String>,
     /// The provider's code for a refusal or failure; no address, no text of the message.
     pub code: Option<String>,
+    /// What a person who did the task told of it; the status follows from it.
+    pub outcome: Outcome,
 }
 
 symbols! {
@@ -67,6 +69,41 @@ symbols! {
         Unsubscribed = "UNSUBSCRIBED",
         /// The customer called it spam.
         Complained = "COMPLAINED",
+    }
+}
+
+symbols! {
+    /// What a task for a person came to, such as a call. Of several words about one task the one further down the list holds, in
+    /// whatever order they come.
+    pub enum Outcome {
+        /// A symbol that this reader does not know, or no task for a person. The status counts.
+        Unspecified = "UNSPECIFIED",
+        /// Nobody answered.
+        NoAnswer = "NO_ANSWER",
+        /// The line was busy.
+        Busy = "BUSY",
+        /// Somebody else is there, or nobody: the address is dead.
+        WrongNumber = "WRONG_NUMBER",
+        /// The customer was spoken to, and nothing more is told.
+        Reached = "REACHED",
+        /// The customer wants to be asked later.
+        Later = "LATER",
+        /// The customer promised to do what was hoped for.
+        Agreed = "AGREED",
+        /// The customer does not want it.
+        Declined = "DECLINED",
+    }
+}
+
+impl Outcome {
+    /// The status that it stands for; none where it says nothing.
+    pub const fn status(self) -> Option<Status> {
+        match self {
+            Outcome::Unspecified => None,
+            Outcome::NoAnswer | Outcome::Busy => Some(Status::Failed),
+            Outcome::WrongNumber => Some(Status::BouncedHard),
+            Outcome::Reached | Outcome::Later | Outcome::Agreed | Outcome::Declined => Some(Status::Replied),
+        }
     }
 }
 

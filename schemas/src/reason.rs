@@ -97,6 +97,16 @@ reasons! {
     BudgetGranted = "BUDGET_GRANTED": "the campaign's budget has room for the price",
     BudgetSpent = "BUDGET_SPENT": "the campaign's budget has no room for the price",
     BudgetReturned = "BUDGET_RETURNED": "what the campaign's budget had granted was not needed and was given back",
+    // What a task for a person came to.
+    NoAnswer = "NO_ANSWER": "nobody answered the call",
+    Busy = "BUSY": "the line was busy",
+    WrongNumber = "WRONG_NUMBER": "the customer is not at this number, or nobody is",
+    Reached = "REACHED": "the customer was spoken to",
+    Later = "LATER": "the customer was spoken to and wants to be asked later",
+    Agreed = "AGREED": "the customer was spoken to and promised to do what was hoped for",
+    Declined = "DECLINED": "the customer was spoken to and does not want it",
+    TurnedDown = "TURNED_DOWN": "the customer said no to somebody: nothing follows",
+    Asleep = "ASLEEP": "nothing has come back on this channel for so long that the contact counts as asleep",
 }
 
 #[cfg(test)]

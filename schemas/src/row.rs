@@ -11,7 +11,7 @@ mod packed;
 mod words;
 
 use crate::symbol::symbols;
-use crate::{Consent, Contact, Id, Millis, Status};
+use crate::{Consent, Contact, Id, Millis, Outcome, Status};
 
 /// Everything that decisions about one customer rest on. Bounded: each list has a limit that `campaign` states and keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -201,6 +201,8 @@ pub struct Sent {
     pub reached: Status,
     /// The negative or final word so far; `UNSPECIFIED` for none.
     pub failed: Status,
+    /// What it came to, where it was a task for a person.
+    pub outcome: Outcome,
 }
 
 /// A cascade that ended.
@@ -284,6 +286,8 @@ pub struct Begun {
 pub struct Heard {
     /// Name of the channel.
     pub channel: String,
-    /// When.
+    /// When; 0 if there was none yet.
     pub at: Millis,
+    /// When the first message after it was decided that was handed over; 0 if there was none yet.
+    pub unanswered_since: Millis,
 }

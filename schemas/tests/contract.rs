@@ -110,6 +110,7 @@ fn symbols_in_the_schemas_are_those_of_the_enums_and_unknown_ones_fall_back_on_t
         ("CampaignKind", words(&CampaignKind::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>())),
         ("Class", words(&Class::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>())),
         ("OnResume", words(&OnResume::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>())),
+        ("Outcome", words(&Outcome::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>())),
         ("Reason", words(&Reason::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>())),
         ("Stage", words(&Stage::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>())),
         ("Status", words(&Status::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>())),

@@ -109,6 +109,7 @@ fn row() -> impl Strategy<Value = Customer> {
                     handed_over_at,
                     reached,
                     failed,
+                    outcome: Outcome::Unspecified,
                 });
             }
             row

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::words::Word;
 use super::{Adoption, Begun, Counted, Customer, Done, Former, Heard, Hold};
 use super::{Instance, Past, Queued, Sent, Stage, Unsettled};
-use crate::{Consent, Contact, Id, Millis, Status};
+use crate::{Consent, Contact, Id, Millis, Outcome, Status};
 
 impl Serialize for Customer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -168,6 +168,7 @@ struct Aside<'a> {
     given_up: Cow<'a, [String]>,
     adoption: Option<Cow<'a, Adoption>>,
     asked_at: Option<Millis>,
+    outcomes: Vec<Outcome>,
 }
 
 const OCCURRED_AT: &str = "occurred_at";
@@ -212,6 +213,7 @@ impl<'a> Running<'a> {
                 given_up: given_up.into(),
                 adoption: adoption.as_ref().map(Cow::Borrowed),
                 asked_at: *asked_at,
+                outcomes: outcomes(sends),
             }),
         }
     }
@@ -225,6 +227,9 @@ impl<'a> Running<'a> {
         let aside = self.aside.unwrap_or_default();
         for (sent, place) in sends.iter_mut().zip(&aside.places) {
             sent.step = *place;
+        }
+        for (sent, outcome) in sends.iter_mut().zip(&aside.outcomes) {
+            sent.outcome = *outcome;
         }
         let (last_decided, last_valid) = Self::last(&sends, self.settled_at);
         let mut fields = self.fields.fields.into_owned();
@@ -268,6 +273,12 @@ impl<'a> Running<'a> {
 fn places(sends: &[Sent]) -> Vec<i32> {
     let moved = sends.iter().rposition(|sent| sent.step != sent.number);
     sends.iter().take(moved.map_or(0, |last| last + 1)).map(|sent| sent.step).collect()
+}
+
+/// What sends came to, up to the last one of which a person has told: nothing where nobody has.
+fn outcomes(sends: &[Sent]) -> Vec<Outcome> {
+    let told = sends.iter().rposition(|sent| sent.outcome != Outcome::Unspecified);
+    sends.iter().take(told.map_or(0, |last| last + 1)).map(|sent| sent.outcome).collect()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -334,6 +345,8 @@ impl<'a> Command<'a> {
             handed_over_at: answer.handed_over.map(|handed_over| handed_over.wrapping_add(decided_at)),
             reached: answer.reached,
             failed: answer.failed,
+            // Stands aside.
+            outcome: Outcome::Unspecified,
         }
     }
 }

@@ -149,6 +149,7 @@ fn feedback() -> Feedback {
         provider: "smtp".into(),
         provider_id: Some("m-1".into()),
         code: Some("5.1.1".into()),
+        outcome: Outcome::WrongNumber,
     }
 }
 
@@ -217,7 +218,7 @@ pub fn row() -> Customer {
             reached: Status::Sent,
             failed: Status::BouncedSoft,
         }],
-        heard: vec![Heard { channel: "email".into(), at: NOON - 20 }],
+        heard: vec![Heard { channel: "email".into(), at: NOON - 20, unanswered_since: NOON - 10 }],
         counted: vec![Counted {
             id: Id::of_send(instance, 9, 1, 0),
             channel: "push".into(),
@@ -258,6 +259,7 @@ fn running(id: Id) -> Instance {
             handed_over_at: Some(NOON + 2_000),
             reached: Status::Accepted,
             failed: Status::BouncedSoft,
+            outcome: Outcome::Busy,
         }],
         settled_at: NOON + 1_800_000,
         tried: 0b101,

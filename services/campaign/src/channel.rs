@@ -1,4 +1,6 @@
-//! What each channel can tell: the table that the linter and the waits rest on.
+//! What each channel can tell: the tables that the linter and the waits rest on.
+
+use schemas::{Outcome, Reason};
 
 /// A channel and what becomes known of a message on it.
 ///
@@ -15,21 +17,23 @@ pub struct Channel {
     pub paid: bool,
     /// Its addresses are telephone numbers, by which prices differ.
     pub numbers: bool,
+    /// A message is a task for a person, who tells what it came to.
+    pub person: bool,
 }
 
 /// Receipts are as the vendors document them: a bot on Telegram learns neither of arrival nor of reading, an SMS is never
-/// "opened", a web push reports only the click.
+/// "opened", a web push reports only the click. Who was spoken to in a call got the message and has, so to speak, opened it.
 static CHANNELS: [Channel; 10] = [
-    Channel { name: "push", delivered: true, opened: true, paid: false, numbers: false },
-    Channel { name: "webpush", delivered: false, opened: false, paid: false, numbers: false },
-    Channel { name: "email", delivered: true, opened: true, paid: false, numbers: false },
-    Channel { name: "telegram", delivered: false, opened: false, paid: false, numbers: false },
-    Channel { name: "vk", delivered: true, opened: true, paid: true, numbers: true },
-    Channel { name: "max", delivered: true, opened: true, paid: true, numbers: true },
-    Channel { name: "viber", delivered: true, opened: true, paid: true, numbers: true },
-    Channel { name: "whatsapp", delivered: true, opened: true, paid: true, numbers: true },
-    Channel { name: "sms", delivered: true, opened: false, paid: true, numbers: true },
-    Channel { name: "call", delivered: false, opened: false, paid: true, numbers: true },
+    Channel { name: "push", delivered: true, opened: true, paid: false, numbers: false, person: false },
+    Channel { name: "webpush", delivered: false, opened: false, paid: false, numbers: false, person: false },
+    Channel { name: "email", delivered: true, opened: true, paid: false, numbers: false, person: false },
+    Channel { name: "telegram", delivered: false, opened: false, paid: false, numbers: false, person: false },
+    Channel { name: "vk", delivered: true, opened: true, paid: true, numbers: true, person: false },
+    Channel { name: "max", delivered: true, opened: true, paid: true, numbers: true, person: false },
+    Channel { name: "viber", delivered: true, opened: true, paid: true, numbers: true, person: false },
+    Channel { name: "whatsapp", delivered: true, opened: true, paid: true, numbers: true, person: false },
+    Channel { name: "sms", delivered: true, opened: false, paid: true, numbers: true, person: false },
+    Channel { name: "call", delivered: true, opened: true, paid: true, numbers: true, person: true },
 ];
 
 impl Channel {
@@ -52,4 +56,30 @@ impl Channel {
     pub fn names() -> impl Iterator<Item = &'static str> {
         CHANNELS.iter().map(|channel| channel.name)
     }
+}
+
+/// What a task for a person came to: its word in campaigns, and the reason under which the journal tells it.
+const OUTCOMES: [(&str, Outcome, Reason); 7] = [
+    ("no answer", Outcome::NoAnswer, Reason::NoAnswer),
+    ("busy", Outcome::Busy, Reason::Busy),
+    ("wrong number", Outcome::WrongNumber, Reason::WrongNumber),
+    ("reached", Outcome::Reached, Reason::Reached),
+    ("later", Outcome::Later, Reason::Later),
+    ("agreed", Outcome::Agreed, Reason::Agreed),
+    ("declined", Outcome::Declined, Reason::Declined),
+];
+
+/// The words for outcomes.
+pub(crate) fn outcomes() -> impl Iterator<Item = (&'static str, Outcome)> {
+    OUTCOMES.iter().map(|(word, outcome, _)| (*word, *outcome))
+}
+
+/// The word for an outcome; empty where nobody has told.
+pub(crate) fn word_of(outcome: Outcome) -> &'static str {
+    OUTCOMES.iter().find(|(_, known, _)| *known == outcome).map_or("", |(word, ..)| word)
+}
+
+/// The reason under which an outcome is told; none where nobody has told.
+pub(crate) fn reason_of(outcome: Outcome) -> Option<Reason> {
+    OUTCOMES.iter().find(|(_, known, _)| *known == outcome).map(|(.., reason)| *reason)
 }

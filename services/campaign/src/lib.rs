@@ -27,6 +27,15 @@
 //! campaign's. The rules of zones come with this program (jiff's bundled copy), so that every replica decides alike; a new version of it
 //! may move moments that were not reckoned yet. A sweep reckons days in the campaign's zone.
 //!
+//! *People.* A call is a message of which a person tells what it came to. Its outcome stands for a status, so that stops, prices and late
+//! words need no second way; of several outcomes the one further down the list holds. Who said no is not written to by this cascade.
+//!
+//! *Sleep.* Silence counts from the decision of the first message that was handed over and not answered, on channels that tell of opening,
+//! from the moment on at which a campaign asks. A contact that is left out makes nothing dearer follow.
+//!
+//! *Launches.* [`Forecast`] lets [`decide`] itself say for whom a campaign begins; its price counts each message that can go out to a
+//! customer once, at the prices of the moment of the launch. Whoever changes his contacts or is refused before the sweep comes is not in it.
+//!
 //! *Memory.* A row remembers what some campaign in force asks for, from the moment on at which it is in force: `did`, `bought`,
 //! `heard_on` and `was_in` know nothing of what was before, or of what had to give way to newer entries.
 //!
@@ -85,6 +94,8 @@ mod changes;
 mod plans;
 mod row;
 mod decide;
+mod hygiene;
+mod forecast;
 pub mod rehearsal;
 pub mod picture;
 pub mod reference;
@@ -96,9 +107,11 @@ pub use caps::{Cap, Caps, Then, Window};
 pub use changes::State;
 pub use channel::Channel;
 pub use decide::{Effect, Input, Moment, consider, decide, due};
+pub use forecast::Forecast;
+pub use hygiene::{Contacts, Hygiene};
 pub use language::{
-    Again, Allowance, Anchor, AtNight, Cause, Endings, Experiment, Goal, Level, Match, Night, Order, Per, Plan, Point,
-    Problem, Schedule, Severity, Short, Step, Template, Trigger, TriggerKind, Wait, parse,
+    Again, Allowance, Anchor, Asleep, AtNight, Cause, Endings, Experiment, Goal, Level, Match, Night, Order, Per, Plan,
+    Point, Problem, Schedule, Severity, Short, Sleeper, Step, Template, Trigger, TriggerKind, Wait, parse,
 };
 pub use migration::Migration;
 pub use plans::Plans;

@@ -33,6 +33,8 @@ struct Remembered {
     actions: BTreeSet<String>,
     purchases: BTreeSet<String>,
     channels: BTreeSet<String>,
+    /// Channels of which is asked since when nothing came back.
+    silences: BTreeSet<String>,
     campaigns: BTreeSet<String>,
 }
 
@@ -41,6 +43,12 @@ impl Remembered {
         self.actions.extend(plan.goal.iter().flat_map(|goal| goal.actions.iter().cloned()));
         if plan.trigger.cooldown > 0 {
             self.campaigns.insert(plan.name.clone());
+        }
+        if plan.asleep.is_some() {
+            let telling = plan.steps.iter().flat_map(|step| &step.channels).filter(|channel| channel.opened);
+            let names: Vec<String> = telling.map(|channel| channel.name.to_owned()).collect();
+            self.channels.extend(names.iter().cloned());
+            self.silences.extend(names);
         }
         let goal = plan.goal.iter().filter_map(|goal| goal.condition.as_ref());
         let steps = plan.steps.iter().filter_map(|step| step.when.as_ref());
@@ -51,6 +59,7 @@ impl Remembered {
                     Asked::Action(action) => (&mut self.actions, action),
                     Asked::Purchase(what) => (&mut self.purchases, what),
                     Asked::Channel(channel) => (&mut self.channels, channel),
+                    Asked::Silence(channel) => (&mut self.silences, channel),
                     Asked::Campaign(campaign) => (&mut self.campaigns, campaign),
                 };
                 set.insert(name.to_owned());
@@ -287,6 +296,7 @@ impl Plans {
             Asked::Action(action) => self.remembered.actions.contains(action),
             Asked::Purchase(what) => self.remembered.purchases.contains(what),
             Asked::Channel(channel) => self.remembered.channels.contains(channel),
+            Asked::Silence(channel) => self.remembered.silences.contains(channel),
             Asked::Campaign(campaign) => self.remembered.campaigns.contains(campaign),
         }
     }

@@ -46,7 +46,7 @@ impl Rates {
         let rate = match level {
             Level::Delivered => rate.delivered,
             Level::Opened => rate.opened,
-            Level::Clicked | Level::Replied | Level::Goal => rate.clicked,
+            Level::Clicked | Level::Replied | Level::Agreed | Level::Goal => rate.clicked,
         };
         rate.unwrap_or(0)
     }

@@ -10,7 +10,9 @@ use campaign::{
     due, limits,
 };
 use proptest::prelude::*;
-use schemas::{Action, Actor, Cart, Class, Customer, Fact, Feedback, Item, Journal, Reason, Send, Sent, Stage, Status};
+use schemas::{
+    Action, Actor, Cart, Class, Customer, Fact, Feedback, Item, Journal, Outcome, Reason, Send, Sent, Stage, Status,
+};
 use world::definition::{campaigns, cap};
 use world::life::{Decision, event, life, live};
 use world::{BEGIN, CUSTOMER, DAY, HOUR, World};
@@ -20,8 +22,9 @@ const EXAMPLES: [&str; 6] = ["bonus-expiring", "cart-messenger", "cart-left", "c
 /// Of each rule.
 const CASES: u32 = 6_300;
 
-const ENDS: [Reason; 11] = [
+const ENDS: [Reason; 12] = [
     Reason::BudgetSpent,
+    Reason::TurnedDown,
     Reason::Capped,
     Reason::Restarted,
     Reason::GoalReached,
@@ -349,7 +352,7 @@ proptest! {
     fn rule_9_a_machine_opens_nothing(campaigns in campaigns(), events in life()) {
         let mut world = world_of(&campaigns);
         let machines: Vec<_> = events.iter().map(|event| match event {
-            world::life::Event::Word { back, status, .. } => world::life::Event::Word { back: *back, status: *status, actor: Actor::Machine },
+            world::life::Event::Word { back, status, .. } => world::life::Event::Word { back: *back, status: *status, actor: Actor::Machine, outcome: Outcome::Unspecified },
             other => other.clone(),
         }).collect();
         live(&mut world, &machines, |decision| {

@@ -48,7 +48,7 @@ pub enum Command {
     Show(campaigns::Picture),
     /// Rehearse campaigns: a timeline of facts in, decisions with reasons out, in virtual time, without Kafka
     Try(campaigns::Rehearsal),
-    /// Apply, pause, resume, stop and list campaigns; print the manual of their language and its schema
+    /// Apply, launch, pause, resume, stop and list campaigns; count contacts that are asleep; print the manual of their language and its schema
     #[command(subcommand)]
     Campaign(Campaign),
     /// Apply price tables
@@ -96,6 +96,13 @@ pub enum Campaign {
         #[command(flatten)]
         flags: Flags,
     },
+    /// Launch a campaign that begins once. Without --yes it only shows for how many it would begin, and at what price at most
+    Launch {
+        #[command(flatten)]
+        args: campaigns::Launch,
+        #[command(flatten)]
+        flags: Flags,
+    },
     /// Take no new customers; running cascades keep their place, and nothing of them goes out
     Pause {
         /// What becomes of running cascades when the campaign is resumed
@@ -112,6 +119,13 @@ pub enum Campaign {
     Migrate {
         #[command(flatten)]
         args: campaigns::Migrate,
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Count contacts, channel by channel: who is awake, who is asleep; no addresses
+    Hygiene {
+        #[command(flatten)]
+        args: campaigns::Sleepers,
         #[command(flatten)]
         flags: Flags,
     },

@@ -1,6 +1,6 @@
 //! What a worker writes and reads back: intents, outcomes, feedback.
 
-use schemas::{Actor, Attempt, AttemptState, Feedback, Id, Millis, Send, Status, decode, encode};
+use schemas::{Actor, Attempt, AttemptState, Feedback, Id, Millis, Outcome, Send, Status, decode, encode};
 use stream::Error;
 use stream::kafka::{Producer, Record};
 
@@ -81,6 +81,7 @@ fn feedback(line: &Line<'_>, provider: &str) -> Feedback {
         provider: provider.to_owned(),
         provider_id: line.outcome.provider_id.clone(),
         code: line.outcome.code.clone(),
+        outcome: Outcome::Unspecified,
     }
 }
 

@@ -55,6 +55,8 @@ mod restorer;
 #[cfg(feature = "state")]
 mod recovery;
 #[cfg(feature = "state")]
+mod rows;
+#[cfg(feature = "state")]
 mod upstream;
 #[cfg(feature = "state")]
 mod shard;
@@ -82,5 +84,7 @@ pub use metrics::Metrics;
 pub use probe::Probe;
 #[cfg(feature = "state")]
 pub use processor::{Due, Incoming, Outbox, Processor, Sweep};
+#[cfg(feature = "state")]
+pub use rows::read_rows;
 #[cfg(feature = "state")]
 pub use upstream::Upstream;

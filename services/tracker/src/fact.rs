@@ -1,7 +1,7 @@
 //! A fact about a send, as a token vouches for it.
 
 use schemas::token::Token;
-use schemas::{Actor, Feedback, Millis, Status};
+use schemas::{Actor, Feedback, Millis, Outcome, Status};
 
 /// Feedback from a mail program or a customer.
 pub(crate) fn of(token: &Token, status: Status, actor: Actor, now: Millis) -> Feedback {
@@ -19,6 +19,7 @@ pub(crate) fn of(token: &Token, status: Status, actor: Actor, now: Millis) -> Fe
         provider: "tracker".to_owned(),
         provider_id: None,
         code: None,
+        outcome: Outcome::Unspecified,
     }
 }
 

@@ -24,6 +24,9 @@
 //! | `unsubscribed`, `stop` | UNSUBSCRIBED |
 //! | `complained`, `complaint`, `spam` | COMPLAINED |
 //!
+//! Of a task for a person, such as a call, a receipt says `outcome` instead of `status`: `no_answer`, `busy`, `wrong_number`,
+//! `reached`, `later`, `agreed` or `declined`. The status follows from it.
+//!
 //! A receipt that says something else is counted and dropped: the rest of its request counts, since a provider that gets no 2xx
 //! would repeat all of it for days.
 
@@ -33,7 +36,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use schemas::token::Kind;
-use schemas::{Actor, Feedback, Id, Millis, Status};
+use schemas::{Actor, Feedback, Id, Millis, Outcome, Status};
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
@@ -56,7 +59,9 @@ struct Receipt {
     send_id: Option<String>,
     customer_id: Option<String>,
     channel: Option<String>,
+    #[serde(default)]
     status: String,
+    outcome: Option<String>,
     occurred_at: Option<Millis>,
     provider_id: Option<String>,
     code: Option<String>,
@@ -123,7 +128,17 @@ async fn publish(sink: &Arc<dyn Sink>, facts: &[Feedback]) -> Result<(), Refused
 }
 
 fn fact(edge: &Edge, provider: &str, receipt: Receipt, now: Millis) -> Option<Feedback> {
-    let status = status(&receipt.status)?;
+    let outcome = match &receipt.outcome {
+        // A word that nobody knows says nothing, whatever stands beside it.
+        Some(word) => Some(outcome(word)?),
+        None => None,
+    };
+    let status = match outcome {
+        Some((_, status)) => status,
+        None => status(&receipt.status)?,
+    };
+    let outcome = outcome.map_or(Outcome::Unspecified, |(outcome, _)| outcome);
+    let word = if outcome == Outcome::Unspecified { status.as_str() } else { outcome.as_str() };
     let (send_id, customer_id, channel) = match receipt.token {
         // How long a token is believed does not matter here: the request is signed.
         Some(token) => {
@@ -135,7 +150,7 @@ fn fact(edge: &Edge, provider: &str, receipt: Receipt, now: Millis) -> Option<Fe
     let sane = now.saturating_sub(BEHIND)..=now.saturating_add(AHEAD);
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     Some(Feedback {
-        event_id: format!("{send_id}/{status}/{provider}"),
+        event_id: format!("{send_id}/{word}/{provider}"),
         customer_id,
         occurred_at: receipt.occurred_at.filter(|moment| sane.contains(moment)).unwrap_or(now),
         send_id: Some(send_id.to_string()),
@@ -146,7 +161,14 @@ fn fact(edge: &Edge, provider: &str, receipt: Receipt, now: Millis) -> Option<Fe
         provider_id: receipt.provider_id.filter(|id| id.len() <= 200),
         // A code is a word; a sentence could hold an address.
         code: receipt.code.filter(|code| code.len() <= 48 && code.chars().all(plain)),
+        outcome,
     })
+}
+
+/// What a task came to, and the status that it stands for.
+fn outcome(word: &str) -> Option<(Outcome, Status)> {
+    let outcome = Outcome::of(&word.to_ascii_uppercase().replace(['-', ' '], "_"));
+    outcome.status().map(|status| (outcome, status))
 }
 
 fn status(word: &str) -> Option<Status> {

@@ -1,6 +1,8 @@
 //! What one call of `decide` works with, and how it writes down what was decided.
 
-use schemas::{Actor, Customer, Fact, Feedback, Grant, Id, Instance, Journal, Millis, Origin, Queued, Reason, Sent};
+use schemas::{
+    Actor, Customer, Fact, Feedback, Grant, Id, Instance, Journal, Millis, Origin, Outcome, Queued, Reason, Sent,
+};
 
 use crate::channel::Channel;
 use crate::language::{Plan, Step};
@@ -213,7 +215,7 @@ impl Entry {
 
     /// The provider's code for what went wrong; it holds no address.
     pub fn coded(self, word: &Feedback) -> Self {
-        let entry = self.because("status", word.status.as_str());
+        let entry = self.because("status", word.status.as_str()).comes_to(word);
         match &word.code {
             Some(code) => entry.because("code", code.as_str()),
             None => entry,
@@ -229,10 +231,18 @@ impl Entry {
 
     /// What a word says, and who opened or clicked.
     pub fn told(self, word: &Feedback) -> Self {
-        let entry = self.because("status", word.status.as_str());
+        let entry = self.because("status", word.status.as_str()).comes_to(word);
         match word.actor {
             Actor::Unspecified => entry,
             actor => entry.because("actor", actor.as_str()),
+        }
+    }
+
+    /// What a task for a person came to.
+    fn comes_to(self, word: &Feedback) -> Self {
+        match word.outcome {
+            Outcome::Unspecified => self,
+            outcome => self.because("outcome", outcome.as_str()),
         }
     }
 

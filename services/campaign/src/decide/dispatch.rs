@@ -1,10 +1,10 @@
 //! The next message: whether it may go out, and the command.
 
-use schemas::{Class, Contact, Customer, Id, Instance, Millis, Reason, Send, Sent, Stage, Status};
+use schemas::{Class, Contact, Customer, Id, Instance, Millis, Outcome, Reason, Send, Sent, Stage, Status};
 
 use crate::caps::Then;
 use crate::channel::Channel;
-use crate::language::{AtNight, Cause, Plan, Step};
+use crate::language::{Asleep, AtNight, Cause, Plan, Sleeper, Step};
 use crate::limits;
 use crate::predicate::Scope;
 use crate::prices::Charge;
@@ -64,8 +64,7 @@ pub(super) fn advance(
             let entry = case.entry(Reason::StepSkipped).instance(instance).step(step);
             case.write(entry);
             leave_behind(instance, step);
-        } else if let Ok(contact) = eligible(plan.class, step.channels[alternative], customer) {
-            let contact = contact.clone();
+        } else if let Some(contact) = usable(case, customer, plan, instance, step, step.channels[alternative]) {
             match over_cap(case, customer, plan, instance, step, send_before) {
                 Room::Is => {
                     if asking::asks(case, customer, plan, instance, send_before) {
@@ -161,6 +160,31 @@ fn keep_back(
         limit_cost(instance, step, cost);
     }
     Some(Kept::Left)
+}
+
+/// Where to, unless there is no contact, no consent, or the contact is asleep and left out.
+fn usable(
+    case: &mut Case<'_>,
+    customer: &Customer,
+    plan: &Plan,
+    instance: &mut Instance,
+    step: &Step,
+    channel: &Channel,
+) -> Option<Contact> {
+    let contact = eligible(plan.class, channel, customer).ok()?;
+    let asleep = plan.asleep.zip(moment::asleep_since(plan, customer, channel, case.now()));
+    let Some((Asleep { then, .. }, since)) = asleep else { return Some(contact.clone()) };
+    let policy = match then {
+        Sleeper::Report => "report",
+        Sleeper::LeaveOut => "leave out",
+        Sleeper::GoOn => "go on",
+    };
+    let entry = case.entry(Reason::Asleep).instance(instance).step(step).on(channel);
+    case.write(entry.because("unanswered_since", since.to_string()).because("policy", policy));
+    if then == Sleeper::LeaveOut {
+        lower_ceiling(instance, case.fares(customer).cost(step, channel));
+    }
+    (then == Sleeper::Report).then(|| contact.clone())
 }
 
 /// Whether caps leave room for a message.
@@ -295,8 +319,16 @@ fn is_for(case: &Case<'_>, plan: &Plan, step: &Step, instance: &Instance, custom
 /// Where to, or why not: judged now, not when it was planned.
 fn eligible<'c>(class: Class, channel: &Channel, customer: &'c Customer) -> Result<&'c Contact, Reason> {
     let contact = customer.contacts.iter().find(|contact| contact.channel == channel.name).ok_or(Reason::NoContact)?;
-    let consented = || customer.consents.iter().any(|consent| consent.channel == channel.name && consent.granted);
-    if class == Class::Transactional || consented() { Ok(contact) } else { Err(Reason::NoConsent) }
+    if class == Class::Transactional || has_consent(customer, channel.name) {
+        Ok(contact)
+    } else {
+        Err(Reason::NoConsent)
+    }
+}
+
+/// Whether the customer agreed to be written to on a channel.
+pub(crate) fn has_consent(customer: &Customer, channel: &str) -> bool {
+    customer.consents.iter().any(|consent| consent.channel == channel && consent.granted)
 }
 
 /// No channel of a step can be used. A step with one channel names the reason itself.
@@ -324,6 +356,7 @@ fn judged(
             Ok(_) if instance.ceiling.is_some_and(|ceiling| fares.cost(step, channel) > ceiling) => {
                 "too dear after what was kept back"
             }
+            Ok(_) if moment::asleep_since(plan, customer, channel, case.now()).is_some() => "asleep",
             Ok(_) => "ok",
             Err(Reason::NoContact) => "no contact",
             Err(_) => "no consent",
@@ -360,6 +393,7 @@ fn send(
         handed_over_at: None,
         reached: Status::Unspecified,
         failed: Status::Unspecified,
+        outcome: Outcome::Unspecified,
     };
     let entry =
         judged(case, if instance.held_out { Reason::HeldOut } else { Reason::Sent }, plan, step, customer, instance);

@@ -1,8 +1,8 @@
 //! A message is given up: on to the step's next alternative, to the next step, or to the end.
 
-use schemas::{Customer, Instance, Millis, Reason, Stage, Status};
+use schemas::{Customer, Instance, Millis, Outcome, Reason, Stage, Status};
 
-use crate::channel::Channel;
+use crate::channel::{Channel, reason_of};
 use crate::language::{Cause, Plan, Step};
 use crate::limits;
 
@@ -29,6 +29,8 @@ pub(super) enum Exit {
     NotOpened,
     /// The wait is over: no goal.
     NoGoal,
+    /// A person told that the task came to this.
+    Outcome(Outcome),
 }
 
 impl Exit {
@@ -41,6 +43,7 @@ impl Exit {
             Exit::NoInformation => Reason::NoInformation,
             Exit::NotOpened => Reason::NotOpened,
             Exit::NoGoal => Reason::NoGoal,
+            Exit::Outcome(outcome) => reason_of(outcome).unwrap_or(Reason::NotDelivered),
         }
     }
 
@@ -51,12 +54,23 @@ impl Exit {
             Exit::NoInformation => Cause::NoInformation,
             Exit::NotOpened => Cause::NotOpened,
             Exit::NoGoal => Cause::NoGoal,
+            Exit::Outcome(outcome) => Cause::Outcome(outcome),
         }
+    }
+
+    /// Whether a step leads on by it. Whom nobody could speak to, the message was not delivered to.
+    fn leads_on(self, step: &Step) -> bool {
+        let is_failure = matches!(self, Exit::Outcome(_)) && self.leaves_step_open();
+        step.leads_on(self.cause()) || (is_failure && step.leads_on(Cause::NotDelivered))
     }
 
     /// It reached nobody, so "any of these" is still unfulfilled.
     fn leaves_step_open(self) -> bool {
-        matches!(self, Exit::NotDelivered | Exit::Refused | Exit::Expired | Exit::Revoked)
+        match self {
+            Exit::NotDelivered | Exit::Refused | Exit::Expired | Exit::Revoked => true,
+            Exit::Outcome(outcome) => outcome.status().is_some_and(|status| status > Status::Replied),
+            Exit::NoInformation | Exit::NotOpened | Exit::NoGoal => false,
+        }
     }
 }
 
@@ -79,7 +93,7 @@ pub(super) fn leave(
     }
     if !(exit.leaves_step_open() && is_open(plan, &case.fares(customer), step, instance)) {
         leave_behind(instance, step);
-        if !step.leads_on(exit.cause()) {
+        if !exit.leads_on(step) {
             return exhausted(case, customer, plan, instance);
         }
     }

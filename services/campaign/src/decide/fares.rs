@@ -9,7 +9,7 @@ use crate::prices::Price;
 
 /// Prices and rates as they hold for one customer at one moment.
 #[derive(Clone, Copy)]
-pub(super) struct Fares<'a> {
+pub(crate) struct Fares<'a> {
     pub plans: &'a Plans,
     pub contacts: &'a [Contact],
     pub now: Millis,

@@ -1,8 +1,11 @@
 //! What became of a message: positive words join on a lattice, negative ones stand beside it.
 
-use schemas::{Actor, Customer, Feedback, Id, Instance, Reason, Sent, Stage, Status};
+use std::borrow::Cow;
 
-use crate::language::Plan;
+use schemas::{Actor, Customer, Feedback, Id, Instance, Outcome, Reason, Sent, Stage, Status};
+
+use crate::channel::reason_of;
+use crate::language::{Cause, Plan};
 
 use super::bill::{Move, moved, standing};
 use super::case::{Case, Fate, each};
@@ -12,6 +15,7 @@ use super::{bill, ending, memory, profile};
 
 /// Considers a word about a send. Returns whether it changed anything that a repeat could change again.
 pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, word: &Feedback) -> bool {
+    let word = &*stated(word);
     let id = word.send_id.as_deref().and_then(Id::parse);
     if matches!(word.status, Status::Unsubscribed | Status::Complained) {
         return profile::opt_out(case, customer, word, id);
@@ -39,6 +43,15 @@ pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, word: &Feed
             _ => Fate::Runs,
         }
     })
+}
+
+/// An outcome says the status, whatever stands beside it; but who wants no more, wants no more.
+fn stated(word: &Feedback) -> Cow<'_, Feedback> {
+    let is_opt_out = matches!(word.status, Status::Unsubscribed | Status::Complained);
+    match word.outcome.status().filter(|status| !is_opt_out && *status != word.status) {
+        Some(status) => Cow::Owned(Feedback { status, ..word.clone() }),
+        None => Cow::Borrowed(word),
+    }
 }
 
 /// The status that is concluded: a machine that opens or clicks proves arrival, no more.
@@ -84,18 +97,23 @@ fn positive(
     let at = word.occurred_at.min(case.now()).max(sent.decided_at);
     let first = sent.handed_over_at.is_none();
     let earlier = sent.handed_over_at.is_none_or(|known| at < known);
-    let further = status > sent.reached;
+    let comes_to = word.outcome > sent.outcome;
+    let further = status > sent.reached || comes_to;
     if !further && !earlier {
         return Fate::Runs;
     }
     let before = standing(sent);
     sent.handed_over_at = if earlier { Some(at) } else { sent.handed_over_at };
     sent.reached = sent.reached.max(status);
+    sent.outcome = sent.outcome.max(word.outcome);
     if matches!(sent.failed, Status::Unknown | Status::Expired | Status::Revoked) {
         sent.failed = Status::Unspecified;
     }
     let money = moved(before, sent);
     memory::count(case, customer, plan, sent);
+    if first && status < Status::Opened {
+        memory::speak(case.plans, customer, sent);
+    }
     let (reached, handed_over_at) = (sent.reached, sent.handed_over_at.unwrap_or(at));
     if is_last {
         instance.ceiling = None;
@@ -103,18 +121,36 @@ fn positive(
     if is_last && matches!(instance.stage, Stage::Dispatched | Stage::Waiting) {
         (instance.stage, instance.due) = (Stage::Waiting, wait_over(case, customer, plan, instance, handed_over_at));
     }
-    let step = usize::try_from(instance.sends[index].step).ok().and_then(|step| plan.steps.get(step));
+    let sent = &instance.sends[index];
+    let outcome = sent.outcome;
+    let step = usize::try_from(sent.step).ok().and_then(|step| plan.steps.get(step));
     // The step was left because of something that proves wrong now: what would follow it must not.
     let is_left = !is_last || matches!(instance.stage, Stage::Delayed | Stage::Held | Stage::Asking);
-    let refuted = is_left && step.is_some_and(|step| step.satisfied_by(reached));
-    let stops = plan.stop.reached_by(reached) || refuted;
+    let refuted = is_left && step.is_some_and(|step| step.satisfied_by(reached, outcome));
+    let stops = plan.stopped_by(sent) || refuted;
+    let leads_on = step.is_some_and(|step| step.leads_on(Cause::Outcome(outcome)));
     // What moves money is told, though it may decide nothing.
     let moves = || (money != Move::default()).then_some(Reason::HandedOver);
-    let reason =
-        if stops && !is_last { Some(Reason::DoubleReached) } else { told(word, further, first).or_else(moves) };
-    if let Some(reason) = reason {
+    let reason = match comes_to.then(|| reason_of(outcome)).flatten() {
+        _ if stops && !is_last => Some(Reason::DoubleReached),
+        Some(reason) => Some(reason),
+        None => told(word, further, first).or_else(moves),
+    };
+    let entry = |case: &Case<'_>, instance: &Instance, reason| {
         let entry = case.entry(reason).instance(instance).send(plan, &instance.sends[index]);
-        case.write(entry.told(word).moves(money));
+        entry.told(word).moves(money)
+    };
+    if comes_to && leads_on && !is_left {
+        let (exit, now) = (Exit::Outcome(outcome), case.now());
+        let entry = entry(case, instance, exit.reason());
+        return leave(case, customer, plan, instance, exit, entry, now);
+    }
+    if let Some(reason) = reason {
+        let entry = entry(case, instance, reason);
+        case.write(entry);
+    }
+    if comes_to && outcome == Outcome::Declined && !leads_on {
+        return ending::close(case, customer, instance, Reason::TurnedDown, &[]);
     }
     if stops {
         let evidence = [("reached", reached.to_string())];
@@ -163,9 +199,11 @@ fn negative(
         return Fate::Runs;
     }
     let before = standing(sent);
-    instance.sends[index].failed = word.status;
+    let sent = &mut instance.sends[index];
+    (sent.failed, sent.outcome) = (word.status, sent.outcome.max(word.outcome));
     let money = moved(before, &instance.sends[index]);
     let reason = match word.status {
+        _ if word.outcome != Outcome::Unspecified => reason_of(word.outcome).unwrap_or(Reason::NotDelivered),
         Status::Refused => Reason::Refused,
         Status::Expired => Reason::Expired,
         Status::Revoked => Reason::Revoked,
@@ -214,10 +252,11 @@ fn current_failed(
         }
         Status::Refused => Exit::Refused,
         Status::Expired if !handed_over => Exit::Expired,
+        _ if word.outcome != Outcome::Unspecified => Exit::Outcome(word.outcome),
         _ => Exit::NotDelivered,
     };
     let before = standing(sent);
-    sent.failed = word.status;
+    (sent.failed, sent.outcome) = (word.status, sent.outcome.max(word.outcome));
     let money = moved(before, sent);
     let entry = about_last(case, plan, instance, exit.reason()).coded(word).moves(money);
     leave(case, customer, plan, instance, exit, entry, now)

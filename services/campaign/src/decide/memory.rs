@@ -69,8 +69,22 @@ pub(super) fn hear(plans: &Plans, customer: &mut Customer, channel: &str, at: Mi
         return;
     }
     match customer.heard.iter_mut().find(|heard| heard.channel == channel) {
-        Some(heard) => heard.at = heard.at.max(at),
-        None => customer.heard.push(Heard { channel: channel.to_owned(), at }),
+        Some(heard) => (heard.at, heard.unanswered_since) = (heard.at.max(at), 0),
+        None => customer.heard.push(Heard { channel: channel.to_owned(), at, unanswered_since: 0 }),
+    }
+}
+
+/// Remembers that a customer was spoken to on a channel and has not reacted yet, if a campaign asks for it.
+pub(super) fn speak(plans: &Plans, customer: &mut Customer, sent: &Sent) {
+    if !plans.asks_for(Asked::Silence(&sent.channel)) {
+        return;
+    }
+    // The moment of the decision: words about one message come in any order.
+    let unanswered_since = sent.decided_at;
+    match customer.heard.iter_mut().find(|heard| heard.channel == sent.channel) {
+        Some(heard) if heard.unanswered_since == 0 => heard.unanswered_since = unanswered_since,
+        Some(_) => {}
+        None => customer.heard.push(Heard { channel: sent.channel.clone(), at: 0, unanswered_since }),
     }
 }
 

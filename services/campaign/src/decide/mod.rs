@@ -40,6 +40,9 @@ use crate::plans::Plans;
 use crate::row::Row;
 
 use case::Case;
+pub(crate) use dispatch::has_consent;
+pub(crate) use fares::Fares;
+pub(crate) use moment::own_zone;
 
 /// Cascades that follow upon each other within one decision: a ring of campaigns ends here.
 const CHAIN: usize = 4;

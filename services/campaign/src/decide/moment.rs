@@ -4,7 +4,8 @@ use jiff::tz::TimeZone;
 use schemas::{Class, Customer, Instance, Millis, Sent};
 
 use crate::calendar::{self, Shift};
-use crate::language::{Anchor, AtNight, Night, Plan, Point, Step, Wait};
+use crate::channel::Channel;
+use crate::language::{Anchor, Asleep, AtNight, Night, Plan, Point, Step, Wait};
 
 /// What stands in for a wait or a validity whose date nobody knows.
 const DAY: Millis = 24 * 3_600_000;
@@ -73,6 +74,14 @@ pub(super) fn at_night(
     Some((policy, end.saturating_add(share(release, instance))))
 }
 
+/// Since when nothing has come back on a channel, if that is so long that the contact counts as asleep.
+pub(super) fn asleep_since(plan: &Plan, customer: &Customer, channel: &Channel, now: Millis) -> Option<Millis> {
+    let Asleep { after, .. } = plan.asleep.filter(|_| plan.class == Class::Marketing && channel.opened)?;
+    let heard = customer.heard.iter().find(|heard| heard.channel == channel.name)?;
+    let since = Some(heard.unanswered_since).filter(|since| *since > 0)?;
+    (after.lead(since, &zone(plan, customer).0) <= now).then_some(since)
+}
+
 /// A part of a span that is the instance's own: ids are made by SHA-1, so the parts lie evenly.
 fn share(span: Millis, instance: &Instance) -> Millis {
     let part = u128::try_from(span).ok().and_then(|span| instance.id.as_u128().checked_rem(span));
@@ -110,14 +119,16 @@ impl Clock<'_> {
 
 /// The customer's zone, and how it is known: from the profile, from the country of the telephone number, or the campaign's.
 pub(super) fn zone(plan: &Plan, customer: &Customer) -> (TimeZone, &'static str) {
+    own_zone(customer).unwrap_or_else(|| (plan.zone.clone(), "campaign"))
+}
+
+/// The zone that is known of a customer, whatever the campaign, and how.
+pub(crate) fn own_zone(customer: &Customer) -> Option<(TimeZone, &'static str)> {
     if let Some(zone) = customer.time_zone.as_deref().and_then(calendar::zone) {
-        return (zone, "profile");
+        return Some((zone, "profile"));
     }
     let numbers = customer.contacts.iter().map(|contact| contact.address.as_str());
-    match numbers.filter_map(zone_of_number).find_map(calendar::zone) {
-        Some(zone) => (zone, "number"),
-        None => (plan.zone.clone(), "campaign"),
-    }
+    numbers.filter_map(zone_of_number).find_map(calendar::zone).map(|zone| (zone, "number"))
 }
 
 /// Countries with one zone, by the prefix of their telephone numbers (ITU-T E.164).

@@ -51,7 +51,7 @@ pub(super) fn migrate(
         leave_behind(instance, step);
     }
     stand(instance, to, place, channel.map(|channel| channel.name));
-    let has_ended = instance.sends.iter().any(|sent| to.stop.reached_by(sent.reached));
+    let has_ended = instance.sends.iter().any(|sent| to.stopped_by(sent));
     let mut entry = case.entry(Reason::Migrated).instance(instance).because("from_version", from.version.to_string());
     if let Some(step) = current(to, instance).filter(|_| instance.stage != Stage::Settling) {
         entry = entry.step(step);

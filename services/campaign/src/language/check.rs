@@ -11,8 +11,8 @@ use crate::calendar::{self, Quiet, Recurrence};
 
 use super::experiment::experiment;
 use super::plan::{
-    Again, Allowance, AtNight, Endings, Goal, Level, Match, Night, Order, Per, Plan, Schedule, Short, Trigger,
-    TriggerKind,
+    Again, Allowance, Asleep, AtNight, Endings, Goal, Level, Match, Night, Order, Per, Plan, Schedule, Short, Sleeper,
+    Step, Trigger, TriggerKind,
 };
 use super::problem::{Place, Report, nearest};
 use super::raw;
@@ -47,6 +47,7 @@ pub(super) fn plan(raw: &raw::Campaign, report: &mut Report<'_>) -> Option<Plan>
     let order = raw.order.as_ref().map_or(Some(Order::AsWritten), |order| word(order, ORDERS, "order", report));
     let zone = zone(raw, report);
     let quiet = raw.quiet.as_ref().and_then(|quiet| night(quiet, report));
+    let asleep = raw.asleep.as_ref().and_then(|raw| asleep(raw, report));
     let trigger = trigger(raw, report)?;
     let goal = raw.goal.as_ref().map(|raw| goal(raw, &trigger, report));
     let stop = stop?;
@@ -58,6 +59,10 @@ pub(super) fn plan(raw: &raw::Campaign, report: &mut Report<'_>) -> Option<Plan>
     let budget = raw.budget.as_ref().and_then(|budget| allowance(budget, report));
     let steps = step::steps(raw, stop, trigger.on, report);
     step::variants(raw, experiment.as_ref(), report);
+    if stop == Level::Agreed && !steps.iter().any(Step::is_for_person) {
+        let place = raw.stop.as_ref().map_or_else(|| raw.campaign.referenced, |stop| stop.referenced);
+        report.error(place, "nothing can stop this cascade: no step is a task for a person", "add a step on `call`");
+    }
     if steps.is_empty() {
         report.error(raw.campaign.referenced, "a campaign has at least one step", "add one below `steps:`");
     }
@@ -70,6 +75,7 @@ pub(super) fn plan(raw: &raw::Campaign, report: &mut Report<'_>) -> Option<Plan>
         class: class?,
         zone,
         quiet,
+        asleep,
         trigger,
         goal,
         stop,
@@ -104,6 +110,7 @@ pub(super) const LEVELS: &[(&str, Level)] = &[
     ("opened", Level::Opened),
     ("clicked", Level::Clicked),
     ("replied", Level::Replied),
+    ("agreed", Level::Agreed),
     ("goal", Level::Goal),
 ];
 
@@ -135,6 +142,10 @@ fn allowance(raw: &raw::Budget, report: &mut Report<'_>) -> Option<Allowance> {
     Some(Allowance { minor: raw.minor.value, per: per?, short: short? })
 }
 
+/// What is done with a message to a contact that is asleep.
+pub(super) const SLEEPERS: &[(&str, Sleeper)] =
+    &[("report", Sleeper::Report), ("leave out", Sleeper::LeaveOut), ("go on", Sleeper::GoOn)];
+
 /// How a cascade ends.
 pub(super) const ENDS: &[(&str, Reason)] = &[
     ("goal", Reason::GoalReached),
@@ -142,6 +153,7 @@ pub(super) const ENDS: &[(&str, Reason)] = &[
     ("exhausted", Reason::Exhausted),
     ("withdrawn", Reason::Withdrawn),
     ("capped", Reason::Capped),
+    ("declined", Reason::TurnedDown),
 ];
 
 fn zone(raw: &raw::Campaign, report: &mut Report<'_>) -> TimeZone {
@@ -168,6 +180,18 @@ fn night(raw: &raw::Quiet, report: &mut Report<'_>) -> Option<Night> {
         .as_ref()
         .map_or(Some(AtNight::Hold), |policy| word(policy, AT_NIGHT, "answer to quiet hours", report));
     Some(Night { hours: hours?, policy: policy?, release: span(raw.release.as_ref(), RELEASE, report) })
+}
+
+fn asleep(raw: &raw::Asleep, report: &mut Report<'_>) -> Option<Asleep> {
+    let after = calendar::shift(&raw.after.value)
+        .map_err(|(message, hint)| report.error(raw.after.referenced, message, hint))
+        .ok();
+    if after.is_some_and(|after| after.landing.is_some() || after.about() < DAY) {
+        report.error(raw.after.referenced, "nobody is asleep so soon", "write a length: `6 months`, `180d`");
+    }
+    let then = raw.then.as_ref();
+    let then = then.map_or(Some(Sleeper::LeaveOut), |then| word(then, SLEEPERS, "answer to a contact asleep", report));
+    Some(Asleep { after: after?, then: then? })
 }
 
 fn trigger(campaign: &raw::Campaign, report: &mut Report<'_>) -> Option<Trigger> {
@@ -236,7 +260,8 @@ fn endings(campaign: &raw::Campaign, on: TriggerKind, report: &mut Report<'_>) -
             let known = |word: &String| ENDS.iter().find(|(name, _)| name == word).map(|(_, reason)| *reason);
             let found: Vec<Reason> = ended.value.0.iter().filter_map(known).collect();
             if found.len() < ended.value.0.len() {
-                let hint = "one or several of `goal`, `stop`, `exhausted`, `withdrawn`";
+                let names: Vec<String> = ENDS.iter().map(|(name, _)| format!("`{name}`")).collect();
+                let hint = format!("one or several of {}", names.join(", "));
                 report.error(ended.referenced, "a cascade does not end so", hint);
             }
             found

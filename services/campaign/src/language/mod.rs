@@ -17,8 +17,8 @@ mod tests;
 
 pub use experiment::Experiment;
 pub use plan::{
-    Again, Allowance, Anchor, AtNight, Cause, Endings, Goal, Level, Match, Night, Order, PREFERRED, Per, Plan, Point,
-    Schedule, Short, Step, Template, Trigger, TriggerKind, Wait,
+    Again, Allowance, Anchor, Asleep, AtNight, Cause, Endings, Goal, Level, Match, Night, Order, PREFERRED, Per, Plan,
+    Point, Schedule, Short, Sleeper, Step, Template, Trigger, TriggerKind, Wait,
 };
 pub use problem::{Problem, Severity};
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
-use schemas::{Class, Millis, Reason, Status};
+use schemas::{Class, Millis, Outcome, Reason, Sent, Status};
 
 use crate::calendar::{Quiet, Recurrence, Shift};
 use crate::channel::Channel;
@@ -29,6 +29,8 @@ pub struct Plan {
     pub zone: TimeZone,
     /// Hours in which nobody is written to.
     pub quiet: Option<Night>,
+    /// What is done about contacts that are asleep.
+    pub asleep: Option<Asleep>,
     /// What begins a cascade.
     pub trigger: Trigger,
     /// What is hoped for; none where only the stop level counts.
@@ -91,6 +93,15 @@ pub enum Short {
     Stop,
 }
 
+impl Plan {
+    /// Whether what is known of a message stops the cascade. It does not where its step leads on by what it came to.
+    pub fn stopped_by(&self, sent: &Sent) -> bool {
+        let step = usize::try_from(sent.step).ok().and_then(|step| self.steps.get(step));
+        let leads_on = step.is_some_and(|step| step.leads_on(Cause::Outcome(sent.outcome)));
+        !leads_on && self.stop.reached_by(sent.reached, sent.outcome)
+    }
+}
+
 /// What begins a cascade.
 #[derive(Clone, Debug)]
 pub struct Trigger {
@@ -136,6 +147,26 @@ pub struct Night {
     pub policy: AtNight,
     /// What was held goes out within so long after they end: not all at the same moment.
     pub release: Millis,
+}
+
+/// Contacts from which nothing has come back for long, and what is done about them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asleep {
+    /// A contact is asleep so long after the first message that was not answered, on the customer's own calendar.
+    pub after: Shift,
+    /// What is done about it.
+    pub then: Sleeper,
+}
+
+/// What is done with a message to a contact that is asleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sleeper {
+    /// It goes out, and the journal tells.
+    Report,
+    /// It does not go out, and nothing dearer follows from that.
+    LeaveOut,
+    /// It does not go out: the next one's turn, whatever that costs.
+    GoOn,
 }
 
 /// What is done with a message whose turn comes in quiet hours.
@@ -244,18 +275,21 @@ pub enum Level {
     Clicked,
     /// The customer answered.
     Replied,
+    /// The customer promised to a person to do what is hoped for.
+    Agreed,
     /// Only the goal stops it.
     Goal,
 }
 
 impl Level {
-    /// Whether a message that got this far stops the cascade.
-    pub fn reached_by(self, status: Status) -> bool {
+    /// Whether a message that got this far, and came to this, stops the cascade.
+    pub fn reached_by(self, status: Status, outcome: Outcome) -> bool {
         match self {
             Level::Delivered => status >= Status::Delivered,
             Level::Opened => status >= Status::Opened,
             Level::Clicked => status >= Status::Clicked,
             Level::Replied => status >= Status::Replied,
+            Level::Agreed => outcome == Outcome::Agreed,
             Level::Goal => false,
         }
     }
@@ -352,14 +386,19 @@ impl Step {
         self.variants.is_empty() || variant.is_some_and(|variant| self.variants.iter().any(|it| it == variant))
     }
 
+    /// Whether a person is to do it, and tells what it came to.
+    pub fn is_for_person(&self) -> bool {
+        self.channels.iter().any(|channel| channel.person)
+    }
+
     /// Whether this cause leads on to the next step.
     pub fn leads_on(&self, cause: Cause) -> bool {
         self.next_if.contains(&cause)
     }
 
     /// How far its message must get so that nothing of `next_if` can be true any more; none where only the goal can do that.
-    pub fn satisfied_by(&self, status: Status) -> bool {
-        if self.leads_on(Cause::NoGoal) {
+    pub fn satisfied_by(&self, status: Status, outcome: Outcome) -> bool {
+        if self.leads_on(Cause::NoGoal) || self.leads_on(Cause::Outcome(outcome)) {
             false
         } else if self.leads_on(Cause::NotOpened) {
             status >= Status::Opened
@@ -427,4 +466,6 @@ pub enum Cause {
     NotOpened,
     /// Neither goal nor stop level was reached until the wait was over.
     NoGoal,
+    /// A person told that the task came to this.
+    Outcome(Outcome),
 }

@@ -14,7 +14,7 @@ use crate::calendar::spell;
 use crate::caps::Then;
 use crate::prices::Charge;
 
-use super::plan::{Again, AtNight, Cause, Level, Match, Order, Per, Short, TriggerKind};
+use super::plan::{Again, AtNight, Cause, Level, Match, Order, Per, Short, Sleeper, TriggerKind};
 use super::values::{
     ChannelName, Condition, Currency, End, Hours, Late, Length, Moment, Name, OneOf, OneOrMany, Point, Prefix,
     Recurrence, Since, Text, Validity, Value, Wait, Way, Window, Zone,
@@ -48,6 +48,11 @@ pub(crate) struct Campaign {
     /// Without it: messages go out at any hour.
     #[schemars(example = json!({"hours": "22:00-9:00"}))]
     pub quiet: Option<Quiet>,
+    /// What is done about contacts that are asleep: for long nothing has come back on their channel, although it was written to.
+    ///
+    /// Without it: they are written to like all others.
+    #[schemars(example = json!({"after": "6 months", "then": "leave out"}))]
+    pub asleep: Option<Asleep>,
     /// What begins a cascade.
     #[schemars(example = json!({"on": "registration"}))]
     pub trigger: Trigger,
@@ -61,7 +66,8 @@ pub(crate) struct Campaign {
     /// - `delivered`: it arrived.
     /// - `opened`: a human opened it; a mail program that opens everything by itself does not count.
     /// - `clicked`: the customer followed a link in it.
-    /// - `replied`: the customer answered.
+    /// - `replied`: the customer answered, or was spoken to in a call.
+    /// - `agreed`: the customer promised in a call to do what is hoped for.
     /// - `goal`: no message is enough, only the goal stops it.
     #[schemars(with = "Option<OneOf<Level>>", example = &"opened", extend("default" = "delivered"))]
     pub stop: Option<Word>,
@@ -178,6 +184,7 @@ pub(crate) struct Trigger {
     /// - `exhausted`: no step was left.
     /// - `withdrawn`: what it was about is gone, such as a cart that was emptied.
     /// - `capped`: a cap left no room for a message.
+    /// - `declined`: the customer said in a call that they do not want it.
     ///
     /// Without it: in any of these ways.
     #[schemars(with = "Option<OneOrMany<End>>", example = &"exhausted", example = ["goal", "stop"])]
@@ -228,6 +235,23 @@ pub(crate) struct Quiet {
     /// What was held goes out within so long after these hours, not everything in the same second.
     #[schemars(with = "Option<Length>", example = &"2h", extend("default" = spell(check::RELEASE)))]
     pub release: Option<Word>,
+}
+
+/// Contacts that are asleep. Each channel is judged by itself, and only those that tell of opening: elsewhere silence says nothing.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Asleep {
+    /// How long after the first message that was neither opened nor clicked nor answered a contact is asleep, on the customer's own
+    /// calendar. What was sent before a campaign in force asks for it does not count; one reaction, and the contact is awake.
+    #[schemars(with = "Way", example = &"6 months", example = &"180d")]
+    pub after: Word,
+    /// What is done with a message to such a contact.
+    ///
+    /// - `report`: it goes out, and the journal tells.
+    /// - `leave out`: it does not go out, and nothing dearer follows from that.
+    /// - `go on`: it does not go out, and the next message follows, whatever it costs.
+    #[schemars(with = "Option<OneOf<Sleeper>>", example = &"report", extend("default" = "leave out"))]
+    pub then: Option<Word>,
 }
 
 /// What is hoped for.
@@ -368,6 +392,16 @@ pub(crate) struct Step {
     /// - `cannot send`: the customer has no address or no consent on any channel of the step.
     /// - `not opened`: the wait was over and no human had opened it.
     /// - `no goal`: the wait was over, and neither the goal nor the stop level was reached.
+    ///
+    /// Of a step on `call` somebody tells what it came to. Each of these leads on at once, whatever the stop level says:
+    ///
+    /// - `no answer`: nobody answered. Where it is not named, it is a kind of `not delivered`.
+    /// - `busy`: the line was busy. Where it is not named, it is a kind of `not delivered`.
+    /// - `wrong number`: the customer is not there. Where it is not named, it is a kind of `not delivered`.
+    /// - `reached`: the customer was spoken to, and nothing more is told.
+    /// - `later`: the customer wants to be asked later.
+    /// - `agreed`: the customer promised to do what is hoped for.
+    /// - `declined`: the customer does not want it. Where it is not named, the cascade ends.
     ///
     /// Without it: whatever the stop level calls a failure. With `delivered` the first three; with `opened` `not delivered`,
     /// `cannot send` and `not opened`; with the others `not delivered`, `cannot send` and `no goal`.

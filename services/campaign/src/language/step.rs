@@ -1,6 +1,6 @@
 //! Steps: channels, waits and what leads on.
 
-use schemas::Millis;
+use schemas::{Millis, Outcome};
 
 use crate::channel::Channel;
 use crate::predicate::Vocabulary;
@@ -31,6 +31,13 @@ pub(super) const CAUSES: &[(&str, Cause)] = &[
     ("cannot send", Cause::CannotSend),
     ("not opened", Cause::NotOpened),
     ("no goal", Cause::NoGoal),
+    ("no answer", Cause::Outcome(Outcome::NoAnswer)),
+    ("busy", Cause::Outcome(Outcome::Busy)),
+    ("wrong number", Cause::Outcome(Outcome::WrongNumber)),
+    ("reached", Cause::Outcome(Outcome::Reached)),
+    ("later", Cause::Outcome(Outcome::Later)),
+    ("agreed", Cause::Outcome(Outcome::Agreed)),
+    ("declined", Cause::Outcome(Outcome::Declined)),
 ];
 
 /// Understands the steps.
@@ -73,6 +80,7 @@ pub(super) fn steps(raw: &raw::Campaign, stop: Level, kind: TriggerKind, report:
     }
     for (step, written) in steps.iter().zip(&raw.steps) {
         opens(step, written, report);
+        outcomes(step, &steps, written, report);
     }
     steps
 }
@@ -161,7 +169,9 @@ fn usual(stop: Level, mute: bool) -> Vec<Cause> {
         Level::Delivered => vec![Cause::NotDelivered, Cause::NoInformation, Cause::CannotSend],
         Level::Opened if mute => vec![Cause::NotDelivered, Cause::CannotSend],
         Level::Opened => vec![Cause::NotDelivered, Cause::CannotSend, Cause::NotOpened],
-        Level::Clicked | Level::Replied | Level::Goal => vec![Cause::NotDelivered, Cause::CannotSend, Cause::NoGoal],
+        Level::Clicked | Level::Replied | Level::Agreed | Level::Goal => {
+            vec![Cause::NotDelivered, Cause::CannotSend, Cause::NoGoal]
+        }
     }
 }
 
@@ -295,4 +305,21 @@ fn opens(step: &Step, written: &raw::Step, report: &mut Report<'_>) {
             "write what leads on from this step: `next_if: [not delivered, cannot send]`, or `no goal`",
         );
     }
+}
+
+/// Only of what a person does it is told what it came to.
+fn outcomes(step: &Step, steps: &[Step], written: &raw::Step, report: &mut Report<'_>) {
+    let hint = "only a step on `call` has an outcome";
+    for word in written.next_if.iter().flat_map(|list| &list.value) {
+        let is_outcome = CAUSES.iter().any(|(name, cause)| *name == word.value && matches!(cause, Cause::Outcome(_)));
+        if is_outcome && !step.is_for_person() && !step.channels.is_empty() {
+            report.error(word.referenced, format!("nobody tells whether this came to `{}`", word.value), hint);
+        }
+    }
+    let Some((when, condition)) = step.when.as_ref().zip(written.when.as_ref()) else { return };
+    when.outcomes(&mut |asked| {
+        if let Some(asked) = steps.get(asked).filter(|asked| !asked.is_for_person() && !asked.channels.is_empty()) {
+            report.error(condition.referenced, format!("nobody tells what `{}` came to", asked.name), hint);
+        }
+    });
 }

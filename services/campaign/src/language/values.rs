@@ -13,7 +13,7 @@ use crate::caps::{self, Then};
 use crate::channel::Channel;
 use crate::prices::{self, Charge};
 
-use super::plan::{Again, AtNight, Cause, Level, Match, Order, Per, Short, TriggerKind};
+use super::plan::{Again, AtNight, Cause, Level, Match, Order, Per, Short, Sleeper, TriggerKind};
 use super::{check, step};
 
 /// Declares kinds of words, each with its title, its pattern where one can say what it looks like, and an explanation, which is
@@ -128,6 +128,10 @@ impl Listed for Again {
 
 impl Listed for AtNight {
     const WORDS: &'static [(&'static str, Self)] = check::AT_NIGHT;
+}
+
+impl Listed for Sleeper {
+    const WORDS: &'static [(&'static str, Self)] = check::SLEEPERS;
 }
 
 impl Listed for Match {

@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use schemas::{Class, Millis};
 
 use crate::calendar::{Shift, spell, spell_clock};
+use crate::channel::word_of;
 use crate::language::{
-    Again, Allowance, Anchor, AtNight, Cause, Experiment, Goal, Level, Match, Order, Per, Plan, Point, Short, Step,
-    TriggerKind, Wait,
+    Again, Allowance, Anchor, Asleep, AtNight, Cause, Experiment, Goal, Level, Match, Order, Per, Plan, Point, Short,
+    Sleeper, Step, TriggerKind, Wait,
 };
 
 /// Name, version and class.
@@ -23,6 +24,16 @@ fn quiet(plan: &Plan) -> Option<String> {
     let night = plan.quiet?;
     let hours = format!("{} to {}", spell_clock(night.hours.from), spell_clock(night.hours.to));
     Some(format!("quiet from {hours} on the customer's clock: {}", at_night(night.policy)))
+}
+
+/// What is done about contacts that are asleep.
+fn asleep(asleep: Asleep) -> String {
+    let then = match asleep.then {
+        Sleeper::Report => "the message goes out, and the journal tells",
+        Sleeper::LeaveOut => "left out, and nothing dearer follows",
+        Sleeper::GoOn => "left out, the next message's turn",
+    };
+    format!("a contact that was silent for {}: {then}", asleep.after)
 }
 
 /// What begins a cascade, and its conditions.
@@ -70,6 +81,7 @@ pub(super) fn trigger(plan: &Plan) -> Vec<String> {
     }
     lines.extend(trigger.maximum.map(|times| format!("at most {times} times with a customer")));
     lines.extend(quiet(plan));
+    lines.extend(plan.asleep.map(asleep));
     lines.extend(plan.experiment.as_ref().map(experiment));
     lines.extend(plan.budget.as_ref().map(budget));
     lines
@@ -167,6 +179,7 @@ pub(super) fn leads_on(step: &Step) -> String {
         Cause::CannotSend => "cannot send",
         Cause::NotOpened => "not opened",
         Cause::NoGoal => "no goal",
+        Cause::Outcome(outcome) => word_of(*outcome),
     };
     let mut causes: Vec<&str> = step.next_if.iter().map(cause).collect();
     // A step that never went out holds nobody back.
@@ -199,6 +212,7 @@ pub(super) fn stop(level: Level) -> Option<&'static str> {
         Level::Opened => Some("a message was opened"),
         Level::Clicked => Some("a message was clicked"),
         Level::Replied => Some("a message was replied to"),
+        Level::Agreed => Some("the customer agreed in a call"),
         Level::Goal => None,
     }
 }

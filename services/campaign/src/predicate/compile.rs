@@ -4,7 +4,7 @@ use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, SelectExpr, Sourc
 use cel::parser::Parser;
 use schemas::Status;
 
-use crate::channel::Channel;
+use crate::channel::{Channel, outcomes};
 use crate::language::nearest;
 use crate::limits::EXPRESSION_BYTES;
 
@@ -215,6 +215,7 @@ impl Compiler<'_> {
             (operators::CONDITIONAL, None, [condition, yes, no]) => self.choice(condition, yes, no),
             (operators::IN, None, [needle, list]) => self.one_of(needle, list),
             (operators::INDEX, None, [map, key]) => self.index(tree, map, key),
+            ("outcome", None, [step]) => self.outcome(tree, step),
             ("size", None, [inner]) | ("size", Some(_), [inner]) => self.size(inner),
             ("size", Some(target), []) => self.size(target),
             ("int", None, [inner]) => Some((Node::ToInt(self.one(inner, Type::Text)?), Type::Int)),
@@ -247,6 +248,9 @@ impl Compiler<'_> {
         };
         let nodes: Vec<Node> =
             written.elements.iter().filter_map(|item| self.one(item, of)).map(|node| *node).collect();
+        for (item, place) in nodes.iter().zip(&written.elements) {
+            self.is_outcome(&needle, item, place);
+        }
         (nodes.len() == written.elements.len()).then_some((Node::OneOf(Box::new(needle), nodes), Type::Bool))
     }
 
@@ -254,6 +258,34 @@ impl Compiler<'_> {
         match (self.attributes_of(&map.expr), &key.expr) {
             (Some(of), Expr::Literal(LiteralValue::String(name))) => Some(attribute(of, name, false)),
             _ => self.fault(tree, "only attributes can be looked up by name", "for example `attributes['utm-source']`"),
+        }
+    }
+
+    /// What a step before this one came to.
+    fn outcome(&mut self, tree: &IdedExpr, step: &IdedExpr) -> Typed {
+        let word = self.quoted("outcome", step)?;
+        Some((Node::Outcome(self.step(tree, "outcome", step, word)?), Type::Text))
+    }
+
+    /// The index of an earlier step, by its name.
+    fn step(&mut self, tree: &IdedExpr, function: &str, argument: &IdedExpr, word: &str) -> Option<usize> {
+        let Some(steps) = self.vocabulary.steps else {
+            return self.fault(tree, format!("`{function}` can only be asked in a step"), "move it to a step's `when`");
+        };
+        let found = steps.iter().position(|step| *step == word);
+        if found.is_none() {
+            let hint = nearest(word, steps.iter().copied());
+            return self.fault(argument, format!("no step before this one is called `{word}`"), hint);
+        }
+        found
+    }
+
+    /// A text that an outcome is compared with must be the word for one.
+    fn is_outcome(&mut self, left: &Node, right: &Node, at: &IdedExpr) {
+        let (Node::Outcome(_), Node::Text(word)) = (left, right) else { return };
+        if !word.is_empty() && !outcomes().any(|(known, _)| *known == **word) {
+            let hint = nearest(word, outcomes().map(|(known, _)| known));
+            let _: Option<()> = self.fault(at, format!("no call comes to `{word}`"), hint);
         }
     }
 
@@ -288,8 +320,11 @@ impl Compiler<'_> {
             Compare::Equal | Compare::Unequal => &[Type::Bool, Type::Int, Type::Text],
             _ => &[Type::Int, Type::Text],
         };
+        let places = (left, right);
         let (left, of) = self.typed(left, wanted)?;
         let right = self.one(right, of)?;
+        self.is_outcome(&left, &right, places.1);
+        self.is_outcome(&right, &left, places.0);
         Some((Node::Compare(compare, Box::new(left), right), Type::Bool))
     }
 
@@ -371,17 +406,7 @@ impl Compiler<'_> {
                 if name == "has_contact" { Node::HasContact(word.into()) } else { Node::HasConsent(word.into()) };
             return Some((node, Type::Bool));
         };
-        let Some(steps) = self.vocabulary.steps else {
-            return self.fault(tree, format!("`{name}` can only be asked in a step"), "move it to a step's `when`");
-        };
-        match steps.iter().position(|step| *step == word) {
-            Some(step) => Some((Node::Became(step, status), Type::Bool)),
-            None => self.fault(
-                argument,
-                format!("no step before this one is called `{word}`"),
-                nearest(word, steps.iter().copied()),
-            ),
-        }
+        Some((Node::Became(self.step(tree, name, argument, word)?, status), Type::Bool))
     }
 
     fn unknown_function(&mut self, tree: &IdedExpr, name: &str) -> Typed {

@@ -1,6 +1,8 @@
 //! Evaluation: total, without allocation. `None` is "undefined": it spreads, except where `&&` or `||` is decided without it.
 
-use schemas::Status;
+use schemas::{Outcome, Status};
+
+use crate::channel::word_of;
 
 use super::scope::Scope;
 use super::{Calculate, Compare, Node, Search, Value};
@@ -41,6 +43,7 @@ pub(super) fn value<'a>(node: &'a Node, scope: &Scope<'a>) -> Option<Value<'a>> 
         Node::DaysSince(action) => Value::Int(scope.days_since(action)?),
         Node::DaysUntil(date) => Value::Int(scope.days_until(text(date, scope)?, false)?),
         Node::DaysToAnniversary(date) => Value::Int(scope.days_until(text(date, scope)?, true)?),
+        Node::Outcome(step) => Value::Text(word_of(outcome(*step, scope))),
         Node::Became(step, status) => Value::Bool(became(*step, *status, scope)),
     })
 }
@@ -127,4 +130,11 @@ fn count(length: usize) -> i64 {
 fn became(step: usize, status: Status, scope: &Scope<'_>) -> bool {
     let of_step = |sent: &&schemas::Sent| usize::try_from(sent.step) == Ok(step);
     scope.sends.iter().filter(of_step).any(|sent| status == Status::Accepted || sent.reached >= status)
+}
+
+/// What the last message of a step came to of which a person has told.
+fn outcome(step: usize, scope: &Scope<'_>) -> Outcome {
+    let of_step = |sent: &&schemas::Sent| usize::try_from(sent.step) == Ok(step);
+    let told = scope.sends.iter().rev().filter(of_step).map(|sent| sent.outcome);
+    told.into_iter().find(|outcome| *outcome != Outcome::Unspecified).unwrap_or_default()
 }

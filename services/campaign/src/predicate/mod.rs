@@ -58,6 +58,15 @@ impl Predicate {
         });
     }
 
+    /// Each step of which it asks what it came to, by its index.
+    pub(crate) fn outcomes(&self, each: &mut dyn FnMut(usize)) {
+        self.node.visit(&mut |node| {
+            if let Node::Outcome(step) = node {
+                each(*step);
+            }
+        });
+    }
+
     /// Its value as text; none where it is undefined.
     pub(crate) fn text<'a>(&'a self, scope: &Scope<'a>) -> Option<Cow<'a, str>> {
         match eval::value(&self.node, scope)? {
@@ -102,6 +111,7 @@ enum Node {
     HasContact(Box<str>),
     HasConsent(Box<str>),
     Became(usize, schemas::Status),
+    Outcome(usize),
     Remembers(Memory),
     DaysSince(Box<str>),
     DaysUntil(Box<Node>),
@@ -125,6 +135,8 @@ pub(crate) enum Asked<'p> {
     /// A product or a category.
     Purchase(&'p str),
     Channel(&'p str),
+    /// Since when nothing came back on a channel.
+    Silence(&'p str),
     Campaign(&'p str),
 }
 
@@ -161,6 +173,7 @@ impl Node {
             | Node::HasContact(_)
             | Node::HasConsent(_)
             | Node::Became(..)
+            | Node::Outcome(_)
             | Node::Remembers(_)
             | Node::DaysSince(_) => {}
         }

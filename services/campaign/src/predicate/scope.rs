@@ -91,7 +91,7 @@ impl<'a> Scope<'a> {
                 done.action == PURCHASE_OF && done.key.as_deref() == Some(what) && is_within(done.occurred_at, *days)
             }),
             Memory::HeardOn(channel, days) => {
-                heard.iter().any(|heard| heard.channel == **channel && is_within(heard.at, *days))
+                heard.iter().any(|heard| heard.channel == **channel && heard.at > 0 && is_within(heard.at, *days))
             }
             Memory::WasIn(campaign, days) => {
                 past.iter().any(|past| past.campaign == **campaign && is_within(past.ended_at, *days))

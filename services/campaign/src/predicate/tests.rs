@@ -138,6 +138,7 @@ fn a_step_asks_what_its_instance_kept_and_what_became_of_earlier_steps() {
         handed_over_at: None,
         reached: Status::Delivered,
         failed: Status::Unspecified,
+        outcome: schemas::Outcome::Busy,
     };
     let holds = |text: &str| {
         let steps = ["letter", "bot"];
@@ -184,7 +185,7 @@ fn what_a_row_remembers_can_be_asked_for() {
     };
     let customer = Customer {
         done: vec![did("purchase", None, 91), did("purchase of", Some("school"), 300), did("visit", Some("a"), 5)],
-        heard: vec![Heard { channel: "email".into(), at: at(89) }],
+        heard: vec![Heard { channel: "email".into(), at: at(89), unanswered_since: 0 }],
         past: vec![Past { campaign: "first".into(), ended_at: at(40), ..Past::default() }],
         attributes: [("birthday".into(), "1990-06-04".into()), ("ends".into(), "2026-05-30T10:00".into())].into(),
         ..Customer::default()
@@ -232,7 +233,7 @@ fn questions_about_the_past_take_names_and_days() {
 #[test]
 fn the_example_of_every_function_can_be_written() {
     let trigger = Vocabulary::of_trigger(TriggerKind::Cart);
-    let step = Vocabulary::of_step(TriggerKind::Cart, &["letter"]);
+    let step = Vocabulary::of_step(TriggerKind::Cart, &["letter", "call"]);
     for function in super::FUNCTIONS {
         let found = [&trigger, &step].map(|place| compile(function.example, place, &[Type::Bool]));
         assert!(found.iter().any(Result::is_ok), "{}: {found:?}", function.example);

@@ -141,6 +141,11 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("was_opened", "!was_opened('letter')", "in a step's `when`: a human opened it"),
     function("was_clicked", "!was_clicked('letter')", "in a step's `when`: a link in it was followed"),
     function("was_replied", "!was_replied('letter')", "in a step's `when`: it was answered"),
+    function(
+        "outcome",
+        "outcome('call') == 'later'",
+        "in a step's `when`: what a call came to, with the words of `next_if`; empty if nobody has told",
+    ),
     function("did", "!did('purchase', 30)", "the customer did this within so many days; without a number: ever"),
     function("bought", "bought('toys', 90)", "an article or something of this category was bought within so many days"),
     function("heard_on", "heard_on('email', 90)", "the customer reacted on this channel within so many days"),

@@ -60,10 +60,10 @@ fn fields(fields: impl Iterator<Item = (&'static str, &'static str, &'static str
 
 fn channels() -> String {
     let yes = |is_so: bool| if is_so { "yes" } else { "no" }.to_owned();
-    let rows = Channel::all()
-        .iter()
-        .map(|channel| [code(channel.name), yes(channel.delivered), yes(channel.opened), yes(channel.paid)]);
-    let heads = ["channel", "tells of arrival", "tells of opening", "costs money"];
+    let rows = Channel::all().iter().map(|channel| {
+        [code(channel.name), yes(channel.delivered), yes(channel.opened), yes(channel.person), yes(channel.paid)]
+    });
+    let heads = ["channel", "tells of arrival", "tells of opening", "a person does it", "costs money"];
     format!(
         "## Channels\n\nWhat becomes known of a message, as a rule. `stop` and `next_if` rest on it.\n\n{}",
         table(heads, rows)

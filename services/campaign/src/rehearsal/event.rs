@@ -1,6 +1,8 @@
 //! What can happen on a line, understood.
 
-use schemas::{Actor, Campaign, Fact, Status};
+use schemas::{Actor, Campaign, Fact, Outcome, Status};
+
+use crate::channel::outcomes;
 
 /// One happening.
 #[derive(Clone, Debug)]
@@ -23,6 +25,8 @@ pub enum Event {
         status: Status,
         /// By whom it was caused.
         actor: Actor,
+        /// What it came to, where it was a task for a person.
+        outcome: Outcome,
         /// The provider's code.
         code: Option<String>,
     },
@@ -69,6 +73,11 @@ pub(super) const STATUSES: [(&str, Status, Actor); 17] = [
     ("unsubscribed", Status::Unsubscribed, Actor::Human),
     ("complained", Status::Complained, Actor::Human),
 ];
+
+/// What was told of a task for a person: as in campaigns, with `-` for a space.
+pub(super) fn outcome(word: &str) -> Option<Outcome> {
+    outcomes().find(|(known, _)| known.replace(' ', "-") == word).map(|(_, outcome)| outcome)
+}
 
 /// The words that a happening begins with, besides the statuses.
 pub(super) const WORDS: [&str; 20] = [

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use schemas::{
-    Action, Campaign, CampaignKind, Cart, Fact, Inactivity, Item, OnResume, Registration, Release, Unreadable,
+    Action, Actor, Campaign, CampaignKind, Cart, Fact, Inactivity, Item, OnResume, Registration, Release, Unreadable,
 };
 
-use crate::channel::Channel;
+use crate::channel::{Channel, outcomes};
 use crate::language::{Report, nearest};
 
-use super::event::{Event, STATUSES, WORDS};
+use super::event::{Event, STATUSES, WORDS, outcome};
 use super::words::Word;
 
 /// Understands the words behind a line's time. None where something is wrong, which is told.
@@ -27,7 +27,9 @@ pub(super) fn event(words: &[Word], report: &mut Report<'_>) -> Option<Event> {
         "piled" => Event::Piled(Box::new(piled(first, rest, report)?)),
         "worker" => worker(first, rest, report)?,
         "pause" | "resume" | "stop" | "migrate" => Event::Said(Box::new(said(first, rest, report)?)),
-        word if STATUSES.iter().any(|(status, ..)| *status == word) => status(first, rest, report)?,
+        word if STATUSES.iter().any(|(status, ..)| *status == word) || outcome(word).is_some() => {
+            status(first, rest, report)?
+        }
         _ => alone(first, rest, report)?,
     })
 }
@@ -48,7 +50,9 @@ fn alone(first: &Word, rest: &[Word], report: &mut Report<'_>) -> Option<Event> 
         ("unreadable", _) => (fact(Fact::Unreadable(Unreadable { code: "not-avro".to_owned() })), 0),
         ("release", _) => (fact(Fact::Release(Release { note: "looked at".to_owned(), ..Release::default() })), 0),
         (other, _) => {
+            let outcomes: Vec<String> = outcomes().map(|(word, _)| word.replace(' ', "-")).collect();
             let known = WORDS.into_iter().chain(STATUSES.iter().map(|(word, ..)| *word));
+            let known = known.chain(outcomes.iter().map(String::as_str));
             report.error(first.place, format!("`{other}` is nothing that happens"), nearest(other, known));
             return None;
         }
@@ -155,8 +159,12 @@ fn status(first: &Word, rest: &[Word], report: &mut Report<'_>) -> Option<Event>
         report.error(word.place, format!("a word about a message says nothing of `{name}`"), nearest(name, ["code"]));
         return None;
     }
-    let (_, status, actor) = STATUSES.iter().find(|(word, ..)| *word == first.text)?;
-    Some(Event::Word { step: step.text.clone(), status: *status, actor: *actor, code })
+    let (step, outcome) = (step.text.clone(), outcome(&first.text).unwrap_or_default());
+    let (status, actor) = match outcome.status() {
+        Some(status) => (status, Actor::Unspecified),
+        None => STATUSES.iter().find(|(word, ..)| *word == first.text).map(|(_, status, actor)| (*status, *actor))?,
+    };
+    Some(Event::Word { step, status, actor, outcome, code })
 }
 
 /// What piles up are facts: they can wait for somebody to look at them.

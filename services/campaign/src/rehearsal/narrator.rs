@@ -46,13 +46,14 @@ impl Narrator {
             Event::Refuses(channels) => self.refuses(channels, now),
             Event::Profile(said) => self.describe(said),
             Event::Fact(fact) => (**fact).clone(),
-            Event::Word { step, status, actor, code } => {
+            Event::Word { step, status, actor, outcome, code } => {
                 let Some((id, channel)) = sent(step) else {
                     let message = format!("nothing was sent for a step `{step}` by now");
                     return Err((message, "look at what is decided before this line".to_owned()));
                 };
-                let (send_id, status, actor, code) = (Some(id), *status, *actor, code.clone());
-                Fact::Feedback(Feedback { send_id, channel, status, actor, code, ..Feedback::default() })
+                let (send_id, status, actor, outcome) = (Some(id), *status, *actor, *outcome);
+                let code = code.clone();
+                Fact::Feedback(Feedback { send_id, channel, status, actor, code, outcome, ..Feedback::default() })
             }
             Event::Piled(event) => return self.fact(event, now, sent),
             Event::Said(_) | Event::Again | Event::Worker(_) | Event::Down | Event::Deadlines | Event::Passes => {

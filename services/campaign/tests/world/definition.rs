@@ -146,7 +146,7 @@ fn head() -> impl Strategy<Value = String> {
         "goal: {action: [purchase, visit], grace: 2h}\n",
         "goal: {action: purchase, where: amount_minor >= 0}\n",
     ]);
-    let stop = one_of(&["", "stop: opened\n", "stop: clicked\n", "stop: replied\n", "stop: goal\n"]);
+    let stop = one_of(&["", "stop: opened\n", "stop: clicked\n", "stop: replied\n", "stop: agreed\n", "stop: goal\n"]);
     let order = one_of(&[
         "",
         "order: by cost\n",
@@ -161,6 +161,9 @@ fn head() -> impl Strategy<Value = String> {
         "experiment: {variants: {a: 50, b: 50}}\n",
         "experiment: {hold_out: 30}\n",
         "experiment: {name: x, hold_out: 60}\n",
+        "asleep: {after: 2d}\n",
+        "asleep: {after: 1 month, then: go on}\n",
+        "asleep: {after: 1d, then: report}\n",
     ]);
     let budget = one_of(&[
         "",
@@ -177,7 +180,8 @@ fn head() -> impl Strategy<Value = String> {
 }
 
 fn step() -> impl Strategy<Value = String> {
-    let channels = prop::sample::subsequence(vec!["push", "email", "telegram", "viber", "whatsapp", "sms"], 1..4)
+    let names = vec!["push", "email", "telegram", "viber", "whatsapp", "sms", "call"];
+    let channels = prop::sample::subsequence(names, 1..4)
         .prop_shuffle()
         .prop_map(|channels| format!("any: [{}], template: t", channels.join(", ")));
     let segments = one_of(&["", "", "segments: 2"]);
@@ -203,11 +207,16 @@ fn step() -> impl Strategy<Value = String> {
         "next_if: [not delivered, no information, cannot send]",
         "next_if: [no goal, cannot send]",
         "next_if: [not delivered]",
+        "next_if: [later, busy, no answer, no information]",
+        "next_if: [declined, reached, not delivered]",
         "escalate_on_outage: true",
     ]);
     ((channels, segments), start, wait, valid, times, quiet, when, next_if).prop_map(
         |((channels, segments), start, wait, valid, times, quiet, when, next_if)| {
             let segments = if channels.contains("sms") { segments } else { String::new() };
+            // Only a call has an outcome.
+            let is_told = channels.contains("call") || !["later", "declined"].iter().any(|it| next_if.contains(it));
+            let next_if = if is_told { next_if } else { String::new() };
             joined(vec![channels, segments, start, wait, valid, times, quiet, when, next_if])
         },
     )

@@ -2,7 +2,7 @@
 
 use campaign::Effect;
 use proptest::prelude::*;
-use schemas::{Actor, Campaign, CampaignKind, Customer, Fact, OnResume, Status};
+use schemas::{Actor, Campaign, CampaignKind, Customer, Fact, Feedback, OnResume, Outcome, Status};
 
 use super::{DAY, HOUR, MINUTE, World};
 
@@ -27,6 +27,8 @@ pub enum Event {
         back: usize,
         status: Status,
         actor: Actor,
+        /// What a task for a person came to.
+        outcome: Outcome,
     },
     /// One of the facts so far once more, counted from the newest.
     Again(usize),
@@ -37,7 +39,7 @@ pub enum Event {
     Said(usize, CampaignKind, OnResume),
 }
 
-const CHANNELS: [&str; 6] = ["push", "email", "telegram", "viber", "whatsapp", "sms"];
+const CHANNELS: [&str; 7] = ["push", "email", "telegram", "viber", "whatsapp", "sms", "call"];
 const ACTIONS: [&str; 6] = ["purchase", "bonus_expiring", "order_ready", "order_fetched", "visit", "lead"];
 
 /// More is resumed than paused, else little would go out.
@@ -61,14 +63,21 @@ pub fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         6 => span.prop_map(Event::Passes),
         1 => (MINUTE..DAY).prop_map(Event::Outage),
-        4 => prop::sample::subsequence(CHANNELS.to_vec(), 0..6).prop_map(Event::Has),
+        4 => prop::sample::subsequence(CHANNELS.to_vec(), 0..7).prop_map(Event::Has),
         4 => (prop::sample::select(vec!["c1", "c2"]), 1..6_i64, prop::sample::select(vec![0, 1000, 5000]))
             .prop_map(|(id, version, total_minor)| Event::Cart { id, version, total_minor }),
         5 => (prop::sample::select(ACTIONS.to_vec()), key).prop_map(|(action, key)| Event::Does(action, key)),
         1 => Just(Event::Registers),
         2 => (20..40_i32).prop_map(Event::Silent),
         10 => (0..4_usize, prop::sample::select(Status::ALL.to_vec()), prop::sample::select(Actor::ALL.to_vec()))
-            .prop_map(|(back, status, actor)| Event::Word { back, status, actor }),
+            .prop_map(|(back, status, actor)| Event::Word { back, status, actor, outcome: Outcome::Unspecified }),
+        2 => (0..4_usize, prop::sample::select(Status::ALL.to_vec()), prop::sample::select(Outcome::ALL.to_vec()))
+            .prop_map(|(back, status, outcome)| {
+                // As it is understood; who wants no more, wants no more, whatever else is told.
+                let opts_out = matches!(status, Status::Unsubscribed | Status::Complained);
+                let status = outcome.status().filter(|_| !opts_out).unwrap_or(status);
+                Event::Word { back, status, actor: Actor::Unspecified, outcome }
+            }),
         2 => (0..4_usize).prop_map(Event::Again),
         3 => (0..3_usize, prop::sample::select(SAID.to_vec()), prop::sample::select(OnResume::ALL.to_vec()))
             .prop_map(|(campaign, kind, on_resume)| Event::Said(campaign, kind, on_resume)),
@@ -127,10 +136,13 @@ fn happen(world: &mut World, event: &Event, facts: &[Fact]) {
         Event::Does(action, key) => world.action(action, *key),
         Event::Registers => world.registration(),
         Event::Silent(days) => world.inactivity(*days),
-        Event::Word { back, status, actor } => {
+        Event::Word { back, status, actor, outcome } => {
             let sends = world.sends();
             let Some(send) = sends.len().checked_sub(back + 1).map(|index| sends[index].clone()) else { return };
-            world.feedback(&send.send_id, &send.channel, *status, *actor);
+            let (send_id, channel) = (Some(send.send_id.clone()), send.channel);
+            let word =
+                Feedback { send_id, channel, status: *status, actor: *actor, outcome: *outcome, ..Feedback::default() };
+            world.happens(Fact::Feedback(word));
         }
         Event::Again(back) => {
             let Some(index) = facts.len().checked_sub(back + 1) else { return };

@@ -1,10 +1,12 @@
-//! Campaign files and the topic `campaign`: check, show, try, apply, pause, resume, stop, migrate, list; the schema of their language.
+//! Campaign files and the topic `campaign`: check, show, try, apply, launch, pause, resume, stop, migrate, list; the schema of their
+//! language; how the base is.
 
 pub mod documents;
 mod picture;
 mod rehearsal;
 mod book;
 mod life;
+mod base;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +17,8 @@ use schemas::{Campaign, Millis};
 use crate::config::Common;
 use crate::failure::{Exit, Failure};
 use crate::{cli, common};
+pub use base::{Launch, Sleepers};
+use base::{hygiene, launch};
 use book::Book;
 use documents::{Document, Kind};
 pub use life::{Afterwards, Migrate};
@@ -34,6 +38,8 @@ pub fn run(command: cli::Campaign) -> Result<String, Failure> {
         Command::Resume(named) => resume(&common(&named.flags)?, &named.name),
         Command::Stop(named) => stop(&common(&named.flags)?, &named.name),
         Command::Migrate { args, flags } => migrate(&common(&flags)?, &args),
+        Command::Launch { args, flags } => launch(&common(&flags)?, &args),
+        Command::Hygiene { args, flags } => hygiene(&common(&flags)?, &args),
         Command::List(flags) => list(&common(&flags)?),
         Command::Schema { of } => Ok(schema(of)),
         Command::Manual => Ok(campaign::reference::manual()),

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use reqwest::header::{CACHE_CONTROL, LOCATION, USER_AGENT};
 use reqwest::{Client, StatusCode, redirect};
 use schemas::token::{Key, Kind};
-use schemas::{Actor, Feedback, Millis, Status};
+use schemas::{Actor, Feedback, Millis, Outcome, Status};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
@@ -245,4 +245,23 @@ async fn what_was_spooled_is_published_before_the_end() {
     *edge.memory.refuses.lock().unwrap() = false;
     edge.server.join_next().await.unwrap().unwrap().unwrap();
     assert_eq!(edge.facts(1).await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_a_call_came_to_is_a_fact_with_the_status_that_it_stands_for() {
+    let edge = Fixture::start().await;
+    let id = token(Kind::Receipt, "").send_id;
+    let of = |outcome: &str| format!(r#"{{"send_id": "{id}", "customer_id": "c9", "channel": "call", {outcome}}}"#);
+    let body = format!(
+        "[{}, {}, {}]",
+        of(r#""outcome": "no-answer""#),
+        of(r#""outcome": "Agreed", "status": "failed""#),
+        of(r#""outcome": "gone fishing", "status": "delivered""#)
+    );
+    assert_eq!(edge.receipts(&body, None).await, StatusCode::NO_CONTENT);
+    let mut facts = edge.facts(2).await;
+    facts.sort_by_key(|fact| fact.outcome);
+    let told: Vec<_> = facts.iter().map(|fact| (fact.outcome, fact.status, fact.event_id.clone())).collect();
+    let wanted = [(Outcome::NoAnswer, Status::Failed), (Outcome::Agreed, Status::Replied)];
+    assert_eq!(told, wanted.map(|(outcome, status)| (outcome, status, format!("{id}/{outcome}/sandbox"))));
 }
