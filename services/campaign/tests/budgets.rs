@@ -153,7 +153,7 @@ fn what_is_given_back_counts_once_and_in_its_own_window() {
     assert_eq!(granted(&rows).len(), 2);
     let first = Fact::Refund(Refund { minor: 4, number: granted(&rows)[0] });
     rows.tell(&key, first.clone());
-    rows.tell(&key, first.clone());
+    rows.tell(&key, first);
     rows.settle_outside();
     demand(&mut rows, 3);
     demand(&mut rows, 4);

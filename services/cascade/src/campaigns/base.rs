@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use campaign::{Contacts, Forecast, Hygiene, Plans};
+use campaign::{Contacts, Forecast, Hygiene, Plans, Row};
 use comfy_table::{Table, presets::NOTHING};
 use schemas::{Customer, Millis};
 
@@ -158,11 +158,13 @@ fn everybody(common: &Common, mut each: impl FnMut(&str, &Customer)) -> Result<u
     for partition in 0..reading::partitions(&common.kafka, &topic)? {
         let (mut count, mut unreadable) = (0, 0_u64);
         stream::read_rows(&common.kafka, &topic, partition, |key, bytes| {
-            match (std::str::from_utf8(key), schemas::decode::<Customer>(bytes)) {
-                (Ok(id), Ok(customer)) => {
+            match (std::str::from_utf8(key), Row::decode(bytes)) {
+                // Who is known under another id now is counted there.
+                (Ok(id), Ok(Row::Customer(customer))) if customer.moved_to.is_none() => {
                     count += 1;
                     each(id, &customer);
                 }
+                (Ok(_), Ok(Row::Customer(_) | Row::Budget(_))) => {}
                 _ => unreadable += 1,
             }
         })?;
