@@ -9,4 +9,5 @@ mod welcome;
 mod come_back;
 mod stops;
 mod poison;
+mod forwarded;
 mod catalogue;

@@ -1,0 +1,418 @@
+//! One customer with several ids: what runs for a former id goes on under the one by which the customer is known now.
+
+mod world;
+mod rows;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use rows::Rows;
+use schemas::{Campaign, CampaignKind, Fact, Merged, Reason, Release, Stage, Unreadable};
+use world::{DAY, HOUR, MINUTE};
+
+const CART: &str = "
+campaign: cart
+version: 1
+trigger: {on: cart, key: cart_id, settle: 1h, again: refresh}
+goal: {action: purchase}
+stop: goal
+steps:
+  - {name: first, any: [push, email], template: t, wait: 1h, valid: 2h, next_if: [not delivered, no goal, no information, cannot send]}
+  - {name: second, channel: email, template: t, wait: 2h, next_if: [not delivered, no goal, no information, cannot send]}
+  - {name: third, channel: sms, template: t, wait: 2h}
+";
+
+/// Everything waits until all that was said has come.
+fn rows() -> Rows {
+    Rows::new(&[CART])
+}
+
+fn reasons(rows: &Rows, id: &str) -> Vec<Reason> {
+    rows.journal.iter().filter(|entry| entry.customer_id == id).map(|entry| entry.reason).collect()
+}
+
+#[test]
+fn a_cart_of_a_visitor_goes_on_with_the_customer_who_was_the_visitor() {
+    let mut rows = rows();
+    rows.profile("visitor", &["push"], &[]);
+    rows.cart("visitor", "c1");
+    rows.settle();
+    rows.now += HOUR;
+    rows.fire(0);
+    assert_eq!(rows.sends.len(), 1);
+    rows.word(0, true);
+    rows.settle();
+    rows.profile("ada", &["email"], &["visitor"]);
+    rows.settle();
+    let (visitor, ada) = (rows.customer("visitor"), rows.customer("ada"));
+    assert_eq!(visitor, schemas::Customer { moved_to: Some("ada".into()), ..schemas::Customer::default() });
+    assert_eq!(ada.instances.len(), 1);
+    assert_eq!(ada.instances[0].stage, Stage::Waiting);
+    assert_eq!(ada.contacts.len(), 1, "the profile is the customer's own");
+    assert_eq!(ada.contacts[0].address, "ada-email");
+    rows.live_out();
+    let sends: Vec<(&str, &str)> = rows.sends.iter().map(|(key, send)| (&**key, &*send.step)).collect();
+    assert_eq!(sends, [("visitor", "first"), ("ada", "second")]);
+    let ids: BTreeSet<&str> = rows.sends.iter().map(|(_, send)| &*send.instance).collect();
+    assert_eq!(ids.len(), 1, "it is one cascade");
+}
+
+#[test]
+fn a_purchase_under_either_id_ends_both_whenever_it_comes() {
+    for (buyer, later) in [("visitor", false), ("ada", false), ("visitor", true), ("ada", true)] {
+        let mut rows = rows();
+        rows.profile("visitor", &["push"], &[]);
+        rows.cart("visitor", "c1");
+        rows.settle();
+        rows.profile("ada", &["email"], &[]);
+        rows.cart("ada", "c2");
+        rows.settle();
+        rows.now += HOUR;
+        while rows.fire(0) {}
+        assert_eq!(rows.sends.len(), 2);
+        rows.now += MINUTE;
+        if !later {
+            rows.action(buyer, "purchase", "other");
+            rows.settle_outside();
+        }
+        rows.profile("ada", &["email"], &["visitor"]);
+        rows.settle();
+        if later {
+            assert_eq!(rows.running().len(), 2);
+            rows.action(buyer, "purchase", "other");
+            rows.settle();
+        }
+        assert_eq!(rows.running().len(), 0, "{buyer} {later}");
+        let revoked: BTreeMap<&str, &str> =
+            rows.revokes.iter().map(|revoke| (&*revoke.customer_id, &*revoke.channel)).collect();
+        assert_eq!(revoked, [("ada", "email"), ("visitor", "push")].into(), "each where its worker looks");
+        rows.live_out();
+        assert_eq!(rows.sends.len(), 2);
+    }
+}
+
+#[test]
+fn of_two_cascades_about_the_same_thing_the_customers_own_goes_on() {
+    let mut rows = rows();
+    rows.profile("visitor", &["push"], &[]);
+    rows.cart("visitor", "c1");
+    rows.settle();
+    rows.now += HOUR;
+    rows.fire(0);
+    rows.profile("ada", &["email"], &[]);
+    rows.cart("ada", "c1");
+    rows.settle();
+    rows.profile("ada", &["email"], &["visitor"]);
+    rows.settle();
+    let running = rows.running();
+    assert_eq!(running.len(), 1);
+    assert!(running[0].adoption.is_none());
+    assert_eq!(rows.revokes.len(), 1, "what the other one had out is withdrawn");
+    assert_eq!((&*rows.revokes[0].customer_id, rows.revokes[0].reason), ("visitor", Reason::Merged));
+    assert!(reasons(&rows, "ada").contains(&Reason::Merged));
+}
+
+#[test]
+fn whatever_comes_later_for_a_former_id_is_passed_on() {
+    let mut rows = rows();
+    rows.cart("visitor", "c1");
+    rows.profile("ada", &["push", "email"], &["visitor"]);
+    rows.settle();
+    rows.cart("visitor", "c2");
+    rows.settle();
+    assert_eq!(rows.customer("ada").instances.len(), 2);
+    rows.tell("visitor", Fact::Unreadable(Unreadable { code: "bad".into() }));
+    rows.settle();
+    assert!(rows.customer("ada").held.is_some(), "it may have been a purchase");
+    rows.tell("visitor", Fact::Release(Release { event_id: "r".into(), ..Release::default() }));
+    rows.profile("visitor", &["sms"], &[]);
+    rows.settle();
+    let ada = rows.customer("ada");
+    assert!(ada.held.is_none());
+    assert_eq!(ada.contacts.len(), 2, "a former id's profile is not the customer's");
+    rows.now += HOUR;
+    while rows.fire(0) {}
+    assert_eq!(rows.sends.len(), 2);
+    assert!(rows.sends.iter().all(|(key, send)| key == "ada" && send.customer_id == "ada"));
+}
+
+#[test]
+fn an_erased_customer_forwards_nothing_and_gets_nothing() {
+    let mut rows = rows();
+    rows.profile("visitor", &["push"], &[]);
+    rows.cart("visitor", "c1");
+    rows.settle();
+    rows.now += HOUR;
+    rows.fire(0);
+    // The former id is asked, and its customer is erased before what was known comes.
+    rows.profile("ada", &["email"], &["visitor"]);
+    rows.settle_outside();
+    rows.erase("ada");
+    rows.settle_outside();
+    rows.settle();
+    assert_eq!(rows.customer("ada"), schemas::Customer::default());
+    assert_eq!(rows.running().len(), 0);
+    assert_eq!((rows.revokes.len(), &*rows.revokes[0].customer_id), (1, "visitor"));
+    // And a former id that was erased.
+    rows.erase("visitor");
+    rows.cart("visitor", "c9");
+    rows.settle();
+    assert_eq!(rows.customer("visitor").instances.len(), 1);
+    assert_eq!(rows.customer("ada"), schemas::Customer::default());
+}
+
+#[test]
+fn chains_lead_to_their_end_and_rings_lose_nothing() {
+    // Visitor, then guest, then ada; the middle is asked before it has what it asked for.
+    let mut rows = rows();
+    rows.cart("visitor", "c1");
+    rows.cart("guest", "c2");
+    rows.settle();
+    rows.profile("guest", &["push"], &["visitor"]);
+    rows.settle_outside();
+    rows.profile("ada", &["push"], &["guest"]);
+    rows.settle_outside();
+    rows.settle();
+    assert_eq!(rows.customer("ada").instances.len(), 2);
+    rows.cart("visitor", "c3");
+    rows.settle();
+    assert_eq!(rows.customer("ada").instances.len(), 3);
+
+    // Each of two asks for the other.
+    let mut rows = self::rows();
+    rows.cart("a", "c1");
+    rows.cart("b", "c2");
+    rows.profile("a", &["push"], &["b"]);
+    rows.profile("b", &["push"], &["a"]);
+    rows.settle_outside();
+    rows.settle();
+    assert_eq!((rows.customer("a").instances.len(), rows.customer("b").moved_to.as_deref()), (2, Some("a")));
+
+    // A ring of three: each goes to the next, and all come home.
+    let mut rows = self::rows();
+    for (id, cart, former) in [("a", "c1", "b"), ("b", "c2", "c"), ("c", "c3", "a")] {
+        rows.cart(id, cart);
+        rows.profile(id, &["push"], &[former]);
+    }
+    rows.settle_outside();
+    rows.settle();
+    assert_eq!(rows.running().len(), 3);
+    assert_eq!(rows.set_aside.len(), 0);
+}
+
+/// A chain that is too long is told, and what came is set aside.
+#[test]
+fn nothing_is_passed_on_for_ever() {
+    let mut rows = rows();
+    let ids = ["a", "b", "c", "d", "e", "f"];
+    for pair in ids.windows(2) {
+        rows.tell(pair[0], Fact::Merged(Merged { into: pair[1].to_owned() }));
+        rows.settle();
+    }
+    rows.cart("b", "near");
+    rows.cart("a", "far");
+    rows.settle();
+    assert_eq!(rows.set_aside, ["too_far"]);
+    assert_eq!(rows.running().iter().map(|it| &*it.key).collect::<Vec<_>>(), ["near"]);
+    assert!(reasons(&rows, "e").contains(&Reason::TooFar));
+}
+
+/// Another partition may know of a version earlier than this one.
+#[test]
+fn an_adopted_cascade_waits_for_its_version() {
+    let soon = CART.replace("settle: 1h", "settle: 30m");
+    let mut early = Rows::new(&[&soon]);
+    early.cart("visitor", "c1");
+    early.profile("ada", &["push"], &["visitor"]);
+    let later = soon.replace("version: 1", "version: 2");
+    early.plans.apply(&world::record(&later)).unwrap();
+    // The visitor's partition knows version 2, the customer's does not.
+    early.settle_outside();
+    early.deliver(0);
+    let known = early.plans.clone();
+    early.plans = Rows::new(&[&soon]).plans;
+    early.settle();
+    assert_eq!(early.running().len(), 1);
+    early.now += 30 * MINUTE;
+    while early.fire(0) {}
+    assert_eq!((early.running().len(), early.sends.len()), (1, 0));
+    early.plans = known;
+    early.now += 2 * MINUTE;
+    while early.fire(0) {}
+    assert_eq!(early.sends.len(), 1);
+}
+
+#[test]
+fn a_repeat_of_what_was_handed_over_changes_nothing() {
+    let mut rows = rows();
+    rows.cart("visitor", "c1");
+    rows.settle();
+    let row = rows.customer("visitor");
+    rows.profile("ada", &["push"], &["visitor"]);
+    rows.settle();
+    rows.action("ada", "purchase", "c1");
+    rows.settle();
+    let before = rows.customer("ada");
+    let number = before.formerly[0].adopted.unwrap();
+    rows.tell("ada", Fact::Adopted(schemas::Adopted { from: "visitor".into(), row: schemas::encode(&row), number }));
+    rows.settle();
+    assert_eq!(rows.customer("ada"), before);
+    // A row that cannot be read holds whoever it was meant for.
+    rows.profile("ada", &["push"], &["guest"]);
+    rows.settle_outside();
+    rows.tell("ada", Fact::Adopted(schemas::Adopted { from: "guest".into(), row: vec![1, 2, 3], number: 0 }));
+    rows.settle_outside();
+    assert!(rows.customer("ada").held.is_some());
+    assert_eq!(rows.set_aside, ["not_framed"]);
+}
+
+/// What happens under one of a few ids.
+#[derive(Clone, Debug)]
+enum Op {
+    Cart(usize, usize),
+    Buys(usize),
+    Has(usize, Vec<usize>),
+    Erased(usize),
+    Word(usize, bool),
+    Stops,
+    Passes(i64),
+    Delivers(usize),
+    Fires(usize),
+}
+
+const IDS: [&str; 4] = ["ada", "guest", "visitor", "walker"];
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        6 => (0..4_usize, 0..3_usize).prop_map(|(id, cart)| Op::Cart(id, cart)),
+        2 => (0..4_usize).prop_map(Op::Buys),
+        4 => (0..4_usize, prop::collection::vec(0..4_usize, 0..3)).prop_map(|(id, former)| Op::Has(id, former)),
+        1 => (0..4_usize).prop_map(Op::Erased),
+        5 => (0..6_usize, any::<bool>()).prop_map(|(send, arrives)| Op::Word(send, arrives)),
+        1 => Just(Op::Stops),
+        3 => (MINUTE..4 * HOUR).prop_map(Op::Passes),
+        24 => (0..64_usize).prop_map(Op::Delivers),
+        6 => (0..4_usize).prop_map(Op::Fires),
+    ]
+}
+
+fn happen(rows: &mut Rows, op: Op) {
+    match op {
+        Op::Cart(id, cart) => rows.cart(IDS[id], &format!("cart-{cart}")),
+        Op::Buys(id) => rows.action(IDS[id], "purchase", "k"),
+        Op::Has(id, former) => {
+            let former: Vec<&str> = former.into_iter().map(|former| IDS[former]).collect();
+            rows.profile(IDS[id], &["push", "email", "sms"], &former);
+        }
+        Op::Erased(id) => rows.erase(IDS[id]),
+        Op::Word(send, arrives) => rows.word(send, arrives),
+        Op::Stops => drop(rows.plans.apply(&Campaign {
+            campaign: "cart".into(),
+            kind: CampaignKind::Paused,
+            applied_at: rows.now,
+            ..Campaign::default()
+        })),
+        Op::Passes(span) => rows.now += span,
+        Op::Delivers(which) => rows.deliver(which),
+        Op::Fires(which) => _ = rows.fire(which),
+    }
+}
+
+const ENDS: [Reason; 9] = [
+    Reason::Merged,
+    Reason::GoalReached,
+    Reason::StopReached,
+    Reason::Exhausted,
+    Reason::OptedOut,
+    Reason::Withdrawn,
+    Reason::Erased,
+    Reason::CampaignStopped,
+    Reason::Capped,
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_500, ..ProptestConfig::default() })]
+
+    /// Under whatever ids a customer is known, and in whatever order rows hear of each other.
+    #[test]
+    fn nothing_is_sent_twice_and_every_cascade_ends_once(ops in prop::collection::vec(op(), 1..140)) {
+        let mut rows = rows();
+        for op in ops {
+            happen(&mut rows, op);
+        }
+        rows.settle();
+        let resumed = Campaign { campaign: "cart".into(), kind: CampaignKind::Resumed, applied_at: rows.now, ..Campaign::default() };
+        rows.plans.apply(&resumed).unwrap();
+        // Everybody hears of it, as by the sweep.
+        for id in IDS {
+            rows.tell(id, Fact::Unreadable(Unreadable { code: "look".into() }));
+            rows.tell(id, Fact::Release(Release { event_id: format!("release-{id}"), ..Release::default() }));
+        }
+        rows.live_out();
+        prop_assert!(rows.running().is_empty(), "{:?}", rows.running());
+        prop_assert_eq!(rows.set_aside.len(), 0);
+        prop_assert!(rows.hops <= campaign::limits::HOPS);
+
+        let ids: BTreeSet<&str> = rows.sends.iter().map(|(_, send)| &*send.send_id).collect();
+        prop_assert_eq!(ids.len(), rows.sends.len(), "a message twice");
+        let mut entered = BTreeMap::<&str, usize>::new();
+        let mut ended = BTreeMap::<&str, usize>::new();
+        for entry in rows.journal.iter().filter(|entry| !entry.instance.is_empty()) {
+            match entry.reason {
+                Reason::Entered => *entered.entry(&entry.instance).or_default() += 1,
+                reason if ENDS.contains(&reason) => *ended.entry(&entry.instance).or_default() += 1,
+                Reason::Sent => prop_assert!(!ended.contains_key(&*entry.instance), "after its end: {:?}", entry),
+                _ => {}
+            }
+        }
+        let of = |id: &str| rows.journal.iter().filter(|entry| entry.instance == id).cloned().collect::<Vec<_>>();
+        for id in entered.keys().chain(ended.keys()) {
+            prop_assert_eq!((entered.get(id), ended.get(id)), (Some(&1), Some(&1)), "{:?}", of(id));
+        }
+        for revoke in &rows.revokes {
+            let (key, _) = rows.sends.iter().find(|(_, send)| send.send_id == revoke.send_id).unwrap();
+            prop_assert_eq!(key, &revoke.customer_id, "withdrawn where nobody looks");
+        }
+    }
+
+    /// Once the ids are one, a purchase under any of them is the last word, and caps count what went out under all of them.
+    #[test]
+    fn what_is_one_stays_one(ops in prop::collection::vec(op(), 1..60), buyer in 1..4_usize, most in 1..4_usize) {
+        let mut rows = rows();
+        let cap = format!("caps: [{{most: {most}, per: 30d, then: stop}}]");
+        let cap = Campaign { kind: CampaignKind::Caps, definition: cap, ..Campaign::default() };
+        rows.plans.apply(&cap).unwrap();
+        for id in IDS {
+            rows.profile(id, &["push", "email", "sms"], &[]);
+        }
+        rows.settle_outside();
+        let is_calm = |op: &Op| matches!(op, Op::Cart(..) | Op::Passes(_) | Op::Delivers(_) | Op::Fires(_) | Op::Word(_, true));
+        for op in ops.into_iter().filter(is_calm) {
+            happen(&mut rows, op);
+        }
+        rows.settle();
+        let now = rows.now;
+        rows.profile("ada", &["push", "email", "sms"], &["guest", "visitor", "walker"]);
+        rows.settle();
+        let counted = |rows: &Rows| rows.sends.iter().filter(|(_, send)| send.decided_at > rows.now - 30 * DAY).count();
+        let before = counted(&rows);
+        for cart in 0..3 {
+            rows.cart(IDS[(buyer + cart) % 4], &format!("new-{cart}"));
+        }
+        rows.settle();
+        for _ in 0..8 {
+            rows.now += HOUR;
+            while rows.fire(0) {}
+            rows.word(0, true);
+            rows.settle();
+        }
+        prop_assert!(counted(&rows) <= before.max(most), "{} after {before} of {most}", counted(&rows));
+        rows.action(IDS[buyer], "purchase", "k");
+        rows.settle();
+        let sent = rows.sends.len();
+        rows.live_out();
+        prop_assert_eq!(rows.sends.len(), sent, "after the purchase");
+        prop_assert!(rows.running().is_empty());
+        prop_assert!(rows.now >= now);
+    }
+}
