@@ -108,11 +108,12 @@ impl<P: Processor> Task<P> {
             fired: false,
             fired_in_last: false,
             rearmed: Vec::new(),
+            // At once, though nothing else may change for long: compaction could prefer a torn row to the right one before it.
+            needs_proof: !torn.is_empty(),
             torn,
             packed: Vec::new(),
             produced: Vec::new(),
             fired_since_retire: 0,
-            needs_proof: false,
             is_unsaved: true,
         }
     }
