@@ -10,4 +10,5 @@ mod come_back;
 mod stops;
 mod poison;
 mod forwarded;
+mod launch;
 mod catalogue;
