@@ -62,6 +62,18 @@ pub struct Sequence {
     pub n: u64,
 }
 
+/// The last commit of an owner. Should brokers lose all of an owner's commits, the next one counts the same numbers again: the claim
+/// tells the two apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Of this commit.
+    #[serde(flatten)]
+    pub sequence: Sequence,
+    /// As in [`Meta::claim`].
+    #[serde(default)]
+    pub claim: u32,
+}
+
 /// What a transaction rests on: with this and `input` a replay gives the same bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meta {
@@ -70,9 +82,12 @@ pub struct Meta {
     pub format: Format,
     /// Of this commit.
     pub sequence: Sequence,
+    /// A number of the owner's claim, as good as its own.
+    #[serde(default)]
+    pub claim: u32,
     /// The last commits of the owners before, the latest last, [`LINEAGE`] at most: what this one builds upon.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub lineage: Vec<Sequence>,
+    pub lineage: Vec<Ended>,
     /// Next offset of `input`: the truth about the position; the group's offset is for fencing and lag.
     pub next_offset: i64,
     /// Rounds of this transaction, in order.
@@ -97,14 +112,21 @@ pub const LINEAGE: usize = 8;
 
 impl Meta {
     /// Whether this commit builds upon that one, or is it.
-    pub fn includes(&self, other: Sequence) -> bool {
-        let ended = self.lineage.iter().chain([&self.sequence]).find(|ended| ended.epoch == other.epoch);
-        ended.is_some_and(|ended| ended.n >= other.n)
+    pub fn includes(&self, other: &Meta) -> bool {
+        let Ended { sequence, claim } = other.end();
+        let mut known = self.lineage.iter().copied().chain([self.end()]);
+        let ended = known.find(|ended| ended.sequence.epoch == sequence.epoch);
+        ended.is_some_and(|ended| ended.claim == claim && ended.sequence.n >= sequence.n)
+    }
+
+    /// Where its owner ended, if this is its last commit.
+    fn end(&self) -> Ended {
+        Ended { sequence: self.sequence, claim: self.claim }
     }
 
     /// What the next owner's commits build upon.
-    pub fn succession(&self) -> Vec<Sequence> {
-        let all: Vec<Sequence> = self.lineage.iter().copied().chain([self.sequence]).collect();
+    pub fn succession(&self) -> Vec<Ended> {
+        let all: Vec<Ended> = self.lineage.iter().copied().chain([self.end()]).collect();
         all[all.len().saturating_sub(LINEAGE)..].to_vec()
     }
 }

@@ -240,7 +240,7 @@ impl<'a, R: Record> Replica<'a, R> {
     /// Whether the store holds a commit that the changelog does not: brokers have lost one that they had confirmed. The META of a
     /// checkpoint, or one that builds upon it, stands behind its offset.
     fn is_ahead(&self) -> bool {
-        let noted = self.checkpoint.meta.as_ref().map(|meta| meta.sequence);
+        let noted = self.checkpoint.meta.as_ref();
         let found = self.meta_at.and(self.meta.as_ref());
         noted.is_some_and(|noted| !found.is_some_and(|found| found.includes(noted)))
     }

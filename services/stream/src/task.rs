@@ -12,7 +12,7 @@
 use std::collections::BTreeSet;
 
 use crate::clock::{Millis, machine_now};
-use crate::control::{self, Meta, Portion, Round, Sequence};
+use crate::control::{self, Ended, Meta, Portion, Round, Sequence};
 use crate::horizon::Horizon;
 use crate::log::{Log, Target};
 use crate::planted::{Bug, is_planted};
@@ -40,7 +40,8 @@ pub(crate) struct Task<P: Processor> {
     table: Table<P::Row>,
     checkpoint: Checkpoint,
     sequence: Sequence,
-    lineage: Vec<Sequence>,
+    claim: u32,
+    lineage: Vec<Ended>,
     committed_next: i64,
     horizon: Horizon,
     /// Deadlines that the open transaction set, of which the index does not know yet, are not before this.
@@ -77,13 +78,15 @@ pub(crate) struct Start {
     pub(crate) checkpoint: Checkpoint,
     pub(crate) meta: Meta,
     pub(crate) torn: BTreeSet<Box<[u8]>>,
+    /// As in [`Meta::claim`].
+    pub(crate) claim: u32,
     /// As in [`crate::Config`].
     pub(crate) fire_window: usize,
 }
 
 impl<P: Processor> Task<P> {
     pub(crate) fn new(start: Start) -> Self {
-        let Start { partition, store, checkpoint, meta, torn, fire_window } = start;
+        let Start { partition, store, checkpoint, meta, torn, claim, fire_window } = start;
         let lineage = meta.succession();
         Task {
             partition,
@@ -95,6 +98,7 @@ impl<P: Processor> Task<P> {
             table: Table::new(),
             checkpoint,
             sequence: Sequence { epoch: meta.sequence.epoch + 1, n: 0 },
+            claim,
             lineage,
             committed_next: meta.next_offset,
             horizon: Horizon::new(fire_window),
@@ -372,6 +376,7 @@ impl<P: Processor> Task<P> {
     /// Puts META into the transaction, which closes the rows.
     pub(crate) fn produce_meta<L: Log>(&mut self, log: &mut L, mut meta: Meta) -> Result<(), Error> {
         meta.sequence = self.sequence;
+        meta.claim = self.claim;
         meta.lineage.clone_from(&self.lineage);
         meta.next_offset = self.next;
         meta.now = self.now;

@@ -8,12 +8,13 @@ use prometheus::core::Collector;
 use super::*;
 use crate::Topics;
 use crate::clock::simulated;
-use crate::control::Format;
+use crate::control::{Ended, Format};
 use crate::kafka::Fetched;
 use crate::log::Changelogs;
 use crate::processor::{Incoming, Outbox};
 use crate::restorer::{Replicas, Word};
 use crate::simulation::Machine;
+use crate::task::{Start, Task};
 
 /// Rows are words.
 struct Words;
@@ -88,8 +89,15 @@ fn meta(offset: i64, commit: (u64, u64)) -> Written {
 
 /// META of a commit that knows where owners before it ended.
 fn meta_after(offset: i64, (epoch, n): (u64, u64), ended: &[(u64, u64)]) -> Written {
-    let lineage = ended.iter().map(|(epoch, n)| Sequence { epoch: *epoch, n: *n }).collect();
+    let lineage =
+        ended.iter().map(|(epoch, n)| Ended { sequence: Sequence { epoch: *epoch, n: *n }, claim: 0 }).collect();
     let meta = Meta { sequence: Sequence { epoch, n }, lineage, ..Meta::default() };
+    Written { offset, key: control::META_KEY.to_vec(), value: serde_json::to_vec(&meta).ok() }
+}
+
+/// META of the first commit of an owner, by the number of its claim.
+fn meta_of_claim(offset: i64, epoch: u64, claim: u32) -> Written {
+    let meta = Meta { sequence: Sequence { epoch, n: 1 }, claim, ..Meta::default() };
     Written { offset, key: control::META_KEY.to_vec(), value: serde_json::to_vec(&meta).ok() }
 }
 
@@ -191,6 +199,34 @@ fn a_row_counts_once_its_meta_stands_behind_it() {
 }
 
 #[test]
+fn whoever_finds_torn_rows_commits_though_nothing_else_may_happen() {
+    for (torn, is_unchanged) in [(Vec::new(), true), (vec![row(2, "a", (1, 2), "torn")], false)] {
+        let bench = Bench::new();
+        let closed = vec![row(0, "a", (1, 1), "closed"), meta(1, (1, 1))];
+        let restored = restore(&bench, &[closed, torn, vec![barrier(3, "mine")]].concat(), "mine");
+        let Restored { partition, store, checkpoint, meta, torn, .. } = restored;
+        let meta = meta.unwrap();
+        let start = Start { partition, store, checkpoint, meta, torn, claim: 1, fire_window: 1 };
+        assert_eq!(Task::<Words>::new(start).is_unchanged(), is_unchanged);
+    }
+}
+
+#[test]
+fn where_compaction_has_preferred_a_torn_row_only_a_local_store_has_the_right_one() {
+    let bench = Bench::new();
+    let log = [row(0, "a", (1, 1), "closed"), meta(1, (1, 1)), barrier(2, "x"), row(3, "a", (1, 2), "torn")];
+    let (mut replica, _) = follow(bench.open(), &log, "mine");
+    replica.note_if_due(&Words).unwrap();
+    drop(replica);
+    let compacted = [&log[1..], &[barrier(4, "mine")]].concat();
+    for (bench, kept) in [(bench, some("closed")), (Bench::new(), None)] {
+        let restored = restore(&bench, &compacted, "mine");
+        assert_eq!(words(&restored, &["a"]), [kept]);
+        assert_eq!(restored.torn.len(), 1);
+    }
+}
+
+#[test]
 fn it_ends_at_its_own_barrier_and_at_no_other() {
     let log = [
         row(0, "a", (1, 1), "one"),
@@ -286,6 +322,30 @@ fn a_store_with_a_commit_that_the_changelog_has_lost_is_rebuilt() {
     let restored = restore(&bench, &after, "mine");
     assert_eq!(words(&restored, &["a"]), [some("kept")]);
     assert_eq!(restored.meta.unwrap().sequence, Sequence { epoch: 1, n: 1 });
+}
+
+#[test]
+fn a_store_with_an_owners_only_commit_that_was_lost_is_rebuilt_though_the_next_owner_counts_the_same() {
+    for (claim, found) in [(8, [some("kept"), some("new")]), (7, [some("lost"), None])] {
+        let bench = Bench::new();
+        let log = [row(0, "a", (1, 1), "kept"), meta(1, (1, 1)), row(3, "a", (2, 1), "lost"), meta_of_claim(4, 2, 7)];
+        let restored = restore(&bench, &[log.to_vec(), vec![barrier(5, "x")]].concat(), "x");
+        let mut changes = Changes::default();
+        changes.checkpoint(&restored.checkpoint);
+        restored.store.write(changes).unwrap();
+        drop(restored);
+        // The changelog has lost the commit, or it has not.
+        let after = [
+            log[0].clone(),
+            log[1].clone(),
+            row(3, "b", (2, 1), "new"),
+            meta_of_claim(4, 2, claim),
+            barrier(9, "mine"),
+        ];
+        let restored = restore(&bench, &after, "mine");
+        assert_eq!(restored.meta.as_ref().map(|meta| meta.claim), Some(claim));
+        assert_eq!(words(&restored, &["a", "b"]), found);
+    }
 }
 
 /// As if they were those that the store has: only whoever doubts it reads them.
