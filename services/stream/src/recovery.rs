@@ -8,8 +8,6 @@
 //! 4. Rows that no META closed are torn: set aside, and written anew by the first commit.
 //! 5. The input goes on at the last META's offset.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use crate::clock::{Tick, machine_now};
 use crate::control::{self, Barrier, Format, Meta};
 use crate::log::{INPUT, Log, Target};
@@ -99,9 +97,7 @@ pub(crate) fn task<P: Processor>(claim: &Claim, restored: Restored, fire_window:
 
 /// A number of its own for each claim. Whoever comes later copies it, and nobody computes it again.
 fn number(nonce: &str) -> u32 {
-    let mut hasher = DefaultHasher::new();
-    nonce.hash(&mut hasher);
-    u32::try_from(hasher.finish() >> 32).unwrap_or(0)
+    u32::try_from(xxhash_rust::xxh3::xxh3_64(nonce.as_bytes()) >> 32).unwrap_or(0)
 }
 
 /// Where the input goes on. Without any META this is a first start, or the changelog was lost.
