@@ -35,7 +35,7 @@ pub const ATTEMPTS: i32 = 3;
 /// After `send_before` no worker hands the command over; its answer may take this long to arrive.
 pub const ANSWER_MARGIN: Millis = 5 * 60 * 1000;
 /// How often a record is passed on from one row to another: so long may a chain of former ids be.
-pub const HOPS: i32 = 4;
+pub const HOPS: i32 = 8;
 /// Former ids of a customer that are asked for what is known under them.
 pub const FORMERLY: usize = 16;
 /// An adopted cascade whose version is not known here yet is waited for so long: another partition may know of campaigns earlier.

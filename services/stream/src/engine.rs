@@ -46,6 +46,8 @@ pub struct Config {
     pub fire_budget: usize,
     /// Index entries that are looked up at once, to fire when their time has come.
     pub fire_window: usize,
+    /// So many entries fire before those behind are removed from the store, by range.
+    pub retire_after: usize,
     /// Rows that a sweep visits in one transaction of a partition.
     pub sweep_budget: usize,
     /// Whether partitions that others own are followed here, too, so that a take-over replays next to nothing.
@@ -85,6 +87,7 @@ impl Config {
             unwritten_rows: 50_000,
             fire_budget: 5_000,
             fire_window: 4_000,
+            retire_after: 50_000,
             sweep_budget: 1_000,
             standby: false,
             stillness_max: Duration::from_secs(300),

@@ -16,7 +16,7 @@ use crate::processor::Processor;
 use crate::replica::Restored;
 use crate::restorer::Restorer;
 use crate::task::{Start, Task};
-use crate::{Error, Verdict};
+use crate::{Config, Error, Verdict};
 
 /// A partition that is ours, on its way to become a task.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ pub(crate) fn claim<L: Log>(
 ///
 /// # Errors
 /// `Stop` if the input or the changelog does not reach back to where it has to go on.
-pub(crate) fn task<P: Processor>(claim: &Claim, restored: Restored, fire_window: usize) -> Result<Task<P>, Error> {
+pub(crate) fn task<P: Processor>(claim: &Claim, restored: Restored, config: &Config) -> Result<Task<P>, Error> {
     let Restored { partition, store, checkpoint, meta, torn, .. } = restored;
     let meta = starting_point(meta, claim, partition, &checkpoint.changelog)?;
     if meta.next_offset < claim.first {
@@ -92,7 +92,7 @@ pub(crate) fn task<P: Processor>(claim: &Claim, restored: Restored, fire_window:
             ),
         ));
     }
-    Ok(Task::new(Start { partition, store, checkpoint, meta, torn, claim: number(&claim.nonce), fire_window }))
+    Ok(Task::new(Start { partition, store, checkpoint, meta, torn, claim: number(&claim.nonce), config }))
 }
 
 /// A number of its own for each claim. Whoever comes later copies it, and nobody computes it again.

@@ -104,6 +104,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         while !self.around.stop.load(Ordering::Relaxed)
             && let Err(error) = self.catch_up_with_reference()
         {
+            self.around.turns.fetch_add(1, Ordering::Relaxed);
             self.give_up(&error)?;
         }
         Ok(())
@@ -224,7 +225,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
                 outcome => outcome?,
             };
             let replayed = restored.replayed;
-            let (task, since) = (recovery::task(claim, restored, self.around.config.fire_window)?, claim.since);
+            let (task, since) = (recovery::task(claim, restored, self.around.config)?, claim.since);
             // It must know at least what the last META was written with, which is taken up between two transactions only.
             self.commit()?;
             self.catch_up_with_reference()?;
@@ -416,7 +417,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             self.report();
             // Only here, where no round holds rows that it still needs.
             let share = |rows: usize| rows / self.tasks.len().max(1);
-            let (cached, waiting) = (share(config.cache_rows), share(config.unwritten_rows));
+            let (cached, waiting) = (share(config.cache_rows), share(config.unwritten_rows.min(config.cache_rows)));
             for task in self.tasks.values_mut() {
                 task.write_back_beyond(&self.processor, waiting)?;
                 task.shrink_to(cached);
@@ -553,6 +554,8 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         }
         self.coming.values_mut().for_each(|claim| *claim = None);
         while let Err(error) = self.log.renew() {
+            // Brokers that are away for long are no call that hangs.
+            self.around.turns.fetch_add(1, Ordering::Relaxed);
             if error.verdict() == Verdict::Stop || self.around.stop.load(Ordering::Relaxed) {
                 return Err(error);
             }

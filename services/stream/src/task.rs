@@ -20,7 +20,7 @@ use crate::processor::{Due, Incoming, Outbox, Processor};
 use crate::store::{Changes, Checkpoint, Store, UNARMED};
 use crate::sweep::Agenda;
 use crate::table::{Slot, Table};
-use crate::{Error, Verdict};
+use crate::{Config, Error, Verdict};
 
 /// A row may ask to be looked at again at once; more often than this in a row is a fault of the application.
 const REPEATS_MAX: usize = 64;
@@ -67,12 +67,14 @@ pub(crate) struct Task<P: Processor> {
     /// Rows of the transaction that is being committed, and whether they are gone.
     produced: Vec<(Slot, bool)>,
     fired_since_retire: usize,
+    /// As in [`Config`].
+    retire_after: usize,
     needs_proof: bool,
     is_unsaved: bool,
 }
 
 /// How a task begins, as recovery found it.
-pub(crate) struct Start {
+pub(crate) struct Start<'a> {
     pub(crate) partition: i32,
     pub(crate) store: Store,
     pub(crate) checkpoint: Checkpoint,
@@ -80,13 +82,12 @@ pub(crate) struct Start {
     pub(crate) torn: BTreeSet<Box<[u8]>>,
     /// As in [`Meta::claim`].
     pub(crate) claim: u32,
-    /// As in [`crate::Config`].
-    pub(crate) fire_window: usize,
+    pub(crate) config: &'a Config,
 }
 
 impl<P: Processor> Task<P> {
-    pub(crate) fn new(start: Start) -> Self {
-        let Start { partition, store, checkpoint, meta, torn, claim, fire_window } = start;
+    pub(crate) fn new(start: Start<'_>) -> Self {
+        let Start { partition, store, checkpoint, meta, torn, claim, config } = start;
         let lineage = meta.succession();
         Task {
             partition,
@@ -101,7 +102,7 @@ impl<P: Processor> Task<P> {
             claim,
             lineage,
             committed_next: meta.next_offset,
-            horizon: Horizon::new(fire_window),
+            horizon: Horizon::new(config.fire_window),
             unindexed: Millis::MAX,
             fired_until: 0,
             fired_through: None,
@@ -118,6 +119,7 @@ impl<P: Processor> Task<P> {
             packed: Vec::new(),
             produced: Vec::new(),
             fired_since_retire: 0,
+            retire_after: config.retire_after,
             is_unsaved: true,
         }
     }
@@ -462,7 +464,7 @@ impl<P: Processor> Task<P> {
             }
             changes.put_row(&cached.key, cached.armed, &self.packed);
         }
-        if self.fired_since_retire > RETIRE_AFTER {
+        if self.fired_since_retire > self.retire_after {
             self.fired_since_retire = 0;
             changes.retire_before(&self.horizon.place());
         }
@@ -496,9 +498,6 @@ impl<P: Processor> Task<P> {
         self.agenda.due().map_or(fired_until, |sweep| fired_until.min(sweep - 1))
     }
 }
-
-/// Index entries are retired by range, after so many have been passed.
-const RETIRE_AFTER: usize = 50_000;
 
 pub(crate) fn unpack<P: Processor>(processor: &P, partition: i32, bytes: &[u8]) -> Result<P::Row, Error> {
     processor.unpack(bytes).map_err(|words| {

@@ -206,7 +206,7 @@ fn whoever_finds_torn_rows_commits_though_nothing_else_may_happen() {
         let restored = restore(&bench, &[closed, torn, vec![barrier(3, "mine")]].concat(), "mine");
         let Restored { partition, store, checkpoint, meta, torn, .. } = restored;
         let meta = meta.unwrap();
-        let start = Start { partition, store, checkpoint, meta, torn, claim: 1, fire_window: 1 };
+        let start = Start { partition, store, checkpoint, meta, torn, claim: 1, config: &bench.config };
         assert_eq!(Task::<Words>::new(start).is_unchanged(), is_unchanged);
     }
 }

@@ -311,6 +311,7 @@ fn config(scene: &Scene) -> Config {
         unwritten_rows: 3,
         fire_budget: 3,
         fire_window: 2,
+        retire_after: 2,
         sweep_budget: 2,
         save_age: Duration::from_millis(SESSION_TIMEOUT.unsigned_abs() / 3),
         checkpoint_age_max: TOMBSTONES_KEPT / 2,
