@@ -101,6 +101,9 @@ pub struct Refusal {
     pub send_id: Id,
     /// When the budget's next window begins.
     pub until: Millis,
+    /// Nothing was judged: the campaign is not known there yet, and `until` is when it is asked again.
+    #[serde(default)]
+    pub again: bool,
 }
 
 /// Forwarded to a budget: a grant that nobody needs any more.

@@ -31,7 +31,8 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit("input-adopted", input(Fact::Adopted(adopted())));
     visitor.visit("input-demand", input(Fact::Demand(demand())));
     visitor.visit("input-grant", input(Fact::Grant(grant())));
-    visitor.visit("input-refusal", input(Fact::Refusal(Refusal { send_id: grant().send_id, until: NOON })));
+    visitor
+        .visit("input-refusal", input(Fact::Refusal(Refusal { send_id: grant().send_id, until: NOON, again: true })));
     visitor.visit("input-refund", input(Fact::Refund(Refund { minor: 450, number: 78 })));
     visitor.visit("row", row());
     visitor.visit("budget", budget());

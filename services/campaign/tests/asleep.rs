@@ -73,6 +73,44 @@ fn one_reaction_wakes_and_a_machine_does_not() {
 }
 
 #[test]
+fn another_address_is_awake() {
+    let mut world = news("asleep: {after: 6 months}\n");
+    for line in ["0 has email", "0 does news", "1h delivered letter"] {
+        play(&mut world, line);
+    }
+    let now = world.now;
+    assert!(world.customer.heard[0].unanswered_since > 0);
+    let consents = world.customer.consents.clone();
+    let mut contacts = world.customer.contacts.clone();
+    contacts[0].address = "another@example.org".into();
+    let profile = Profile { event_id: "moved".into(), occurred_at: now, contacts, consents, ..Profile::default() };
+    world.tell(schemas::Fact::Profile(profile));
+    assert_eq!(world.customer.heard[0].unanswered_since, 0);
+    play(&mut world, "200d does news");
+    assert_eq!(world.sends().len(), 2);
+}
+
+#[test]
+fn an_old_reaction_does_not_wake() {
+    let mut world = news("asleep: {after: 6 months}\n");
+    for line in ["0 has email", "0 does news", "1h opened letter", "2d does news", "3d delivered letter"] {
+        play(&mut world, line);
+    }
+    let since = world.customer.heard[0].unanswered_since;
+    assert!(since > 0);
+    let send_id = Some(world.sends()[0].send_id.clone());
+    world.tell(schemas::Fact::Feedback(schemas::Feedback {
+        event_id: "again".into(),
+        occurred_at: BEGIN + DAY / 24,
+        send_id,
+        channel: "email".into(),
+        status: schemas::Status::Opened,
+        ..Default::default()
+    }));
+    assert_eq!(world.customer.heard[0].unanswered_since, since);
+}
+
+#[test]
 fn silence_says_nothing_where_nothing_was_sent() {
     let mut world = news("asleep: {after: 6 months}\n");
     for line in ["0 has email", "300d does news"] {

@@ -136,6 +136,59 @@ fn a_grant_that_nobody_needs_any_more_is_given_back() {
     }
 }
 
+/// That the budget's row has not heard of the campaign yet, is no word on what is left.
+#[test]
+fn a_budget_that_does_not_know_the_campaign_yet_is_asked_again() {
+    let mut rows = Rows::new(&[&campaign("minor: 4, per: hour, then: stop", "")]);
+    rows.profile("c1", &["sms"], &[]);
+    rows.action("c1", "a", "k1");
+    rows.settle_outside();
+    let known = std::mem::replace(&mut rows.plans, Rows::new(&[]).plans);
+    rows.deliver(0);
+    rows.plans = known;
+    rows.settle();
+    assert_eq!((rows.running().len(), rows.sends.len()), (1, 0));
+    rows.now += MINUTE;
+    while rows.fire(0) {}
+    rows.settle();
+    assert_eq!(rows.sends.len(), 1);
+}
+
+/// A free message goes out instead of what was asked for: the grant is not for it.
+#[test]
+fn a_grant_is_not_used_up_by_another_message() {
+    let text = campaign("minor: 4, per: hour", "").replace("channel: whatsapp", "channel: push");
+    let mut rows = Rows::new(&[&text.replace("no information,", "cannot send, no information,")]);
+    rows.profile("c1", &["sms"], &[]);
+    rows.action("c1", "a", "k1");
+    rows.settle_outside();
+    rows.profile("c1", &["push"], &[]);
+    rows.settle_outside();
+    rows.settle();
+    assert_eq!(rows.sends.iter().map(|(_, send)| &*send.channel).collect::<Vec<_>>(), ["push"]);
+    assert_eq!((rows.grants.len(), rows.refunds.len()), (1, 1));
+}
+
+/// Whoever has something waiting gets it when what ran ends for want of money.
+#[test]
+fn what_waits_begins_when_the_budget_ends_a_cascade() {
+    let text =
+        campaign("minor: 4, per: hour, then: stop", "").replace("key: key", "key: key, settle: 1m, again: queue");
+    let mut rows = Rows::new(&[&text]);
+    for id in ["c1", "c2"] {
+        rows.profile(id, &["sms"], &[]);
+        rows.action(id, "a", "k1");
+    }
+    rows.settle();
+    rows.action("c2", "a", "k1");
+    rows.settle();
+    rows.now += MINUTE;
+    while rows.fire(0) {}
+    rows.settle();
+    let entered = rows.journal.iter().filter(|it| it.reason == Reason::Entered && it.customer_id == "c2").count();
+    assert_eq!(entered, 2);
+}
+
 /// The same refund twice makes room once, and one of an earlier hour makes none.
 #[test]
 fn what_is_given_back_counts_once_and_in_its_own_window() {
@@ -204,7 +257,9 @@ proptest! {
         valid in prop::sample::select(vec!["20m", "3h"]),
     ) {
         let budget = format!("minor: {minor}, per: hour, then: {short}");
-        let mut rows = Rows::new(&[&campaign(&budget, &format!(", valid: {valid}"))]);
+        let free = "  - {name: third, channel: push, template: t}\n";
+        let text = campaign(&budget, &format!(", valid: {valid}")).replace("template: t, next_if: [no information, no goal]", "template: t, wait: 1h, next_if: [no information, no goal, cannot send]");
+        let mut rows = Rows::new(&[&format!("{text}{free}")]);
         for customer in 0..5 {
             rows.profile(&format!("c{customer}"), &["sms", "whatsapp"], &[]);
         }
@@ -213,7 +268,7 @@ proptest! {
             match op {
                 Op::Triggers(customer, key) => rows.action(&format!("c{customer}"), "a", &format!("k{key}")),
                 Op::Buys(customer) => rows.action(&format!("c{customer}"), "purchase", "k"),
-                Op::Has(customer, has) => rows.profile(&format!("c{customer}"), if has { &["sms"] } else { &[] }, &[]),
+                Op::Has(customer, has) => rows.profile(&format!("c{customer}"), if has { &["sms"] } else { &["push"] }, &[]),
                 Op::Word(send, arrives) => rows.word(send, arrives),
                 Op::Passes(span) => rows.now += span,
                 Op::Delivers(which) => rows.deliver(which),
@@ -224,13 +279,14 @@ proptest! {
         rows.live_out();
         prop_assert!(spent(&rows).values().all(|spent| *spent <= minor), "{:?} of {minor}", spent(&rows));
         prop_assert!(rows.running().is_empty(), "{:?}", rows.running());
-        for (_, send) in &rows.sends {
+        let paid = || rows.sends.iter().filter(|(_, send)| send.price_minor > 0);
+        for (_, send) in paid() {
             let of_it = rows.grants.iter().filter(|(_, grant)| grant.send_id.to_string() == send.send_id);
             prop_assert!(of_it.count() >= 1, "nobody granted {}", send.send_id);
         }
         // Nothing is left lying: what was granted was sent or given back.
         let kept = rows.grants.iter().filter(|(_, grant)| !rows.refunds.contains(&grant.number)).count();
-        prop_assert_eq!(kept, rows.sends.len());
+        prop_assert_eq!(kept, paid().count());
     }
 }
 

@@ -158,6 +158,16 @@ fn a_wrong_number_is_not_called_again_and_the_others_are() {
 }
 
 #[test]
+fn of_two_failures_the_one_further_down_holds_after_the_step_was_left() {
+    let mut world = calls("stop: goal\n", ", next_if: [no answer]", "");
+    for line in ["0 has call sms", "0 does request", "1h no-answer call", "1h worker off", "2h wrong-number call"] {
+        play(&mut world, line);
+    }
+    assert_eq!(world.customer.instances[0].sends[0].outcome, Outcome::WrongNumber);
+    assert_eq!(told(&world).last().unwrap(), "2h WRONG_NUMBER call call");
+}
+
+#[test]
 fn a_call_is_owed_as_the_price_table_says() {
     let owed = |charge: &str, word: &str| {
         let mut world = calls("stop: goal\n", ", next_if: []", "");

@@ -266,6 +266,161 @@ fn a_repeat_of_what_was_handed_over_changes_nothing() {
     assert_eq!(rows.set_aside, ["not_framed"]);
 }
 
+/// What began a cascade is no goal of it that was reached under the other id.
+#[test]
+fn a_cascade_begun_by_its_own_goal_outlives_an_adoption() {
+    let review = "
+campaign: review
+version: 1
+trigger: {on: action, action: purchase, key: key, settle: 1h}
+goal: {action: purchase}
+steps: [{name: ask, any: [push, email], template: t}]
+";
+    for (here, there) in [(true, false), (false, true)] {
+        let mut rows = Rows::new(&[review]);
+        rows.profile("ada", &["email"], &[]);
+        for (id, buys) in [("ada", here), ("visitor", there)] {
+            if buys {
+                rows.action(id, "purchase", "k1");
+            }
+        }
+        rows.settle();
+        rows.profile("ada", &["email"], &["visitor"]);
+        rows.settle();
+        assert_eq!(rows.customer("ada").instances.len(), 1, "bought here: {here}");
+    }
+}
+
+/// A hard bounce of what went to the former id's address.
+#[test]
+fn an_address_of_a_former_id_does_not_bury_the_customers() {
+    for ended in [false, true] {
+        let mut rows = rows();
+        rows.profile("visitor", &["email"], &[]);
+        rows.profile("ada", &["email"], &[]);
+        rows.cart("visitor", "c1");
+        rows.settle();
+        rows.now += HOUR;
+        rows.fire(0);
+        rows.word(0, true);
+        rows.profile("guest", &["email"], &[]);
+        rows.settle();
+        rows.tell("visitor", Fact::Merged(Merged { into: "guest".into() }));
+        rows.now -= HOUR;
+        rows.now += 2 * HOUR;
+        if ended {
+            rows.action("visitor", "purchase", "c1");
+        }
+        rows.settle_outside();
+        // The profile is older than the message.
+        let mut ada = rows.customer("ada");
+        assert!(ada.profile_at.unwrap() < rows.sends[0].1.decided_at);
+        ada.formerly = vec![schemas::Former { customer_id: "visitor".into(), adopted: None }];
+        rows.rows.insert("guest".into(), campaign::Row::Customer(ada));
+        rows.settle();
+        assert_eq!(rows.customer("guest").instances.len(), usize::from(!ended));
+        let send = rows.sends[0].1.clone();
+        rows.tell(
+            "visitor",
+            Fact::Feedback(schemas::Feedback {
+                event_id: "bounce".into(),
+                send_id: Some(send.send_id),
+                channel: "email".into(),
+                status: schemas::Status::BouncedHard,
+                occurred_at: rows.now,
+                ..Default::default()
+            }),
+        );
+        rows.settle();
+        assert_eq!(rows.customer("guest").contacts.len(), 1, "ended: {ended}");
+    }
+}
+
+#[test]
+fn a_consent_withdrawn_in_a_former_ids_profile_is_withdrawn() {
+    let mut rows = rows();
+    rows.profile("ada", &["email"], &["visitor"]);
+    rows.settle();
+    rows.now += MINUTE;
+    let consent = schemas::Consent { channel: "email".into(), granted: false, at: rows.now, ..Default::default() };
+    let (occurred_at, consents) = (rows.now, vec![consent]);
+    let profile = schemas::Profile { event_id: "no".into(), occurred_at, consents, ..Default::default() };
+    rows.tell("visitor", Fact::Profile(profile));
+    rows.settle();
+    let ada = rows.customer("ada");
+    assert!(!ada.consents.iter().any(|consent| consent.granted));
+    assert_eq!(ada.contacts.len(), 1);
+}
+
+#[test]
+fn what_waits_for_the_end_of_a_merged_cascade_waits_for_the_other_one() {
+    let mut rows = Rows::new(&[&CART.replace("refresh", "queue")]);
+    rows.cart("ada", "c1");
+    rows.cart("visitor", "c1");
+    rows.cart("visitor", "c1");
+    rows.settle();
+    rows.profile("ada", &["email"], &["visitor"]);
+    rows.settle();
+    let ada = rows.customer("ada");
+    assert_eq!(ada.instances.len(), 1);
+    assert!(ada.instances[0].queued.is_some());
+}
+
+/// An answer comes from another partition to one that does not know the version.
+#[test]
+fn an_answer_about_an_unknown_version_asks_again() {
+    let text = "
+campaign: sms
+version: 1
+trigger: {on: action, action: a, key: key}
+budget: {minor: 4, per: hour, then: stop}
+steps: [{name: first, channel: sms, template: t, valid: 2h}]
+";
+    let mut rows = Rows::new(&[text]);
+    rows.profile("visitor", &["sms"], &[]);
+    rows.action("visitor", "a", "k1");
+    rows.profile("ada", &["sms"], &["visitor"]);
+    rows.plans.apply(&world::record(&text.replace("version: 1", "version: 2"))).unwrap();
+    rows.settle_outside();
+    // The visitor's row is left where the version is known.
+    rows.deliver(0);
+    let known = std::mem::replace(&mut rows.plans, Rows::new(&[text]).plans);
+    rows.settle();
+    assert_eq!((rows.running().len(), rows.running()[0].stage), (1, Stage::Delayed));
+    rows.plans = known;
+    rows.now += MINUTE;
+    while rows.fire(0) {}
+    rows.settle();
+    assert_eq!(rows.sends.len(), 1);
+}
+
+/// Silence is joined with reactions, and is that of an address.
+#[test]
+fn silence_is_joined_where_it_is_of_the_same_address() {
+    let heard = |at: i64, unanswered_since: i64| schemas::Heard { channel: "email".into(), at, unanswered_since };
+    let joined = |own: schemas::Heard, other: schemas::Heard, address: &str| {
+        let row = |heard: schemas::Heard, address: &str| schemas::Customer {
+            contacts: vec![schemas::Contact { channel: "email".into(), address: address.into() }],
+            profile_at: Some(1),
+            heard: vec![heard],
+            ..Default::default()
+        };
+        let mut rows = rows();
+        let formerly = vec![schemas::Former { customer_id: "visitor".into(), adopted: None }];
+        let ada = schemas::Customer { formerly, ..row(own, "a") };
+        rows.rows.insert("ada".into(), campaign::Row::Customer(ada));
+        let row = schemas::encode(&row(other, address));
+        rows.tell("ada", Fact::Adopted(schemas::Adopted { from: "visitor".into(), row, number: 7 }));
+        rows.settle();
+        let heard = rows.customer("ada").heard[0].clone();
+        (heard.at, heard.unanswered_since)
+    };
+    assert_eq!(joined(heard(5, 10), heard(3, 8), "a"), (5, 8));
+    assert_eq!(joined(heard(5, 10), heard(3, 8), "b"), (5, 10));
+    assert_eq!(joined(heard(5, 10), heard(20, 0), "a"), (20, 0));
+    assert_eq!(joined(heard(5, 0), heard(3, 4), "a"), (5, 0));
+}
+
 /// What happens under one of a few ids.
 #[derive(Clone, Debug)]
 enum Op {

@@ -5,6 +5,7 @@
 use schemas::{Customer, Demand, Fact, Grant, Id, Instance, Key, Millis, Reason, Refund, Refusal, Stage};
 
 use crate::language::{Plan, Short};
+use crate::limits;
 
 use super::case::{Case, Fate, each};
 use super::dispatch::{advance, channel_of, current, next_send};
@@ -48,13 +49,13 @@ pub(super) fn granted(case: &mut Case<'_>, customer: &mut Customer, grant: &Gran
                 let ready = instance.turn;
                 advance(case, customer, plan, instance, ready)
             }
+            None if asked_for(instance, grant.send_id) => ask_again(case, instance),
             _ => Fate::Runs,
         }
     });
-    let Some(Grant { campaign, send_id, minor, number }) = case.grant.take() else { return };
-    let entry = case.entry(Reason::BudgetReturned).about(send_id).because("campaign", campaign.as_str());
-    case.write(entry.because("minor", minor.to_string()));
-    case.say(Key::budget(&campaign), Fact::Refund(Refund { minor, number }));
+    if let Some(grant) = case.grant.take() {
+        give_back(case, &grant);
+    }
 }
 
 /// The budget has no room: the message waits for its next window, as long as it is valid, or its cascade ends. Nothing else is sent
@@ -63,18 +64,31 @@ pub(super) fn refused(case: &mut Case<'_>, customer: &mut Customer, refusal: &Re
     each(case, customer, |case, customer, instance| {
         let plans = case.plans;
         match plans.of(instance) {
-            Some(plan) if asked_for(instance, refusal.send_id) => {
-                no_room(case, customer, plan, instance, refusal.until)
-            }
+            Some(plan) if asked_for(instance, refusal.send_id) => no_room(case, customer, plan, instance, refusal),
+            None if asked_for(instance, refusal.send_id) => ask_again(case, instance),
             _ => Fate::Runs,
         }
     });
 }
 
-fn no_room(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mut Instance, until: Millis) -> Fate {
+fn no_room(
+    case: &mut Case<'_>,
+    customer: &mut Customer,
+    plan: &Plan,
+    instance: &mut Instance,
+    refusal: &Refusal,
+) -> Fate {
+    let until = refusal.until;
     if instance.frozen_at.is_some() {
         let ready = instance.turn;
         return pause::stay(case, instance, ready);
+    }
+    if refusal.again {
+        // The budget has not heard of the campaign yet: that is no word on what is left.
+        let entry = case.entry(Reason::Delayed).instance(instance).because("budget", "campaign not known there yet");
+        let entry = current(plan, instance).into_iter().fold(entry, |entry, step| entry.step(step));
+        case.write(entry);
+        return ask_again(case, instance);
     }
     let evidence = ("until", until.to_string());
     let send_before = instance.due;
@@ -86,6 +100,29 @@ fn no_room(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: 
     case.write(entry);
     (instance.stage, instance.due, instance.asked_at) = (Stage::Delayed, until.max(case.now()), None);
     Fate::Runs
+}
+
+/// Nobody could answer, or understand the answer: the budget is asked again soon, as long as the message is valid.
+fn ask_again(case: &Case<'_>, instance: &mut Instance) -> Fate {
+    let soon = case.now().saturating_add(limits::ASK_AGAIN).min(instance.due).max(case.now());
+    (instance.stage, instance.due, instance.asked_at) = (Stage::Delayed, soon, None);
+    Fate::Runs
+}
+
+/// A message goes out: its grant is used up, and what it costs less than that by now is given back. A grant for another one stays.
+pub(super) fn spend(case: &mut Case<'_>, send_id: Id, price_minor: i64) {
+    let Some(grant) = case.grant.take_if(|grant| grant.send_id == send_id) else { return };
+    let minor = grant.minor.saturating_sub(price_minor);
+    if minor > 0 {
+        give_back(case, &Grant { minor, ..grant });
+    }
+}
+
+fn give_back(case: &mut Case<'_>, grant: &Grant) {
+    let Grant { campaign, send_id, minor, number } = grant;
+    let entry = case.entry(Reason::BudgetReturned).about(*send_id).because("campaign", campaign.as_str());
+    case.write(entry.because("minor", minor.to_string()));
+    case.say(Key::budget(campaign), Fact::Refund(Refund { minor: *minor, number: *number }));
 }
 
 fn asked_for(instance: &Instance, send_id: Id) -> bool {

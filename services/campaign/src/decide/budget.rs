@@ -27,7 +27,7 @@ fn answer(case: &mut Case<'_>, campaign: &str, budget: &mut Budget, demand: &Dem
     let Some(plan) = plans.newest(campaign).filter(|plan| plan.version >= version) else {
         // Where the message is decided its campaign is known already; here it will be soon.
         let until = case.now().saturating_add(limits::ASK_AGAIN);
-        case.say(customer_id, Fact::Refusal(Refusal { send_id, until }));
+        case.say(customer_id, Fact::Refusal(Refusal { send_id, until, again: true }));
         return;
     };
     let number = case.moment.offset.unwrap_or(0);
@@ -46,7 +46,7 @@ fn answer(case: &mut Case<'_>, campaign: &str, budget: &mut Budget, demand: &Dem
         customer_id,
         match has_room {
             true => Fact::Grant(Grant { campaign, send_id, minor, number }),
-            false => Fact::Refusal(Refusal { send_id, until: budget.until }),
+            false => Fact::Refusal(Refusal { send_id, until: budget.until, again: false }),
         },
     );
 }

@@ -375,10 +375,9 @@ fn send(
 ) {
     let Some(step) = current(plan, instance) else { return };
     let attempt = attempts(instance);
-    // What was granted is needed now.
-    case.grant = None;
     let price = channel_of(step, instance).and_then(|channel| case.fares(customer).price(step, channel));
     let price_minor = price.map_or(0, |price| price.minor);
+    asking::spend(case, next_send(instance), price_minor);
     let sent = Sent {
         id: next_send(instance),
         step: instance.step,

@@ -42,7 +42,9 @@ fn end(case: &mut Case<'_>, customer: &mut Customer, instance: &mut Instance, re
     let entry = withdraw(case, instance, reason, entry);
     let entry = match instance.queued.take() {
         // Whoever did what was hoped for, or wants no more, or whose thing is gone, is not spoken to about it anew.
-        Some(queued) if matches!(reason, Reason::StopReached | Reason::Exhausted | Reason::Capped) => {
+        Some(queued)
+            if matches!(reason, Reason::StopReached | Reason::Exhausted | Reason::Capped | Reason::BudgetSpent) =>
+        {
             let (campaign, key) = (instance.campaign.clone(), instance.key.clone());
             case.waiting.push(Waiting { campaign, key, queued });
             entry

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemas::{Customer, Id, Instance, Millis, Queued, Reason, Stage};
+use schemas::{Customer, Done, Id, Instance, Millis, Queued, Reason, Stage};
 
 use crate::language::{Match, Plan, TriggerKind};
 use crate::limits;
@@ -194,7 +194,7 @@ fn unfit(case: &Case<'_>, customer: &Customer, plan: &Plan, occurred_at: Millis,
     if !case.plans.takes_new(&plan.name) {
         return entry(Reason::CampaignPaused);
     }
-    if let Some(action) = reached_before(customer, plan, occurred_at, key, case.now()) {
+    if let Some(action) = reached_before(&customer.done, plan, occurred_at, key, case.now()) {
         return entry(Reason::GoalBefore).map(|entry| entry.because("action", action));
     }
     if customer.instances.len() >= limits::INSTANCES {
@@ -204,22 +204,22 @@ fn unfit(case: &Case<'_>, customer: &Customer, plan: &Plan, occurred_at: Millis,
 }
 
 /// The goal as it stands: an action since the trigger, less the grace. A goal with a condition cannot look back.
-pub(super) fn reached_before<'c>(
-    customer: &'c Customer,
+pub(super) fn reached_before<'d>(
+    done: &'d [Done],
     plan: &Plan,
     occurred_at: Millis,
     key: &str,
     now: Millis,
-) -> Option<&'c str> {
+) -> Option<&'d str> {
     let goal = plan.goal.as_ref().filter(|goal| goal.condition.is_none())?;
     // A clock that is ahead does not outrun the grace.
     let since = occurred_at.min(now).saturating_sub(goal.grace);
-    let counts = |done: &&schemas::Done| {
+    let counts = |done: &&Done| {
         done.occurred_at >= since
             && goal.actions.contains(&done.action)
             && (goal.matching == Match::Any || done.key.as_deref() == Some(key))
     };
-    customer.done.iter().find(counts).map(|done| done.action.as_str())
+    done.iter().find(counts).map(|done| done.action.as_str())
 }
 
 /// What begins.

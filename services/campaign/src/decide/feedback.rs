@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use schemas::{Actor, Customer, Feedback, Id, Instance, Outcome, Reason, Sent, Stage, Status};
+use schemas::{Actor, Customer, Feedback, Id, Instance, Millis, Outcome, Reason, Sent, Stage, Status};
 
 use crate::channel::reason_of;
 use crate::language::{Cause, Plan};
@@ -22,7 +22,11 @@ pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, word: &Feed
     }
     let Some(id) = id.filter(|_| word.status != Status::Unspecified) else { return false };
     if (Status::Opened..=Status::Replied).contains(&meant(word)) {
-        memory::hear(case.plans, customer, &word.channel, word.occurred_at.min(case.now()));
+        // Nobody reacts before it was decided, whatever his clock says.
+        let sends = customer.instances.iter().flat_map(|instance| &instance.sends);
+        let decided_at = sends.filter(|sent| sent.id == id).map(|sent| sent.decided_at).next();
+        let at = word.occurred_at.min(case.now()).max(decided_at.unwrap_or(Millis::MIN));
+        memory::hear(case.plans, customer, &word.channel, at);
     }
     if !customer.instances.iter().any(|instance| instance.sends.iter().any(|sent| sent.id == id)) {
         return late(case, customer, word, id);
@@ -75,8 +79,9 @@ fn late(case: &mut Case<'_>, customer: &mut Customer, word: &Feedback, id: Id) -
     let ended_at = past.map(|past| past.ended_at);
     let money = bill::late(customer, id, meant(word));
     case.write(entry.moves(money.unwrap_or_default()));
-    // When it was sent is forgotten; not after its cascade had ended.
-    if let (Status::BouncedHard, Some(ended_at)) = (word.status, ended_at) {
+    // When it was sent is forgotten; not after its cascade had ended. Nor is it known under which of several ids, to whose address.
+    let has_one_id = customer.formerly.iter().all(|former| former.adopted.is_none());
+    if let (Status::BouncedHard, Some(ended_at), true) = (word.status, ended_at, has_one_id) {
         profile::bury(customer, &word.channel, ended_at);
     }
     ended_at.is_some() || money.is_some()
@@ -188,19 +193,25 @@ fn negative(
     if sent.reached >= Status::Opened {
         return Fate::Runs;
     }
-    if word.status == Status::BouncedHard {
+    // What went out under another id went to another address.
+    let is_own =
+        instance.adoption.as_ref().is_none_or(|it| usize::try_from(it.sends).is_ok_and(|sends| index >= sends));
+    if word.status == Status::BouncedHard && is_own {
         profile::bury(customer, &sent.channel, sent.decided_at);
     }
     if is_current {
         return current_failed(case, customer, plan, instance, word);
     }
     let is_vague = |status| matches!(status, Status::Unspecified | Status::Unknown | Status::BouncedSoft);
-    if !is_vague(sent.failed) || (sent.failed != Status::Unspecified && is_vague(word.status)) {
+    let is_settled = !is_vague(sent.failed) || (sent.failed != Status::Unspecified && is_vague(word.status));
+    // Of outcomes the one further down the list holds, in whatever order they come.
+    if is_settled && word.outcome <= sent.outcome {
         return Fate::Runs;
     }
     let before = standing(sent);
     let sent = &mut instance.sends[index];
-    (sent.failed, sent.outcome) = (word.status, sent.outcome.max(word.outcome));
+    sent.failed = if is_settled { sent.failed } else { word.status };
+    sent.outcome = sent.outcome.max(word.outcome);
     let money = moved(before, &instance.sends[index]);
     let reason = match word.status {
         _ if word.outcome != Outcome::Unspecified => reason_of(word.outcome).unwrap_or(Reason::NotDelivered),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use schemas::{Action, Begun, Counted, Customer, Done, Fact, Heard, Id, Instance, Millis, Past, Reason, Sent};
+use schemas::{Action, Begun, Contact, Counted, Customer, Done, Fact, Heard, Id, Instance, Millis, Past, Reason, Sent};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::language::Plan;
@@ -47,6 +47,21 @@ pub(super) fn bury(customer: &mut Customer, mark: i64) {
     }
 }
 
+/// Where a customer with these contacts is written to on a channel.
+pub(super) fn address<'c>(contacts: &'c [Contact], channel: &str) -> Option<&'c str> {
+    contacts.iter().find(|contact| contact.channel == channel).map(|contact| contact.address.as_str())
+}
+
+/// A new address has not been silent yet, nor is one that is no more. Of channels that were none before nothing is waited for.
+pub(super) fn meet_addresses(customer: &mut Customer, before: &[Contact]) {
+    for heard in &mut customer.heard {
+        let was = address(before, &heard.channel);
+        if was.is_some() && was != address(&customer.contacts, &heard.channel) {
+            heard.unanswered_since = 0;
+        }
+    }
+}
+
 /// Remembers of an action what campaigns ask for. Returns whether any of it was news.
 pub(super) fn act(plans: &Plans, customer: &mut Customer, action: &Action) -> bool {
     let at = action.occurred_at;
@@ -69,7 +84,13 @@ pub(super) fn hear(plans: &Plans, customer: &mut Customer, channel: &str, at: Mi
         return;
     }
     match customer.heard.iter_mut().find(|heard| heard.channel == channel) {
-        Some(heard) => (heard.at, heard.unanswered_since) = (heard.at.max(at), 0),
+        Some(heard) => {
+            heard.at = heard.at.max(at);
+            // What is older than the silence does not end it.
+            if at >= heard.unanswered_since {
+                heard.unanswered_since = 0;
+            }
+        }
         None => customer.heard.push(Heard { channel: channel.to_owned(), at, unanswered_since: 0 }),
     }
 }

@@ -3,7 +3,9 @@
 //! The profile names former ids. Each is asked once, and hands over its whole row; from then on it passes on whatever comes for it.
 //! Cascades go on where they stood, under the ids of sends that they had.
 
-use schemas::{Adopted, Adoption, Customer, Fact, Former, Instance, Merged, Millis, Reason, Unreadable};
+use schemas::{
+    Adopted, Adoption, Customer, Done, Fact, Former, Heard, Id, Instance, Merged, Millis, Reason, Unreadable,
+};
 
 use crate::language::Plan;
 use crate::limits;
@@ -99,6 +101,8 @@ pub(super) fn adopt(case: &mut Case<'_>, customer: &mut Customer, adopted: &Adop
     case.write(entry.because("cascades", row.instances.len().to_string()));
     let instances = std::mem::take(&mut row.instances);
     let held = row.held.take();
+    let own: Vec<Id> = customer.instances.iter().map(|own| own.id).collect();
+    let (done_here, done_there) = (customer.done.clone(), row.done.clone());
     remember(case, customer, row);
     for instance in instances {
         take_in(case, customer, instance, &adopted.from);
@@ -109,7 +113,7 @@ pub(super) fn adopt(case: &mut Case<'_>, customer: &mut Customer, adopted: &Adop
         hold::withdraw(case, customer);
     }
     profile::opt_out_refused(case, customer);
-    end_reached(case, customer);
+    end_reached(case, customer, |instance| if own.contains(&instance.id) { &done_there } else { &done_here });
     change::meet(case, customer);
 }
 
@@ -131,9 +135,18 @@ fn take_in(case: &mut Case<'_>, customer: &mut Customer, mut instance: Instance,
     }
     let is_same = |own: &Instance| own.campaign == instance.campaign && own.key == instance.key;
     let start = case.effects.len();
-    let evidence = match customer.instances.iter().find(|own| is_same(own)) {
-        Some(own) => Some(("instead", own.id.to_string())),
-        None if customer.instances.len() >= limits::INSTANCES => Some(("running", limits::INSTANCES.to_string())),
+    let running = customer.instances.len();
+    let evidence = match customer.instances.iter_mut().find(|own| is_same(own)) {
+        Some(own) => {
+            // What waits for its end waits for the end of the other one now.
+            if let Some(queued) = instance.queued.take()
+                && own.queued.as_ref().is_none_or(|known| known.at < queued.at)
+            {
+                own.queued = Some(queued);
+            }
+            Some(("instead", own.id.to_string()))
+        }
+        None if running >= limits::INSTANCES => Some(("running", limits::INSTANCES.to_string())),
         None => None,
     };
     if let Some(evidence) = evidence {
@@ -156,13 +169,14 @@ fn stamp(instance: &mut Instance, from: &str, at: Millis) {
     }
 }
 
-/// Ends what has reached its goal under the other id.
-fn end_reached(case: &mut Case<'_>, customer: &mut Customer) {
+/// Ends what has reached its goal under the other id: of what was done under its own, each has heard already, and its trigger is there.
+fn end_reached<'d>(case: &mut Case<'_>, customer: &mut Customer, done_elsewhere: impl Fn(&Instance) -> &'d [Done]) {
     each(case, customer, |case, customer, instance| {
         let plans = case.plans;
         let Some(plan) = plans.of(instance) else { return Fate::Runs };
         let since = occurred_at(plan, instance);
-        match entry::reached_before(customer, plan, since, &instance.key, case.now()).map(str::to_owned) {
+        match entry::reached_before(done_elsewhere(instance), plan, since, &instance.key, case.now()).map(str::to_owned)
+        {
             Some(action) => ending::close(case, customer, instance, Reason::GoalReached, &[("action", action)]),
             None => Fate::Runs,
         }
@@ -178,6 +192,7 @@ fn occurred_at(plan: &Plan, instance: &Instance) -> Millis {
 /// Joins two memories, each list within its limit.
 fn remember(case: &Case<'_>, customer: &mut Customer, row: Customer) {
     let now = case.now();
+    let contacts = row.contacts.clone();
     if customer.profile_at.is_none() {
         customer.contacts = row.contacts;
         (customer.time_zone, customer.locale) = (row.time_zone, row.locale);
@@ -198,9 +213,13 @@ fn remember(case: &Case<'_>, customer: &mut Customer, row: Customer) {
     for done in row.done {
         memory::done(customer, &done.action, &done.key, done.occurred_at);
     }
-    for heard in row.heard {
+    for mut heard in row.heard {
+        // Silence at another address says nothing of this one.
+        if memory::address(&contacts, &heard.channel) != memory::address(&customer.contacts, &heard.channel) {
+            heard.unanswered_since = 0;
+        }
         match customer.heard.iter_mut().find(|own| own.channel == heard.channel) {
-            Some(own) => own.at = own.at.max(heard.at),
+            Some(own) => join_heard(own, &heard),
             None => customer.heard.push(heard),
         }
     }
@@ -219,6 +238,13 @@ fn remember(case: &Case<'_>, customer: &mut Customer, row: Customer) {
     row.formerly.into_iter().filter(|former| former.customer_id != case.customer_id).for_each(|former| {
         still_to_come(customer, former);
     });
+}
+
+/// The last sign of life under either id, and since when nothing has followed it.
+fn join_heard(own: &mut Heard, other: &Heard) {
+    own.at = own.at.max(other.at);
+    let since = [own.unanswered_since, other.unanswered_since].into_iter().filter(|since| *since > own.at).min();
+    own.unanswered_since = since.unwrap_or(0);
 }
 
 /// What a former id has asked for comes here. Of ids that have come already as many are forgotten as is needed.

@@ -16,6 +16,11 @@ pub(super) fn replace(case: &mut Case<'_>, customer: &mut Customer, profile: &Pr
     if case.hops > 0 && customer.profile_at.is_some() {
         let entry = case.entry(Reason::Superseded);
         case.write(entry.because("profile", "of a former id"));
+        // Whoever wants no more under the former id wants no more.
+        let mut told = profile.consents.clone();
+        told.iter_mut().for_each(|consent| consent.at = consent.at.min(case.now()));
+        customer.consents = consents(&told, &customer.consents, case.now());
+        opt_out_refused(case, customer);
         return merge::ask(case, customer, &profile.formerly);
     }
     // Nothing happens in the future: a clock that is ahead must not shut out what comes after it.
@@ -26,7 +31,9 @@ pub(super) fn replace(case: &mut Case<'_>, customer: &mut Customer, profile: &Pr
     }
     let dead = &customer.dead;
     let alive = |contact: &&schemas::Contact| !dead.contains(&memory::address_mark(&contact.channel, &contact.address));
-    customer.contacts = profile.contacts.iter().filter(alive).take(limits::CONTACTS).cloned().collect();
+    let contacts = profile.contacts.iter().filter(alive).take(limits::CONTACTS).cloned().collect();
+    let before = std::mem::replace(&mut customer.contacts, contacts);
+    memory::meet_addresses(customer, &before);
     customer.consents = consents(&customer.consents, &profile.consents, told_at);
     customer.time_zone.clone_from(&profile.time_zone);
     customer.locale.clone_from(&profile.locale);
@@ -142,4 +149,5 @@ pub(super) fn bury(customer: &mut Customer, channel: &str, written_at: Millis) {
     let Some(index) = customer.contacts.iter().position(|contact| contact.channel == channel) else { return };
     let contact = customer.contacts.remove(index);
     memory::bury(customer, memory::address_mark(&contact.channel, &contact.address));
+    memory::meet_addresses(customer, &[contact]);
 }
