@@ -42,16 +42,9 @@ pub(super) fn asks(
 /// The budget has room. The message is judged anew, and what is not needed after all is given back.
 pub(super) fn granted(case: &mut Case<'_>, customer: &mut Customer, grant: &Grant) {
     case.grant = Some(grant.clone());
-    each(case, customer, |case, customer, instance| {
-        let plans = case.plans;
-        match plans.of(instance) {
-            Some(plan) if asked_for(instance, grant.send_id) => {
-                let ready = instance.turn;
-                advance(case, customer, plan, instance, ready)
-            }
-            None if asked_for(instance, grant.send_id) => ask_again(case, instance),
-            _ => Fate::Runs,
-        }
+    answered(case, customer, grant.send_id, |case, customer, plan, instance| {
+        let ready = instance.turn;
+        advance(case, customer, plan, instance, ready)
     });
     if let Some(grant) = case.grant.take() {
         give_back(case, &grant);
@@ -61,12 +54,26 @@ pub(super) fn granted(case: &mut Case<'_>, customer: &mut Customer, grant: &Gran
 /// The budget has no room: the message waits for its next window, as long as it is valid, or its cascade ends. Nothing else is sent
 /// instead.
 pub(super) fn refused(case: &mut Case<'_>, customer: &mut Customer, refusal: &Refusal) {
+    answered(case, customer, refusal.send_id, |case, customer, plan, instance| {
+        no_room(case, customer, plan, instance, refusal)
+    });
+}
+
+/// Goes on with the cascade that asked for this message, unless it is of a version that is not known here yet.
+fn answered(
+    case: &mut Case<'_>,
+    customer: &mut Customer,
+    send_id: Id,
+    mut go_on: impl FnMut(&mut Case<'_>, &mut Customer, &Plan, &mut Instance) -> Fate,
+) {
     each(case, customer, |case, customer, instance| {
+        if instance.stage != Stage::Asking || next_send(instance) != send_id {
+            return Fate::Runs;
+        }
         let plans = case.plans;
         match plans.of(instance) {
-            Some(plan) if asked_for(instance, refusal.send_id) => no_room(case, customer, plan, instance, refusal),
-            None if asked_for(instance, refusal.send_id) => ask_again(case, instance),
-            _ => Fate::Runs,
+            Some(plan) => go_on(case, customer, plan, instance),
+            None => ask_again(case, instance),
         }
     });
 }
@@ -123,8 +130,4 @@ fn give_back(case: &mut Case<'_>, grant: &Grant) {
     let entry = case.entry(Reason::BudgetReturned).about(*send_id).because("campaign", campaign.as_str());
     case.write(entry.because("minor", minor.to_string()));
     case.say(Key::budget(campaign), Fact::Refund(Refund { minor: *minor, number: *number }));
-}
-
-fn asked_for(instance: &Instance, send_id: Id) -> bool {
-    instance.stage == Stage::Asking && next_send(instance) == send_id
 }

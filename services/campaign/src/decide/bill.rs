@@ -9,7 +9,7 @@ use super::memory::keep;
 
 /// How it stands with a message's price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+enum Standing {
     /// Reserved.
     Open,
     /// Reserved and owed. It stays so: a provider takes nothing back.
@@ -19,7 +19,7 @@ pub(super) enum Standing {
 }
 
 /// How it stands with the price of a command.
-pub(super) fn standing(sent: &Sent) -> Standing {
+fn standing(sent: &Sent) -> Standing {
     of(&account(sent))
 }
 
@@ -68,8 +68,10 @@ pub(super) struct Move {
     pub charged: i64,
 }
 
-/// What is moved because more is known of a command now than before.
-pub(super) fn moved(before: Standing, sent: &Sent) -> Move {
+/// Notes what became known of a command. Returns what is moved by it.
+pub(super) fn learn(sent: &mut Sent, known: impl FnOnce(&mut Sent)) -> Move {
+    let before = standing(sent);
+    known(sent);
     between(sent.price_minor, before, standing(sent))
 }
 

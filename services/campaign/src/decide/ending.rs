@@ -1,11 +1,11 @@
 //! A cascade ends: what may still go out is withdrawn, and the end is written down, once.
 
-use schemas::{Adoption, Customer, Instance, Reason, Revoke, Sent, Stage, Status};
+use schemas::{Customer, Instance, Reason, Revoke, Sent, Stage, Status};
 
 use crate::predicate::Ended;
 
 use super::case::{Case, Entry, Fate, Waiting};
-use super::{Effect, memory};
+use super::{Effect, memory, merge};
 
 /// Ends an instance.
 pub(super) fn close(
@@ -73,12 +73,12 @@ pub(super) fn withdraw(case: &mut Case<'_>, instance: &mut Instance, reason: Rea
         None => entry.command(sent),
     };
     let entry = entry.because("revoked", sent.channel.as_str()).amount(sent.price_minor.saturating_neg());
-    let under = |adoption: &&Adoption| usize::try_from(adoption.sends).is_ok_and(|it| it >= instance.sends.len());
-    let adoption = instance.adoption.as_ref().filter(under);
     case.effects.push(Effect::Revoke(Revoke {
         send_id: sent.id.to_string(),
         // The id under which it was published, so that its worker hears of it.
-        customer_id: adoption.map_or(case.customer_id, |it| &it.customer_id).to_owned(),
+        customer_id: merge::former_id(instance, instance.sends.len().saturating_sub(1))
+            .unwrap_or(case.customer_id)
+            .to_owned(),
         channel: sent.channel.clone(),
         revoked_at: case.now(),
         reason,

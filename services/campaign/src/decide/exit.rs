@@ -6,7 +6,7 @@ use crate::channel::{Channel, reason_of};
 use crate::language::{Cause, Plan, Step};
 use crate::limits;
 
-use super::bill::{Move, moved, standing};
+use super::bill::{Move, learn};
 use super::case::{Case, Entry, Fate};
 use super::choice::is_open;
 use super::dispatch::{self, advance, chances, current, exhausted, leave_behind, limit_cost, untry};
@@ -106,11 +106,8 @@ pub(super) fn withdrawn(case: &mut Case<'_>, customer: &mut Customer, plan: &Pla
     let ours = instance.sends.last().is_some_and(|sent| sent.failed == Status::Revoked);
     let Some(step) = current(plan, instance).filter(|_| ours && chances(instance) < limits::ATTEMPTS) else {
         let now = case.now();
-        let money = instance.sends.last_mut().map_or_else(Move::default, |sent| {
-            let before = standing(sent);
-            sent.failed = Status::Revoked;
-            moved(before, sent)
-        });
+        let last = instance.sends.last_mut();
+        let money = last.map_or_else(Move::default, |sent| learn(sent, |sent| sent.failed = Status::Revoked));
         let entry = about_last(case, plan, instance, Reason::Revoked).moves(money);
         return leave(case, customer, plan, instance, Exit::Revoked, entry, now);
     };
@@ -138,9 +135,8 @@ pub(super) fn silent(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, 
         limit_cost(instance, step, cost);
     }
     let Some(sent) = instance.sends.last_mut() else { return exhausted(case, customer, plan, instance) };
-    let before = standing(sent);
-    sent.failed = Status::Unknown;
-    let (handed_over_by, money) = (sent.send_before, moved(before, sent));
+    let money = learn(sent, |sent| sent.failed = Status::Unknown);
+    let handed_over_by = sent.send_before;
     (instance.stage, instance.due) = (Stage::Waiting, wait_over(case, customer, plan, instance, handed_over_by));
     let entry = about_last(case, plan, instance, Reason::UnknownOutcome).because("answer", "none").moves(money);
     case.write(entry);

@@ -7,11 +7,11 @@ use schemas::{Actor, Customer, Feedback, Id, Instance, Millis, Outcome, Reason, 
 use crate::channel::reason_of;
 use crate::language::{Cause, Plan};
 
-use super::bill::{Move, moved, standing};
+use super::bill::{Move, learn};
 use super::case::{Case, Fate, each};
 use super::exit::{Exit, about_last, leave, withdrawn};
 use super::pause::wait_over;
-use super::{bill, ending, memory, profile};
+use super::{bill, ending, memory, merge, profile};
 
 /// Considers a word about a send. Returns whether it changed anything that a repeat could change again.
 pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, word: &Feedback) -> bool {
@@ -107,14 +107,14 @@ fn positive(
     if !further && !earlier {
         return Fate::Runs;
     }
-    let before = standing(sent);
-    sent.handed_over_at = if earlier { Some(at) } else { sent.handed_over_at };
-    sent.reached = sent.reached.max(status);
-    sent.outcome = sent.outcome.max(word.outcome);
-    if matches!(sent.failed, Status::Unknown | Status::Expired | Status::Revoked) {
-        sent.failed = Status::Unspecified;
-    }
-    let money = moved(before, sent);
+    let money = learn(sent, |sent| {
+        sent.handed_over_at = if earlier { Some(at) } else { sent.handed_over_at };
+        sent.reached = sent.reached.max(status);
+        sent.outcome = sent.outcome.max(word.outcome);
+        if matches!(sent.failed, Status::Unknown | Status::Expired | Status::Revoked) {
+            sent.failed = Status::Unspecified;
+        }
+    });
     memory::count(case, customer, plan, sent);
     if first && status < Status::Opened {
         memory::speak(case.plans, customer, sent);
@@ -194,9 +194,7 @@ fn negative(
         return Fate::Runs;
     }
     // What went out under another id went to another address.
-    let is_own =
-        instance.adoption.as_ref().is_none_or(|it| usize::try_from(it.sends).is_ok_and(|sends| index >= sends));
-    if word.status == Status::BouncedHard && is_own {
+    if word.status == Status::BouncedHard && merge::former_id(instance, index).is_none() {
         profile::bury(customer, &sent.channel, sent.decided_at);
     }
     if is_current {
@@ -208,11 +206,10 @@ fn negative(
     if is_settled && word.outcome <= sent.outcome {
         return Fate::Runs;
     }
-    let before = standing(sent);
-    let sent = &mut instance.sends[index];
-    sent.failed = if is_settled { sent.failed } else { word.status };
-    sent.outcome = sent.outcome.max(word.outcome);
-    let money = moved(before, &instance.sends[index]);
+    let money = learn(&mut instance.sends[index], |sent| {
+        sent.failed = if is_settled { sent.failed } else { word.status };
+        sent.outcome = sent.outcome.max(word.outcome);
+    });
     let reason = match word.status {
         _ if word.outcome != Outcome::Unspecified => reason_of(word.outcome).unwrap_or(Reason::NotDelivered),
         Status::Refused => Reason::Refused,
@@ -244,10 +241,8 @@ fn current_failed(
         Status::Unknown if handed_over => return Fate::Runs,
         Status::Unknown => {
             let at = word.occurred_at.min(now).max(sent.decided_at);
-            let before = standing(sent);
-            (sent.failed, sent.handed_over_at) = (Status::Unknown, Some(at));
             // What was withdrawn may have gone out all the same.
-            let money = moved(before, sent);
+            let money = learn(sent, |sent| (sent.failed, sent.handed_over_at) = (Status::Unknown, Some(at)));
             (instance.stage, instance.due) = (Stage::Waiting, wait_over(case, customer, plan, instance, at));
             let entry = about_last(case, plan, instance, Reason::UnknownOutcome).coded(word).moves(money);
             case.write(entry);
@@ -266,9 +261,7 @@ fn current_failed(
         _ if word.outcome != Outcome::Unspecified => Exit::Outcome(word.outcome),
         _ => Exit::NotDelivered,
     };
-    let before = standing(sent);
-    (sent.failed, sent.outcome) = (word.status, sent.outcome.max(word.outcome));
-    let money = moved(before, sent);
+    let money = learn(sent, |sent| (sent.failed, sent.outcome) = (word.status, sent.outcome.max(word.outcome)));
     let entry = about_last(case, plan, instance, exit.reason()).coded(word).moves(money);
     leave(case, customer, plan, instance, exit, entry, now)
 }

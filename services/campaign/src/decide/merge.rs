@@ -169,6 +169,12 @@ fn stamp(instance: &mut Instance, from: &str, at: Millis) {
     }
 }
 
+/// The former id under which a send of this index went out; none where it went out under the present one.
+pub(super) fn former_id(instance: &Instance, index: usize) -> Option<&str> {
+    let went_before = |adoption: &&Adoption| usize::try_from(adoption.sends).is_ok_and(|sends| index < sends);
+    instance.adoption.as_ref().filter(went_before).map(|adoption| &*adoption.customer_id)
+}
+
 /// Ends what has reached its goal under the other id: of what was done under its own, each has heard already, and its trigger is there.
 fn end_reached<'d>(case: &mut Case<'_>, customer: &mut Customer, done_elsewhere: impl Fn(&Instance) -> &'d [Done]) {
     each(case, customer, |case, customer, instance| {
