@@ -62,6 +62,14 @@ pub struct Sequence {
     pub n: u64,
 }
 
+impl Sequence {
+    /// Whether the META of this commit closes a row that stands before it: one of its own transaction, or an older one whose META was
+    /// compacted away.
+    pub fn closes(self, row: Option<Sequence>) -> bool {
+        row.is_none_or(|row| row <= self)
+    }
+}
+
 /// The last commit of an owner. Should brokers lose all of an owner's commits, the next one counts the same numbers again: the claim
 /// tells the two apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -218,7 +218,7 @@ impl<'a, R: Record> Replica<'a, R> {
         self.replayed += 1;
         match entry {
             Entry::Row { sequence, .. } => {
-                let is_closed = |(end, closed): (i64, Sequence)| at < end && sequence.is_none_or(|row| row <= closed);
+                let is_closed = |(end, last): (i64, Sequence)| at < end && last.closes(sequence);
                 if self.known.is_some_and(is_closed) {
                     self.put(&record, processor)?;
                 } else {
@@ -268,14 +268,13 @@ impl<'a, R: Record> Replica<'a, R> {
         Next::From(self.position())
     }
 
-    /// A META closes the rows before it, up to its sequence: those of its own transaction, and older ones whose META was
-    /// compacted away. A torn row among them does no harm: the first transaction after a BARRIER writes torn keys anew, so
+    /// A META closes the rows before it, up to its sequence. A torn row among them does no harm: the first transaction after a BARRIER writes torn keys anew, so
     /// that the right row follows before its META.
     fn close<P: Processor>(&mut self, meta: Meta, processor: &P) -> Result<(), Error> {
         let open = std::mem::take(&mut self.open);
         for record in open {
             match read_row(&record) {
-                Some((_, sequence, _)) if sequence.is_none_or(|sequence| sequence <= meta.sequence) => {
+                Some((_, sequence, _)) if meta.sequence.closes(sequence) => {
                     self.put(&record, processor)?;
                 }
                 _ => self.open.push(record),

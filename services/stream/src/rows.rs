@@ -57,7 +57,7 @@ impl Rows {
 
     fn close(&mut self, meta: &Meta) {
         for (key, sequence, bytes) in std::mem::take(&mut self.open) {
-            if sequence.is_some_and(|sequence| sequence > meta.sequence) {
+            if !meta.sequence.closes(sequence) {
                 self.open.push((key, sequence, bytes));
             } else if let Some(bytes) = bytes {
                 self.closed.insert(key, bytes);
