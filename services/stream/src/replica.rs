@@ -45,7 +45,7 @@ pub(crate) struct Replica<'a, R> {
     checkpoint: Checkpoint,
     scout: Option<Scout>,
     /// The last META that is known to come.
-    known: Option<(i64, Sequence)>,
+    known: Option<(i64, Meta)>,
     /// Next offset.
     next: i64,
     /// Rows that no META has closed yet.
@@ -67,7 +67,7 @@ struct Scout {
     from: i64,
     /// To here.
     until: i64,
-    found: Option<(i64, Sequence)>,
+    found: Option<(i64, Meta)>,
 }
 
 /// What is to be done next.
@@ -210,7 +210,7 @@ impl<'a, R: Record> Replica<'a, R> {
         })?;
         if let Some(scout) = &mut self.scout {
             if let Entry::Meta(meta) = entry {
-                scout.found = Some((at, meta.sequence));
+                scout.found = Some((at, meta));
             }
             return Ok(self.look_on(at + 1));
         }
@@ -218,8 +218,8 @@ impl<'a, R: Record> Replica<'a, R> {
         self.replayed += 1;
         match entry {
             Entry::Row { sequence, .. } => {
-                let is_closed = |(end, last): (i64, Sequence)| at < end && last.closes(sequence);
-                if self.known.is_some_and(is_closed) {
+                let closes = |(end, known): &(i64, Meta)| at < *end && known.sequence.closes(sequence);
+                if self.known.as_ref().is_some_and(closes) {
                     self.put(&record, processor)?;
                 } else {
                     self.open.push(record);
@@ -268,19 +268,21 @@ impl<'a, R: Record> Replica<'a, R> {
         Next::From(self.position())
     }
 
-    /// A META closes the rows before it, up to its sequence. A torn row among them does no harm: the first transaction after a BARRIER writes torn keys anew, so
+    /// A META closes the rows before it, up to its sequence: those of its own transaction, and older ones whose META was
+    /// compacted away. A torn row among them does no harm: the first transaction after a BARRIER writes torn keys anew, so
     /// that the right row follows before its META.
     fn close<P: Processor>(&mut self, meta: Meta, processor: &P) -> Result<(), Error> {
+        let closed = meta.sequence;
+        self.meta = Some(meta);
         let open = std::mem::take(&mut self.open);
         for record in open {
             match read_row(&record) {
-                Some((_, sequence, _)) if meta.sequence.closes(sequence) => {
+                Some((_, sequence, _)) if closed.closes(sequence) => {
                     self.put(&record, processor)?;
                 }
                 _ => self.open.push(record),
             }
         }
-        self.meta = Some(meta);
         Ok(())
     }
 
@@ -297,9 +299,34 @@ impl<'a, R: Record> Replica<'a, R> {
             None => self.changes.delete_row(key),
         }
         if self.changes.len_bytes() > BATCH_BYTES {
-            self.store.write(std::mem::take(&mut self.changes))?;
+            // It is read again from the same place on, and has to meet the commit to which these rows belong.
+            if self.checkpoint.meta.is_some() {
+                self.checkpoint.meta = self.newest().cloned();
+            }
+            self.write()?;
         }
         Ok(())
+    }
+
+    /// The last commit of which the store may hold a row.
+    fn newest(&self) -> Option<&Meta> {
+        let known = self.known.as_ref().filter(|_| self.is_behind()).map(|(_, known)| known);
+        known.or(self.meta.as_ref())
+    }
+
+    /// Whether the META that is known to come is still to come.
+    fn is_behind(&self) -> bool {
+        self.known.as_ref().is_some_and(|(at, _)| self.next <= *at)
+    }
+
+    /// The store follows, and knows what it is a checkpoint of then: should brokers lose a commit, whoever opens it must see that it
+    /// holds rows of it. One that is a checkpoint of nothing yet counts for nothing after a crash.
+    fn write(&mut self) -> Result<(), Error> {
+        let mut changes = std::mem::take(&mut self.changes);
+        if self.checkpoint.meta.is_some() {
+            changes.checkpoint(&self.checkpoint);
+        }
+        self.store.write(changes)
     }
 
     fn begin_anew(self, doubt: &str) -> Result<Self, Error> {
@@ -347,16 +374,14 @@ impl<'a, R: Record> Replica<'a, R> {
             return Ok(());
         }
         self.noted = Tick::now();
-        // What it has to prove yet, it must not forget.
-        if self.meta_at.is_none_or(|at| at == self.checkpoint.next) || self.is_ahead() {
+        // What it has to prove yet, it must not forget. On the way to a META that is known to come it holds rows of later commits
+        // than the last one that it has met.
+        if self.meta_at.is_none_or(|at| at == self.checkpoint.next) || self.is_ahead() || self.is_behind() {
             return Ok(());
         }
         self.note_meta();
-        let mut changes = std::mem::take(&mut self.changes);
-        changes.checkpoint(&self.checkpoint);
-        self.store.write(changes)?;
-        let is_behind = self.known.is_some_and(|(at, _)| self.next <= at);
-        if let Some(fired_until) = self.meta.as_ref().and_then(fired_until).filter(|_| !is_behind) {
+        self.write()?;
+        if let Some(fired_until) = self.meta.as_ref().and_then(fired_until) {
             self.retire(processor, fired_until)?;
         }
         self.store.flush()
@@ -413,9 +438,9 @@ impl<'a, R: Record> Replica<'a, R> {
     /// # Errors
     /// `Abort` if the disk refuses.
     pub(crate) fn arrive(mut self) -> Result<Restored, Error> {
-        self.store.write(std::mem::take(&mut self.changes))?;
         self.current_at = machine_now();
         self.note_meta();
+        self.write()?;
         let torn: BTreeSet<Box<[u8]>> =
             self.open.iter().filter_map(|record| Some(read_row(record)?.0.into())).collect();
         if !torn.is_empty() {

@@ -99,7 +99,7 @@ pub struct Checkpoint {
     pub changelog: String,
     /// Everything before this changelog offset is in the data base.
     pub next: i64,
-    /// META of the last commit that is in it.
+    /// META of the last commit of which anything is in it: whoever reads on from `next` has to meet it.
     pub meta: Option<Meta>,
     /// Machine time at which `next` was written.
     pub saved_at: Millis,

@@ -274,10 +274,7 @@ fn a_restart_reads_from_its_last_meta_on() {
 fn with_two_commits(bench: &Bench) {
     let log =
         [row(0, "a", (1, 1), "kept"), meta(1, (1, 1)), row(2, "a", (1, 2), "lost"), meta(3, (1, 2)), barrier(4, "x")];
-    let restored = restore(bench, &log, "x");
-    let mut changes = Changes::default();
-    changes.checkpoint(&restored.checkpoint);
-    restored.store.write(changes).unwrap();
+    drop(restore(bench, &log, "x"));
 }
 
 #[test]
@@ -324,16 +321,67 @@ fn a_store_with_a_commit_that_the_changelog_has_lost_is_rebuilt() {
     assert_eq!(restored.meta.unwrap().sequence, Sequence { epoch: 1, n: 1 });
 }
 
+/// It is noted with its first commit, and takes up the second on the way to a BARRIER, or a part of it as it runs over.
+#[test]
+fn a_store_that_took_up_a_commit_after_it_was_noted_is_rebuilt_if_that_is_lost() {
+    let large = "x".repeat(BATCH_BYTES);
+    let log =
+        [row(0, "a", (1, 1), "kept"), meta(1, (1, 1)), row(2, "a", (1, 2), &large), meta(3, (1, 2)), barrier(4, "x")];
+    for (restore_window, runs_over) in [(9, false), (9, true), (1, true)] {
+        let mut bench = Bench::new();
+        bench.config.restore_window = restore_window;
+        let (mut replica, _) = follow(bench.open(), &log[..2], "x");
+        replica.note_if_due(&Words).unwrap();
+        drop(replica);
+        if runs_over {
+            // Closed by its META, or already by the one that is known to come.
+            let (replica, _) = follow(bench.open(), &log[..4], "x");
+            drop(replica);
+        } else {
+            drop(restore(&bench, &[&log[..2], &[row(2, "a", (1, 2), "lost")], &log[3..]].concat(), "x"));
+        }
+        let after = [row(0, "a", (1, 1), "kept"), meta(1, (1, 1)), barrier(9, "mine")];
+        let found = words(&restore(&bench, &after, "mine"), &["a"]);
+        assert!(found == [some("kept")], "{restore_window}, {runs_over}");
+    }
+}
+
+#[test]
+fn nothing_is_noted_on_the_way_to_a_known_commit_whose_rows_are_there_already() {
+    let bench = Bench::new();
+    let log = [
+        row(0, "a", (1, 1), "kept"),
+        meta(1, (1, 1)),
+        row(2, "a", (1, 2), "lost"),
+        row(3, "b", (1, 2), "lost"),
+        row(4, "c", (1, 2), "lost"),
+        meta(5, (1, 2)),
+    ];
+    let mut replica = bench.open();
+    let mut from = replica.begin(6);
+    while replica.scout.is_some() {
+        for record in log.iter().filter(|record| record.offset >= from) {
+            if let Next::From(offset) = replica.take(record.clone(), &Words, None).unwrap() {
+                from = offset;
+                break;
+            }
+        }
+    }
+    for record in &log[..4] {
+        assert_eq!(replica.take(record.clone(), &Words, None).unwrap(), Next::GoOn);
+    }
+    replica.note_if_due(&Words).unwrap();
+    drop(replica);
+    let after = [log[0].clone(), log[1].clone(), barrier(9, "mine")];
+    assert_eq!(words(&restore(&bench, &after, "mine"), &["a", "b"]), [some("kept"), None]);
+}
+
 #[test]
 fn a_store_with_an_owners_only_commit_that_was_lost_is_rebuilt_though_the_next_owner_counts_the_same() {
     for (claim, found) in [(8, [some("kept"), some("new")]), (7, [some("lost"), None])] {
         let bench = Bench::new();
         let log = [row(0, "a", (1, 1), "kept"), meta(1, (1, 1)), row(3, "a", (2, 1), "lost"), meta_of_claim(4, 2, 7)];
-        let restored = restore(&bench, &[log.to_vec(), vec![barrier(5, "x")]].concat(), "x");
-        let mut changes = Changes::default();
-        changes.checkpoint(&restored.checkpoint);
-        restored.store.write(changes).unwrap();
-        drop(restored);
+        drop(restore(&bench, &[log.to_vec(), vec![barrier(5, "x")]].concat(), "x"));
         // The changelog has lost the commit, or it has not.
         let after = [
             log[0].clone(),
