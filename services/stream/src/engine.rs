@@ -223,25 +223,47 @@ impl Turns {
         let sources = config.upstream.as_ref().map(|_| AtomicU64::new(0));
         Turns { shards: none(), restorers: none(), sources }
     }
+
+    /// All of them, with what each is.
+    fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let shards = self.shards.iter().map(|turns| ("shard", turns));
+        let restorers = self.restorers.iter().map(|turns| ("restorer", turns));
+        let all = shards.chain(restorers).chain(self.sources.iter().map(|turns| ("sources", turns)));
+        all.map(|(thread, turns)| (thread, turns.load(Ordering::Relaxed)))
+    }
 }
 
-/// Ends the process if a thread has made no turn for too long: a call that never returns holds its partitions for ever. Counted
-/// in looks, not in time, so that a process that was stopped as a whole is not taken for one that hangs.
-fn watch_over(turns: &Turns, stillness_max: Duration, stop: &AtomicBool) {
-    let shards = turns.shards.iter().map(|turns| ("shard", turns));
-    let restorers = turns.restorers.iter().map(|turns| ("restorer", turns));
-    let watched: Vec<_> = shards.chain(restorers).chain(turns.sources.iter().map(|turns| ("sources", turns))).collect();
-    let mut last: Vec<(u64, Duration)> = vec![(0, Duration::ZERO); watched.len()];
-    while !stop.load(Ordering::Relaxed) {
-        std::thread::park_timeout(LOOK);
-        for ((thread, turns), (known, still)) in watched.iter().zip(&mut last) {
-            let turn = turns.load(Ordering::Relaxed);
+/// For how long each thread has stood still, as it was seen. Counted in looks, not in time, so that a process that was stopped as a
+/// whole is not taken for one that hangs.
+#[derive(Default)]
+struct Stillness {
+    seen: Vec<(u64, Duration)>,
+}
+
+impl Stillness {
+    /// Looks at them, `LOOK` after the last time. Names one that has stood still for longer than `max`.
+    fn look(&mut self, turns: &Turns, max: Duration) -> Option<(&'static str, Duration)> {
+        self.seen.resize(turns.each().count(), (0, Duration::ZERO));
+        let mut found = None;
+        for ((thread, turn), (known, still)) in turns.each().zip(&mut self.seen) {
             *still = if turn == *known { *still + LOOK } else { Duration::ZERO };
             *known = turn;
-            if *still > stillness_max {
-                tracing::error!(thread, seconds = still.as_secs(), "a thread stands still; the process ends itself");
-                std::process::abort();
+            if *still > max {
+                found = Some((thread, *still));
             }
+        }
+        found
+    }
+}
+
+/// Ends the process if a thread has made no turn for too long: a call that never returns holds its partitions for ever.
+fn watch_over(turns: &Turns, stillness_max: Duration, stop: &AtomicBool) {
+    let mut stillness = Stillness::default();
+    while !stop.load(Ordering::Relaxed) {
+        std::thread::park_timeout(LOOK);
+        if let Some((thread, still)) = stillness.look(turns, stillness_max) {
+            tracing::error!(thread, seconds = still.as_secs(), "a thread stands still; the process ends itself");
+            std::process::abort();
         }
     }
 }
@@ -255,5 +277,30 @@ struct StopOthers<'a>(&'a AtomicBool);
 impl Drop for StopOthers<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_of_whatever_kind_that_stands_still_is_found() {
+        let topics = Topics { input: "in".into(), changelog: "log".into(), reference: None, outputs: Vec::new() };
+        let mut config = Config::new("group", "one", topics, PathBuf::new());
+        config.upstream = Some(Upstream { group: "intake".into(), topics: Vec::new() });
+        let max = 3 * LOOK;
+        for stands in ["shard", "restorer", "sources"] {
+            let (turns, mut stillness) = (Turns::new(&config), Stillness::default());
+            let looks = (1..=10).map(|_| {
+                let all = [("shard", &turns.shards[0]), ("restorer", &turns.restorers[0])];
+                let all = all.into_iter().chain(turns.sources.iter().map(|sources| ("sources", sources)));
+                for (_, turns) in all.filter(|(thread, _)| *thread != stands) {
+                    turns.fetch_add(1, Ordering::Relaxed);
+                }
+                stillness.look(&turns, max)
+            });
+            assert_eq!(looks.flatten().next(), Some((stands, max + LOOK)));
+        }
     }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Horizon {
     until: Entry,
     /// Entries that the store may not have yet.
     fresh: BTreeSet<Entry>,
-    /// Entries that one look brings; twice as many stay near at most.
+    /// Entries that one look brings. Twice as many stay near, and those that joined them because the store may not have them.
     window: usize,
 }
 

@@ -10,6 +10,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::Error;
 use crate::clock::{Millis, Tick, machine_now};
@@ -388,10 +389,12 @@ impl<'a, R: Record> Replica<'a, R> {
     }
 
     /// No row asks to be looked at before this any more. One may still rely on an entry before it: where the entry had fired and
-    /// the row had not changed, the changelog knows nothing of its new one, and a crash may have taken that from the store.
+    /// the row had not changed, the changelog knows nothing of its new one, and a crash may have taken that from the store. What
+    /// takes longer than [`RETIRE_MAX`] goes on the next time.
     fn retire<P: Processor>(&mut self, processor: &P, fired_until: Millis) -> Result<(), Error> {
+        let begun = Tick::now();
         let mut place = Cursor::start();
-        loop {
+        while begun.elapsed() < RETIRE_MAX {
             let mut entries: Vec<(Box<[u8]>, Millis)> = Vec::new();
             self.store.deadlines(&place, |due, key| {
                 let is_passed = due < fired_until && entries.len() < RETIRED_AT_ONCE;
@@ -400,7 +403,10 @@ impl<'a, R: Record> Replica<'a, R> {
                 }
                 is_passed
             })?;
-            let Some((key, due)) = entries.last() else { break };
+            let Some((key, due)) = entries.last() else {
+                place = Cursor::at(fired_until, b"");
+                break;
+            };
             place = Cursor::behind(*due, key);
             entries.sort_unstable();
             let keys: Vec<&[u8]> = entries.iter().map(|(key, _)| &**key).collect();
@@ -419,7 +425,7 @@ impl<'a, R: Record> Replica<'a, R> {
         }
         // By itself, since a batch retires last.
         let mut passed = Changes::default();
-        passed.retire_before(&Cursor::at(fired_until, b""));
+        passed.retire_before(&place);
         self.store.write(passed)
     }
 
@@ -453,6 +459,9 @@ impl<'a, R: Record> Replica<'a, R> {
 
 /// Index entries that are looked at in one go before they are retired.
 const RETIRED_AT_ONCE: usize = 10_000;
+
+/// The other replicas of the thread wait meanwhile, and whoever watches over it.
+const RETIRE_MAX: Duration = Duration::from_secs(1);
 
 /// Key, sequence and bytes.
 type Row<'r> = (&'r [u8], Option<Sequence>, Option<&'r [u8]>);

@@ -130,6 +130,8 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         let patience = self.around.clock.patience();
         let wait = match self.open_since {
             Some(_) => Duration::ZERO,
+            // Entries that no longer fit their rows fire without a change.
+            None if self.tasks.values().any(Task::has_more_due) => Duration::ZERO,
             None if self.coming.is_empty() => patience,
             None => patience.min(RESTORING),
         };
@@ -409,20 +411,28 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         let config = self.around.config;
         let Some(since) = self.open_since else {
             self.report();
+            self.let_go()?;
             return self.save_if_due();
         };
         let rows: usize = self.tasks.values().map(Task::dirty_len).sum();
         if is_idle || since.elapsed() >= config.commit_age || self.open_records.max(rows) >= config.commit_records {
             self.commit()?;
             self.report();
-            // Only here, where no round holds rows that it still needs.
-            let share = |rows: usize| rows / self.tasks.len().max(1);
-            let (cached, waiting) = (share(config.cache_rows), share(config.unwritten_rows.min(config.cache_rows)));
-            for task in self.tasks.values_mut() {
-                task.write_back_beyond(&self.processor, waiting)?;
-                task.shrink_to(cached);
-            }
+            self.let_go()?;
             return self.save_if_due();
+        }
+        Ok(())
+    }
+
+    /// The stores follow, and rows leave the memory, as far as their number asks for it. Only where nothing is uncommitted: no
+    /// round holds rows that it still needs.
+    fn let_go(&mut self) -> Result<(), Error> {
+        let config = self.around.config;
+        let share = |rows: usize| rows / self.tasks.len().max(1);
+        let (cached, waiting) = (share(config.cache_rows), share(config.unwritten_rows.min(config.cache_rows)));
+        for task in self.tasks.values_mut() {
+            task.write_back_beyond(&self.processor, waiting)?;
+            task.shrink_to(cached);
         }
         Ok(())
     }

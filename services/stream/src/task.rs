@@ -215,6 +215,11 @@ impl<P: Processor> Task<P> {
         self.horizon.head() <= now || self.agenda.due().is_some_and(|sweep| sweep > self.watermark)
     }
 
+    /// Whether more deadlines may fire as soon as somebody asks: the last budget did not suffice.
+    pub(crate) fn has_more_due(&self) -> bool {
+        self.horizon.head() <= self.now.min(self.watermark)
+    }
+
     /// Fires what is due up to the watermark, at most `budget` entries. Returns (fired, greatest lateness in ms).
     pub(crate) fn fire(
         &mut self,
