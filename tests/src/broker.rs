@@ -34,6 +34,8 @@ pub struct Broker {
     address: String,
     /// Where Cascade does.
     cascade_address: String,
+    /// Where it is reached without TLS and passwords.
+    plain_address: String,
     properties: Vec<(&'static str, String)>,
     proxy: Option<Toxiproxy>,
     restarts: AtomicUsize,
@@ -59,14 +61,16 @@ impl Broker {
     fn start(form: &str) -> Self {
         let made = tempfile::Builder::new().prefix("cascade-tests-").tempdir();
         let dir = made.expect("the system's directory for temporary files can be written to").keep();
-        let Form { nodes, address, cascade_address, properties, proxied } = Form::chosen(&dir, form);
+        let Form { nodes, address, cascade_address, plain_address, properties, proxied } = Form::chosen(&dir, form);
         // Together: a quorum is more than one.
         let nodes: Vec<Node> = nodes.iter().map(|node| Node::start(node, &dir)).collect();
         nodes.iter().for_each(Node::wait_until_ready);
         let proxy = proxied.map(|way| Toxiproxy::start(&dir, &way));
         let address = address.unwrap_or_else(|| nodes[0].address());
         let cascade_address = cascade_address.unwrap_or_else(|| address.clone());
-        Broker { dir, nodes, address, cascade_address, properties, proxy, restarts: AtomicUsize::new(0) }
+        let plain_address = plain_address.unwrap_or_else(|| address.clone());
+        let restarts = AtomicUsize::new(0);
+        Broker { dir, nodes, address, cascade_address, plain_address, properties, proxy, restarts }
     }
 
     /// Ends a broker, in an orderly way or as a crash does, and starts it again on the same data and port. Of several one after
@@ -96,6 +100,11 @@ impl Broker {
     /// Where the tests reach it, `host:port`, comma separated.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Where it is reached by what speaks neither TLS nor SASL.
+    pub fn plain_address(&self) -> &str {
+        &self.plain_address
     }
 
     /// Where Cascade does.

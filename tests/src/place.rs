@@ -31,6 +31,11 @@ impl Place {
         self.broker.address()
     }
 
+    /// The address of the broker for what speaks neither TLS nor SASL.
+    pub fn plain_brokers(&self) -> &str {
+        self.broker.plain_address()
+    }
+
     /// The address by which Cascade reaches it.
     pub fn cascade_brokers(&self) -> &str {
         self.broker.cascade_address()

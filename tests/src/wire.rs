@@ -14,7 +14,7 @@ const NOT_COORDINATOR: i16 = 16;
 const CONCURRENT_TRANSACTIONS: i16 = 51;
 
 /// Sends the commit of a transaction under this id with the id and epoch of the producer that has it: what a repeated request of its own
-/// client looks like when it comes late. For brokers without TLS and passwords.
+/// client looks like when it comes late. By a way without TLS and passwords.
 ///
 /// # Errors
 /// What the broker says instead of yes.

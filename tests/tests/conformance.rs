@@ -30,7 +30,7 @@ impl Hands for Test {
     }
 
     fn commit_again(&mut self, transactional_id: &str) -> Result<(), String> {
-        wire::commit_again(self.place.brokers(), transactional_id)
+        wire::commit_again(self.place.plain_brokers(), transactional_id)
     }
 }
 

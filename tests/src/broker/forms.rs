@@ -15,6 +15,8 @@ pub struct Form {
     pub address: Option<String>,
     /// None for the same.
     pub cascade_address: Option<String>,
+    /// Without TLS and passwords; none for the same.
+    pub plain_address: Option<String>,
     pub properties: Vec<(&'static str, String)>,
     pub proxied: Option<Way>,
 }
@@ -50,7 +52,14 @@ impl Form {
 
     fn single(dir: &Path) -> Self {
         let node = Plan { dir: dir.to_owned(), port: None, settings: None, format: None };
-        Form { nodes: vec![node], address: None, cascade_address: None, properties: Vec::new(), proxied: None }
+        Form {
+            nodes: vec![node],
+            address: None,
+            cascade_address: None,
+            plain_address: None,
+            properties: Vec::new(),
+            proxied: None,
+        }
     }
 
     fn three(dir: &Path, is_secured: bool) -> Self {
@@ -97,12 +106,12 @@ impl Form {
                 format: Some(if is_secured { scram } else { " ".to_owned() }),
             }
         };
-        let reached: Vec<String> =
-            if is_secured { secured } else { plain }.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+        let reached = |ports: [u16; 3]| ports.map(|port| format!("127.0.0.1:{port}")).join(",");
         Form {
             nodes: (0..3).map(node).collect(),
-            address: Some(reached.join(",")),
+            address: Some(reached(if is_secured { secured } else { plain })),
             cascade_address: None,
+            plain_address: Some(reached(plain)),
             properties,
             proxied: None,
         }
@@ -120,6 +129,7 @@ impl Form {
             nodes: vec![node],
             address: Some(format!("127.0.0.1:{plain}")),
             cascade_address: Some(format!("127.0.0.1:{proxy}")),
+            plain_address: None,
             properties: Vec::new(),
             proxied: Some(Way { from: proxy, to: behind, api }),
         }
