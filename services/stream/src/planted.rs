@@ -30,7 +30,7 @@ pub enum Bug {
     SourcesUnread,
     /// Rows of a torn transaction are not written anew, so that a later META closes them.
     TornClosed,
-    /// The first transaction after a torn one sends everything twice.
+    /// Once there was a torn transaction, everything is sent twice.
     TornSentTwice,
     /// A new owner begins a sweep anew.
     SweepAnew,
@@ -63,18 +63,35 @@ impl Bug {
 #[cfg(feature = "simulation")]
 thread_local! {
     static PLANTED: std::cell::Cell<Option<Bug>> = const { std::cell::Cell::new(None) };
+    static HAS_BEGUN: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
 /// Plants a bug in all that this thread does from now on.
 #[cfg(feature = "simulation")]
 pub fn plant(bug: Option<Bug>) {
     PLANTED.set(bug);
+    HAS_BEGUN.set(false);
 }
 
 /// Whether a bug is planted here.
 #[cfg(feature = "simulation")]
 pub fn is_planted(bug: Bug) -> bool {
     PLANTED.get() == Some(bug)
+}
+
+/// Whether a bug is planted here and has begun: from the first time on that `begins` says so.
+#[cfg(feature = "simulation")]
+pub fn is_planted_from(bug: Bug, begins: impl FnOnce() -> bool) -> bool {
+    is_planted(bug) && (HAS_BEGUN.get() || begins()) && {
+        HAS_BEGUN.set(true);
+        true
+    }
+}
+
+/// Whether a bug is planted here and has begun: never.
+#[cfg(not(feature = "simulation"))]
+pub fn is_planted_from(_bug: Bug, _begins: impl FnOnce() -> bool) -> bool {
+    false
 }
 
 /// Whether a bug is planted here: never.

@@ -18,7 +18,7 @@ use crate::control::Meta;
 use crate::engine::Surroundings;
 use crate::kafka::{Change, Fetched};
 use crate::log::{CHANGELOG, INPUT, Log, REFERENCE, Record, Target};
-use crate::planted::{Bug, is_planted};
+use crate::planted::{Bug, is_planted, is_planted_from};
 use crate::processor::{Incoming, Outbox, Outgoing, Processor};
 use crate::recovery::{self, Claim};
 use crate::restorer::Answer;
@@ -460,7 +460,8 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             positions.push((task.partition, task.next));
         }
         let log = &mut self.log;
-        let copies = if is_planted(Bug::TornSentTwice) && self.tasks.values().any(Task::has_torn) { 2 } else { 1 };
+        let is_doubled = is_planted_from(Bug::TornSentTwice, || self.tasks.values().any(Task::has_torn));
+        let copies = if is_doubled { 2 } else { 1 };
         self.out.drain_all(|record| (0..copies).try_for_each(|_| publish(log, record)))?;
         // META says that all of it is there, so it comes last: should the transaction be torn after all, what is decided twice
         // has the same ids, but nothing is lost.
