@@ -117,6 +117,11 @@ impl Broker {
         &self.properties
     }
 
+    /// Id of its process, of the first one if there are several.
+    pub fn process(&self) -> u32 {
+        self.nodes[0].process()
+    }
+
     /// Where its log and data are.
     pub fn dir(&self) -> &Path {
         &self.dir

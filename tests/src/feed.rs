@@ -130,6 +130,11 @@ impl Feed {
         self.enqueue(&|| BaseRecord::to(topic).partition(partition).key(key.as_ref()).payload(value));
     }
 
+    /// Appends a tombstone.
+    pub fn forget_in(&self, topic: &str, partition: i32, key: &[u8]) {
+        self.enqueue(&|| BaseRecord::to(topic).partition(partition).key(key));
+    }
+
     fn enqueue<'a>(&self, record: &dyn Fn() -> BaseRecord<'a, [u8], [u8]>) {
         while let Err((error, _)) = self.producer.send(record()) {
             assert_eq!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull));

@@ -7,8 +7,8 @@
 //!
 //! *What it is not.* No part of the product. Of the product's code these fixtures use the contract (`schemas`), the brain
 //! (`campaign`) as a pure function to fold with and its timelines to live through, and of `stream` the clocks, the file that
-//! drives them, how its clients are told where Kafka is, and threads that cannot die unseen. Two modules are there to run code of the product, not to look at it:
-//! [`simulation`] puts the `operator` on the simulator of `stream`, and [`summer`] is a processor for its engine.
+//! drives them, how its clients are told where Kafka is, and threads that cannot die unseen. Three modules are there to run code of the product, not to look at it:
+//! [`simulation`] puts the `operator` on the simulator of `stream`, [`summer`] and [`peers`] are processors for its engine.
 //!
 //! *Limits.* Linux only (`/proc`, signals, `setpriv`). A test waits for conditions, up to [`wait::PATIENCE`] each.
 
@@ -21,6 +21,8 @@ pub mod tail;
 pub mod wire;
 pub mod changelog;
 pub mod summer;
+pub mod cpu;
+pub mod peers;
 pub mod http;
 pub mod providers;
 pub mod service;

@@ -5,9 +5,12 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::wait::until_some;
 
@@ -110,4 +113,23 @@ impl Drop for Process {
 
 fn open(log: &Path) -> File {
     OpenOptions::new().create(true).append(true).open(log).expect("the test's directory can be written to")
+}
+
+/// Set once this process is asked to end.
+///
+/// # Errors
+/// If the system gives no thread, or no way to hear of signals.
+pub fn stop_on_sigterm() -> std::io::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&stop);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut asked = {
+        let _inside = runtime.enter();
+        signal(SignalKind::terminate())?
+    };
+    stream::thread::spawn("signals", move || {
+        runtime.block_on(asked.recv());
+        told.store(true, Ordering::Relaxed);
+    })?;
+    Ok(stop)
 }

@@ -2,13 +2,12 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use stream::clock::Clock;
 use stream::{Config, Metrics, Probe, Topics};
+use system_tests::process::stop_on_sigterm;
 use system_tests::summer::{Settings, Summer};
-use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
@@ -48,20 +47,4 @@ fn main() -> Result<(), Box<dyn Error>> {
 #[expect(clippy::print_stderr, reason = "a test waits for this word")]
 fn say(word: &str) {
     eprintln!("{word}");
-}
-
-/// Set once the process is asked to end.
-fn stop_on_sigterm() -> std::io::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let told = Arc::clone(&stop);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut asked = {
-        let _inside = runtime.enter();
-        signal(SignalKind::terminate())?
-    };
-    stream::thread::spawn("signals", move || {
-        runtime.block_on(asked.recv());
-        told.store(true, Ordering::Relaxed);
-    })?;
-    Ok(stop)
 }

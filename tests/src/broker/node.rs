@@ -91,11 +91,16 @@ impl Node {
         until_some("the broker is back", || self.bootstrap());
     }
 
-    /// Sends it a signal.
-    pub fn signal(&self, signal: Signal) {
+    /// Id of the broker's process.
+    pub fn process(&self) -> u32 {
         let children = format!("/proc/{0}/task/{0}/children", self.keeper);
         let children = std::fs::read_to_string(children).expect("the shell that runs it is there");
-        let id = children.split_whitespace().next().and_then(|id| id.parse().ok()).expect("it runs");
+        children.split_whitespace().next().and_then(|id| id.parse().ok()).expect("it runs")
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.process()).expect("process ids are small");
         kill(Pid::from_raw(id), signal).expect("it is ours");
     }
 

@@ -2,7 +2,6 @@
 //! to events that come meanwhile.
 
 use std::fmt::Write;
-use std::path::Path;
 use std::time::Duration;
 
 use schemas::{Customer, Millis, decode, encode};
@@ -12,10 +11,11 @@ use stream::kafka::{Settings, partition_of};
 use system_tests::changelog::Changelog;
 use system_tests::feed::Feed;
 
-use crate::cpu::load;
 use crate::ground::{CHANNEL, Ground};
 use crate::latency::{Taken, travel};
+use crate::peers::bytes_in;
 use crate::workload::{history, name};
+use system_tests::cpu::load;
 
 const HOUR: Millis = 3_600_000;
 
@@ -134,14 +134,4 @@ fn fill(ground: &Ground, mut row: Customer, outstanding: usize, herd: usize, mom
         stores[home(&customer)].put(customer.as_bytes(), due(number), &encode(&row)).expect("the disk takes it");
     }
     stores.into_iter().for_each(|store| store.finish().expect("the disk takes it"));
-}
-
-fn bytes_in(directory: &Path) -> u64 {
-    let entries = std::fs::read_dir(directory).expect("the directory can be read");
-    let sizes = entries.map(|entry| {
-        let entry = entry.expect("the directory can be read");
-        let found = entry.metadata().expect("the file is there");
-        if found.is_dir() { bytes_in(&entry.path()) } else { found.len() }
-    });
-    sizes.sum()
 }

@@ -6,11 +6,11 @@ use schemas::encode;
 use stream::clock::Tick;
 use system_tests::feed::{Feed, create_topics};
 
-use crate::cpu::load;
 use crate::eye::{Volume, volume};
 use crate::ground::{CHANNEL, Ground, PARTITIONS};
 use crate::relay::{Relay, Spent};
 use crate::workload::{FACTS, history, name};
+use system_tests::cpu::load;
 
 const CUSTOMERS: usize = 50_000;
 

@@ -12,8 +12,8 @@ use system_tests::place::Place;
 use system_tests::process::Process;
 use system_tests::service::Progress;
 
-use crate::cpu;
 use crate::eye::ends;
+use system_tests::cpu;
 
 /// Partitions of `input` and of everything beside it, unless a measurement wants others.
 pub const PARTITIONS: i32 = 4;

@@ -10,11 +10,11 @@ use schemas::encode;
 use stream::clock::Tick;
 use system_tests::feed::{Feed, create_topics};
 
-use crate::cpu::load;
 use crate::eye::reader;
 use crate::ground::{CHANNEL, Ground};
 use crate::relay::Relay;
 use crate::workload::{name, profile, registration};
+use system_tests::cpu::load;
 
 const WARM_UP: usize = 100;
 const SAMPLES: usize = 400;

@@ -6,6 +6,7 @@
 //! cargo run -p system-tests --bin bench -- restore [CUSTOMERS]              a lost state directory, from the changelog
 //! cargo run -p system-tests --bin bench -- deadlines [OUTSTANDING [HERD [STORES]]]   deadlines in one store or more, and many due at once
 //! cargo run -p system-tests --bin bench -- brain [instructions]       what one decision costs: no Kafka, no other process
+//! cargo run -p system-tests --bin bench -- peers [EVENTS [CUSTOMERS [uniform|hot|zipf]]] [--rows N]   the engine beside others
 //! ```
 //!
 //! `cargo build -p cascade` comes first, or `CASCADE_BIN` names the program. Figures are for comparing two states of the code on one
@@ -18,15 +19,19 @@ mod drain;
 mod restore;
 mod deadlines;
 mod brain;
+mod peers;
 mod ground;
 mod workload;
 mod relay;
 mod eye;
-mod cpu;
 
+use std::error::Error;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
+
+// The product's allocator, for contenders that are this program: it takes the place of the system's, for librdkafka, too.
+use tikv_jemallocator as _;
 
 /// Makes `deploy/kafka/start.sh` start a broker for measurements.
 const LARGE_BROKER: (&str, &str) = ("KAFKA_BENCH", "1");
@@ -36,7 +41,8 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["relay", order] => told(&relay::run(order)),
-        ["latency" | "drain" | "restore" | "deadlines", ..] if std::env::var(LARGE_BROKER.0).is_err() => {
+        ["peers", contender @ ("raw" | "ours"), order] => ended(peers::become_contender(contender, order)),
+        ["latency" | "drain" | "restore" | "deadlines" | "peers", ..] if std::env::var(LARGE_BROKER.0).is_err() => {
             with_a_large_broker(&arguments)
         }
         ["latency"] => told(&latency::measure()),
@@ -54,14 +60,24 @@ fn main() -> ExitCode {
         ["brain"] => told(&brain::measure(false)),
         ["brain", "instructions"] => told(&brain::measure(true)),
         ["brain", "decide", number] => told(&brain::decide(number)),
+        ["peers", ref words @ ..] => match peers::measure(words) {
+            Ok(table) => told(&table),
+            Err(words) => ended(Err(words.into())),
+        },
         _ => usage(),
     }
+}
+
+fn ended(result: Result<(), Box<dyn Error>>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    let _ = writeln!(std::io::stderr(), "{error}");
+    ExitCode::FAILURE
 }
 
 fn usage() -> ExitCode {
     let _ = writeln!(
         std::io::stderr(),
-        "usage: bench latency|drain|restore [CUSTOMERS]|deadlines [OUTSTANDING [HERD [STORES]]]|brain [instructions]"
+        "usage: bench latency|drain|restore [CUSTOMERS]|deadlines [OUTSTANDING [HERD [STORES]]]|brain [instructions]|peers [EVENTS [CUSTOMERS [KEYS]]]"
     );
     ExitCode::from(64)
 }

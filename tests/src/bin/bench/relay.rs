@@ -17,8 +17,8 @@ use system_tests::place::Place;
 use system_tests::process::Process;
 use system_tests::wait::until;
 
-use crate::cpu;
 use crate::eye::{ANSWER, reader};
+use system_tests::cpu;
 
 /// What a process of this loop is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -11,11 +11,11 @@ use schemas::encode;
 use stream::clock::Tick;
 use system_tests::feed::Feed;
 
-use crate::cpu::{load, seconds_of};
 use crate::eye::{ANSWER, reader, volume};
 use crate::ground::Ground;
 use crate::relay::Spent;
 use crate::workload::{history, name};
+use system_tests::cpu::{load, seconds_of};
 
 /// Bytes of a batch of the ceiling.
 const BATCH_BYTES: usize = 8 << 20;

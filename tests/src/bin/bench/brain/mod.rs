@@ -14,7 +14,7 @@ use std::fmt::Write;
 
 use schemas::{Customer, encode};
 
-use crate::cpu::load;
+use system_tests::cpu::load;
 
 use life::Life;
 use meter::Cost;
