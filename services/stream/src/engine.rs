@@ -40,8 +40,10 @@ pub struct Config {
     pub commit_records: usize,
     /// Rows kept in memory, for each shard.
     pub cache_rows: usize,
-    /// Of these, committed rows that may wait for the store; more are written to it at once, in the order of their keys.
+    /// Of these, committed rows that may wait for the store, half of them at most; those beyond are written to it, the oldest first.
     pub unwritten_rows: usize,
+    /// Rows that are written to it at once when it is made to survive a crash; a twentieth of those that wait, if that is more.
+    pub save_rows: usize,
     /// Index entries fired in one round of a partition: events flow in between.
     pub fire_budget: usize,
     /// Index entries that are looked up at once, to fire when their time has come.
@@ -84,7 +86,8 @@ impl Config {
             commit_age: Duration::from_millis(100),
             commit_records: 40_000,
             cache_rows: 1_000_000,
-            unwritten_rows: 50_000,
+            unwritten_rows: 500_000,
+            save_rows: 5_000,
             fire_budget: 5_000,
             fire_window: 4_000,
             retire_after: 50_000,

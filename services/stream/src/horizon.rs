@@ -24,6 +24,8 @@ pub(crate) struct Horizon {
     until: Entry,
     /// Entries that the store may not have yet.
     fresh: BTreeSet<Entry>,
+    /// Of these, those that it will have with the checkpoint that is on its way.
+    marked: BTreeSet<Entry>,
     /// Entries that one look brings. Twice as many stay near, and those that joined them because the store may not have them.
     window: usize,
 }
@@ -31,7 +33,8 @@ pub(crate) struct Horizon {
 impl Horizon {
     /// Of a store that was not looked into yet.
     pub(crate) fn new(window: usize) -> Self {
-        Horizon { near: BTreeSet::new(), until: before(0), fresh: BTreeSet::new(), window: window.max(1) }
+        let (near, fresh, marked) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        Horizon { near, until: before(0), fresh, marked, window: window.max(1) }
     }
 
     /// No entry is due before this.
@@ -64,9 +67,14 @@ impl Horizon {
         }
     }
 
-    /// The store has everything that is armed.
+    /// A checkpoint begins, which will have what is armed now.
+    pub(crate) fn mark(&mut self) {
+        self.marked.append(&mut self.fresh);
+    }
+
+    /// The store has what was armed at the last mark.
     pub(crate) fn written(&mut self) {
-        self.fresh.clear();
+        self.marked.clear();
     }
 
     /// Takes the next entries up to `limit` out, at most `budget`. Those that are left, if any are due up to `limit`, begin at
@@ -98,8 +106,10 @@ impl Horizon {
             near.insert(entry);
             true
         })?;
-        let behind = self.fresh.split_off(&until);
-        near.append(&mut std::mem::replace(&mut self.fresh, behind));
+        for waiting in [&mut self.fresh, &mut self.marked] {
+            let behind = waiting.split_off(&until);
+            near.append(&mut std::mem::replace(waiting, behind));
+        }
         self.until = until;
         Ok(())
     }

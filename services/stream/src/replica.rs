@@ -393,7 +393,7 @@ impl<'a, R: Record> Replica<'a, R> {
     /// takes longer than [`RETIRE_MAX`] goes on the next time.
     fn retire<P: Processor>(&mut self, processor: &P, fired_until: Millis) -> Result<(), Error> {
         let begun = Tick::now();
-        let mut place = Cursor::start();
+        let (mut place, mut wanted) = (Cursor::start(), Cursor::at(fired_until, b""));
         while begun.elapsed() < RETIRE_MAX {
             let mut entries: Vec<(Box<[u8]>, Millis)> = Vec::new();
             self.store.deadlines(&place, |due, key| {
@@ -404,7 +404,7 @@ impl<'a, R: Record> Replica<'a, R> {
                 is_passed
             })?;
             let Some((key, due)) = entries.last() else {
-                place = Cursor::at(fired_until, b"");
+                place = wanted.clone();
                 break;
             };
             place = Cursor::behind(*due, key);
@@ -414,6 +414,8 @@ impl<'a, R: Record> Replica<'a, R> {
             self.store.rows(&keys, |index, found| {
                 if let Some((armed, bytes)) = found.filter(|(armed, _)| *armed == entries[index].1) {
                     let due = processor.due(&unpack(processor, self.partition, bytes)?).unwrap_or(UNARMED);
+                    // One that is due again already: the store is ahead of the META, and the changelog comes to it yet.
+                    wanted = wanted.clone().min(Cursor::at(due, keys[index]));
                     if due != armed {
                         moved.arm(due, keys[index]);
                         moved.put_row(keys[index], due, bytes);
@@ -425,7 +427,7 @@ impl<'a, R: Record> Replica<'a, R> {
         }
         // By itself, since a batch retires last.
         let mut passed = Changes::default();
-        passed.retire_before(&place);
+        passed.retire_before(&place.min(wanted));
         self.store.write(passed)
     }
 

@@ -7,6 +7,7 @@
 //! Work goes in rounds: one reading of the clock, records, the deadlines due up to the watermark. A commit takes all tasks
 //! together: rows, META, outputs and input positions in one transaction.
 
+mod commit;
 mod report;
 
 use std::collections::BTreeMap;
@@ -14,14 +15,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::clock::{Millis, Tick};
-use crate::control::Meta;
 use crate::engine::Surroundings;
 use crate::kafka::{Change, Fetched};
-use crate::log::{CHANGELOG, INPUT, Log, REFERENCE, Record, Target};
-use crate::planted::{Bug, is_planted, is_planted_from};
-use crate::processor::{Incoming, Outbox, Outgoing, Processor};
+use crate::log::{INPUT, Log, REFERENCE, Record};
+use crate::planted::{Bug, is_planted};
+use crate::processor::{Incoming, Outbox, Processor};
 use crate::recovery::{self, Claim};
 use crate::restorer::Answer;
+use crate::table::Slot;
 use crate::task::Task;
 use crate::{Error, Verdict};
 
@@ -264,24 +265,25 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         for item in fetched {
             if let Fetched::Record(record) = item
                 && record.topic() == INPUT
-                && let Some(key) = record.key()
+                && let Some(key) = key_of(record)
             {
                 keys.entry(record.partition()).or_default().push(key);
             }
         }
-        for (partition, mut keys) in keys {
+        let mut slots: Slots = BTreeMap::new();
+        for (partition, keys) in keys {
             if let Some(task) = self.tasks.get_mut(&partition) {
-                task.load(&self.processor, &mut keys)?;
+                slots.insert(partition, task.load(&self.processor, &keys)?.into_iter());
             }
         }
         self.tasks.values_mut().for_each(|task| task.see(now));
         for item in fetched {
-            self.take(item)?;
+            self.take(item, &mut slots)?;
         }
         Ok(())
     }
 
-    fn take(&mut self, item: &Fetched<L::Record>) -> Result<(), Error> {
+    fn take(&mut self, item: &Fetched<L::Record>, slots: &mut Slots) -> Result<(), Error> {
         match item {
             Fetched::Record(record) if record.topic() == REFERENCE => {
                 if record.offset() < self.reference {
@@ -294,14 +296,16 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             }
             Fetched::Record(record) => {
                 if let Some(task) = self.tasks.get_mut(&record.partition()) {
+                    let key = key_of(record);
                     let incoming = Incoming {
                         partition: record.partition(),
                         offset: record.offset(),
                         appended_at: record.timestamp(),
-                        key: record.key().unwrap_or_default(),
+                        key: key.unwrap_or_default(),
                         value: record.value(),
                     };
-                    task.apply(&mut self.processor, &incoming, &mut self.out);
+                    let slot = key.and_then(|_| slots.get_mut(&record.partition())?.next());
+                    task.apply(&mut self.processor, &incoming, slot, &mut self.out);
                     self.open_records += 1;
                     self.open_since.get_or_insert_with(Tick::now);
                 }
@@ -401,125 +405,6 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         Ok(())
     }
 
-    /// Moves decided records into the transaction, so that the brokers take them while we go on.
-    fn publish_ready(&mut self) -> Result<(), Error> {
-        let log = &mut self.log;
-        self.out.drain(|record| publish(log, record))
-    }
-
-    fn commit_if_due(&mut self, is_idle: bool) -> Result<(), Error> {
-        let config = self.around.config;
-        let Some(since) = self.open_since else {
-            self.report();
-            self.let_go()?;
-            return self.save_if_due();
-        };
-        let rows: usize = self.tasks.values().map(Task::dirty_len).sum();
-        if is_idle || since.elapsed() >= config.commit_age || self.open_records.max(rows) >= config.commit_records {
-            self.commit()?;
-            self.report();
-            self.let_go()?;
-            return self.save_if_due();
-        }
-        Ok(())
-    }
-
-    /// The stores follow, and rows leave the memory, as far as their number asks for it. Only where nothing is uncommitted: no
-    /// round holds rows that it still needs.
-    fn let_go(&mut self) -> Result<(), Error> {
-        let config = self.around.config;
-        let share = |rows: usize| rows / self.tasks.len().max(1);
-        let (cached, waiting) = (share(config.cache_rows), share(config.unwritten_rows.min(config.cache_rows)));
-        for task in self.tasks.values_mut() {
-            task.write_back_beyond(&self.processor, waiting)?;
-            task.shrink_to(cached);
-        }
-        Ok(())
-    }
-
-    /// One transaction for all tasks; then the stores follow.
-    fn commit(&mut self) -> Result<(), Error> {
-        if self.tasks.values().all(Task::is_unchanged) && self.out.is_empty() {
-            return Ok(());
-        }
-        let started = Tick::now();
-        let meta = Meta {
-            reference: self.reference,
-            generation: self.log.generation(),
-            owner: self.around.owner.clone(),
-            code: self.around.config.code_version.clone(),
-            ..Meta::default()
-        };
-        let mut positions = Vec::new();
-        for task in self.tasks.values_mut().filter(|task| !task.is_unchanged()) {
-            task.end_round();
-            if is_planted(Bug::MetaFirst) {
-                task.produce_meta(&mut self.log, meta.clone())?;
-            }
-            task.produce_rows(&self.processor, &mut self.log)?;
-            positions.push((task.partition, task.next));
-        }
-        let log = &mut self.log;
-        let is_doubled = is_planted_from(Bug::TornSentTwice, || self.tasks.values().any(Task::has_torn));
-        let copies = if is_doubled { 2 } else { 1 };
-        self.out.drain_all(|record| (0..copies).try_for_each(|_| publish(log, record)))?;
-        // META says that all of it is there, so it comes last: should the transaction be torn after all, what is decided twice
-        // has the same ids, but nothing is lost.
-        for task in self.tasks.values_mut().filter(|task| !task.is_unchanged()) {
-            if !is_planted(Bug::MetaFirst) {
-                task.produce_meta(&mut self.log, meta.clone())?;
-            }
-        }
-        if is_planted(Bug::StoreBeforeCommit) {
-            for task in self.tasks.values_mut() {
-                task.after_commit(&self.processor);
-                task.write_back_beyond(&self.processor, 0)?;
-            }
-        }
-        self.log.commit(&positions)?;
-        self.around.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
-        self.around.metrics.consumed.inc_by(u64::try_from(self.open_records).unwrap_or(0));
-        for task in self.tasks.values_mut().filter(|task| !task.is_unchanged()) {
-            task.after_commit(&self.processor);
-        }
-        self.open_since = None;
-        self.open_records = 0;
-        Ok(())
-    }
-
-    fn save_if_due(&mut self) -> Result<(), Error> {
-        if self.saved.elapsed() < self.around.config.save_age {
-            return Ok(());
-        }
-        self.save()
-    }
-
-    /// Makes the stores survive a crash: bounds the tail that a restart replays. The commit in between proves that whatever
-    /// stands before the ends is ours: a process that stood still for long may have been replaced without knowing it.
-    fn save(&mut self) -> Result<(), Error> {
-        self.saved = Tick::now();
-        let unsaved: Vec<i32> =
-            self.tasks.values().filter(|task| task.is_unsaved()).map(|task| task.partition).collect();
-        if unsaved.is_empty() {
-            return Ok(());
-        }
-        let ends = match self.log.ends(CHANGELOG, &unsaved) {
-            // Another time.
-            Err(error) if error.verdict() == Verdict::Retry => return Ok(()),
-            ends => ends?,
-        };
-        for (partition, _) in &ends {
-            self.task(*partition).into_iter().for_each(Task::demand_proof);
-        }
-        self.commit()?;
-        for (partition, end) in ends {
-            if let Some(task) = self.tasks.get_mut(&partition) {
-                task.save(&self.processor, end)?;
-            }
-        }
-        Ok(())
-    }
-
     fn task(&mut self, partition: i32) -> Option<&mut Task<P>> {
         self.tasks.get_mut(&partition)
     }
@@ -589,8 +474,12 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
     }
 }
 
-fn publish<L: Log>(log: &mut L, record: &Outgoing<'_>) -> Result<(), Error> {
-    log.produce(Target::Output(record.topic, record.partition), record.key, Some(record.value), record.headers)
+/// Where the rows of fetched records are, by partition, in the order of the records that have a key.
+type Slots = BTreeMap<i32, std::vec::IntoIter<Slot>>;
+
+/// A record with an empty key has none.
+fn key_of(record: &impl Record) -> Option<&[u8]> {
+    record.key().filter(|key| !key.is_empty())
 }
 
 fn seconds(span: Millis) -> f64 {

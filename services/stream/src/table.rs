@@ -1,21 +1,26 @@
 //! Rows in memory: cache, overlay and write-behind buffer in one. A row is clean or dirty (changed by the open transaction), and
 //! either way it may be one that the store does not have yet.
 
+use std::collections::VecDeque;
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
+use smallvec::SmallVec;
 
 use crate::clock::Millis;
 
 /// A row's place in the table, valid until rows are evicted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Slot(u32);
+
+/// A key, beside its row as long as it is no longer than most.
+pub type Key = SmallVec<[u8; 24]>;
 
 /// A row in memory.
 #[derive(Debug)]
 pub struct Cached<R> {
     /// Its key.
-    pub key: Box<[u8]>,
+    pub key: Key,
     /// Its present state, uncommitted changes included.
     pub row: R,
     /// The deadline that is armed for it.
@@ -42,7 +47,7 @@ pub struct Table<R> {
     slots: Vec<Cached<R>>,
     free: Vec<u32>,
     dirty: Vec<Slot>,
-    unwritten: Vec<Slot>,
+    unwritten: VecDeque<Slot>,
     hand: usize,
 }
 
@@ -55,7 +60,7 @@ impl<R: Default> Table<R> {
             slots: Vec::new(),
             free: Vec::new(),
             dirty: Vec::new(),
-            unwritten: Vec::new(),
+            unwritten: VecDeque::new(),
             hand: 0,
         }
     }
@@ -130,7 +135,7 @@ impl<R: Default> Table<R> {
         let cached = &mut self.slots[slot.0 as usize];
         if !cached.is_unwritten {
             cached.is_unwritten = true;
-            self.unwritten.push(slot);
+            self.unwritten.push_back(slot);
         }
     }
 
@@ -139,9 +144,10 @@ impl<R: Default> Table<R> {
         self.unwritten.len()
     }
 
-    /// They wait no more: whoever takes them, in the order of their keys, writes them.
-    pub fn take_unwritten(&mut self) -> Vec<Slot> {
-        let mut slots = std::mem::take(&mut self.unwritten);
+    /// Those that have waited for longest wait no more, at most so many: whoever takes them, in the order of their keys, writes
+    /// them.
+    pub fn take_unwritten(&mut self, rows: usize) -> Vec<Slot> {
+        let mut slots: Vec<Slot> = self.unwritten.drain(..rows.min(self.unwritten.len())).collect();
         slots.sort_unstable_by(|a, b| self.slots[a.0 as usize].key.cmp(&self.slots[b.0 as usize].key));
         slots.iter().for_each(|slot| self.slots[slot.0 as usize].is_unwritten = false);
         slots
@@ -167,7 +173,7 @@ impl<R: Default> Table<R> {
             }
             cached.state = State::Free;
             cached.row = R::default();
-            cached.key = Box::default();
+            cached.key = Key::new();
             self.free.push(hand);
         }
     }
@@ -218,8 +224,11 @@ mod tests {
         table.settle();
         table.shrink_to(2);
         assert_eq!((table.len(), table.unwritten_len()), (4, 4));
-        let keys: Vec<u8> = table.take_unwritten().into_iter().map(|slot| table.get(slot).row).collect();
-        assert_eq!(keys, [6, 7, 8, 9], "once each, and in their order");
+        let taken = |table: &mut Table<u8>, rows| -> Vec<u8> {
+            table.take_unwritten(rows).into_iter().map(|slot| table.get(slot).row).collect()
+        };
+        assert_eq!(taken(&mut table, 3), [7, 8, 9], "once each, the oldest, and in their order");
+        assert_eq!(taken(&mut table, 3), [6]);
         table.shrink_to(2);
         assert_eq!(table.len(), 2);
     }

@@ -9,18 +9,22 @@
 //! (lazily armed: a deadline that moves later writes nothing, and an entry that no longer fits its row is stale). Entries before
 //! the horizon's place are never needed again. The clock of a partition never goes back.
 
+mod write_back;
+
 use std::collections::BTreeSet;
 
-use crate::clock::{Millis, machine_now};
+use crate::clock::Millis;
 use crate::control::{self, Ended, Meta, Portion, Round, Sequence};
 use crate::horizon::Horizon;
 use crate::log::{Log, Target};
 use crate::planted::{Bug, is_planted};
 use crate::processor::{Due, Incoming, Outbox, Processor};
-use crate::store::{Changes, Checkpoint, Store, UNARMED};
+use crate::store::{Checkpoint, Store, UNARMED};
 use crate::sweep::Agenda;
 use crate::table::{Slot, Table};
 use crate::{Config, Error, Verdict};
+
+use write_back::Saving;
 
 /// A row may ask to be looked at again at once; more often than this in a row is a fault of the application.
 const REPEATS_MAX: usize = 64;
@@ -69,8 +73,12 @@ pub(crate) struct Task<P: Processor> {
     fired_since_retire: usize,
     /// As in [`Config`].
     retire_after: usize,
+    /// As in [`Config`].
+    save_rows: usize,
     needs_proof: bool,
     is_unsaved: bool,
+    /// A checkpoint on its way.
+    saving: Option<Saving>,
 }
 
 /// How a task begins, as recovery found it.
@@ -120,7 +128,9 @@ impl<P: Processor> Task<P> {
             produced: Vec::new(),
             fired_since_retire: 0,
             retire_after: config.retire_after,
+            save_rows: config.save_rows,
             is_unsaved: true,
+            saving: None,
         }
     }
 
@@ -129,36 +139,49 @@ impl<P: Processor> Task<P> {
         self.now = if is_planted(Bug::ClockGoesBack) { now } else { self.now.max(now) };
     }
 
-    /// Brings the rows of `keys` into memory: one sorted look-up for all that are missing.
-    pub(crate) fn load(&mut self, processor: &P, keys: &mut Vec<&[u8]>) -> Result<(), Error> {
-        keys.retain(|key| self.table.find(key).is_none());
-        if keys.is_empty() {
-            return Ok(());
+    /// Brings the rows of `keys` into memory, with one sorted look-up for all that are missing, and says where each is.
+    pub(crate) fn load(&mut self, processor: &P, keys: &[&[u8]]) -> Result<Vec<Slot>, Error> {
+        let mut slots = Vec::with_capacity(keys.len());
+        let mut missing: Vec<(&[u8], usize)> = Vec::new();
+        for (index, key) in keys.iter().enumerate() {
+            let found = self.table.find(key);
+            if found.is_none() {
+                missing.push((key, index));
+            }
+            slots.push(found.unwrap_or_default());
         }
-        keys.sort_unstable();
-        keys.dedup();
+        if missing.is_empty() {
+            return Ok(slots);
+        }
+        missing.sort_unstable();
+        let mut absent: Vec<&[u8]> = missing.iter().map(|(key, _)| *key).collect();
+        absent.dedup();
         let (table, partition) = (&mut self.table, self.partition);
-        self.store.rows(keys, |index, found| {
+        let mut wanting = missing.iter().peekable();
+        self.store.rows(&absent, |index, found| {
             let (row, armed) = match found {
                 Some((armed, bytes)) => (unpack(processor, partition, bytes)?, armed),
                 None => (P::Row::default(), UNARMED),
             };
-            table.insert(keys[index], row, armed);
+            let slot = table.insert(absent[index], row, armed);
+            while let Some((_, at)) = wanting.next_if(|(key, _)| *key == absent[index]) {
+                slots[*at] = slot;
+            }
             Ok(())
-        })
+        })?;
+        Ok(slots)
     }
 
-    /// Applies a record, whose row is loaded.
-    pub(crate) fn apply(&mut self, processor: &mut P, record: &Incoming<'_>, out: &mut Outbox) {
+    /// Applies a record without a key, or one whose row is at `slot`.
+    pub(crate) fn apply(&mut self, processor: &mut P, record: &Incoming<'_>, slot: Option<Slot>, out: &mut Outbox) {
         if record.offset < self.next {
             return;
         }
         self.next = record.offset + 1;
-        if record.key.is_empty() {
+        let Some(slot) = slot else {
             processor.broadcast(record, self.now, out);
             return;
-        }
-        let Some(slot) = self.table.find(record.key) else { unreachable!("rows are loaded before they are used") };
+        };
         if processor.record(&mut self.table.get(slot).row, record, self.now, out) {
             self.table.touch(slot);
             self.heed(processor, slot);
@@ -184,7 +207,7 @@ impl<P: Processor> Task<P> {
         let Some((mut portion, rows)) = self.agenda.take(self.now.min(self.watermark)) else { return Ok(0) };
         let budget = budget.min(rows);
         // It goes through the store, so that all rows have to be there.
-        self.write_back(processor)?;
+        self.write_all(processor)?;
         let mut keys: Vec<Box<[u8]>> = Vec::new();
         self.store.keys(portion.behind.as_deref(), |key| {
             if keys.len() == budget {
@@ -194,9 +217,8 @@ impl<P: Processor> Task<P> {
             keys.push(key.into());
             true
         })?;
-        self.load(processor, &mut keys.iter().map(|key| &**key).collect())?;
-        for key in &keys {
-            let Some(slot) = self.table.find(key) else { unreachable!("rows are loaded before they are used") };
+        let slots = self.load(processor, &keys.iter().map(|key| &**key).collect::<Vec<_>>())?;
+        for (key, slot) in keys.iter().zip(slots) {
             let due = Due { partition: self.partition, key, at: portion.at };
             if processor.sweep(&mut self.table.get(slot).row, &portion.name, &due, self.now, out) {
                 self.table.touch(slot);
@@ -233,7 +255,7 @@ impl<P: Processor> Task<P> {
             return Ok((0, 0));
         }
         let entries = self.horizon.take(&self.store, limit, budget)?;
-        self.load(processor, &mut entries.iter().map(|(_, key)| &**key).collect())?;
+        let slots = self.load(processor, &entries.iter().map(|(_, key)| &**key).collect::<Vec<_>>())?;
         let through = match entries.last() {
             Some((due, key)) if self.horizon.head() <= limit => {
                 self.fired_through = Some((*due, key.to_vec()));
@@ -248,8 +270,8 @@ impl<P: Processor> Task<P> {
         self.fired_since_retire += entries.len();
         let is_within = |at: Millis, key: &[u8]| through.map_or(at <= limit, |through| (at, key) <= through);
         let mut fired = (0, 0);
-        for (due, key) in &entries {
-            if self.fire_one(processor, *due, key, &is_within, out) {
+        for ((due, key), slot) in entries.iter().zip(slots) {
+            if self.fire_one(processor, *due, (key, slot), &is_within, out) {
                 fired = (fired.0 + 1, fired.1.max(self.now - due));
             }
         }
@@ -262,11 +284,10 @@ impl<P: Processor> Task<P> {
         &mut self,
         processor: &mut P,
         due: Millis,
-        key: &[u8],
+        (key, slot): (&[u8], Slot),
         is_within: &impl Fn(Millis, &[u8]) -> bool,
         out: &mut Outbox,
     ) -> bool {
-        let Some(slot) = self.table.find(key) else { unreachable!("rows are loaded before they are used") };
         let cached = self.table.get(slot);
         if cached.armed != due {
             return false;
@@ -347,11 +368,6 @@ impl<P: Processor> Task<P> {
         self.needs_proof = true;
     }
 
-    /// Whether a restart would replay more than it must.
-    pub(crate) fn is_unsaved(&self) -> bool {
-        self.is_unsaved && self.torn.is_empty()
-    }
-
     /// Rows that the open transaction changed.
     pub(crate) fn dirty_len(&self) -> usize {
         self.table.dirty().len()
@@ -371,7 +387,7 @@ impl<P: Processor> Task<P> {
             processor.pack(&cached.row, &mut self.packed);
             control::row_key(&cached.key, &mut key);
             if !self.torn.is_empty() {
-                self.torn.remove(&cached.key);
+                self.torn.remove(&*cached.key);
             }
             let value = (self.packed.len() > empty).then_some(&*self.packed);
             log.produce(Target::Changelog(self.partition), &key, value, &[])?;
@@ -444,49 +460,8 @@ impl<P: Processor> Task<P> {
         } else if due < cached.armed {
             (cached.armed, cached.is_indexed) = (due, false);
             self.horizon.arm(due, &cached.key);
+            self.saving.iter_mut().for_each(|saving| saving.heed(due, &cached.key));
         }
-    }
-
-    /// The store follows, if more than so many rows wait for it. Only where nothing is uncommitted.
-    pub(crate) fn write_back_beyond(&mut self, processor: &P, rows: usize) -> Result<(), Error> {
-        if self.table.unwritten_len() > rows { self.write_back(processor) } else { Ok(()) }
-    }
-
-    /// The store follows: all rows that wait, in the order of their keys, and the META that they belong to, in one batch.
-    fn write_back(&mut self, processor: &P) -> Result<(), Error> {
-        let mut changes = Changes::default();
-        for slot in self.table.take_unwritten() {
-            let cached = self.table.get(slot);
-            self.packed.clear();
-            processor.pack(&cached.row, &mut self.packed);
-            if self.packed.is_empty() {
-                changes.delete_row(&cached.key);
-                continue;
-            }
-            if cached.armed != UNARMED && !cached.is_indexed {
-                cached.is_indexed = true;
-                changes.arm(cached.armed, &cached.key);
-            }
-            changes.put_row(&cached.key, cached.armed, &self.packed);
-        }
-        if self.fired_since_retire > self.retire_after {
-            self.fired_since_retire = 0;
-            changes.retire_before(&self.horizon.place());
-        }
-        changes.checkpoint(&self.checkpoint);
-        self.store.write(changes)?;
-        self.horizon.written();
-        Ok(())
-    }
-
-    /// Notes up to where the changelog is in the store, and makes it survive a crash. Right only after a commit that followed
-    /// upon the question where it ends, and not before torn rows are written anew: the next owner must see them as torn, too.
-    pub(crate) fn save(&mut self, processor: &P, changelog_end: i64) -> Result<(), Error> {
-        self.is_unsaved = false;
-        self.checkpoint.next = changelog_end;
-        self.checkpoint.saved_at = machine_now();
-        self.write_back(processor)?;
-        self.store.flush()
     }
 
     /// Lets rows go that were not used of late.

@@ -109,7 +109,8 @@ impl Producer {
         assert!(self.open, "a record is produced inside a transaction");
         let target = &self.topics[topic].1;
         let partition = partition.unwrap_or(-1);
-        let until = Tick::now().after(ANSWER);
+        // The clock is not asked where the client takes the record at once.
+        let mut until = None;
         loop {
             let produced = if headers.is_empty() {
                 target.produce(partition, key, value)
@@ -117,12 +118,12 @@ impl Producer {
                 target.produce_with(partition, key, value, headers)
             };
             match produced {
-                // The client's queue is bounded: let it drain.
-                Err(error) if error.verdict() == Verdict::Retry && !until.remaining().is_zero() => {
-                    self.drain(Duration::from_millis(5));
-                }
                 Err(error) if error.verdict() == Verdict::Retry => {
-                    return Err(Error::new(Verdict::Abort, "produce", error.to_string()));
+                    if until.get_or_insert_with(|| Tick::now().after(ANSWER)).remaining().is_zero() {
+                        return Err(Error::new(Verdict::Abort, "produce", error.to_string()));
+                    }
+                    // The client's queue is bounded: let it drain.
+                    self.drain(Duration::from_millis(5));
                 }
                 done => return done,
             }

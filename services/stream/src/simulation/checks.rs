@@ -127,7 +127,7 @@ fn caught_up(cluster: &Cluster, partition: i32, last: Option<&Meta>) -> Verdict 
     check(is_there, || format!("the group stands at {group:?}, META at {next}"))
 }
 
-/// What lies on a disk: rows are those of the committed changelog as of the checkpoint's META, or newer ones (I2, I3); each
+/// What lies on a disk: rows are those of the committed changelog as of the checkpoint's place in it, or newer ones (I2, I3); each
 /// deadline has an index entry that is not later (I10).
 pub fn disk(cluster: &Cluster, machine: &Machine, due: &Due<'_>) -> Verdict {
     machine.contents().iter().try_for_each(|(path, keys)| {
@@ -144,7 +144,7 @@ fn space(cluster: &Cluster, path: &Path, keys: &BTreeMap<Vec<u8>, Vec<u8>>, due:
     if is_lost(cluster, partition, &meta)? {
         return Ok(());
     }
-    let versions = versions(cluster, partition, meta.sequence)?;
+    let versions = versions(cluster, partition, checkpoint.next, meta.sequence)?;
     let found: BTreeMap<&[u8], (Millis, &[u8])> = keys
         .iter()
         .filter(|(key, _)| key.first() == Some(&b'R'))
@@ -160,7 +160,8 @@ fn space(cluster: &Cluster, path: &Path, keys: &BTreeMap<Vec<u8>, Vec<u8>>, due:
         check(allowed.contains(&bytes), || {
             let key = String::from_utf8_lossy(key);
             format!(
-                "I2/I3: as of {:?}, the row of {key} is none of the {} that may be there",
+                "I2/I3: as of {}, {:?}, the row of {key} is none of the {} that may be there",
+                checkpoint.next,
                 meta.sequence,
                 allowed.len()
             )
@@ -194,10 +195,11 @@ fn is_lost(cluster: &Cluster, partition: i32, meta: &Meta) -> Result<bool, Strin
 /// Rows by their keys; none where there is no row.
 type Versions = BTreeMap<Vec<u8>, Vec<Option<Vec<u8>>>>;
 
-/// Of each key, the row as of a commit, and all later ones. Who is on the way to a META that was looked for takes all rows before
+/// Of each key, the row as of the META at an offset or before it, and all later ones; the last commit of which there is anything is
+/// `as_of`. Who is on the way to a META that was looked for takes all rows before
 /// it, also a torn one, which is written anew before that META: so torn rows may be there, too, where that commit is not the last.
 /// Nor does he see a row that compaction has removed: until he comes to the later one that took its place, he has an older one.
-fn versions(cluster: &Cluster, partition: i32, as_of: Sequence) -> Result<Versions, String> {
+fn versions(cluster: &Cluster, partition: i32, place: i64, as_of: Sequence) -> Result<Versions, String> {
     let mut versions = Versions::new();
     let mut rows: Vec<(Vec<u8>, Option<Vec<u8>>, bool)> = Vec::new();
     let (mut torn, mut last) = (Vec::new(), Sequence::default());
@@ -212,7 +214,7 @@ fn versions(cluster: &Cluster, partition: i32, as_of: Sequence) -> Result<Versio
                 last = meta.sequence;
                 for (key, bytes, is_gone) in rows.drain(..) {
                     let known = versions.entry(key).or_insert_with(|| vec![None]);
-                    if meta.sequence <= as_of && !is_gone {
+                    if record.offset <= place && !is_gone {
                         known.clear();
                     }
                     known.push(bytes);

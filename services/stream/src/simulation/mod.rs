@@ -309,6 +309,7 @@ fn config(scene: &Scene) -> Config {
         commit_records: 8,
         cache_rows: 4,
         unwritten_rows: 3,
+        save_rows: 1,
         fire_budget: 3,
         fire_window: 2,
         retire_after: 2,
