@@ -7,14 +7,14 @@
 //! Our own schemas have fixed ids (see [`Record::ID`]), so that no registry is needed to run. Records under ids of a registry
 //! are read with [`Ids`](crate::Ids).
 //!
-//! A datum is decoded by the schema that it was written with, straight into the struct; what the writer did not know yet is
-//! filled in by `#[serde(default)]`. A reader schema is never configured: the library's direct path does not resolve.
+//! A datum in one of our current schemas goes straight between bytes and struct (`datum`). Any other is decoded by the schema that it
+//! was written with; what the writer did not know yet is filled in by `#[serde(default)]`. A reader schema is never configured: the
+//! library's direct path does not resolve.
 
 use apache_avro::reader::datum::GenericDatumReader;
 use serde::de::DeserializeOwned;
 
-use crate::Record;
-use crate::record;
+use crate::{Record, datum, record};
 
 /// No record is larger, in bytes: decoding refuses it, and with it every length inside that claims more.
 pub const RECORD_BYTES_MAX: usize = 1024 * 1024;
@@ -100,7 +100,7 @@ pub fn encode_into<T: Record>(record: &T, bytes: &mut Vec<u8>) {
 pub(crate) fn encode_as<T: Record>(record: &T, id: u32, bytes: &mut Vec<u8>) {
     bytes.push(0);
     bytes.extend_from_slice(&id.to_be_bytes());
-    T::compiled().writer.write_ser(bytes, record).expect("the type fits its own schema");
+    datum::write(record, bytes).expect("the type fits its own schema");
 }
 
 /// Reads a record that was framed with one of our own schema ids.
@@ -120,6 +120,9 @@ pub(crate) fn unframe(bytes: &[u8]) -> Result<(u32, &[u8]), DecodeError> {
 
 /// Reads a datum written with one of our own schemas, of any released version.
 pub(crate) fn decode_own<T: Record>(id: u32, datum: &[u8]) -> Result<T, DecodeError> {
+    if id == T::ID {
+        return read_current(datum);
+    }
     match T::compiled().reader(id) {
         Some(reader) => read(reader, datum),
         None => Err(match record::name_of(id) {
@@ -131,8 +134,17 @@ pub(crate) fn decode_own<T: Record>(id: u32, datum: &[u8]) -> Result<T, DecodeEr
 
 /// Reads one datum and nothing after it.
 pub(crate) fn read<T: DeserializeOwned>(reader: &GenericDatumReader<'_>, datum: &[u8]) -> Result<T, DecodeError> {
+    read_with(datum, |rest| reader.read_deser(rest))
+}
+
+/// Reads one datum of the current schema and nothing after it.
+pub(crate) fn read_current<T: Record>(datum: &[u8]) -> Result<T, DecodeError> {
+    read_with(datum, datum::read)
+}
+
+fn read_with<T, E>(datum: &[u8], read: impl FnOnce(&mut &[u8]) -> Result<T, E>) -> Result<T, DecodeError> {
     let mut rest = datum;
-    let value = reader.read_deser::<T>(&mut rest);
+    let value = read(&mut rest);
     let at = FRAME_BYTES + datum.len() - rest.len();
     match value {
         Err(_) => Err(DecodeError::BadDatum { at }),

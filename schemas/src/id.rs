@@ -69,7 +69,7 @@ impl Serialize for Id {
         if serializer.is_human_readable() {
             serializer.collect_str(self)
         } else {
-            serializer.serialize_bytes(self.0.as_bytes())
+            serializer.serialize_u128(self.as_u128())
         }
     }
 }
@@ -79,7 +79,8 @@ impl<'de> Deserialize<'de> for Id {
         if deserializer.is_human_readable() {
             deserializer.deserialize_str(Form)
         } else {
-            deserializer.deserialize_bytes(Form)
+            // Our own reader and the library's both know its form.
+            deserializer.deserialize_any(Form)
         }
     }
 }

@@ -15,8 +15,8 @@ const FOREIGN_MAX: usize = 1_000;
 /// Which record each schema id stands for, and by which schema it was written. Knows our own ids from the start.
 #[derive(Default)]
 pub struct Ids {
-    /// Readers of what was learnt, and the name of the record that they read.
-    foreign: HashMap<u32, (&'static str, GenericDatumReader<'static>)>,
+    /// Name of the record that each stands for, and what reads it; none where it is our current schema under another id.
+    foreign: HashMap<u32, (&'static str, Option<GenericDatumReader<'static>>)>,
     /// Ids under which records are written instead of our own, by the record's name.
     written: HashMap<&'static str, u32>,
 }
@@ -48,7 +48,9 @@ impl Ids {
         let full_name = written.name().ok_or(SchemaError::UnknownRecord)?.fullname(None);
         let (name, ours) = record::named(&full_name).ok_or(SchemaError::UnknownRecord)?;
         let ours = Schema::parse_str(ours).map_err(|_| SchemaError::Invalid)?;
-        self.foreign.insert(id, (name, project(&written, &ours)?));
+        let reader = project(&written, &ours)?;
+        let is_ours = written.canonical_form() == ours.canonical_form();
+        self.foreign.insert(id, (name, (!is_ours).then_some(reader)));
         Ok(name)
     }
 
@@ -71,7 +73,8 @@ impl Ids {
         let (id, datum) = codec::unframe(bytes)?;
         match self.foreign.get(&id) {
             Some((found, _)) if *found != T::NAME => Err(DecodeError::WrongRecord { id, found, wanted: T::NAME }),
-            Some((_, reader)) => codec::read(reader, datum),
+            Some((_, Some(reader))) => codec::read(reader, datum),
+            Some((_, None)) => codec::read_current(datum),
             None => codec::decode_own(id, datum),
         }
     }

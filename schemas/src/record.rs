@@ -4,7 +4,6 @@ use std::sync::OnceLock;
 
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
-use apache_avro::writer::datum::GenericDatumWriter;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::projection::project;
@@ -84,7 +83,7 @@ pub(crate) fn named(name: &str) -> Option<(&'static str, &'static str)> {
     TABLE.iter().find(|(_, own, _)| *own == name).map(|(_, name, schema)| (*name, *schema))
 }
 
-/// What a record is written and read with; parsed once. Public only because [`Record`] rests on it.
+/// What records of all versions are read with; parsed once. Public only because [`Record`] rests on it.
 pub trait Compile: 'static {
     #[doc(hidden)]
     fn compiled() -> &'static Compiled;
@@ -97,7 +96,6 @@ pub struct Compiled {
     first: u32,
     /// Reads what the version at this index wrote.
     readers: Vec<GenericDatumReader<'static>>,
-    pub(crate) writer: GenericDatumWriter<'static>,
 }
 
 impl Compiled {
@@ -114,10 +112,6 @@ impl Compiled {
                 .iter()
                 .map(|written| project(written, current).expect("old versions stay readable"))
                 .collect(),
-            writer: GenericDatumWriter::builder(current)
-                .human_readable(false)
-                .build()
-                .expect("the schema stands alone"),
         }
     }
 

@@ -60,7 +60,7 @@ macro_rules! symbols {
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let symbols = &[$first_symbol, $($symbol,)*];
-                deserializer.deserialize_enum(stringify!($name), symbols, crate::symbol::Symbol(Self::of))
+                deserializer.deserialize_enum(stringify!($name), symbols, crate::symbol::Symbol { of: Self::of, all: Self::ALL })
             }
         }
     };
@@ -69,9 +69,12 @@ macro_rules! symbols {
 pub(crate) use symbols;
 
 /// Takes a symbol and makes the variant of it: derived code would refuse one that it does not know.
-pub(crate) struct Symbol<T>(pub(crate) fn(&str) -> T);
+pub(crate) struct Symbol<T: 'static> {
+    pub(crate) of: fn(&str) -> T,
+    pub(crate) all: &'static [T],
+}
 
-impl<'de, T> Visitor<'de> for Symbol<T> {
+impl<'de, T: Copy> Visitor<'de> for Symbol<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -85,11 +88,16 @@ impl<'de, T> Visitor<'de> for Symbol<T> {
     }
 
     fn visit_str<E: Error>(self, symbol: &str) -> Result<T, E> {
-        Ok((self.0)(symbol))
+        Ok((self.of)(symbol))
+    }
+
+    fn visit_u64<E: Error>(self, index: u64) -> Result<T, E> {
+        let found = usize::try_from(index).ok().and_then(|index| self.all.get(index));
+        found.copied().ok_or_else(|| E::custom("there is no such symbol"))
     }
 }
 
-impl<'de, T> DeserializeSeed<'de> for Symbol<T> {
+impl<'de, T: Copy> DeserializeSeed<'de> for Symbol<T> {
     type Value = T;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
