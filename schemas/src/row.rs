@@ -228,6 +228,9 @@ pub struct Past {
 pub struct Unsettled {
     /// The send's id.
     pub id: Id,
+    /// Whose money it is.
+    #[serde(default)]
+    pub campaign: String,
     /// Reserved for it, in minor units.
     pub price_minor: i64,
     /// Its price is owed once it has arrived; else once it was handed over.

@@ -213,6 +213,7 @@ pub fn row() -> Customer {
         }],
         unsettled: vec![Unsettled {
             id: Id::of_send(instance, 9, 1, 0),
+            campaign: "cart-left".into(),
             price_minor: 4,
             on_delivery: true,
             handed_over: true,

@@ -28,7 +28,9 @@
 //! may move moments that were not reckoned yet. A sweep reckons days in the campaign's zone.
 //!
 //! *People.* A call is a message of which a person tells what it came to. Its outcome stands for a status, so that stops, prices and late
-//! words need no second way; of several outcomes the one further down the list holds. Who said no is not written to by this cascade.
+//! words need no second way; of several outcomes the one further down the list holds. Who said no does not want this: that ends this cascade and
+//! says nothing of others. Who wants no more calls has opted out of the channel, which whoever called tells as `UNSUBSCRIBED`, whatever
+//! the outcome beside it.
 //!
 //! *Sleep.* Silence counts from the decision of the first message that was handed over and not answered, on channels that tell of opening,
 //! from the moment on at which a campaign asks. A contact that is left out makes nothing dearer follow.

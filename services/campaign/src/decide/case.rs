@@ -170,6 +170,12 @@ impl Entry {
         self
     }
 
+    /// A campaign of which a version is not known here.
+    pub fn campaign(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.0.campaign);
+        self
+    }
+
     pub fn instance(mut self, instance: &Instance) -> Self {
         self.0.campaign.clone_from(&instance.campaign);
         self.0.version = instance.version;

@@ -70,6 +70,7 @@ pub(super) fn advance(
                     if asking::asks(case, customer, plan, instance, send_before) {
                         return Fate::Runs;
                     }
+                    report_asleep(case, customer, plan, instance, step);
                     send(case, customer, plan, instance, &contact, send_before);
                     return Fate::Runs;
                 }
@@ -173,18 +174,35 @@ fn usable(
 ) -> Option<Contact> {
     let contact = eligible(plan.class, channel, customer).ok()?;
     let asleep = plan.asleep.zip(moment::asleep_since(plan, customer, channel, case.now()));
-    let Some((Asleep { then, .. }, since)) = asleep else { return Some(contact.clone()) };
+    let Some((Asleep { then, .. }, since)) = asleep.filter(|(asleep, _)| asleep.then != Sleeper::Report) else {
+        return Some(contact.clone());
+    };
+    let entry = sleeps(case, instance, step, channel, then, since);
+    case.write(entry);
+    if then == Sleeper::LeaveOut {
+        lower_ceiling(instance, case.fares(customer).cost(step, channel));
+    }
+    None
+}
+
+/// A message goes out to a contact that is asleep, which is only told: once, however often the message was judged before.
+fn report_asleep(case: &mut Case<'_>, customer: &Customer, plan: &Plan, instance: &Instance, step: &Step) {
+    let Some(channel) = channel_of(step, instance) else { return };
+    let asleep = plan.asleep.zip(moment::asleep_since(plan, customer, channel, case.now()));
+    if let Some((Asleep { then, .. }, since)) = asleep {
+        let entry = sleeps(case, instance, step, channel, then, since);
+        case.write(entry);
+    }
+}
+
+fn sleeps(case: &Case<'_>, instance: &Instance, step: &Step, channel: &Channel, then: Sleeper, since: Millis) -> Entry {
     let policy = match then {
         Sleeper::Report => "report",
         Sleeper::LeaveOut => "leave out",
         Sleeper::GoOn => "go on",
     };
     let entry = case.entry(Reason::Asleep).instance(instance).step(step).on(channel);
-    case.write(entry.because("unanswered_since", since.to_string()).because("policy", policy));
-    if then == Sleeper::LeaveOut {
-        lower_ceiling(instance, case.fares(customer).cost(step, channel));
-    }
-    (then == Sleeper::Report).then(|| contact.clone())
+    entry.because("unanswered_since", since.to_string()).because("policy", policy)
 }
 
 /// Whether caps leave room for a message.
