@@ -60,7 +60,11 @@
 //! cannot look back, so a purchase that came before the ids were one does not reach it. Whoever is erased is forgotten under this id
 //! alone: a shop that knows several erases each.
 //!
-//! *Not yet.* Two profiles with one address are two customers.
+//! *Addresses.* What is heard of an address that several customers have counts for all of them, if the caps say so, but at most
+//! [`limits::OWNERS`] hear of each other, and only since the first profile that came when the caps said so. A word that crosses a
+//! profile on its way is told to whoever comes later, unless it is a bounce: that the newcomer's own message finds out.
+//!
+//! *Not yet.* Two profiles with one address both get a message, and caps count each for itself.
 //!
 //! # The rules that never bend
 //!

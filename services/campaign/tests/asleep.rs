@@ -71,7 +71,8 @@ steps: [{name: letter, channel: viber, template: t, valid: 9h}]
          181d ASLEEP letter viber
          181d send letter by viber",
     );
-    let capped = text.replace("budget: {minor: 90, per: day}\n", "").replace("action: news}", "action: news, key: key}");
+    let capped =
+        text.replace("budget: {minor: 90, per: day}\n", "").replace("action: news}", "action: news, key: key}");
     let mut world = World::new(&[&capped]);
     world.cap("caps: [{most: 1, per: 1h, then: hold}]");
     for line in unheard.replace("news", "news a").lines().chain(["181d does news b", "182d time passes"]) {

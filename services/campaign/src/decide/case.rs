@@ -72,6 +72,14 @@ impl Case<'_> {
         self.forward(to, fact, 1);
     }
 
+    /// Says what follows from what came from another row; in silence no further than records may go.
+    pub fn say_further(&mut self, to: String, fact: Fact) {
+        let hops = self.hops.saturating_add(1);
+        if hops <= limits::HOPS {
+            self.forward(to, fact, hops);
+        }
+    }
+
     /// Passes on what came, to whom it is meant for. What has come too far already is set aside.
     pub fn pass_on(&mut self, to: &str, fact: &Fact) {
         let hops = self.hops.saturating_add(1);

@@ -87,7 +87,7 @@ fn late(case: &mut Case<'_>, customer: &mut Customer, word: &Feedback, id: Id) -
     // When it was sent is forgotten; not after its cascade had ended. Nor is it known under which of several ids, to whose address.
     let has_one_id = customer.formerly.iter().all(|former| former.adopted.is_none());
     if let (Status::BouncedHard, Some(ended_at), true) = (word.status, ended_at, has_one_id) {
-        profile::bury(customer, &word.channel, ended_at);
+        profile::bury(case, customer, &word.channel, ended_at);
     }
     is_known
 }
@@ -200,7 +200,7 @@ fn negative(
     }
     // What went out under another id went to another address.
     if word.status == Status::BouncedHard && merge::former_id(instance, index).is_none() {
-        profile::bury(customer, &sent.channel, sent.decided_at);
+        profile::bury(case, customer, &sent.channel, sent.decided_at);
     }
     if is_current {
         return current_failed(case, customer, plan, instance, word);

@@ -313,7 +313,9 @@ fn a_price_table_is_checked_like_a_campaign() {
 
 /// A campaign with one step that says this.
 fn with_step(head: &str, step: &str) -> String {
-    format!("campaign: c\nversion: 1\ntrigger: {{on: registration}}\n{head}steps:\n  - {{name: a, template: t, {step}}}\n")
+    format!(
+        "campaign: c\nversion: 1\ntrigger: {{on: registration}}\n{head}steps:\n  - {{name: a, template: t, {step}}}\n"
+    )
 }
 
 #[test]
@@ -427,7 +429,9 @@ warning: a month of silence is no sleep
   = help: write `after: 6 months`"
     );
     let awaited = warnings(&with_step("class: transactional\nasleep: {after: 6 months}\n", "channel: email"));
-    assert!(awaited.starts_with("warning: customers wait for these messages: nobody is left out of them\n --> c.yaml:5:17"));
+    assert!(
+        awaited.starts_with("warning: customers wait for these messages: nobody is left out of them\n --> c.yaml:5:17")
+    );
     assert_eq!(warnings(&with_step("asleep: {after: 1 month}\n", "channel: email")), "");
 }
 
