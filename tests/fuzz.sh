@@ -28,7 +28,7 @@ seeds() {
         campaign) find "$root/deploy/campaigns" -name '*.yaml' ! -name prices.yaml -exec cp {} "$to" \; ;;
         prices) cp "$root/deploy/campaigns/prices.yaml" "$to" ;;
         timeline) find "$root/deploy/campaigns" -name '*.timeline' -exec cp {} "$to" \; ;;
-        row) cp "$root"/schemas/golden/v1/row.bin "$to" ;;
+        row) cp "$root"/schemas/golden/v1/{row,budget,address}.bin "$to" ;;
         condition)
             # Each on a file of its own: what stands behind `where`, `when` and `key`, and in the tests.
             { grep -rhoP '\b(where|when|key): \K[^#{}]+' "$root/deploy/campaigns" --include='*.yaml'

@@ -6,13 +6,16 @@ use std::fmt;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Id, Millis};
+use crate::{Id, Millis, Status};
 
 /// The character with which keys of rows begin that are no customer's. Intake refuses customer ids with control characters.
 const RESERVED: char = '\u{1}';
 
 /// Before the campaign's name in the key of its budget.
 const BUDGET: &str = "\u{1}budget/";
+
+/// Before the id of an address in the key of its row.
+const ADDRESS: &str = "\u{1}address/";
 
 /// Whose row a key of `input` and `changelog` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub enum Key<'a> {
     Customer(&'a str),
     /// A budget's, by the campaign's name.
     Budget(&'a str),
+    /// That of an address which several customers may have, by [`Id::of_address`].
+    Address(Id),
     /// A reserved key that this version does not know.
     Unknown,
 }
@@ -28,11 +33,19 @@ pub enum Key<'a> {
 impl<'a> Key<'a> {
     /// Reads a key.
     pub fn of(key: &'a str) -> Self {
-        match key.strip_prefix(BUDGET) {
-            Some(campaign) => Key::Budget(campaign),
-            None if key.starts_with(RESERVED) => Key::Unknown,
-            None => Key::Customer(key),
+        if !key.starts_with(RESERVED) {
+            return Key::Customer(key);
         }
+        match (key.strip_prefix(BUDGET), key.strip_prefix(ADDRESS).and_then(Id::parse)) {
+            (Some(campaign), _) => Key::Budget(campaign),
+            (None, Some(id)) => Key::Address(id),
+            (None, None) => Key::Unknown,
+        }
+    }
+
+    /// The key of an address's row.
+    pub fn address(id: Id) -> String {
+        format!("{ADDRESS}{id}")
     }
 
     /// The key of a campaign's budget.
@@ -116,6 +129,42 @@ pub struct Refund {
     pub number: i64,
 }
 
+/// Forwarded to an address: a customer has it, or has it no more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Holder {
+    /// Who.
+    pub customer_id: String,
+    /// Whether the customer has it now.
+    pub holds: bool,
+}
+
+/// Forwarded to an address, and by it to all others who have it: what somebody has heard of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hearsay {
+    /// Which address: [`Id::of_address`].
+    pub address: Id,
+    /// Who has heard it; nobody where it is told to one who came later.
+    #[serde(default)]
+    pub from: String,
+    /// A hard bounce, a complaint or an unsubscribe.
+    #[serde(default)]
+    pub status: Status,
+    /// When it happened.
+    #[serde(default)]
+    pub occurred_at: Millis,
+}
+
+/// The operator's state of one address: who has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Address {
+    /// Ids of the customers who have it, the first one first.
+    pub owners: Vec<String>,
+    /// When one of them said last to want no more there; none where nobody did.
+    pub opted_out_at: Option<Millis>,
+}
+
 /// The operator's state of one campaign's budget: what is granted in the window that runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -173,6 +222,10 @@ mod tests {
     fn reserved_keys_are_no_customers() {
         assert_eq!(Key::of("customer-1"), Key::Customer("customer-1"));
         assert_eq!(Key::of(&Key::budget("sms")), Key::Budget("sms"));
+        let id = Id::of_address("email", "a@example.org");
+        assert_eq!(Key::of(&Key::address(id)), Key::Address(id));
+        assert_ne!(id, Id::of_address("push", "a@example.org"));
+        assert_eq!(Key::of("\u{1}address/x"), Key::Unknown);
         assert_eq!(Key::of("\u{1}later/x"), Key::Unknown);
         assert_eq!(Key::of("budget/sms"), Key::Customer("budget/sms"));
     }

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Action, Adopted, Cart, Demand, Feedback, Grant, Inactivity, Merged, Millis, Profile, Refund, Refusal, Registration,
+    Action, Adopted, Cart, Demand, Feedback, Grant, Hearsay, Holder, Inactivity, Merged, Millis, Profile, Refund,
+    Refusal, Registration,
 };
 
 /// One fact and where it came from. Keyed by customer id; `Progress` has no key and goes to every partition.
@@ -65,6 +66,10 @@ pub enum Fact {
     Refusal(Refusal),
     /// Forwarded to a budget.
     Refund(Refund),
+    /// Forwarded to an address.
+    Holder(Holder),
+    /// Forwarded to an address, or by it.
+    Hearsay(Hearsay),
 }
 
 /// A record that nobody could read, of a customer whom one can: a fact of unknown meaning. His sends are held until the

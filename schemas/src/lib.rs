@@ -45,7 +45,7 @@ mod topics;
 pub use campaign::{Campaign, CampaignKind, OnResume};
 pub use codec::{DecodeError, RECORD_BYTES_MAX, decode, encode, encode_into};
 pub use feedback::{Actor, Feedback, Outcome, Status};
-pub use forwarded::{Adopted, Budget, Demand, Grant, Key, Merged, Refund, Refusal};
+pub use forwarded::{Address, Adopted, Budget, Demand, Grant, Hearsay, Holder, Key, Merged, Refund, Refusal};
 pub use id::Id;
 pub use ids::Ids;
 pub use input::{Fact, Input, Origin, Progress, Release, Unreadable};

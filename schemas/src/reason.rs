@@ -107,6 +107,7 @@ reasons! {
     Declined = "DECLINED": "the customer was spoken to and does not want it",
     TurnedDown = "TURNED_DOWN": "the customer said no to somebody: nothing follows",
     Asleep = "ASLEEP": "nothing has come back on this channel for so long that the contact counts as asleep",
+    SharedAddress = "SHARED_ADDRESS": "another customer has the same address, and what was heard of it there counts here",
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::projection::project;
 use crate::{
-    Action, Attempt, Budget, Campaign, Cart, Customer, Feedback, Inactivity, Input, Journal, Profile, Registration,
-    Revoke, Send,
+    Action, Address, Attempt, Budget, Campaign, Cart, Customer, Feedback, Inactivity, Input, Journal, Profile,
+    Registration, Revoke, Send,
 };
 
 /// A type that crosses a topic. Implemented here only, from the table below.
@@ -71,6 +71,7 @@ records! {
     11 Journal "dev.cascade.Journal" ["journal.avsc"];
     12 Campaign "dev.cascade.Campaign" ["campaign.avsc"];
     13 Budget "dev.cascade.Budget" ["budget.avsc"];
+    14 Address "dev.cascade.Address" ["address.avsc"];
 }
 
 /// Full name of the record that has one of our own ids.

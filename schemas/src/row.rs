@@ -28,6 +28,8 @@ pub struct Customer {
     pub attributes: BTreeMap<String, String>,
     /// When the profile was last replaced; older profile records are ignored.
     pub profile_at: Option<Millis>,
+    /// Whether the rows of these addresses know that the customer has them.
+    pub addresses_know: bool,
     /// Set while a record of unknown meaning waits for somebody to look at it.
     pub held: Option<Hold>,
     /// Cascades that run, by their campaigns' priority, then in the order in which they were entered.
@@ -228,6 +230,9 @@ pub struct Past {
 pub struct Unsettled {
     /// The send's id.
     pub id: Id,
+    /// Whose money it is.
+    #[serde(default)]
+    pub campaign: String,
     /// Reserved for it, in minor units.
     pub price_minor: i64,
     /// Its price is owed once it has arrived; else once it was handed over.

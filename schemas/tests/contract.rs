@@ -8,7 +8,7 @@ use schemas::*;
 use serde_json::{Value as Json, json};
 
 /// File, schema and full name of each record.
-fn records() -> [(&'static str, &'static str, &'static str); 14] {
+fn records() -> [(&'static str, &'static str, &'static str); 15] {
     [
         ("cart", Cart::SCHEMA, Cart::NAME),
         ("registration", Registration::SCHEMA, Registration::NAME),
@@ -24,6 +24,7 @@ fn records() -> [(&'static str, &'static str, &'static str); 14] {
         ("journal", Journal::SCHEMA, Journal::NAME),
         ("campaign", Campaign::SCHEMA, Campaign::NAME),
         ("budget", Budget::SCHEMA, Budget::NAME),
+        ("address", Address::SCHEMA, Address::NAME),
     ]
 }
 

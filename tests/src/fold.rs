@@ -37,7 +37,7 @@ impl Account {
     pub fn customer(&self, id: &str) -> Option<&Customer> {
         match self.rows.get(id)? {
             Row::Customer(customer) => Some(customer),
-            Row::Budget(_) => None,
+            Row::Budget(_) | Row::Address(_) => None,
         }
     }
 

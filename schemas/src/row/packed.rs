@@ -45,6 +45,7 @@ struct Known<'a> {
     locale: Option<Cow<'a, str>>,
     attributes: Cow<'a, BTreeMap<String, String>>,
     profile_at: Option<Millis>,
+    addresses_know: bool,
 }
 
 #[derive(Default, PartialEq, Serialize, Deserialize)]
@@ -69,7 +70,7 @@ fn filled<T: Default + PartialEq>(part: T) -> Option<T> {
 
 impl<'a> Row<'a> {
     fn of(customer: &'a Customer) -> Self {
-        let Customer { contacts, consents, time_zone, locale, attributes, profile_at, .. } = customer;
+        let Customer { contacts, consents, time_zone, locale, attributes, profile_at, addresses_know, .. } = customer;
         let Customer { held, instances, past, unsettled, done, heard, counted, begun, recent, dead, .. } = customer;
         let Customer { formerly, moved_to, .. } = customer;
         Row {
@@ -80,6 +81,7 @@ impl<'a> Row<'a> {
                 locale: locale.as_deref().map(Cow::Borrowed),
                 attributes: Cow::Borrowed(attributes),
                 profile_at: *profile_at,
+                addresses_know: *addresses_know,
             }),
             instances: instances.iter().map(Running::of).collect(),
             recent: Marks(recent.into()),
@@ -108,6 +110,7 @@ impl<'a> Row<'a> {
             locale: known.locale.map(Cow::into_owned),
             attributes: known.attributes.into_owned(),
             profile_at: known.profile_at,
+            addresses_know: known.addresses_know,
             held: memory.held.map(Cow::into_owned),
             instances: self.instances.into_iter().map(Running::unpacked).collect(),
             past: memory.past.into_owned(),

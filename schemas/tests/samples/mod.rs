@@ -34,8 +34,11 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor
         .visit("input-refusal", input(Fact::Refusal(Refusal { send_id: grant().send_id, until: NOON, again: true })));
     visitor.visit("input-refund", input(Fact::Refund(Refund { minor: 450, number: 78 })));
+    visitor.visit("input-holder", input(Fact::Holder(Holder { customer_id: "customer-1".into(), holds: true })));
+    visitor.visit("input-hearsay", input(Fact::Hearsay(hearsay())));
     visitor.visit("row", row());
     visitor.visit("budget", budget());
+    visitor.visit("address", address());
     visitor.visit("send", send());
     visitor.visit("revoke", revoke());
     visitor.visit("attempt", attempt());
@@ -188,6 +191,15 @@ fn grant() -> Grant {
     Grant { campaign: "abandoned-cart".into(), send_id: Id::of_send(instance_id(), 1, 0, 0), minor: 450, number: 78 }
 }
 
+fn hearsay() -> Hearsay {
+    let address = Id::of_address("email", "ada@example.org");
+    Hearsay { address, from: "customer-1".into(), status: Status::Complained, occurred_at: NOON }
+}
+
+fn address() -> Address {
+    Address { owners: vec!["customer-1".into(), "customer-2".into()], opted_out_at: Some(NOON) }
+}
+
 fn budget() -> Budget {
     Budget { since: NOON, until: NOON + 3_600_000, granted: 99_550, first: 70, returned: vec![78] }
 }
@@ -201,6 +213,7 @@ pub fn row() -> Customer {
         locale: Some("de-DE".into()),
         attributes: map(&[("first_name", "Ada")]),
         profile_at: Some(NOON),
+        addresses_know: true,
         held: Some(Hold { since: NOON, code: "bad_datum".into() }),
         instances: vec![running(instance)],
         past: vec![Past {
@@ -213,6 +226,7 @@ pub fn row() -> Customer {
         }],
         unsettled: vec![Unsettled {
             id: Id::of_send(instance, 9, 1, 0),
+            campaign: "cart-left".into(),
             price_minor: 4,
             on_delivery: true,
             handed_over: true,

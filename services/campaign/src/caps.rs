@@ -11,7 +11,20 @@ use crate::limits;
 
 /// The caps of all campaigns. A message counts from the decision on, and no more once it is certain that nobody got it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Caps(Vec<Cap>);
+pub struct Caps {
+    caps: Vec<Cap>,
+    shared: Shared,
+}
+
+/// What is done about an address that several customers have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Shared {
+    /// Nothing: each customer is on his own.
+    #[default]
+    Off,
+    /// What is heard of it counts for all who have it.
+    Facts,
+}
 
 /// So many messages in a window, and no more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +71,8 @@ const PERIODS: &[(&str, Recurrence)] = &[
 
 pub(crate) const THENS: &[(&str, Then)] = &[("stop", Then::Stop), ("skip", Then::Skip), ("hold", Then::Hold)];
 
+pub(crate) const SHARED: &[(&str, Shared)] = &[("off", Shared::Off), ("facts", Shared::Facts)];
+
 impl Caps {
     /// Reads a table: `caps:`, a list of `{most: 1, per: day, channel: sms}`.
     ///
@@ -86,19 +101,26 @@ impl Caps {
             let (class, then) = (class.unwrap_or(Class::Marketing), then.unwrap_or(Then::Stop));
             caps.extend(window.map(|window| Cap { most, window, channels, class, then }));
         }
+        let shared = raw.shared_addresses.as_ref();
+        let shared = shared.and_then(|shared| word(shared, SHARED, "way with shared addresses", &mut report));
         let problems = report.into_problems();
-        if problems.is_empty() { Ok(Caps(caps)) } else { Err(problems) }
+        if problems.is_empty() { Ok(Caps { caps, shared: shared.unwrap_or_default() }) } else { Err(problems) }
+    }
+
+    /// Whether what is heard of an address counts for all who have it.
+    pub(crate) fn share_addresses(&self) -> bool {
+        self.shared == Shared::Facts
     }
 
     /// Whether a message counts for any cap.
     pub(crate) fn count(&self, channel: &str, class: Class) -> bool {
-        self.0.iter().any(|cap| cap.covers(channel, class))
+        self.caps.iter().any(|cap| cap.covers(channel, class))
     }
 
     /// Whether a message of then is still asked for.
     pub(crate) fn remember(&self, counted: &Counted, now: Millis, zone: &TimeZone) -> bool {
         let asks = |cap: &Cap| cap.covers(&counted.channel, counted.class) && cap.window.since(now, zone) <= counted.at;
-        self.0.iter().any(asks)
+        self.caps.iter().any(asks)
     }
 
     /// The cap that leaves no room for a message now; of several the strictest, and of those the one that does so for longest.
@@ -110,7 +132,7 @@ impl Caps {
         now: Millis,
         zone: &TimeZone,
     ) -> Option<Full<'_>> {
-        let caps = self.0.iter().filter(|cap| cap.covers(channel, class));
+        let caps = self.caps.iter().filter(|cap| cap.covers(channel, class));
         caps.filter_map(|cap| cap.full(counted, now, zone)).max_by_key(|full| (full.cap.then, full.until))
     }
 }

@@ -28,7 +28,9 @@
 //! may move moments that were not reckoned yet. A sweep reckons days in the campaign's zone.
 //!
 //! *People.* A call is a message of which a person tells what it came to. Its outcome stands for a status, so that stops, prices and late
-//! words need no second way; of several outcomes the one further down the list holds. Who said no is not written to by this cascade.
+//! words need no second way; of several outcomes the one further down the list holds. Who said no does not want this: that ends this cascade and
+//! says nothing of others. Who wants no more calls has opted out of the channel, which whoever called tells as `UNSUBSCRIBED`, whatever
+//! the outcome beside it.
 //!
 //! *Sleep.* Silence counts from the decision of the first message that was handed over and not answered, on channels that tell of opening,
 //! from the moment on at which a campaign asks. A contact that is left out makes nothing dearer follow.
@@ -58,7 +60,11 @@
 //! cannot look back, so a purchase that came before the ids were one does not reach it. Whoever is erased is forgotten under this id
 //! alone: a shop that knows several erases each.
 //!
-//! *Not yet.* Two profiles with one address are two customers.
+//! *Addresses.* What is heard of an address that several customers have counts for all of them, if the caps say so, but at most
+//! [`limits::OWNERS`] hear of each other, and only since the first profile that came when the caps said so. A word that crosses a
+//! profile on its way is told to whoever comes later, unless it is a bounce: that the newcomer's own message finds out.
+//!
+//! *Not yet.* Two profiles with one address both get a message, and caps count each for itself.
 //!
 //! # The rules that never bend
 //!

@@ -42,6 +42,8 @@ pub const FORMERLY: usize = 16;
 pub const LAG: Millis = 60 * 60 * 1000;
 /// After so long it is asked again what was not known.
 pub const ASK_AGAIN: Millis = 60 * 1000;
+/// Customers with one address who hear what the others hear of it.
+pub const OWNERS: usize = 8;
 /// Grants that a budget remembers as given back, so that each counts once.
 pub const RETURNED: usize = 64;
 /// The longest duration that a campaign may state.

@@ -1,6 +1,6 @@
 //! The row of a key, whosever it is.
 
-use schemas::{Budget, Customer, DecodeError, Millis, Record};
+use schemas::{Address, Budget, Customer, DecodeError, Millis, Record};
 
 use crate::decide;
 
@@ -12,6 +12,8 @@ pub enum Row {
     Customer(Customer),
     /// A campaign's budget.
     Budget(Budget),
+    /// That of an address, which several customers may have.
+    Address(Address),
 }
 
 impl Default for Row {
@@ -29,6 +31,7 @@ impl Row {
         match schemas::decode(bytes) {
             Ok(customer) => Ok(Row::Customer(customer)),
             Err(DecodeError::WrongRecord { found: Budget::NAME, .. }) => schemas::decode(bytes).map(Row::Budget),
+            Err(DecodeError::WrongRecord { found: Address::NAME, .. }) => schemas::decode(bytes).map(Row::Address),
             Err(error) => Err(error),
         }
     }
@@ -38,7 +41,8 @@ impl Row {
         match self {
             Row::Customer(customer) if *customer != Customer::default() => schemas::encode_into(customer, bytes),
             Row::Budget(budget) if *budget != Budget::default() => schemas::encode_into(budget, bytes),
-            Row::Customer(_) | Row::Budget(_) => {}
+            Row::Address(address) if *address != Address::default() => schemas::encode_into(address, bytes),
+            Row::Customer(_) | Row::Budget(_) | Row::Address(_) => {}
         }
     }
 
@@ -47,6 +51,7 @@ impl Row {
         match self {
             Row::Customer(customer) => *customer == Customer::default(),
             Row::Budget(budget) => *budget == Budget::default(),
+            Row::Address(address) => *address == Address::default(),
         }
     }
 
@@ -54,7 +59,7 @@ impl Row {
     pub fn due(&self) -> Option<Millis> {
         match self {
             Row::Customer(customer) => decide::due(customer),
-            Row::Budget(_) => None,
+            Row::Budget(_) | Row::Address(_) => None,
         }
     }
 }

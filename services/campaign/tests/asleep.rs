@@ -47,6 +47,43 @@ fn whoever_sleeps_is_left_out_and_nothing_dearer_follows_unless_the_campaign_say
     lives("asleep: {after: 180d, then: go on}\n", &format!("{left_out} 181d STEP_SKIPPED free\n 181d send sms by sms"));
 }
 
+/// A message that is judged more than once, because its price is asked for or because a cap holds it back, is told of once.
+#[test]
+fn that_somebody_sleeps_is_told_once_however_often_the_message_is_judged() {
+    let text = "campaign: news
+version: 1
+asleep: {after: 180d, then: report}
+budget: {minor: 90, per: day}
+trigger: {on: action, action: news}
+steps: [{name: letter, channel: viber, template: t, valid: 9h}]
+";
+    let unheard = UNHEARD.replace("email sms", "viber");
+    check(
+        World::new(&[text]),
+        &unheard,
+        "0 ENTERED
+         0 BUDGET_ASKED letter viber
+         0 send letter by viber
+         1h DELIVERED letter viber
+         1h STOP_REACHED
+         181d ENTERED
+         181d BUDGET_ASKED letter viber
+         181d ASLEEP letter viber
+         181d send letter by viber",
+    );
+    let capped =
+        text.replace("budget: {minor: 90, per: day}\n", "").replace("action: news}", "action: news, key: key}");
+    let mut world = World::new(&[&capped]);
+    world.cap("caps: [{most: 1, per: 1h, then: hold}]");
+    for line in unheard.replace("news", "news a").lines().chain(["181d does news b", "182d time passes"]) {
+        play(&mut world, line);
+    }
+    let found = told(&world);
+    let sleeps: Vec<&str> = found.iter().map(String::as_str).filter(|line| line.contains("ASLEEP")).collect();
+    assert_eq!(sleeps, ["181d ASLEEP letter viber", "181d1h ASLEEP letter viber"], "{found:?}");
+    assert_eq!(world.sends().len(), 3);
+}
+
 #[test]
 fn what_is_free_may_follow_for_whoever_sleeps() {
     check(

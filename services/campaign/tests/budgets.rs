@@ -162,6 +162,36 @@ fn a_grant_is_not_used_up_by_another_message() {
     assert_eq!((rows.grants.len(), rows.refunds.len()), (1, 1));
 }
 
+/// A message costs what it costs when it goes out: the difference to what was granted is given back, or a new grant is asked for.
+#[test]
+fn a_price_that_changes_while_the_budget_is_asked_counts_as_it_is_then() {
+    let price = |rows: &mut Rows, minor: i64| {
+        let definition = format!("currency: USD\nprices: [{{channel: sms, minor: {minor}}}]\n");
+        let kind = schemas::CampaignKind::Prices;
+        rows.plans.apply(&schemas::Campaign { kind, definition, ..schemas::Campaign::default() }).unwrap();
+    };
+    let granted = |rows: &Rows| match &rows.rows[&Key::budget("sms")] {
+        campaign::Row::Budget(budget) => budget.granted,
+        other => panic!("{other:?}"),
+    };
+    for (later, asked) in [(3, 1), (4, 1), (0, 1), (5, 2), (9, 2)] {
+        let mut rows = Rows::new(&[&campaign("minor: 8, per: hour, then: stop", "")]);
+        price(&mut rows, 4);
+        rows.profile("c1", &["sms"], &[]);
+        rows.action("c1", "a", "k1");
+        rows.settle_outside();
+        price(&mut rows, later);
+        rows.settle();
+        let asks = rows.journal.iter().filter(|entry| entry.reason == Reason::BudgetAsked).count();
+        assert_eq!(asks, asked, "a price of {later}");
+        // Of nine there are only eight.
+        let paid: Vec<i64> = rows.sends.iter().map(|(_, send)| send.price_minor).collect();
+        assert_eq!(paid, if later > 8 { vec![] } else { vec![later] });
+        assert_eq!(granted(&rows), paid.iter().sum::<i64>(), "what is not spent is not granted any more");
+        assert_eq!(rows.running().len(), paid.len());
+    }
+}
+
 /// Whoever has something waiting gets it when what ran ends for want of money.
 #[test]
 fn what_waits_begins_when_the_budget_ends_a_cascade() {

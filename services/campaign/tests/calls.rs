@@ -126,6 +126,30 @@ fn a_later_step_asks_what_the_call_came_to() {
     assert_eq!((sends("later"), sends("delivered"), sends("agreed"), sends("busy")), (2, 2, 1, 1));
 }
 
+/// "Not this" is no "never call again": that is an opt-out, which whoever called tells as such.
+#[test]
+fn a_no_binds_its_cascade_alone_and_an_opt_out_all_calls() {
+    let calls_after = |status: Status| {
+        let mut world = calls("stop: goal\n", "", "");
+        play(&mut world, "0 has call");
+        play(&mut world, "0 does request");
+        let send_id = Some(world.sends()[0].send_id.clone());
+        let (channel, outcome) = ("call".into(), Outcome::Declined);
+        world.tell(Fact::Feedback(Feedback {
+            event_id: "no".into(),
+            send_id,
+            channel,
+            status,
+            outcome,
+            ..Feedback::default()
+        }));
+        assert!(world.customer.instances.is_empty());
+        play(&mut world, "1d does request");
+        world.sends().len() - 1
+    };
+    assert_eq!((calls_after(Status::Replied), calls_after(Status::Unsubscribed)), (1, 0));
+}
+
 #[test]
 fn a_campaign_can_follow_upon_a_no() {
     let first = "campaign: first

@@ -38,6 +38,8 @@ fn owed(prices: &str, words: &str) -> (i64, i64) {
 fn sums<'j>(journal: impl Iterator<Item = &'j Journal>) -> BTreeMap<String, (i64, i64)> {
     let mut sums: BTreeMap<String, (i64, i64)> = BTreeMap::new();
     for entry in journal {
+        let moves = (entry.amount_minor, entry.charged_minor) != (0, 0);
+        assert!(!moves || !entry.campaign.is_empty(), "whose money? {entry:?}");
         let sum = sums.entry(entry.send_id.clone()).or_default();
         (sum.0, sum.1) = (sum.0 + entry.amount_minor, sum.1 + entry.charged_minor);
     }

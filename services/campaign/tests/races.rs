@@ -194,6 +194,7 @@ fn an_opening_after_the_end_is_told_with_who_opened() {
         world.feedback(&send, "email", Status::Opened, actor);
         let told = world.journal().pop().unwrap();
         assert_eq!((told.reason, &*told.evidence["actor"]), (Reason::LateFeedback, actor.as_str()));
+        assert_eq!((&*told.campaign, &*told.evidence["ended"]), ("two", "GOAL_REACHED"));
     }
 }
 

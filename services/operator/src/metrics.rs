@@ -77,6 +77,8 @@ impl Metrics {
             Fact::Grant(_) => "grant",
             Fact::Refusal(_) => "refusal",
             Fact::Refund(_) => "refund",
+            Fact::Holder(_) => "holder",
+            Fact::Hearsay(_) => "hearsay",
             _ => "passed on",
         };
         self.forwarded.with_label_values(&[what]).inc();

@@ -62,7 +62,9 @@ pub fn caps(chance: &mut Rng) -> String {
         let channel = one_of(chance, &["", "", ", channel: sms"]);
         lines.push(format!("{{most: {most}, per: {per}, then: {then}{channel}}}"));
     }
-    format!("caps: [{}]\n", lines.join(", "))
+    let shared =
+        one_of(chance, &["", "shared_addresses: off\n", "shared_addresses: facts\n", "shared_addresses: facts\n"]);
+    format!("{shared}caps: [{}]\n", lines.join(", "))
 }
 
 fn one_of(chance: &mut Rng, words: &[&'static str]) -> &'static str {

@@ -211,7 +211,10 @@ fn profile(surface: &Surface<'_, '_>, event_id: String, customer_id: String) -> 
     let known: Vec<&str> = CHANNELS.into_iter().filter(|_| surface.random(3) > 0).collect();
     let now = surface.now();
     let number = ["+12025550", "+4479460"][surface.random(2)];
+    // Some have the address of somebody else.
+    let alike = surface.random(3) == 0;
     let address = |channel: &str| match channel {
+        "email" | "sms" if alike => format!("shared-{channel}"),
         "viber" | "whatsapp" | "sms" => format!("{number}{}", customer_id.trim_start_matches('c')),
         _ => format!("{customer_id}-{channel}"),
     };

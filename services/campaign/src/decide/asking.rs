@@ -29,6 +29,10 @@ pub(super) fn asks(
     if minor <= 0 || case.grant.as_ref().is_some_and(has_it) {
         return false;
     }
+    // What was granted does not suffice any more: it makes room for what is asked now.
+    if let Some(grant) = case.grant.take_if(|grant| grant.send_id == send_id) {
+        give_back(case, &grant);
+    }
     let customer_id = case.customer_id.to_owned();
     let demand = Demand { customer_id, send_id, version: plan.version, minor };
     case.say(Key::budget(&plan.name), Fact::Demand(demand));

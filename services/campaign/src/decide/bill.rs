@@ -26,7 +26,8 @@ fn standing(sent: &Sent) -> Standing {
 /// What is known of a command, as far as its price depends on it.
 fn account(sent: &Sent) -> Unsettled {
     let Sent { id, price_minor, on_delivery, reached, failed, .. } = *sent;
-    Unsettled { id, price_minor, on_delivery, handed_over: sent.handed_over_at.is_some(), reached, failed }
+    let handed_over = sent.handed_over_at.is_some();
+    Unsettled { id, campaign: String::new(), price_minor, on_delivery, handed_over, reached, failed }
 }
 
 fn of(account: &Unsettled) -> Standing {
@@ -86,14 +87,15 @@ pub(super) fn leave_open(customer: &mut Customer, instance: &Instance) {
     for account in instance.sends.iter().map(account).filter(|account| account.price_minor > 0) {
         let is_withdrawn = account.failed == Status::Revoked;
         if of(&account) == Standing::Open || (of(&account) == Standing::Void && is_withdrawn) {
-            keep(&mut customer.unsettled, account, limits::UNSETTLED);
+            let campaign = instance.campaign.clone();
+            keep(&mut customer.unsettled, Unsettled { campaign, ..account }, limits::UNSETTLED);
         }
     }
 }
 
-/// What a word about a message of an instance that ended moves; none where that was settled long ago. Whatever settles it lets it be
-/// forgotten.
-pub(super) fn late(customer: &mut Customer, id: Id, status: Status) -> Option<Move> {
+/// What a word about a message of an instance that ended moves, and of which campaign; none where that was settled long ago. Whatever
+/// settles it lets it be forgotten.
+pub(super) fn late(customer: &mut Customer, id: Id, status: Status) -> Option<(Move, String)> {
     let index = customer.unsettled.iter().position(|account| account.id == id)?;
     let account = &mut customer.unsettled[index];
     let before = of(account);
@@ -110,8 +112,9 @@ pub(super) fn late(customer: &mut Customer, id: Id, status: Status) -> Option<Mo
         (account.handed_over, account.failed) = (true, status);
     }
     let (price, after) = (account.price_minor, of(account));
+    let campaign = account.campaign.clone();
     if after == Standing::Owed || (after == Standing::Void && status > Status::Replied) {
         customer.unsettled.remove(index);
     }
-    Some(between(price, before, after))
+    Some((between(price, before, after), campaign))
 }

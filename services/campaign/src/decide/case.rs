@@ -72,6 +72,14 @@ impl Case<'_> {
         self.forward(to, fact, 1);
     }
 
+    /// Says what follows from what came from another row; in silence no further than records may go.
+    pub fn say_further(&mut self, to: String, fact: Fact) {
+        let hops = self.hops.saturating_add(1);
+        if hops <= limits::HOPS {
+            self.forward(to, fact, hops);
+        }
+    }
+
     /// Passes on what came, to whom it is meant for. What has come too far already is set aside.
     pub fn pass_on(&mut self, to: &str, fact: &Fact) {
         let hops = self.hops.saturating_add(1);
@@ -167,6 +175,12 @@ impl Entry {
     pub fn plan(mut self, plan: &Plan) -> Self {
         self.0.campaign.clone_from(&plan.name);
         self.0.version = plan.version;
+        self
+    }
+
+    /// A campaign of which a version is not known here.
+    pub fn campaign(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.0.campaign);
         self
     }
 

@@ -1,5 +1,7 @@
 //! The next message: whether it may go out, and the command.
 
+use std::collections::BTreeMap;
+
 use schemas::{Class, Contact, Customer, Id, Instance, Millis, Outcome, Reason, Send, Sent, Stage, Status};
 
 use crate::caps::Then;
@@ -64,13 +66,14 @@ pub(super) fn advance(
             let entry = case.entry(Reason::StepSkipped).instance(instance).step(step);
             case.write(entry);
             leave_behind(instance, step);
-        } else if let Some(contact) = usable(case, customer, plan, instance, step, step.channels[alternative]) {
+        } else if is_usable(case, customer, plan, instance, step, step.channels[alternative]) {
             match over_cap(case, customer, plan, instance, step, send_before) {
                 Room::Is => {
                     if asking::asks(case, customer, plan, instance, send_before) {
                         return Fate::Runs;
                     }
-                    send(case, customer, plan, instance, &contact, send_before);
+                    report_asleep(case, customer, plan, instance, step);
+                    send(case, customer, plan, instance, send_before);
                     return Fate::Runs;
                 }
                 Room::Later => return Fate::Runs,
@@ -162,29 +165,48 @@ fn keep_back(
     Some(Kept::Left)
 }
 
-/// Where to, unless there is no contact, no consent, or the contact is asleep and left out.
-fn usable(
+/// Whether there is a contact and a consent, unless the contact is asleep and left out.
+fn is_usable(
     case: &mut Case<'_>,
     customer: &Customer,
     plan: &Plan,
     instance: &mut Instance,
     step: &Step,
     channel: &Channel,
-) -> Option<Contact> {
-    let contact = eligible(plan.class, channel, customer).ok()?;
+) -> bool {
+    if eligible(plan.class, channel, customer).is_err() {
+        return false;
+    }
     let asleep = plan.asleep.zip(moment::asleep_since(plan, customer, channel, case.now()));
-    let Some((Asleep { then, .. }, since)) = asleep else { return Some(contact.clone()) };
+    let Some((Asleep { then, .. }, since)) = asleep.filter(|(asleep, _)| asleep.then != Sleeper::Report) else {
+        return true;
+    };
+    let entry = sleeps(case, instance, step, channel, then, since);
+    case.write(entry);
+    if then == Sleeper::LeaveOut {
+        lower_ceiling(instance, case.fares(customer).cost(step, channel));
+    }
+    false
+}
+
+/// A message goes out to a contact that is asleep, which is only told: once, however often the message was judged before.
+fn report_asleep(case: &mut Case<'_>, customer: &Customer, plan: &Plan, instance: &Instance, step: &Step) {
+    let Some(channel) = channel_of(step, instance) else { return };
+    let asleep = plan.asleep.zip(moment::asleep_since(plan, customer, channel, case.now()));
+    if let Some((Asleep { then, .. }, since)) = asleep {
+        let entry = sleeps(case, instance, step, channel, then, since);
+        case.write(entry);
+    }
+}
+
+fn sleeps(case: &Case<'_>, instance: &Instance, step: &Step, channel: &Channel, then: Sleeper, since: Millis) -> Entry {
     let policy = match then {
         Sleeper::Report => "report",
         Sleeper::LeaveOut => "leave out",
         Sleeper::GoOn => "go on",
     };
     let entry = case.entry(Reason::Asleep).instance(instance).step(step).on(channel);
-    case.write(entry.because("unanswered_since", since.to_string()).because("policy", policy));
-    if then == Sleeper::LeaveOut {
-        lower_ceiling(instance, case.fares(customer).cost(step, channel));
-    }
-    (then == Sleeper::Report).then(|| contact.clone())
+    entry.because("unanswered_since", since.to_string()).because("policy", policy)
 }
 
 /// Whether caps leave room for a message.
@@ -365,26 +387,22 @@ fn judged(
     })
 }
 
-fn send(
-    case: &mut Case<'_>,
-    customer: &mut Customer,
-    plan: &Plan,
-    instance: &mut Instance,
-    contact: &Contact,
-    send_before: Millis,
-) {
+fn send(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mut Instance, send_before: Millis) {
     let Some(step) = current(plan, instance) else { return };
+    let channel = channel_of(step, instance).and_then(|channel| eligible(plan.class, channel, customer).ok());
+    let Some(Contact { channel, address }) = channel else { return };
     let attempt = attempts(instance);
     let price = channel_of(step, instance).and_then(|channel| case.fares(customer).price(step, channel));
     let price_minor = price.map_or(0, |price| price.minor);
-    asking::spend(case, next_send(instance), price_minor);
+    let id = next_send(instance);
+    asking::spend(case, id, price_minor);
     let sent = Sent {
-        id: next_send(instance),
+        id,
         step: instance.step,
         number: instance.step,
         alternative: instance.alternative,
         attempt,
-        channel: contact.channel.clone(),
+        channel: channel.clone(),
         price_minor,
         on_delivery: price_minor > 0 && price.is_some_and(|price| price.charge == Charge::OnDelivery),
         decided_at: case.now(),
@@ -400,8 +418,6 @@ fn send(
     if instance.held_out {
         return hold_out(case, customer, plan, instance, sent, entry);
     }
-    let mut fields = customer.attributes.clone();
-    fields.extend(instance.fields.iter().map(|(name, value)| (name.clone(), value.clone())));
     case.effects.push(Effect::Send(Box::new(Send {
         send_id: sent.id.to_string(),
         customer_id: case.customer_id.to_owned(),
@@ -410,12 +426,12 @@ fn send(
         instance: instance.id.to_string(),
         step: step.name.clone(),
         attempt,
-        channel: contact.channel.clone(),
+        channel: channel.clone(),
         class: plan.class,
-        address: contact.address.clone(),
+        address: address.clone(),
         template: step.template.of(instance.variant.as_deref()).to_owned(),
         locale: customer.locale.clone(),
-        fields,
+        fields: fields(customer, instance),
         decided_at: case.now(),
         send_before,
         price_minor,
@@ -428,6 +444,16 @@ fn send(
     instance.stage = Stage::Dispatched;
     instance.asked_at = None;
     instance.due = send_before.saturating_add(limits::ANSWER_MARGIN);
+}
+
+/// What a template may use: of the same name, the trigger's holds.
+fn fields(customer: &Customer, instance: &Instance) -> BTreeMap<String, String> {
+    if customer.attributes.is_empty() {
+        return instance.fields.clone();
+    }
+    let mut fields = customer.attributes.clone();
+    fields.extend(instance.fields.iter().map(|(name, value)| (name.clone(), value.clone())));
+    fields
 }
 
 /// Goes on as if the message had been handed over and nobody reacted: what others get can be compared with that.

@@ -7,7 +7,7 @@ use crate::predicate::Event;
 
 use super::case::Case;
 use super::entry::Cause;
-use super::{again, asking, entry, feedback, goal, hold, memory, merge, profile};
+use super::{again, asking, entry, feedback, goal, hold, memory, merge, profile, shared};
 
 /// Considers one fact. A repeat of one that changed something changes nothing.
 pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, fact: &Fact) {
@@ -57,7 +57,8 @@ pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, fact: &Fact
         Fact::Adopted(adopted) => return merge::adopt(case, customer, adopted),
         Fact::Grant(grant) => return asking::granted(case, customer, grant),
         Fact::Refusal(refusal) => return asking::refused(case, customer, refusal),
-        Fact::Progress(_) | Fact::Demand(_) | Fact::Refund(_) => false,
+        Fact::Hearsay(word) => return shared::hear(case, customer, word),
+        Fact::Progress(_) | Fact::Demand(_) | Fact::Refund(_) | Fact::Holder(_) => false,
     };
     if let (true, Some(mark)) = (changed, mark) {
         memory::remember(customer, mark);

@@ -69,22 +69,27 @@ fn meant(word: &Feedback) -> Status {
 /// Positive words come before negative ones in the order of symbols, which is part of the contract.
 const _: () = assert!((Status::Replied as u8) < (Status::Refused as u8));
 
-/// A word about a send of a cascade that ended, or of none: harmless, told once where the send is known.
+/// A word about a send of a cascade that ended, or of none: harmless, told once where the send is known. Its money is the campaign's, also
+/// where the cascade itself is forgotten by now.
 fn late(case: &mut Case<'_>, customer: &mut Customer, word: &Feedback, id: Id) -> bool {
     let past = customer.past.iter().find(|past| past.sends.contains(&id));
     let mut entry = case.entry(Reason::LateFeedback).late(word);
     if let Some(past) = past {
-        entry = entry.because("campaign", past.campaign.as_str()).because("ended", past.reason.as_str());
+        entry = entry.campaign(&past.campaign).because("ended", past.reason.as_str());
     }
     let ended_at = past.map(|past| past.ended_at);
-    let money = bill::late(customer, id, meant(word));
-    case.write(entry.moves(money.unwrap_or_default()));
+    let settled = bill::late(customer, id, meant(word));
+    let is_known = ended_at.is_some() || settled.is_some();
+    if let Some((money, campaign)) = settled {
+        entry = entry.campaign(&campaign).moves(money);
+    }
+    case.write(entry);
     // When it was sent is forgotten; not after its cascade had ended. Nor is it known under which of several ids, to whose address.
     let has_one_id = customer.formerly.iter().all(|former| former.adopted.is_none());
     if let (Status::BouncedHard, Some(ended_at), true) = (word.status, ended_at, has_one_id) {
-        profile::bury(customer, &word.channel, ended_at);
+        profile::bury(case, customer, &word.channel, ended_at);
     }
-    ended_at.is_some() || money.is_some()
+    is_known
 }
 
 fn positive(
@@ -195,7 +200,7 @@ fn negative(
     }
     // What went out under another id went to another address.
     if word.status == Status::BouncedHard && merge::former_id(instance, index).is_none() {
-        profile::bury(customer, &sent.channel, sent.decided_at);
+        profile::bury(case, customer, &sent.channel, sent.decided_at);
     }
     if is_current {
         return current_failed(case, customer, plan, instance, word);

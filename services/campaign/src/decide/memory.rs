@@ -25,6 +25,7 @@ pub(super) fn mark(fact: &Fact) -> Option<i64> {
         Fact::Release(it) => (7, &it.event_id),
         Fact::Unreadable(_) | Fact::Progress(_) | Fact::Merged(_) | Fact::Adopted(_) => return None,
         Fact::Demand(_) | Fact::Grant(_) | Fact::Refusal(_) | Fact::Refund(_) => return None,
+        Fact::Holder(_) | Fact::Hearsay(_) => return None,
     };
     // A row keeps so many bits of it.
     (!id.is_empty()).then(|| (xxh3_64_with_seed(id.as_bytes(), kind) >> (64 - limits::MARK_BITS)).cast_signed())

@@ -11,7 +11,7 @@ use crate::language::Plan;
 use crate::limits;
 
 use super::case::{Case, Fate, announce, each};
-use super::{change, ending, entry, hold, memory, profile};
+use super::{change, ending, entry, hold, memory, profile, shared};
 
 /// Passes on what comes for a customer who is known under another id now. False where there is none, or where it is about this row.
 pub(super) fn has_moved(case: &mut Case<'_>, customer: &Customer, fact: &Fact) -> bool {
@@ -61,6 +61,10 @@ pub(super) fn leave(case: &mut Case<'_>, customer: &mut Customer, merged: &Merge
         let entry = case.entry(Reason::Superseded).because("into", into.as_str());
         return case.write(entry);
     }
+    let before = std::mem::take(&mut customer.contacts);
+    shared::tell_changes(case, customer, &before);
+    // Whoever takes the row over tells the addresses anew.
+    (customer.contacts, customer.addresses_know) = (before, false);
     let row = std::mem::replace(customer, Customer { moved_to: Some(into.clone()), ..Customer::default() });
     let entry = case.entry(Reason::Moved).because("to", into.as_str());
     case.write(entry.because("cascades", row.instances.len().to_string()));
@@ -196,9 +200,10 @@ fn occurred_at(plan: &Plan, instance: &Instance) -> Millis {
 }
 
 /// Joins two memories, each list within its limit.
-fn remember(case: &Case<'_>, customer: &mut Customer, row: Customer) {
+fn remember(case: &mut Case<'_>, customer: &mut Customer, row: Customer) {
     let now = case.now();
     let contacts = row.contacts.clone();
+    let before = customer.contacts.clone();
     if customer.profile_at.is_none() {
         customer.contacts = row.contacts;
         (customer.time_zone, customer.locale) = (row.time_zone, row.locale);
@@ -213,6 +218,7 @@ fn remember(case: &Case<'_>, customer: &mut Customer, row: Customer) {
     }
     let dead = &customer.dead;
     customer.contacts.retain(|it| !dead.contains(&memory::address_mark(&it.channel, &it.address)));
+    shared::tell_changes(case, customer, &before);
     join(&mut customer.past, row.past, limits::PAST, |past| past.ended_at);
     join(&mut customer.counted, row.counted, limits::COUNTED, |counted| counted.at);
     join(&mut customer.unsettled, row.unsettled, limits::UNSETTLED, |_| 0);

@@ -8,7 +8,7 @@
 //! asked before: `asking`) or end the cascade (`ending`).
 //! Whatever was decided is written down (`case`).
 //!
-//! Rows that are no customer's are decided about by `budget`.
+//! Rows that are no customer's are decided about by `budget` and, for an address that several customers have, by `shared`.
 
 mod case;
 mod change;
@@ -33,8 +33,9 @@ mod bill;
 mod ending;
 mod memory;
 mod budget;
+mod shared;
 
-use schemas::{Budget, Customer, Fact, Journal, Key, Millis, Revoke, Send};
+use schemas::{Address, Budget, Customer, Fact, Journal, Key, Millis, Revoke, Send};
 
 use crate::plans::Plans;
 use crate::row::Row;
@@ -104,7 +105,7 @@ pub enum Effect {
     },
 }
 
-/// Decides about the row of a key, whosever it is: a customer's, see [`decide`], or a budget's.
+/// Decides about the row of a key, whosever it is: a customer's, see [`decide`], a budget's, or an address's.
 pub fn consider(plans: &Plans, key: &str, row: &mut Row, input: Input<'_>, moment: &Moment, effects: &mut Vec<Effect>) {
     match Key::of(key) {
         Key::Customer(customer_id) => {
@@ -118,6 +119,14 @@ pub fn consider(plans: &Plans, key: &str, row: &mut Row, input: Input<'_>, momen
             }
             if let Row::Budget(budget) = row {
                 budget::consider(&mut Case::new(plans, key, input, moment, effects), campaign, budget, input);
+            }
+        }
+        Key::Address(id) => {
+            if row.is_empty() {
+                *row = Row::Address(Address::default());
+            }
+            if let Row::Address(address) = row {
+                shared::consider(&mut Case::new(plans, key, input, moment, effects), id, address, input);
             }
         }
         Key::Unknown => {}

@@ -1,11 +1,11 @@
 //! What is known of the customer: profile, consents, dead addresses, erasure.
 
-use schemas::{Class, Consent, Customer, Feedback, Id, Instance, Millis, Profile, Reason, Stage};
+use schemas::{Class, Consent, Customer, Feedback, Id, Instance, Millis, Profile, Reason, Stage, Status};
 
 use crate::limits;
 
 use super::case::{Case, Fate, each};
-use super::{ending, memory, merge};
+use super::{ending, memory, merge, shared};
 
 /// Takes over a profile, whole. A consent withdrawn later than the profile's own word on it stays withdrawn, and a dead
 /// address does not come back.
@@ -34,6 +34,7 @@ pub(super) fn replace(case: &mut Case<'_>, customer: &mut Customer, profile: &Pr
     let contacts = profile.contacts.iter().filter(alive).take(limits::CONTACTS).cloned().collect();
     let before = std::mem::replace(&mut customer.contacts, contacts);
     memory::meet_addresses(customer, &before);
+    shared::tell_changes(case, customer, &before);
     customer.consents = consents(&customer.consents, &profile.consents, told_at);
     customer.time_zone.clone_from(&profile.time_zone);
     customer.locale.clone_from(&profile.locale);
@@ -87,6 +88,8 @@ pub(super) fn consents(known: &[Consent], told: &[Consent], told_at: Millis) -> 
 /// The right to be forgotten: everything goes, even what was remembered.
 fn erase(case: &mut Case<'_>, customer: &mut Customer) {
     each(case, customer, |case, customer, instance| ending::close(case, customer, instance, Reason::Erased, &[]));
+    let before = std::mem::take(&mut customer.contacts);
+    shared::tell_changes(case, customer, &before);
     *customer = Customer::default();
     let entry = case.entry(Reason::Erased);
     case.write(entry);
@@ -96,21 +99,36 @@ fn erase(case: &mut Case<'_>, customer: &mut Customer) {
 /// never answered by another channel.
 pub(super) fn opt_out(case: &mut Case<'_>, customer: &mut Customer, word: &Feedback, id: Option<Id>) -> bool {
     let at = word.occurred_at.min(case.now());
-    let of_send = |instance: &Instance| id.is_some_and(|id| instance.sends.iter().any(|sent| sent.id == id));
-    withdraw(customer, &word.channel, at);
-    let ended = each(case, customer, |case, customer, instance| {
-        let class = case.plans.of(instance).map(|plan| plan.class);
-        if of_send(instance) || (class == Some(Class::Marketing) && stands_on(instance, &word.channel)) {
-            opted_out(case, customer, instance, word.status.as_str())
-        } else {
-            Fate::Runs
-        }
-    });
-    if !ended {
+    if !silence(case, customer, &word.channel, word.status, at, id) {
         let entry = case.entry(Reason::OptedOut).late(word);
         case.write(entry);
     }
+    if let Some(contact) = customer.contacts.iter().find(|contact| contact.channel == word.channel) {
+        shared::tell_word(case, customer, contact, word.status, at);
+    }
     true
+}
+
+/// Takes the consent for a channel away, and ends the cascade of this send and every marketing cascade that stands on the channel. Returns
+/// whether there was any.
+pub(super) fn silence(
+    case: &mut Case<'_>,
+    customer: &mut Customer,
+    channel: &str,
+    status: Status,
+    at: Millis,
+    id: Option<Id>,
+) -> bool {
+    let of_send = |instance: &Instance| id.is_some_and(|id| instance.sends.iter().any(|sent| sent.id == id));
+    withdraw(customer, channel, at);
+    each(case, customer, |case, customer, instance| {
+        let class = case.plans.of(instance).map(|plan| plan.class);
+        if of_send(instance) || (class == Some(Class::Marketing) && stands_on(instance, channel)) {
+            opted_out(case, customer, instance, status.as_str())
+        } else {
+            Fate::Runs
+        }
+    })
 }
 
 fn withdraw(customer: &mut Customer, channel: &str, at: Millis) {
@@ -142,12 +160,16 @@ fn opted_out(case: &mut Case<'_>, customer: &mut Customer, instance: &mut Instan
 }
 
 /// Forgets a dead address, for as long as the profile has not changed since it was written to.
-pub(super) fn bury(customer: &mut Customer, channel: &str, written_at: Millis) {
+pub(super) fn bury(case: &mut Case<'_>, customer: &mut Customer, channel: &str, written_at: Millis) {
     if customer.profile_at.is_some_and(|changed| changed > written_at) {
         return;
     }
     let Some(index) = customer.contacts.iter().position(|contact| contact.channel == channel) else { return };
+    let before = customer.contacts.clone();
     let contact = customer.contacts.remove(index);
     memory::bury(customer, memory::address_mark(&contact.channel, &contact.address));
-    memory::meet_addresses(customer, &[contact]);
+    memory::meet_addresses(customer, &before);
+    let now = case.now();
+    shared::tell_word(case, customer, &contact, Status::BouncedHard, now);
+    shared::tell_changes(case, customer, &before);
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::calendar::spell;
-use crate::caps::Then;
+use crate::caps::{Shared, Then};
 use crate::prices::Charge;
 
 use super::plan::{Again, AtNight, Cause, Level, Match, Order, Per, Short, Sleeper, TriggerKind};
@@ -516,6 +516,12 @@ pub(crate) struct Caps {
     /// certain that nobody got it.
     #[schemars(example = json!([{"most": 1, "per": "day", "channel": "sms"}, {"most": 3, "per": "7d"}]))]
     pub caps: Vec<Cap>,
+    /// What is done about an address that several customers have, such as a family's telephone. Each still gets messages of his own.
+    ///
+    /// - `off`: nothing.
+    /// - `facts`: a hard bounce, a complaint or an unsubscribe of one counts for all whose profiles came since this is in force.
+    #[schemars(with = "Option<OneOf<Shared>>", example = &"facts", extend("default" = "off"))]
+    pub shared_addresses: Option<Word>,
 }
 
 /// So many messages in a time, and no more.

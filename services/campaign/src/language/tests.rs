@@ -310,3 +310,161 @@ fn a_price_table_is_checked_like_a_campaign() {
     let messages: Vec<&str> = bad.iter().map(|problem| problem.message.as_str()).collect();
     assert_eq!(messages, ["`dollars` is no currency", "`smss` is no channel", "a price cannot be negative"]);
 }
+
+/// A campaign with one step that says this.
+fn with_step(head: &str, step: &str) -> String {
+    format!(
+        "campaign: c\nversion: 1\ntrigger: {{on: registration}}\n{head}steps:\n  - {{name: a, template: t, {step}}}\n"
+    )
+}
+
+#[test]
+fn only_a_call_comes_to_something() {
+    assert_eq!(
+        errors(&with_step("", "channel: email, next_if: [declined]")),
+        "\
+error: nobody tells whether this came to `declined`
+ --> c.yaml:5:54
+  |
+5 |   - {name: a, template: t, channel: email, next_if: [declined]}
+  |                                                      ^^^^^^^^
+  = help: only a step on `call` has an outcome"
+    );
+    let asks = "channel: email, wait: 1d}\n  - {name: b, template: t, channel: sms, when: \"outcome('a') == 'later'\"";
+    assert_eq!(
+        errors(&with_step("", asks)),
+        "\
+error: nobody tells what `a` came to
+ --> c.yaml:6:48
+  |
+6 |   - {name: b, template: t, channel: sms, when: \"outcome('a') == 'later'\"}
+  |                                                ^^^^^^^^^^^^^^^^^^^^^^^^^
+  = help: only a step on `call` has an outcome"
+    );
+    assert_eq!(errors(&with_step("", &asks.replace("channel: email", "channel: call"))), "no error");
+}
+
+#[test]
+fn nobody_agrees_to_a_message() {
+    assert_eq!(
+        errors(&with_step("stop: agreed\n", "channel: email")),
+        "\
+error: nothing can stop this cascade: no step is a task for a person
+ --> c.yaml:4:7
+  |
+4 | stop: agreed
+  |       ^^^^^^
+  = help: add a step on `call`"
+    );
+    assert_eq!(errors(&with_step("stop: agreed\n", "channel: call")), "no error");
+}
+
+#[test]
+fn a_call_at_night_or_within_minutes_is_a_warning() {
+    assert_eq!(
+        warnings(&with_step("", "channel: call, wait: 10m")),
+        "\
+warning: somebody may have to call at night
+ --> c.yaml:5:12
+  |
+5 |   - {name: a, template: t, channel: call, wait: 10m}
+  |            ^
+  = help: add `quiet: {hours: 21:00-10:00}` to the campaign
+
+warning: nobody can have called so soon
+ --> c.yaml:5:49
+  |
+5 |   - {name: a, template: t, channel: call, wait: 10m}
+  |                                                 ^^^
+  = help: write `wait: 1d`: the outcome ends it sooner"
+    );
+    let by_day = "quiet: {hours: 21:00-10:00}\n";
+    assert_eq!(warnings(&with_step(by_day, "channel: call, wait: 1h active")), "");
+    assert!(warnings(&with_step(by_day, "channel: call, wait: 59m active")).contains("nobody can have called so soon"));
+    assert_eq!(warnings(&with_step("class: transactional\n", "channel: call, wait: 1 day 10:00")), "");
+    assert_eq!(warnings(&with_step("", "channel: email, wait: 10m")), "", "a letter is read at any time");
+}
+
+#[test]
+fn a_contact_falls_asleep_slowly_and_only_where_it_could_have_answered() {
+    assert_eq!(
+        errors(&with_step("asleep: {after: 23h}\n", "channel: email")),
+        "\
+error: nobody is asleep so soon
+ --> c.yaml:4:17
+  |
+4 | asleep: {after: 23h}
+  |                 ^^^
+  = help: write a length: `6 months`, `180d`"
+    );
+    assert_eq!(
+        errors(&with_step("asleep: {after: 6 months, then: goon}\n", "channel: email")),
+        "\
+error: `goon` is no answer to a contact asleep
+ --> c.yaml:4:33
+  |
+4 | asleep: {after: 6 months, then: goon}
+  |                                 ^^^^
+  = help: did you mean `go on`?"
+    );
+    for no_length in ["next tuesday 10:00", "1 month 10:00", "soon"] {
+        let text = errors(&with_step(&format!("asleep: {{after: {no_length}}}\n"), "channel: email"));
+        assert!(text.starts_with("error: ") && text.contains("--> c.yaml:4:17"), "{text}");
+    }
+    assert_eq!(
+        warnings(&with_step("asleep: {after: 2d}\n", "channel: sms")),
+        "\
+warning: no channel of this campaign tells of opening
+ --> c.yaml:4:17
+  |
+4 | asleep: {after: 2d}
+  |                 ^^
+  = help: remove it: silence says nothing where nobody learns of opening
+
+warning: a month of silence is no sleep
+ --> c.yaml:4:17
+  |
+4 | asleep: {after: 2d}
+  |                 ^^
+  = help: write `after: 6 months`"
+    );
+    let awaited = warnings(&with_step("class: transactional\nasleep: {after: 6 months}\n", "channel: email"));
+    assert!(
+        awaited.starts_with("warning: customers wait for these messages: nobody is left out of them\n --> c.yaml:5:17")
+    );
+    assert_eq!(warnings(&with_step("asleep: {after: 1 month}\n", "channel: email")), "");
+}
+
+#[test]
+fn a_budget_says_how_much_in_which_time_and_what_then() {
+    let budget = |budget: &str| errors(&with_step(&format!("budget: {{{budget}}}\n"), "channel: sms"));
+    assert_eq!(
+        budget("minor: 0, per: day"),
+        "\
+error: a budget of nothing
+ --> c.yaml:4:17
+  |
+4 | budget: {minor: 0, per: day}
+  |                 ^
+  = help: write how much may be spent, in minor units"
+    );
+    assert_eq!(
+        budget("minor: 9, per: week, then: hold"),
+        "\
+error: `week` is no time to count in
+ --> c.yaml:4:25
+  |
+4 | budget: {minor: 9, per: week, then: hold}
+  |                         ^^^^
+  = help: it can be `hour` or `day`
+
+error: `hold` is no way on
+ --> c.yaml:4:37
+  |
+4 | budget: {minor: 9, per: week, then: hold}
+  |                                     ^^^^
+  = help: it can be `wait` or `stop`"
+    );
+    assert!(budget("minor: 9").starts_with("error: the key `per` is missing\n --> c.yaml:4:"));
+    assert_eq!(budget("minor: 9, per: hour, then: stop"), "no error");
+}

@@ -9,7 +9,7 @@ use schemas::{Class, Reason};
 use serde_json::json;
 
 use crate::calendar;
-use crate::caps::{self, Then};
+use crate::caps::{self, Shared, Then};
 use crate::channel::Channel;
 use crate::prices::{self, Charge};
 
@@ -136,6 +136,10 @@ impl Listed for Sleeper {
 
 impl Listed for Match {
     const WORDS: &'static [(&'static str, Self)] = check::MATCHES;
+}
+
+impl Listed for Shared {
+    const WORDS: &'static [(&'static str, Self)] = caps::SHARED;
 }
 
 impl Listed for Then {

@@ -184,6 +184,11 @@ impl Rows {
         true
     }
 
+    /// How much was said and did not come yet.
+    pub fn waiting(&self) -> usize {
+        self.queues.values().map(VecDeque::len).sum()
+    }
+
     /// Everything from outside comes.
     pub fn settle_outside(&mut self) {
         let outside: Vec<_> = self.queues.keys().filter(|(from, _)| from == OUTSIDE).cloned().collect();
@@ -223,7 +228,7 @@ impl Rows {
     pub fn running(&self) -> Vec<&Instance> {
         let rows = self.rows.values().filter_map(|row| match row {
             Row::Customer(customer) => Some(&customer.instances),
-            Row::Budget(_) => None,
+            Row::Budget(_) | Row::Address(_) => None,
         });
         rows.flatten().collect()
     }

@@ -164,7 +164,7 @@ fn everybody(common: &Common, mut each: impl FnMut(&str, &Customer)) -> Result<u
                     count += 1;
                     each(id, &customer);
                 }
-                (Ok(_), Ok(Row::Customer(_) | Row::Budget(_))) => {}
+                (Ok(_), Ok(Row::Customer(_) | Row::Budget(_) | Row::Address(_))) => {}
                 _ => unreadable += 1,
             }
         })?;
