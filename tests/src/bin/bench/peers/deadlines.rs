@@ -13,7 +13,7 @@ use super::streams::Streams;
 use super::{Question, order, streams_order, tail};
 
 /// So many carts a second are armed at least, even beside other work; and how long a contender may need to begin.
-const ARMED: u64 = 15_000;
+const ARMED: u64 = 8_000;
 const BEGINNING: Millis = 15_000;
 
 /// Figures of a contender.

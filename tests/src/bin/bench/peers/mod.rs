@@ -79,7 +79,10 @@ pub fn measure(words: &[&str]) -> Result<String, String> {
     let question = Question::try_parse_from(words).map_err(|error| error.to_string())?;
     let streams = if question.wants("streams") { Some(Streams::build()?) } else { None };
     let before = load();
-    let mut text = drained(&question, streams.as_ref());
+    let mut text = String::new();
+    if question.has("drain") || question.has("state") {
+        text += &drained(&question, streams.as_ref());
+    }
     if question.has("deadlines") {
         text += &table::fired(question.customers, &deadlines::measure(&question, streams.as_ref()));
     }
@@ -161,7 +164,8 @@ fn through_ours(ground: &Ground, question: &Question, right: &Outcome) -> (Drain
     let run = drain(ground, start(), question.events, Duration::ZERO);
     let run = run.judged(ground, &order.outputs, &right.outputs);
     // The key of a row begins with a byte of its own.
-    let state = || state_of(ground, &name, start, &order.state_dir, &[order.changelog.clone()], b"\x01nobody");
+    let state =
+        || state_of(ground, &name, start, &order.state_dir, std::slice::from_ref(&order.changelog), b"\x01nobody");
     (run, question.has("state").then(state))
 }
 
