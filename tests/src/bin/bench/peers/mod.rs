@@ -44,6 +44,9 @@ pub struct Question {
     /// How often Streams commits, in milliseconds.
     #[arg(long, default_value = "1000")]
     commit: u64,
+    /// How long carts may take to be armed before their deadlines come, in seconds.
+    #[arg(long, default_value = "90")]
+    arm_in: u64,
     /// Who takes part.
     #[arg(long, value_delimiter = ',', default_value = "raw,ours,streams")]
     only: Vec<String>,
@@ -74,23 +77,23 @@ pub fn become_contender(name: &str, order: &str) -> Result<(), Box<dyn std::erro
     }
 }
 
-/// Measures, and gives back tables; what is wrong with the question, if it is none.
-pub fn measure(words: &[&str]) -> Result<String, String> {
+/// Measures, and tells each table as soon as it is there; what is wrong with the question, if it is none.
+pub fn measure(words: &[&str], tell: &impl Fn(&str)) -> Result<(), String> {
     let question = Question::try_parse_from(words).map_err(|error| error.to_string())?;
     let streams = if question.wants("streams") { Some(Streams::build()?) } else { None };
-    let before = load();
-    let mut text = String::new();
+    tell(&format!("load of the machine before: {}\n", load()));
     if question.has("drain") || question.has("state") {
-        text += &drained(&question, streams.as_ref());
+        drained(&question, streams.as_ref(), tell);
     }
     if question.has("deadlines") {
-        text += &table::fired(question.customers, &deadlines::measure(&question, streams.as_ref()));
+        tell(&table::fired(question.customers, &deadlines::measure(&question, streams.as_ref())));
     }
-    Ok(format!("{text}load of the machine {before}, then {}", load()))
+    tell(&format!("load of the machine then: {}", load()));
+    Ok(())
 }
 
 /// One input, and everybody who is to read it, one after the other.
-fn drained(question: &Question, streams: Option<&Streams>) -> String {
+fn drained(question: &Question, streams: Option<&Streams>, tell: &impl Fn(&str)) {
     let Question { events, customers, keys, .. } = *question;
     let input = Load { events, customers, keys, seed: 1 };
     let right = fold(input.events(), machine_now(), None);
@@ -109,7 +112,8 @@ fn drained(question: &Question, streams: Option<&Streams>) -> String {
         drained.push(run);
         states.extend(state);
     }
-    table::drained(question, &right, ground.is_pinned(), &drained) + &table::states(right.customers, &states)
+    tell(&table::drained(question, &right, ground.is_pinned(), &drained));
+    tell(&table::states(right.customers, &states));
 }
 
 fn through_raw(ground: &Ground, question: &Question, right: &Outcome) -> Drained {
