@@ -13,7 +13,7 @@
 #
 # KAFKA_HEAP=192m    the JVM's heap
 # KAFKA_CALLER=PID   if set, the broker also ends within seconds once this process is gone, however that one died
-# KAFKA_BENCH=1      for measurements: 1 GB of heap, full JIT, Kafka's own thread and buffer defaults
+# KAFKA_BENCH=1      for measurements: 1 GB of heap, full JIT, Kafka's own thread and buffer defaults, a broker that may be late
 # KAFKA_SETTINGS=FILE further properties; they hold against those of server.properties
 # KAFKA_FORMAT=ARGS  how DIR/data is formatted, instead of as a lone node
 # KAFKA_ARCHIVE=FILE leave an archive of the loaded classes on exit; setup.sh makes one, which saves two seconds a start
@@ -37,6 +37,7 @@ port=0
 
 settings=("$here/server.properties")
 if [ "${KAFKA_BENCH:-0}" = 1 ]; then
+    settings+=("$here/large.properties")
     jvm=(-Xms1g -Xmx1g)
 else
     settings+=("$here/small.properties")

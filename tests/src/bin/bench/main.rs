@@ -60,10 +60,7 @@ fn main() -> ExitCode {
         ["brain"] => told(&brain::measure(false)),
         ["brain", "instructions"] => told(&brain::measure(true)),
         ["brain", "decide", number] => told(&brain::decide(number)),
-        ["peers", ref words @ ..] => match peers::measure(words) {
-            Ok(table) => told(&table),
-            Err(words) => ended(Err(words.into())),
-        },
+        ["peers", ref words @ ..] => ended(peers::measure(words, &|table| _ = told(table)).map_err(Into::into)),
         _ => usage(),
     }
 }

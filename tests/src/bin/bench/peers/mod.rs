@@ -44,6 +44,9 @@ pub struct Question {
     /// How often Streams commits, in milliseconds.
     #[arg(long, default_value = "1000")]
     commit: u64,
+    /// How long carts may take to be armed before their deadlines come, in seconds.
+    #[arg(long, default_value = "90")]
+    arm_in: u64,
     /// Who takes part.
     #[arg(long, value_delimiter = ',', default_value = "raw,ours,streams")]
     only: Vec<String>,
@@ -74,20 +77,23 @@ pub fn become_contender(name: &str, order: &str) -> Result<(), Box<dyn std::erro
     }
 }
 
-/// Measures, and gives back tables; what is wrong with the question, if it is none.
-pub fn measure(words: &[&str]) -> Result<String, String> {
+/// Measures, and tells each table as soon as it is there; what is wrong with the question, if it is none.
+pub fn measure(words: &[&str], tell: &impl Fn(&str)) -> Result<(), String> {
     let question = Question::try_parse_from(words).map_err(|error| error.to_string())?;
     let streams = if question.wants("streams") { Some(Streams::build()?) } else { None };
-    let before = load();
-    let mut text = drained(&question, streams.as_ref());
-    if question.has("deadlines") {
-        text += &table::fired(question.customers, &deadlines::measure(&question, streams.as_ref()));
+    tell(&format!("load of the machine before: {}\n", load()));
+    if question.has("drain") || question.has("state") {
+        drained(&question, streams.as_ref(), tell);
     }
-    Ok(format!("{text}load of the machine {before}, then {}", load()))
+    if question.has("deadlines") {
+        tell(&table::fired(question.customers, &deadlines::measure(&question, streams.as_ref())));
+    }
+    tell(&format!("load of the machine then: {}", load()));
+    Ok(())
 }
 
 /// One input, and everybody who is to read it, one after the other.
-fn drained(question: &Question, streams: Option<&Streams>) -> String {
+fn drained(question: &Question, streams: Option<&Streams>, tell: &impl Fn(&str)) {
     let Question { events, customers, keys, .. } = *question;
     let input = Load { events, customers, keys, seed: 1 };
     let right = fold(input.events(), machine_now(), None);
@@ -106,7 +112,8 @@ fn drained(question: &Question, streams: Option<&Streams>) -> String {
         drained.push(run);
         states.extend(state);
     }
-    table::drained(question, &right, ground.is_pinned(), &drained) + &table::states(right.customers, &states)
+    tell(&table::drained(question, &right, ground.is_pinned(), &drained));
+    tell(&table::states(right.customers, &states));
 }
 
 fn through_raw(ground: &Ground, question: &Question, right: &Outcome) -> Drained {
@@ -161,7 +168,8 @@ fn through_ours(ground: &Ground, question: &Question, right: &Outcome) -> (Drain
     let run = drain(ground, start(), question.events, Duration::ZERO);
     let run = run.judged(ground, &order.outputs, &right.outputs);
     // The key of a row begins with a byte of its own.
-    let state = || state_of(ground, &name, start, &order.state_dir, &[order.changelog.clone()], b"\x01nobody");
+    let state =
+        || state_of(ground, &name, start, &order.state_dir, std::slice::from_ref(&order.changelog), b"\x01nobody");
     (run, question.has("state").then(state))
 }
 

@@ -14,6 +14,9 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 /// Nobody needs longer, whatever the size.
 const PATIENCE: Duration = Duration::from_secs(1_800);
 
+/// The kernel counts processor time in these.
+const TICK_SECONDS: f64 = 0.01;
+
 /// A contender that works.
 pub struct Run {
     name: String,
@@ -97,7 +100,7 @@ pub fn drain(ground: &Ground, mut run: Run, events: u64, tail: Duration) -> Drai
     Drained {
         name,
         whole: events as f64 / last.cpu_seconds,
-        half: (events - half.events) as f64 / (last.cpu_seconds - half.cpu_seconds),
+        half: (events - half.events) as f64 / (last.cpu_seconds - half.cpu_seconds).max(TICK_SECONDS),
         per_second: (events - first.events) as f64 / (done.wall_seconds - first.wall_seconds),
         cpu_seconds: last.cpu_seconds,
         closing_seconds: run.end().cpu_seconds - last.cpu_seconds,

@@ -36,12 +36,15 @@ impl Streams {
             command.args(["-q", "-B", "process-classes", "-f"]).arg(home.join("pom.xml")).args(more);
             command.arg(format!("-Dbuild.to={}", to.display()));
             command.args(std::env::var("KAFKA_VERSION").map(|version| format!("-Dkafka.version={version}")).ok());
-            command.output().map_err(|error| format!("Maven is needed to build the peer: {error}"))
+            command.output().map_err(|error| format!("a JDK of 17 or newer and Maven have to build the peer: {error}"))
         };
         let is_built = maven(&["-o"])?.status.success();
         let online = if is_built { None } else { Some(maven(&[])?) };
         match online.filter(|ended| !ended.status.success()) {
-            Some(ended) => Err(format!("Maven cannot build the peer:\n{}", String::from_utf8_lossy(&ended.stdout))),
+            Some(ended) => Err(format!(
+                "a JDK of 17 or newer and Maven have to build the peer, but:\n{}",
+                String::from_utf8_lossy(&ended.stdout)
+            )),
             None => Ok(Streams { classes: format!("{0}/classes:{0}/lib/*", to.display()) }),
         }
     }

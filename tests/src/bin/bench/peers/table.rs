@@ -39,7 +39,6 @@ pub fn drained(question: &Question, right: &Outcome, is_pinned: bool, runs: &[Dr
             beside(streams),
         );
     }
-    table.push('\n');
     table
 }
 
@@ -60,7 +59,7 @@ pub fn states(customers: u64, states: &[State]) -> String {
             "{name:<34}{disk:>11.0}{changelog:>15.0}{restored:>12.0}{cpu_seconds:>9.2}{wall_seconds:>9.1}"
         );
     }
-    table + "(restored: customers for each CPU second; the changelog is cleaned, as it is stored)\n\n"
+    table + "(restored: customers for each CPU second; the changelog is cleaned, as it is stored)\n"
 }
 
 /// Of deadlines that come in one moment.
@@ -73,12 +72,15 @@ pub fn fired(customers: u64, fired: &[Fired]) -> String {
         "CPU s",
         "wall s"
     );
-    for Fired { name, wall_seconds, cpu_seconds, is_right } in fired {
+    for Fired { name, wall_seconds, cpu_seconds, was_ready, is_right } in fired {
+        if !was_ready {
+            let _ = writeln!(table, "{name:<34}  not ready when they came: say a longer --arm-in");
+            continue;
+        }
         let (per_cpu, per_wall) = (customers as f64 / cpu_seconds, customers as f64 / wall_seconds);
         let output = RIGHT[usize::from(*is_right)];
         let _ =
             writeln!(table, "{name:<34}{per_cpu:>11.0}{per_wall:>10.0}{cpu_seconds:>9.2}{wall_seconds:>9.2}  {output}");
     }
-    table.push('\n');
     table
 }
