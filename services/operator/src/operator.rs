@@ -26,7 +26,6 @@ pub struct Operator {
     metrics: Metrics,
     effects: Vec<Effect>,
     bytes: Vec<u8>,
-    before: Row,
 }
 
 impl Operator {
@@ -39,11 +38,10 @@ impl Operator {
             metrics,
             effects: Vec::new(),
             bytes: Vec::new(),
-            before: Row::default(),
         }
     }
 
-    /// Decides, and sends the effects on their way. Returns whether the row changed, and with which code the record is to be set aside,
+    /// Decides, and sends the effects on their way. Returns whether the row may have changed, and with which code the record is to be set aside,
     /// if it is.
     fn decide(
         &mut self,
@@ -53,8 +51,8 @@ impl Operator {
         moment: &Moment,
         out: &mut Outbox,
     ) -> (bool, Option<&'static str>) {
-        self.before.clone_from(row);
-        campaign::consider(&self.plans, key, row, input, moment, &mut self.effects);
+        let was_empty = row.is_empty();
+        let changed = campaign::consider(&self.plans, key, row, input, moment, &mut self.effects);
         let mut set_aside = None;
         for effect in std::mem::take(&mut self.effects) {
             match effect {
@@ -62,7 +60,7 @@ impl Operator {
                 effect => self.carry_out(key, &effect, moment, out),
             }
         }
-        (self.before != *row, set_aside)
+        (changed && !(was_empty && row.is_empty()), set_aside)
     }
 
     fn carry_out(&mut self, key: &str, effect: &Effect, moment: &Moment, out: &mut Outbox) {

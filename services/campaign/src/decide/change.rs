@@ -11,11 +11,13 @@ use crate::limits;
 use super::case::{Case, Fate, each};
 use super::{ending, moved, pause};
 
-/// Lets each instance meet what was said and is not behind it.
-pub(super) fn meet(case: &mut Case<'_>, customer: &mut Customer) {
-    if customer.instances.iter().any(|instance| case.plans.concerns(instance)) {
+/// Lets each instance meet what was said and is not behind it. Returns whether there was anything to meet.
+pub(super) fn meet(case: &mut Case<'_>, customer: &mut Customer) -> bool {
+    let is_concerned = customer.instances.iter().any(|instance| case.plans.concerns(instance));
+    if is_concerned {
         each(case, customer, meet_one);
     }
+    is_concerned
 }
 
 fn meet_one(case: &mut Case<'_>, customer: &mut Customer, instance: &mut Instance) -> Fate {

@@ -89,17 +89,15 @@ pub(super) fn enter(case: &mut Case<'_>, customer: &mut Customer, cause: &Cause<
     entered
 }
 
-/// A campaign looks at everybody. Of those whom it does not want nothing is said: they are the whole base.
-pub(super) fn sweep(case: &mut Case<'_>, customer: &mut Customer, campaign: &str) {
+/// A campaign looks at everybody. Of those whom it does not want nothing is said: they are the whole base. Returns whether it
+/// begins.
+pub(super) fn sweep(case: &mut Case<'_>, customer: &mut Customer, campaign: &str) -> bool {
     let at = case.moment.due.unwrap_or(case.moment.now);
     let id = at.to_string();
     let cause = Cause { kind: TriggerKind::Schedule, event: Event::Moment(at), id: &id, occurred_at: at };
     let plans = case.plans;
-    if let Some(plan) =
-        plans.newest(campaign).filter(|plan| cause.concerns(plan) && cause.is_wanted(case, plan, customer))
-    {
-        enter_one(case, customer, plan, &cause);
-    }
+    let wanting = plans.newest(campaign).filter(|plan| cause.concerns(plan) && cause.is_wanted(case, plan, customer));
+    wanting.is_some_and(|plan| enter_one(case, customer, plan, &cause))
 }
 
 /// A cascade ended: campaigns that follow upon it may begin.

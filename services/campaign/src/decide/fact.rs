@@ -9,16 +9,16 @@ use super::case::Case;
 use super::entry::Cause;
 use super::{again, asking, entry, feedback, goal, hold, memory, merge, profile, shared};
 
-/// Considers one fact. A repeat of one that changed something changes nothing.
-pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, fact: &Fact) {
+/// Considers one fact. A repeat of one that changed something changes nothing. Returns whether this one may have.
+pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, fact: &Fact) -> bool {
     if merge::has_moved(case, customer, fact) {
-        return;
+        return false;
     }
     let mark = memory::mark(fact);
     if mark.is_some_and(|mark| customer.recent.contains(&mark)) {
         let entry = case.entry(Reason::Duplicate);
         case.write(entry);
-        return;
+        return false;
     }
     let changed = match fact {
         Fact::Cart(cart) => {
@@ -49,20 +49,30 @@ pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, fact: &Fact
             let remembered = memory::act(case.plans, customer, action);
             reached || began || remembered
         }
-        Fact::Profile(profile) => return profile::replace(case, customer, profile, mark),
         Fact::Feedback(word) => feedback::consider(case, customer, word),
-        Fact::Unreadable(record) => return hold::place(case, customer, record),
         Fact::Release(release) => hold::release(case, customer, release),
-        Fact::Merged(merged) => return merge::leave(case, customer, merged),
-        Fact::Adopted(adopted) => return merge::adopt(case, customer, adopted),
-        Fact::Grant(grant) => return asking::granted(case, customer, grant),
-        Fact::Refusal(refusal) => return asking::refused(case, customer, refusal),
-        Fact::Hearsay(word) => return shared::hear(case, customer, word),
-        Fact::Progress(_) | Fact::Demand(_) | Fact::Refund(_) | Fact::Holder(_) => false,
+        other => return consider_by_itself(case, customer, other, mark),
     };
     if let (true, Some(mark)) = (changed, mark) {
         memory::remember(customer, mark);
     }
+    // A reaction may be remembered, though nothing follows from it.
+    changed || matches!(fact, Fact::Feedback(_))
+}
+
+/// What is recognised in a way of its own when it comes again.
+fn consider_by_itself(case: &mut Case<'_>, customer: &mut Customer, fact: &Fact, mark: Option<i64>) -> bool {
+    match fact {
+        Fact::Profile(profile) => profile::replace(case, customer, profile, mark),
+        Fact::Unreadable(record) => hold::place(case, customer, record),
+        Fact::Merged(merged) => merge::leave(case, customer, merged),
+        Fact::Adopted(adopted) => merge::adopt(case, customer, adopted),
+        Fact::Grant(grant) => asking::granted(case, customer, grant),
+        Fact::Refusal(refusal) => asking::refused(case, customer, refusal),
+        Fact::Hearsay(word) => shared::hear(case, customer, word),
+        _ => return false,
+    }
+    true
 }
 
 /// Meets the instances that run on the same key, then the campaigns that it may begin.

@@ -105,13 +105,21 @@ pub enum Effect {
     },
 }
 
-/// Decides about the row of a key, whosever it is: a customer's, see [`decide`], a budget's, or an address's.
-pub fn consider(plans: &Plans, key: &str, row: &mut Row, input: Input<'_>, moment: &Moment, effects: &mut Vec<Effect>) {
+/// Decides about the row of a key, whosever it is: a customer's, see [`decide`], a budget's, or an address's. Returns the same.
+pub fn consider(
+    plans: &Plans,
+    key: &str,
+    row: &mut Row,
+    input: Input<'_>,
+    moment: &Moment,
+    effects: &mut Vec<Effect>,
+) -> bool {
     match Key::of(key) {
         Key::Customer(customer_id) => {
-            if let Row::Customer(customer) = row {
-                decide(plans, customer_id, customer, input, moment, effects);
-            }
+            return match row {
+                Row::Customer(customer) => decide(plans, customer_id, customer, input, moment, effects),
+                _ => false,
+            };
         }
         Key::Budget(campaign) => {
             if row.is_empty() {
@@ -129,12 +137,13 @@ pub fn consider(plans: &Plans, key: &str, row: &mut Row, input: Input<'_>, momen
                 shared::consider(&mut Case::new(plans, key, input, moment, effects), id, address, input);
             }
         }
-        Key::Unknown => {}
+        Key::Unknown => return false,
     }
+    true
 }
 
 /// Decides. Pure, total and deterministic: the same row, input and moment give the same row and effects, byte for byte.
-/// Effects are appended in the order in which they were decided.
+/// Effects are appended in the order in which they were decided. Returns whether the row may have changed: if not, it has not.
 pub fn decide(
     plans: &Plans,
     customer_id: &str,
@@ -142,18 +151,22 @@ pub fn decide(
     input: Input<'_>,
     moment: &Moment,
     effects: &mut Vec<Effect>,
-) {
+) -> bool {
     let mut case = Case::new(plans, customer_id, input, moment, effects);
     if customer.moved_to.is_some() && !matches!(input, Input::Fact { .. }) {
         // Nothing is here that could be looked at.
-        return;
+        return false;
     }
-    change::meet(&mut case, customer);
-    match input {
+    let mut changed = change::meet(&mut case, customer);
+    changed |= match input {
         Input::Fact { fact, .. } => fact::consider(&mut case, customer, fact),
-        Input::Deadline => deadline::fire(&mut case, customer),
+        Input::Deadline => {
+            deadline::fire(&mut case, customer);
+            true
+        }
         Input::Sweep { campaign } => entry::sweep(&mut case, customer, campaign),
-    }
+    };
+    // What follows upon an end follows upon a change.
     for _ in 0..CHAIN {
         for waiting in std::mem::take(&mut case.waiting) {
             entry::take_up(&mut case, customer, waiting);
@@ -162,6 +175,7 @@ pub fn decide(
             entry::follow(&mut case, customer, &ended);
         }
     }
+    changed
 }
 
 /// When this customer must be looked at again: the earliest of what its cascades wait for. One that stands still waits for its

@@ -147,7 +147,9 @@ impl Rows {
     fn decide(&mut self, key: &str, input: Input<'_>, moment: &Moment) {
         let mut effects = Vec::new();
         let row = self.rows.entry(key.to_owned()).or_default();
-        consider(&self.plans, key, row, input, moment, &mut effects);
+        let before = row.clone();
+        let may_have_changed = consider(&self.plans, key, row, input, moment, &mut effects);
+        assert!(may_have_changed || *row == before || row.is_empty(), "{before:?} has become {row:?} by {input:?}");
         // Rows are what their bytes say.
         let mut bytes = Vec::new();
         row.encode_into(&mut bytes);
