@@ -1,5 +1,8 @@
 //! What an application gives to the engine: rows, and what happens to them. And what it gets: a place for its output.
 
+use hashbrown::HashMap;
+use smallvec::SmallVec;
+
 use crate::clock::Millis;
 
 /// The application. One value per shard; everything a decision depends on is in its arguments or came by
@@ -99,7 +102,10 @@ pub struct Sweep<'a> {
 pub struct Outbox {
     bytes: Vec<u8>,
     ready: Vec<Entry>,
-    withheld: Vec<(u128, Entry)>,
+    /// None for what was taken back.
+    withheld: Vec<Option<Entry>>,
+    /// Where what is withheld is, by its tag.
+    places: HashMap<u128, SmallVec<[usize; 1]>>,
 }
 
 #[derive(Debug)]
@@ -149,14 +155,17 @@ impl Outbox {
     /// Publishes a record at the end of this transaction, unless it is withdrawn before.
     pub fn withhold(&mut self, tag: u128, topic: usize, partition: Option<i32>, key: &[u8], value: &[u8]) {
         let entry = self.entry(topic, partition, key, value, Vec::new());
-        self.withheld.push((tag, entry));
+        self.places.entry(tag).or_default().push(self.withheld.len());
+        self.withheld.push(Some(entry));
     }
 
     /// Takes a withheld record back. False if it is not here: then it was published by an earlier transaction.
     pub fn withdraw(&mut self, tag: u128) -> bool {
-        let before = self.withheld.len();
-        self.withheld.retain(|(known, _)| *known != tag);
-        self.withheld.len() < before
+        let places = self.places.remove(&tag);
+        for place in places.iter().flatten() {
+            self.withheld[*place] = None;
+        }
+        places.is_some()
     }
 
     /// Hands over what is ready, and forgets it.
@@ -167,7 +176,8 @@ impl Outbox {
         for entry in self.ready.drain(..) {
             each(&show(&self.bytes, &entry))?;
         }
-        if self.withheld.is_empty() {
+        if self.places.is_empty() {
+            self.withheld.clear();
             self.bytes.clear();
         }
         Ok(())
@@ -178,7 +188,8 @@ impl Outbox {
     /// # Errors
     /// The first one of `each`.
     pub(crate) fn drain_all<E>(&mut self, each: impl FnMut(&Outgoing<'_>) -> Result<(), E>) -> Result<(), E> {
-        self.ready.extend(self.withheld.drain(..).map(|(_, entry)| entry));
+        self.ready.extend(self.withheld.drain(..).flatten());
+        self.places.clear();
         self.drain(each)
     }
 
@@ -186,12 +197,13 @@ impl Outbox {
     pub(crate) fn clear(&mut self) {
         self.ready.clear();
         self.withheld.clear();
+        self.places.clear();
         self.bytes.clear();
     }
 
     /// Whether nothing waits to go out.
     pub(crate) fn is_empty(&self) -> bool {
-        self.ready.is_empty() && self.withheld.is_empty()
+        self.ready.is_empty() && self.places.is_empty()
     }
 
     fn entry(
