@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = os.environ.get("CASCADE_BIN") or str(Path(os.environ.get("CARGO_TARGET_DIR", "target")) / "debug/cascade")
 PROMETHEUS = shutil.which("prometheus")
 SERVICES = ["intake", "operator", "tracker", "push", "email", "telegram", "viber", "whatsapp", "sms"]
-EVENTS = "1200"
+EVENTS = "800"
 # A busy machine takes its time; a demo that stands still says so itself.
 PATIENCE = 420
 # What a short demo cannot show, with the reason. The queries must be evaluated all the same.

@@ -45,7 +45,8 @@ impl Metrics {
             &["fact"],
         )?;
         let money = |name, help| IntCounterVec::new(Opts::new(name, help), &["channel"]);
-        let reserved = money("cascade_money_reserved_minor_total", "Money set aside for sends, in minor units, by channel.")?;
+        let reserved =
+            money("cascade_money_reserved_minor_total", "Money set aside for sends, in minor units, by channel.")?;
         let voided = money("cascade_money_voided_minor_total", "Of it, what will not be owed after all, by channel.")?;
         let charged = money("cascade_money_charged_minor_total", "Of it, what is owed to the provider, by channel.")?;
         for counters in [&reserved, &voided, &charged] {

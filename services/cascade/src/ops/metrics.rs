@@ -32,7 +32,10 @@ pub fn registry(service: &str) -> Result<Registry, prometheus::Error> {
 pub fn watch_disk(registry: &Registry, dir: PathBuf) -> Result<(), prometheus::Error> {
     registry.register(Box::new(Room {
         dir,
-        free: Gauge::new("cascade_state_disk_free_bytes", "Room on the disk of the state directory that is still free.")?,
+        free: Gauge::new(
+            "cascade_state_disk_free_bytes",
+            "Room on the disk of the state directory that is still free.",
+        )?,
         size: Gauge::new("cascade_state_disk_size_bytes", "Size of the disk of the state directory.")?,
     }))
 }
@@ -91,7 +94,7 @@ mod tests {
 
     fn value_of(registry: &Registry, name: &str) -> f64 {
         let families = registry.gather();
-        families.iter().find(|family| family.name() == name).unwrap().get_metric()[0].get_gauge().value()
+        families.iter().find(|family| family.name() == name).unwrap().get_metric()[0].get_gauge().get_value()
     }
 
     #[test]
@@ -99,7 +102,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let registry = registry("operator").unwrap();
         watch_disk(&registry, dir.path().to_owned()).unwrap();
-        let (free, size) = (value_of(&registry, "cascade_state_disk_free_bytes"), value_of(&registry, "cascade_state_disk_size_bytes"));
+        let (free, size) = (
+            value_of(&registry, "cascade_state_disk_free_bytes"),
+            value_of(&registry, "cascade_state_disk_size_bytes"),
+        );
         assert!(0.0 < free && free <= size, "{free} of {size} bytes are free");
         let before = value_of(&registry, "cascade_machine_time_seconds");
         std::thread::sleep(std::time::Duration::from_millis(5));
