@@ -1,6 +1,9 @@
 """The Helm chart: lints, renders for several installations, is valid for Kubernetes and keeps to its own promises."""
 
+import os
+import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -185,6 +188,20 @@ def check_settings(manifests):
         expect(line in text.splitlines(), f"settings: {line} is not in\n{text}")
 
 
+def check_understood(manifests, folder):
+    """The program, where it is built, reads the file as it was meant: every channel has its section."""
+    program = os.environ.get("CASCADE_BIN") or str(Path(os.environ.get("CARGO_TARGET_DIR", "target")) / "debug/cascade")
+    if not Path(program).exists():
+        return
+    text = next(one["data"]["cascade.toml"] for one in manifests if one["kind"] == "ConfigMap" and "cascade.toml" in one["data"])
+    path = Path(folder) / "cascade.toml"
+    path.write_text(text)
+    explained = subprocess.run([program, "config", "explain", "--config", path], capture_output=True, text=True, check=False)
+    expect(explained.returncode == 0, f"settings: {explained.stderr}")
+    for line in ("channel.sms.transport.kind", "channel.email.transport.port"):
+        expect(any(row.split()[0] == line for row in explained.stdout.splitlines()), f"settings: no worker would see {line}")
+
+
 def check_secrets(manifests):
     """Each pod gets the secrets it needs and no others."""
     mounted = {}
@@ -277,6 +294,8 @@ def main():
         manifests = check_installation(name, values, chart)
         if name == "everything on":
             check_settings(manifests)
+            with tempfile.TemporaryDirectory() as folder:
+                check_understood(manifests, folder)
             check_secrets(manifests)
             check_monitoring(manifests)
             check_scaling(manifests)

@@ -101,7 +101,7 @@ impl Seen {
             findings.push(Finding::threat(
                 format!("topic {name}"),
                 format!("its newest record is {} s ahead of this machine's clock", self.ahead_ms / 1000),
-                "mend time synchronisation, here or where it was written: deadlines rest on clocks",
+                "brokers stamp what they take: mend time synchronisation, here or at the brokers; deadlines rest on clocks",
             ));
         }
         findings
