@@ -74,7 +74,7 @@ def dangling():
             if name not in series:
                 yield f"{path.name}: {name} is recorded by no rule"
         for key in re.findall(r"`([a-z]+\.[a-z_]+)(?: = [^`]*)?`", text):
-            if not catalogue.knows(key) and not FOREIGN.match(key) and not key.startswith(("send.", "attempt.")):
+            if not catalogue.knows(key) and not FOREIGN.match(key) and not key.startswith(("send.", "attempt.")) and not key.endswith((".yaml", ".sh")):
                 yield f"{path.name}: {key} is no setting"
         for script in re.findall(r"`((?:deploy|tests)/[a-z/._-]+)\b", text):
             if not (ROOT / script).exists():
