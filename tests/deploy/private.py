@@ -51,7 +51,8 @@ class Kafka:
         environment = {**os.environ, "KAFKA_CALLER": str(os.getpid()), "KAFKA_SETTINGS": str(self.dir / "settings"),
                        "KAFKA_FORMAT": " ".join(["--standalone --feature eligible.leader.replicas.version=0", *scram])}
         self.process = subprocess.Popen([ROOT / "deploy/kafka/start.sh", home], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
-        await_some("the broker is ready", lambda: (home / "bootstrap").exists() or self.ended(), 90)
+        atexit.register(self.end)
+        await_some("the broker is ready", lambda: (home / "bootstrap").exists() or self.ended(), 180)
 
     def ended(self):
         if self.process.poll() is not None:

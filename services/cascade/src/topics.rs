@@ -181,7 +181,8 @@ impl From<Refusal> for Failure {
         if !missing.is_empty() {
             let topics = missing.join(", ");
             sentences.push(format!(
-                "missing topics: {topics}; create them with `cascade topics apply`, or check topics.prefix"
+                "missing topics: {topics}; create them with `cascade topics apply`, or check topics.prefix, \
+                 or what this user may see (deploy/kafka/acls.yaml)"
             ));
         }
         Failure::new(exit, sentences.join("\n"))
