@@ -5,7 +5,7 @@ Not a Deployment, although only the operator has a volume: the pod's name is the
 the transactional producer. A pod that comes back under its old name moves no partition and ends its predecessor's open
 transaction at once; under a new name both would have to time out first.
 
-Takes what cascade.pod takes, "replicas", and perhaps "storage".
+Takes what cascade.pod takes, "replicas", and perhaps "storage", and "scaled" (true, where somebody else sets their number).
 */}}
 {{- define "cascade.member" -}}
 {{- $name := printf "%s-%s" (include "cascade.fullname" .root) .component -}}
@@ -33,7 +33,9 @@ metadata:
     {{- include "cascade.labels" . | nindent 4 }}
 spec:
   serviceName: {{ $name }}
+  {{- if not .scaled }}
   replicas: {{ .replicas }}
+  {{- end }}
   podManagementPolicy: Parallel
   selector:
     matchLabels:
@@ -41,6 +43,9 @@ spec:
   template:
     {{- include "cascade.pod" . | nindent 4 }}
   {{- with .storage }}
+  persistentVolumeClaimRetentionPolicy:
+    whenDeleted: Retain
+    whenScaled: {{ .whenScaled | default "Retain" }}
   volumeClaimTemplates:
     - metadata:
         name: state

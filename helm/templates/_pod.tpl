@@ -9,6 +9,12 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
+{{/* All pods of a release, whatever they do. */}}
+{{- define "cascade.release" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
 {{- define "cascade.labels" -}}
 {{ include "cascade.selector" . }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
@@ -168,4 +174,36 @@ spec:
 - name: templates
   configMap: {name: {{ . }}}
 {{- end }}
+{{- end }}
+
+{{/* A policy that lets one component out to where "rules" say, beside what all may reach. */}}
+{{- define "cascade.egress" -}}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ include "cascade.fullname" .root }}-{{ .component }}-out
+  labels:
+    {{- include "cascade.labels" . | nindent 4 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "cascade.selector" . | nindent 6 }}
+  policyTypes: [Egress]
+  egress:
+    {{- toYaml .rules | nindent 4 }}
+{{- end }}
+
+{{/* How many pods of a component may be away at a time. */}}
+{{- define "cascade.disruption" -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ include "cascade.fullname" .root }}-{{ .component }}
+  labels:
+    {{- include "cascade.labels" . | nindent 4 }}
+spec:
+  maxUnavailable: 1
+  selector:
+    matchLabels:
+      {{- include "cascade.selector" . | nindent 6 }}
 {{- end }}

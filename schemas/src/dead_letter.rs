@@ -16,3 +16,9 @@ pub const OFFSET: &str = "__streams.errors.offset";
 pub const CODE: &str = "cascade.error.code";
 /// Where it was refused: `intake`, `operator`, `channel`.
 pub const STAGE: &str = "cascade.error.stage";
+/// How often it was given back to its source before.
+pub const REDRIVEN: &str = "cascade.redrive.count";
+/// Of a note behind the letters: what was done, `redriven` or `dropped`.
+pub const DONE: &str = "cascade.done";
+/// Of a note: with which letter, as partition/offset of this topic.
+pub const DONE_WITH: &str = "cascade.done.with";

@@ -1,10 +1,14 @@
 """The Helm chart: lints, renders for several installations, is valid for Kubernetes and keeps to its own promises."""
 
+import os
+import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
 import catalogue
+import crds
 import helm_python as helm
 import kubernetes_validate as kubernetes
 import yaml
@@ -29,20 +33,41 @@ INSTALLATIONS = {
                     "transport.url": "https://sms.example.com/send",
                     "transport.bearer.file": "/etc/cascade/secrets/token",
                 },
+                "egress": [{"to": [{"ipBlock": {"cidr": "192.0.2.0/24"}}], "ports": [{"port": 443, "protocol": "TCP"}]}],
+                "autoscaling": {"max": 8, "authentication": "kafka-user"},
                 "secrets": [{"name": "token", "secret": "sms-provider", "key": "token"}],
             },
         },
-        "topics": {"prefix": "shop.", "partitions": 64},
+        "topics": {"prefix": "shop", "partitions": 64},
         "settings": {"kafka.security.protocol": "SASL_SSL", "kafka.queue.buffering.max.kbytes": 1000000, "kafka.enable.x": True},
         "secrets": [{"setting": "kafka.sasl.password", "secret": "kafka-user", "key": "password"}],
-        "tracker": {"keys": [{"id": id, "secret": "links", "key": f"key-{id}"} for id in (7, 6)]},
+        "tracker": {
+            "keys": [{"id": id, "secret": "links", "key": f"key-{id}"} for id in (7, 6)],
+            "ingress": {"enabled": True, "className": "nginx", "annotations": {"team": "crm"}, "tlsSecret": "track-tls"},
+        },
+        "networkPolicy": {
+            "enabled": True,
+            "kafka": {"peers": [{"namespaceSelector": {"matchLabels": {"name": "kafka"}}}], "ports": [9093]},
+            "registry": [{"ports": [{"port": 8081}]}],
+            "tracker": [{"namespaceSelector": {"matchLabels": {"name": "ingress"}}}],
+        },
+        "monitoring": {
+            "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+            "rules": {"enabled": True, "runbooks": "https://runbooks.example.com/cascade/", "grafana": "https://grafana.example.com"},
+            "dashboards": {"enabled": True},
+        },
         "templates": {"configMap": "messages"},
         "operator": {"replicas": 3, "shards": 4, "storage": {"className": "fast"}},
         "podAnnotations": {"team": "crm"},
         "nodeSelector": {"disk": "ssd"},
         "tolerations": [{"key": "crm", "operator": "Exists"}],
     },
-    "topics made elsewhere": {"topics": {"apply": False}},
+    "topics made elsewhere": {"topics": {"apply": False}, "disruptionBudgets": {"enabled": False}},
+    "behind a gateway": {
+        "tracker": {"url": "https://track.example.com:8443", "gateways": [{"name": "public", "namespace": "gateways"}]},
+        "networkPolicy": {"enabled": True},
+        "monitoring": {"rules": {"enabled": True}},
+    },
 }
 
 # Values that must be refused, and a word of the reason.
@@ -55,6 +80,10 @@ REFUSED = {
     "links without a key": ({"tracker": {"keys": []}}, "keys"),
     "negative replicas": ({"intake": {"replicas": -1}}, "replicas"),
     "more replicas than partitions": ({"operator": {"replicas": 9}}, "9 replicas share 8 partitions"),
+    "a policy that names no port": ({"networkPolicy": {"registry": [{"to": []}]}}, "ports"),
+    "a peer that is none": ({"networkPolicy": {"tracker": [{"namespace": "a"}]}}, "tracker"),
+    "a scale without an end": ({"channels": {"sms": {"enabled": True, "autoscaling": {}}}}, "max"),
+    "a secret in plain sight": ({"secrets": [{"setting": "kafka.sasl.password", "value": "hunter2"}]}, "secrets"),
     "a setting that has a value of its own": ({"settings": {"brokers": "a:1"}}, "brokers"),
 }
 
@@ -67,6 +96,8 @@ def expect(truth, complaint):
 
 
 def pod_of(manifest):
+    if manifest["kind"] == "Pod":
+        return manifest["spec"]
     return manifest["spec"]["template"]["spec"]
 
 
@@ -105,7 +136,7 @@ def check_service(where, manifest):
 
 def check_whole(where, manifests):
     for manifest in manifests:
-        if manifest["kind"] == "ConfigMap":
+        if manifest["kind"] == "ConfigMap" and "cascade.toml" in manifest["data"]:
             for key in tomllib.loads(manifest["data"]["cascade.toml"]):
                 expect(catalogue.knows(key), f"{where}: cascade has no setting {key}")
     names = [(manifest["kind"], manifest["metadata"]["name"]) for manifest in manifests]
@@ -123,13 +154,19 @@ def check_installation(name, values, chart):
             manifests += [(path, manifest) for manifest in yaml.safe_load_all(text) if manifest]
     for path, manifest in manifests:
         where = f"{name}: {path}: {manifest['kind']} {manifest['metadata']['name']}"
+        if crds.knows(manifest):
+            try:
+                crds.validate(manifest)
+            except Exception as error:  # noqa: BLE001, every refusal is a finding
+                findings.append(f"{where}: {error}")
+            continue
         for version in KUBERNETES:
             try:
                 # A kind without a schema raises here too; the command-line tool would only warn.
                 kubernetes.validate(manifest, version, strict=True)
             except Exception as error:  # noqa: BLE001, every refusal is a finding
                 findings.append(f"{where}: Kubernetes {version} refuses it: {error}")
-        if manifest["kind"] in ("StatefulSet", "Deployment", "Job"):
+        if manifest["kind"] in ("StatefulSet", "Deployment", "Job", "Pod"):
             check_restricted(where, pod_of(manifest))
         if manifest["kind"] in ("StatefulSet", "Deployment"):
             check_service(where, manifest)
@@ -139,7 +176,7 @@ def check_installation(name, values, chart):
 
 def check_settings(manifests):
     """Numbers and truths must reach the file as a human wrote them, not as Helm's floats."""
-    text = next(one["data"]["cascade.toml"] for one in manifests if one["kind"] == "ConfigMap")
+    text = next(one["data"]["cascade.toml"] for one in manifests if one["kind"] == "ConfigMap" and "cascade.toml" in one["data"])
     for line in [
         '"topics.partitions" = "64"',
         '"kafka.queue.buffering.max.kbytes" = "1000000"',
@@ -149,6 +186,20 @@ def check_settings(manifests):
         '"tracker.keys" = "7:/etc/cascade/keys/7,6:/etc/cascade/keys/6"',
     ]:
         expect(line in text.splitlines(), f"settings: {line} is not in\n{text}")
+
+
+def check_understood(manifests, folder):
+    """The program, where it is built, reads the file as it was meant: every channel has its section."""
+    program = os.environ.get("CASCADE_BIN") or str(Path(os.environ.get("CARGO_TARGET_DIR", "target")) / "debug/cascade")
+    if not Path(program).exists():
+        return
+    text = next(one["data"]["cascade.toml"] for one in manifests if one["kind"] == "ConfigMap" and "cascade.toml" in one["data"])
+    path = Path(folder) / "cascade.toml"
+    path.write_text(text)
+    explained = subprocess.run([program, "config", "explain", "--config", path], capture_output=True, text=True, check=False)
+    expect(explained.returncode == 0, f"settings: {explained.stderr}")
+    for line in ("channel.sms.transport.kind", "channel.email.transport.port"):
+        expect(any(row.split()[0] == line for row in explained.stdout.splitlines()), f"settings: no worker would see {line}")
 
 
 def check_secrets(manifests):
@@ -168,6 +219,59 @@ def check_secrets(manifests):
         "shop-cascade-tracker": {"kafka-user", "links"},
     }
     expect(mounted == wanted, f"secrets: mounted are {mounted}")
+
+
+def selected(manifests, labels):
+    """Names of what runs with these labels."""
+    pods = [one for one in manifests if one["kind"] in ("StatefulSet", "Deployment", "Job")]
+    return {one["metadata"]["name"] for one in pods if labels.items() <= one["spec"]["template"]["metadata"]["labels"].items()}
+
+
+def check_network(where, manifests):
+    """Everything is denied but what is named: one policy holds for all, with both directions; the others only add."""
+    policies = {one["metadata"]["name"]: one["spec"] for one in manifests if one["kind"] == "NetworkPolicy"}
+    everybody = selected(manifests, {})
+    general = [spec for spec in policies.values() if selected(manifests, spec["podSelector"]["matchLabels"]) == everybody]
+    expect(len(general) == 1 and set(general[0]["policyTypes"]) == {"Ingress", "Egress"}, f"{where}: nothing denies by default")
+    for name, spec in policies.items():
+        for rule in (*spec.get("ingress", []), *spec.get("egress", [])):
+            expect(rule.get("ports"), f"{where}: {name} opens every port")
+        picked = selected(manifests, spec["podSelector"]["matchLabels"])
+        expect(picked or name.endswith("-test"), f"{where}: {name} is about no pod")
+
+
+def check_monitoring(manifests):
+    """One source for the rules, wherever they are read; every service is scraped, and every member can be drained."""
+    rules = next(one for one in manifests if one["kind"] == "PrometheusRule")
+    written = yaml.safe_load((CHART.parent / "deploy/prometheus/rules.yaml").read_text())
+    text = yaml.safe_dump(rules["spec"])
+    expect("https://runbooks.example.com/cascade/CascadeStalled.md" in text, "rules: runbooks are not where they are said to be")
+    expect("https://grafana.example.com/d/cascade-operator" in text, "rules: dashboards are not where they are said to be")
+    back = text.replace("https://runbooks.example.com/cascade/", "deploy/runbook/").replace("https://grafana.example.com", "")
+    expect(yaml.safe_load(back) == written, "rules: the chart's are not those of deploy/prometheus")
+    monitor = next(one for one in manifests if one["kind"] == "ServiceMonitor")["spec"]["selector"]["matchLabels"]
+    services = [one for one in manifests if one["kind"] == "Service" and any(port["name"] == "ops" for port in one["spec"]["ports"])]
+    scraped = set()
+    for service in services:
+        if monitor.items() <= service["metadata"]["labels"].items():
+            scraped |= selected(manifests, service["spec"]["selector"])
+    members = {one["metadata"]["name"] for one in manifests if one["kind"] in ("StatefulSet", "Deployment")}
+    expect(scraped == members, f"monitoring: not scraped are {members - scraped}")
+    drained = set()
+    for budget in (one for one in manifests if one["kind"] == "PodDisruptionBudget"):
+        drained |= selected(manifests, budget["spec"]["selector"]["matchLabels"])
+    expect(drained == members, f"no disruption budget is for {members - drained}")
+    boards = {key for one in manifests if one["kind"] == "ConfigMap" for key in one["data"] if key.endswith(".json")}
+    expect(len(boards) == len(list((CHART.parent / "deploy/grafana").glob("*.json"))), f"monitoring: dashboards are {boards}")
+
+
+def check_scaling(manifests):
+    """A number that KEDA sets is set by nobody else; what it watches is what the worker reads."""
+    scaled = next(one for one in manifests if one["kind"] == "ScaledObject")
+    target = next(one for one in manifests if one["kind"] == "StatefulSet" and one["metadata"]["name"] == scaled["spec"]["scaleTargetRef"]["name"])
+    expect("replicas" not in target["spec"], "scaling: chart and KEDA fight over the number of replicas")
+    watched = scaled["spec"]["triggers"][0]["metadata"]
+    expect(watched["topic"] == "shop.send.sms" and watched["consumerGroup"] == "shop.send.sms.workers", f"scaling: {watched} is watched")
 
 
 def check_refusals(chart):
@@ -190,7 +294,13 @@ def main():
         manifests = check_installation(name, values, chart)
         if name == "everything on":
             check_settings(manifests)
+            with tempfile.TemporaryDirectory() as folder:
+                check_understood(manifests, folder)
             check_secrets(manifests)
+            check_monitoring(manifests)
+            check_scaling(manifests)
+        if values.get("networkPolicy"):
+            check_network(name, manifests)
     check_refusals(chart)
     print("\n".join(findings))
     return 1 if findings else 0

@@ -64,8 +64,17 @@ check_with promtool "alert rules" promtool check rules deploy/prometheus/rules.y
 check_with promtool "Prometheus configuration" promtool check config deploy/prometheus/prometheus.yaml
 check_with promtool "each alert fires and keeps still" promtool test rules deploy/prometheus/rules.test.yaml
 check "every alert is tested both ways; rules and dashboards name metrics that exist" "$python" tests/deploy/metrics.py
+check "the runbook has a page for each alert, and names what exists" "$python" tests/deploy/runbook.py
 check "dashboards" "$python" tests/deploy/dashboards.py
+if [ -x "${CASCADE_BIN:-$CARGO_TARGET_DIR/debug/cascade}" ]; then
+    check_with prometheus "every panel has data while the demo runs, every rule is evaluated" "$python" tests/deploy/live.py
+    check "the doctor finds what is planted" "$python" tests/deploy/doctor.py
+    check "each service needs what it is allowed on Kafka, and no more" "$python" tests/deploy/acls.py
+else
+    echo "skipped  dashboards with data, doctor, permissions: the program is not built"
+fi
 check "Helm chart" "$python" tests/deploy/chart.py
+check "container, as far as it can be judged without a builder" "$python" tests/deploy/image.py
 check "compose file" "$python" tests/deploy/compose.py
 if docker compose version >/dev/null 2>&1; then
     check "compose file, as docker reads it" docker compose -f deploy/compose.yaml config --quiet

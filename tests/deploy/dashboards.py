@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from importlib import util
 from itertools import combinations
 from pathlib import Path
 
@@ -60,11 +61,20 @@ def unparsable(path):
         yield judged.stderr.strip()
 
 
+def stale(path):
+    """Whether it is as the generator writes it."""
+    spec = util.spec_from_file_location("make", path.parent / "make.py")
+    make = util.module_from_spec(spec)
+    spec.loader.exec_module(make)
+    if path.read_text() != make.text(path.stem):
+        yield "differs from what deploy/grafana/make.py writes: run it"
+
+
 def main():
     if not DASHBOARDS:
         print("there is no dashboard")
         return 1
-    findings = [f"{path.name}: {finding}" for path in DASHBOARDS for finding in (*check(path), *unparsable(path))]
+    findings = [f"{path.name}: {finding}" for path in DASHBOARDS for finding in (*check(path), *unparsable(path), *stale(path))]
     print("\n".join(findings))
     return 1 if findings else 0
 

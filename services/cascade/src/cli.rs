@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Flags;
 use crate::failure::{Exit, Failure};
-use crate::{campaigns, dead_letters, demo, journal, ops};
+use crate::{campaigns, dead_letters, demo, doctor, journal, ops, topics};
 
 /// Kafka-native cascade messaging: the cheapest channel speaks first, dearer ones only where it failed.
 #[derive(Debug, Parser)]
@@ -72,6 +72,18 @@ pub enum Command {
     /// Explain the configuration
     #[command(subcommand)]
     Config(Config),
+    /// Look for what threatens the promises: brokers, topics, settings, clocks, disk, schemas; each finding says what to do
+    Doctor(doctor::Args),
+    /// Print what completes commands in a shell
+    Completions {
+        /// For this shell
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages into a directory
+    Man {
+        /// The directory
+        dir: PathBuf,
+    },
 }
 
 /// What can be done with topics.
@@ -83,6 +95,13 @@ pub enum Topics {
     Apply(Flags),
     /// Compare; exit code 66 or 67 if something is not as it should be
     Verify(Flags),
+    /// Print them as Strimzi's KafkaTopic, for clusters whose topics an operator makes; without Kafka
+    Yaml {
+        #[command(flatten)]
+        args: topics::YamlArgs,
+        #[command(flatten)]
+        flags: Flags,
+    },
 }
 
 /// What can be done with campaigns.
@@ -187,6 +206,27 @@ pub enum Dlq {
         #[command(flatten)]
         flags: Flags,
     },
+    /// Show dead letters with all their headers, but not their values
+    Show {
+        #[command(flatten)]
+        filter: dead_letters::Filter,
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Give dead letters back to the topics where they came from. Without --yes it only shows which
+    Redrive {
+        #[command(flatten)]
+        args: dead_letters::Chance,
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Note that nothing is to be done about dead letters; they stay until their retention is over. Without --yes it only shows which
+    Drop {
+        #[command(flatten)]
+        args: dead_letters::Chance,
+        #[command(flatten)]
+        flags: Flags,
+    },
     /// Release a customer who is held because of a dead letter
     Release {
         #[command(flatten)]
@@ -201,6 +241,8 @@ pub enum Dlq {
 pub enum Config {
     /// Show each setting, its value and where it comes from; secrets are hidden
     Explain(Flags),
+    /// Print all settings as a page: default, flag, variable, effect; without Kafka
+    Reference,
 }
 
 /// Reads the command line. Help and version are printed at once.

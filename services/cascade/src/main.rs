@@ -13,6 +13,8 @@ mod topics;
 mod campaigns;
 mod journal;
 mod dead_letters;
+mod doctor;
+mod manual;
 mod reading;
 mod times;
 mod demo;
@@ -21,8 +23,9 @@ mod failure;
 use std::io::Write;
 use std::process::ExitCode;
 
+use campaigns::apply_table;
 use campaigns::documents::Kind as Table;
-use cli::{Command, Config, Dlq, Prices, Rates, Topics};
+use cli::{Command, Config, Prices, Rates};
 use config::{Common, Flags, Process};
 use failure::Failure;
 
@@ -49,24 +52,21 @@ fn run(command: Command) -> Result<String, Failure> {
         Command::Channel { name, flags } => services::channel(&name, &flags),
         Command::Tracker(flags) => services::tracker(&flags),
         Command::Demo(args) => demo::run(args).map(|()| String::new()),
-        Command::Topics(Topics::Plan(flags)) => topics::plan(&common(&flags)?),
-        Command::Topics(Topics::Apply(flags)) => topics::apply(&common(&flags)?),
-        Command::Topics(Topics::Verify(flags)) => topics::verify(&common(&flags)?),
+        Command::Topics(command) => topics::run(command),
         Command::Check { paths } => campaigns::check(&paths),
         Command::Show(args) => campaigns::show(&args),
         Command::Try(args) => campaigns::rehearse(&args, &mut std::io::stdout()),
         Command::Campaign(command) => campaigns::run(command),
-        Command::Prices(Prices::Apply { paths, flags }) => {
-            campaigns::apply_table(&common(&flags)?, &Table::Prices, &paths)
-        }
-        Command::Rates(Rates::Apply { paths, flags }) => {
-            campaigns::apply_table(&common(&flags)?, &Table::Rates, &paths)
-        }
+        Command::Prices(Prices::Apply { paths, flags }) => apply_table(&common(&flags)?, &Table::Prices, &paths),
+        Command::Rates(Rates::Apply { paths, flags }) => apply_table(&common(&flags)?, &Table::Rates, &paths),
         Command::Journal { args, flags } => journal::run(&common(&flags)?, &args),
-        Command::Dlq(Dlq::List { args, flags }) => dead_letters::list(&common(&flags)?, &args),
-        Command::Dlq(Dlq::Release { args, flags }) => dead_letters::release(&common(&flags)?, &args),
+        Command::Dlq(command) => dead_letters::run(command),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Health(args) => ops::health::run(&args),
         Command::Config(Config::Explain(flags)) => config::explain(&flags, &Process, &mut std::io::stdout()),
+        Command::Config(Config::Reference) => Ok(manual::settings()),
+        Command::Completions { shell } => Ok(manual::completions(shell)),
+        Command::Man { dir } => manual::pages(&dir),
     }
 }
 

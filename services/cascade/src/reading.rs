@@ -23,7 +23,7 @@ pub fn partitions(settings: &Settings, topic: &str) -> Result<i32, Failure> {
     let count = settings.partitions(topic).map_err(|error| Failure::new(Exit::Unreachable, error.to_string()))?;
     count.ok_or_else(|| {
         let sentence =
-            format!("there is no topic {topic}; create it with `cascade topics apply`, or check the topic prefix");
+            format!("there is no topic {topic} that this user may see; create it with `cascade topics apply`, or check the topic prefix");
         Failure::new(Exit::TopicMissing, sentence)
     })
 }

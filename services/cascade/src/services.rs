@@ -55,6 +55,7 @@ pub fn operator(flags: &Flags) -> Result<String, Failure> {
     }
     run("operator", &common, &ops, &needed, |clock, ops| {
         state::require(&operator.state_dir)?;
+        ops::metrics::watch_disk(&ops.shown.registry, operator.state_dir.clone()).map_err(Failure::unexpected)?;
         let Shown { probe, registry, .. } = &ops.shown;
         operator::run(&common.kafka, names, &operator, clock, probe, &ops.stop, registry)?;
         Ok(())

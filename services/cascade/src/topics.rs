@@ -1,4 +1,4 @@
-//! `cascade topics plan|apply|verify`, and what a service checks before it starts.
+//! `cascade topics plan|apply|verify|yaml`, and what a service checks before it starts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,9 +8,48 @@ use stream::admin::{self, Mismatch, Refusal, Step, Wanted};
 
 use crate::config::Common;
 use crate::failure::{Exit, Failure};
+use crate::{cli, common};
+
+/// Whose topics they are to be.
+#[derive(Clone, Debug, clap::Args)]
+pub struct YamlArgs {
+    /// Name of Strimzi's Kafka resource
+    #[arg(long, value_name = "NAME")]
+    pub cluster: String,
+}
 
 /// How long the first contact with the brokers may take.
 const FIRST_CONTACT: Duration = Duration::from_secs(15);
+
+/// `cascade topics …`. Gives back what to print.
+///
+/// # Errors
+/// Those of the tools.
+pub fn run(command: cli::Topics) -> Result<String, Failure> {
+    use cli::Topics as Command;
+    match command {
+        Command::Plan(flags) => plan(&common(&flags)?),
+        Command::Apply(flags) => apply(&common(&flags)?),
+        Command::Verify(flags) => verify(&common(&flags)?),
+        Command::Yaml { args, flags } => Ok(yaml(&common(&flags)?, &args.cluster)),
+    }
+}
+
+/// The catalogue as Strimzi's topic operator wants it. Names of ours are names of resources, too.
+fn yaml(common: &Common, cluster: &str) -> String {
+    let resource = |topic: &Topic| {
+        let settings: String =
+            topic.settings().iter().map(|(name, value)| format!("    {name}: \"{value}\"\n")).collect();
+        format!(
+            "---\napiVersion: kafka.strimzi.io/v1\nkind: KafkaTopic\nmetadata:\n  name: {name}\n  labels:\n    \
+             strimzi.io/cluster: {cluster}\nspec:\n  partitions: {}\n  replicas: {}\n  config:\n{settings}",
+            topic.partitions,
+            common.replication,
+            name = topic.name,
+        )
+    };
+    common.topics.catalogue(&common.channels, common.partitions).iter().map(resource).collect()
+}
 
 /// The brokers answer.
 ///
@@ -40,7 +79,7 @@ pub fn require(common: &Common, needed: &[String]) -> Result<(), Failure> {
 ///
 /// # Errors
 /// `Unreachable`.
-pub fn plan(common: &Common) -> Result<String, Failure> {
+fn plan(common: &Common) -> Result<String, Failure> {
     Ok(steps(common)?.iter().map(|step| format!("{step}\n")).collect())
 }
 
@@ -48,7 +87,7 @@ pub fn plan(common: &Common) -> Result<String, Failure> {
 ///
 /// # Errors
 /// `TopicDiffers` if a partition count is wrong: then nothing is changed at all.
-pub fn apply(common: &Common) -> Result<String, Failure> {
+fn apply(common: &Common) -> Result<String, Failure> {
     let steps = steps(common)?;
     let refused_steps: Vec<Mismatch> = steps
         .iter()
@@ -71,7 +110,7 @@ pub fn apply(common: &Common) -> Result<String, Failure> {
 ///
 /// # Errors
 /// `TopicMissing` or `TopicDiffers`, one sentence for each topic and setting.
-pub fn verify(common: &Common) -> Result<String, Failure> {
+fn verify(common: &Common) -> Result<String, Failure> {
     let (existing, wanted) = compared(common)?;
     let mismatches = admin::verify(&existing, &wanted);
     match mismatches.is_empty() {
@@ -92,8 +131,13 @@ fn compared(common: &Common) -> Result<(Existing, Vec<Wanted>), Failure> {
     let catalogue = common.topics.catalogue(&common.channels, common.partitions);
     let names: Vec<&str> = catalogue.iter().map(|topic| topic.name.as_str()).collect();
     let existing = block(admin::existing(&common.kafka, &names))??;
-    let wanted = catalogue.iter().map(|topic| wanted(topic, common.replication, existing.get(&topic.name))).collect();
+    let wanted = wanted_of(common, &catalogue, &existing);
     Ok((existing, wanted))
+}
+
+/// The topics of the catalogue as they should be, beside those that are there.
+pub fn wanted_of(common: &Common, catalogue: &[Topic], existing: &Existing) -> Vec<Wanted> {
+    catalogue.iter().map(|topic| wanted(topic, common.replication, existing.get(&topic.name))).collect()
 }
 
 fn wanted(topic: &Topic, replication: i32, existing: Option<&admin::Topic>) -> Wanted {
@@ -137,7 +181,8 @@ impl From<Refusal> for Failure {
         if !missing.is_empty() {
             let topics = missing.join(", ");
             sentences.push(format!(
-                "missing topics: {topics}; create them with `cascade topics apply`, or check topics.prefix"
+                "missing topics: {topics}; create them with `cascade topics apply`, or check topics.prefix, \
+                 or what this user may see (deploy/kafka/acls.yaml)"
             ));
         }
         Failure::new(exit, sentences.join("\n"))

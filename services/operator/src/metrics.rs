@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
-use schemas::{Fact, Reason};
+use schemas::{Fact, Journal, Reason};
 
 /// The operator's metrics.
 #[derive(Clone, Debug)]
@@ -14,6 +14,9 @@ pub struct Metrics {
     refused: IntCounterVec,
     held: IntCounter,
     forwarded: IntCounterVec,
+    reserved: IntCounterVec,
+    voided: IntCounterVec,
+    charged: IntCounterVec,
     /// By reason, so that counting needs no look-up by label.
     by_reason: BTreeMap<Reason, IntCounter>,
 }
@@ -41,6 +44,16 @@ impl Metrics {
             Opts::new("cascade_forwarded_total", "What one row said to another, by what it is."),
             &["fact"],
         )?;
+        let money = |name, help| IntCounterVec::new(Opts::new(name, help), &["channel"]);
+        let reserved =
+            money("cascade_money_reserved_minor_total", "Money set aside for sends, in minor units, by channel.")?;
+        let voided = money("cascade_money_voided_minor_total", "Of it, what will not be owed after all, by channel.")?;
+        let charged = money("cascade_money_charged_minor_total", "Of it, what is owed to the provider, by channel.")?;
+        for counters in [&reserved, &voided, &charged] {
+            registry.register(Box::new(counters.clone()))?;
+            // Shown from the start, so that the first message is seen as a rise.
+            channels.iter().for_each(|channel| drop(counters.with_label_values(&[channel])));
+        }
         registry.register(Box::new(forwarded.clone()))?;
         registry.register(Box::new(decisions.clone()))?;
         registry.register(Box::new(sends.clone()))?;
@@ -48,14 +61,36 @@ impl Metrics {
         registry.register(Box::new(refused.clone()))?;
         registry.register(Box::new(held.clone()))?;
         let sends = channels.iter().map(|channel| (channel.clone(), sends.with_label_values(&[channel])));
-        Ok(Metrics { sends: sends.collect(), decisions, revokes, refused, held, forwarded, by_reason: BTreeMap::new() })
+        Ok(Metrics {
+            sends: sends.collect(),
+            decisions,
+            revokes,
+            refused,
+            held,
+            forwarded,
+            reserved,
+            voided,
+            charged,
+            by_reason: BTreeMap::new(),
+        })
     }
 
-    pub(crate) fn decided(&mut self, reason: Reason) {
+    pub(crate) fn decided(&mut self, journal: &Journal) {
+        let reason = journal.reason;
         let decisions = &self.decisions;
         self.by_reason.entry(reason).or_insert_with(|| decisions.with_label_values(&[reason.as_str()])).inc();
         if reason == Reason::HoldPlaced {
             self.held.inc();
+        }
+        let moved = [
+            (&self.reserved, journal.amount_minor),
+            (&self.voided, journal.amount_minor.saturating_neg()),
+            (&self.charged, journal.charged_minor),
+        ];
+        for (counters, amount) in moved {
+            if let Some(amount) = u64::try_from(amount).ok().filter(|amount| *amount > 0) {
+                counters.with_label_values(&[journal.channel.as_str()]).inc_by(amount);
+            }
         }
     }
 

@@ -95,7 +95,7 @@ impl Operator {
             }
             Effect::Journal(journal) => {
                 schemas::encode_into(&**journal, &mut self.bytes);
-                self.metrics.decided(journal.reason);
+                self.metrics.decided(journal);
                 out.publish(output::JOURNAL, None, key, &self.bytes);
             }
             Effect::Forward { to, input } => {

@@ -360,7 +360,7 @@ fn client(settings: &Settings) -> Result<AdminClient<Logged>, Error> {
         .map_err(|error| Error::stop("configure the Kafka client", error.to_string()))
 }
 
-fn refused(operation: &'static str, error: &KafkaError) -> Error {
+pub(crate) fn refused(operation: &'static str, error: &KafkaError) -> Error {
     let verdict = match error.rdkafka_error_code() {
         Some(Code::BrokerTransportFailure | Code::AllBrokersDown | Code::OperationTimedOut | Code::RequestTimedOut) => {
             Verdict::Retry

@@ -178,12 +178,23 @@ impl<'a> Layers<'a> {
                     Some(_) => self.problems.push("channel must be a table: write [channel.sms] and so on".to_owned()),
                 }
                 flatten("", table, &mut self.file, &mut self.problems);
+                self.take_flat_sections();
             }
             Err(error) => {
                 let place = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
                 let path = path.display();
                 self.problems.push(format!("{path}, line {place}: {}: correct the TOML", error.message()));
             }
+        }
+    }
+
+    /// A file that a program wrote may have dotted keys as they are: `"channel.sms.transport.kind" = "http"`.
+    fn take_flat_sections(&mut self) {
+        let (flat, others) = std::mem::take(&mut self.file).into_iter().partition(|(key, _)| key.starts_with(CHANNEL));
+        self.file = others;
+        let flat: BTreeMap<String, String> = flat;
+        for (key, value) in flat {
+            put(&mut self.sections, &key[CHANNEL.len()..], &value);
         }
     }
 

@@ -162,6 +162,15 @@ fn a_channels_section_is_completed_by_the_environment_and_by_what_holds_for_all(
 }
 
 #[test]
+fn a_section_may_be_written_flat_as_programs_write() {
+    let text = "\"channel.sms.transport.kind\" = \"http\"\n\"channel.sms.transport.url\" = \"https://sms.example/send\"\n\
+                \"channel.sms.rate_per_second\" = \"20\"\n";
+    let fake = Fake::default().file("c.toml", text).variable("CASCADE_TEMPLATES_DIR", "src");
+    let config = section(&Flags::of(&[], Some("c.toml")), &fake).unwrap();
+    assert_eq!(config.rate_per_second, 20);
+}
+
+#[test]
 fn a_section_with_an_unknown_field_or_none_at_all_says_what_to_do() {
     let unknown = Fake::default().variable("CASCADE_CHANNEL__SMS__SPEED", "9");
     let sentence = section(&Flags::default(), &unknown).unwrap_err().sentence;

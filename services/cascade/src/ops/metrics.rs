@@ -1,19 +1,116 @@
-//! Metrics of the process as such. What a service counts is in that service's own `metrics.rs`.
+//! Metrics of the process and its surroundings. What a service counts is in that service's own `metrics.rs`.
 
+use std::path::PathBuf;
+
+use nix::sys::statvfs::statvfs;
+use prometheus::core::{Collector, Desc};
 use prometheus::process_collector::ProcessCollector;
-use prometheus::{IntGauge, Opts, Registry};
+use prometheus::proto::MetricFamily;
+use prometheus::{Gauge, IntGauge, Opts, Registry};
+use stream::clock;
 
-/// A registry with the process's own metrics and `cascade_build_info{service, version}`.
+/// A registry with the process's own metrics, its clock, and `cascade_build_info{service, version}`.
 ///
 /// # Errors
 /// If a name is taken, which cannot happen in a new registry.
 pub fn registry(service: &str) -> Result<Registry, prometheus::Error> {
     let registry = Registry::new();
     registry.register(Box::new(ProcessCollector::for_self()))?;
+    registry.register(Box::new(MachineTime::new()?))?;
     let about = Opts::new("cascade_build_info", "Always 1; the labels say which service of which version runs.");
     let info =
         IntGauge::with_opts(about.const_label("service", service).const_label("version", env!("CARGO_PKG_VERSION")))?;
     info.set(1);
     registry.register(Box::new(info))?;
     Ok(registry)
+}
+
+/// Shows how much room is left on the disk of a directory.
+///
+/// # Errors
+/// If a name is taken: one directory is watched, no more.
+pub fn watch_disk(registry: &Registry, dir: PathBuf) -> Result<(), prometheus::Error> {
+    registry.register(Box::new(Room {
+        dir,
+        free: Gauge::new(
+            "cascade_state_disk_free_bytes",
+            "Room on the disk of the state directory that is still free.",
+        )?,
+        size: Gauge::new("cascade_state_disk_size_bytes", "Size of the disk of the state directory.")?,
+    }))
+}
+
+/// What this machine takes for the present: Prometheus compares it with its own clock.
+struct MachineTime {
+    now: Gauge,
+}
+
+impl MachineTime {
+    fn new() -> Result<Self, prometheus::Error> {
+        let now = Gauge::new(
+            "cascade_machine_time_seconds",
+            "What this machine takes for the present, in seconds since 1970, at the moment of the scrape.",
+        )?;
+        Ok(MachineTime { now })
+    }
+}
+
+impl Collector for MachineTime {
+    fn desc(&self) -> Vec<&Desc> {
+        self.now.desc()
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 have 41 bits")]
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.now.set(clock::machine_now() as f64 / 1000.0);
+        self.now.collect()
+    }
+}
+
+struct Room {
+    dir: PathBuf,
+    free: Gauge,
+    size: Gauge,
+}
+
+impl Collector for Room {
+    fn desc(&self) -> Vec<&Desc> {
+        self.free.desc().into_iter().chain(self.size.desc()).collect()
+    }
+
+    /// Nothing, where the disk does not answer: a value of yesterday would be worse.
+    #[expect(clippy::cast_precision_loss, reason = "no disk has so many bytes that it would show")]
+    fn collect(&self) -> Vec<MetricFamily> {
+        let Ok(found) = statvfs(&self.dir) else { return Vec::new() };
+        self.free.set(found.blocks_available().saturating_mul(found.fragment_size()) as f64);
+        self.size.set(found.blocks().saturating_mul(found.fragment_size()) as f64);
+        self.free.collect().into_iter().chain(self.size.collect()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value_of(registry: &Registry, name: &str) -> f64 {
+        let families = registry.gather();
+        families.iter().find(|family| family.name() == name).unwrap().get_metric()[0].get_gauge().get_value()
+    }
+
+    #[test]
+    fn the_clock_and_the_disk_are_read_at_each_scrape() {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = registry("operator").unwrap();
+        watch_disk(&registry, dir.path().to_owned()).unwrap();
+        let (free, size) = (
+            value_of(&registry, "cascade_state_disk_free_bytes"),
+            value_of(&registry, "cascade_state_disk_size_bytes"),
+        );
+        assert!(0.0 < free && free <= size, "{free} of {size} bytes are free");
+        let before = value_of(&registry, "cascade_machine_time_seconds");
+        // A clock that is read but once would keep this from ever ending.
+        while value_of(&registry, "cascade_machine_time_seconds") <= before {}
+        drop(dir);
+        assert!(registry.gather().iter().all(|family| !family.name().starts_with("cascade_state_disk")));
+    }
 }

@@ -2,7 +2,7 @@
 
 mod answers;
 pub mod health;
-mod metrics;
+pub mod metrics;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};

@@ -12,6 +12,7 @@ use crate::{Error, Verdict};
 /// A client that knows a group's name without joining it.
 #[derive(Debug)]
 pub struct Observer {
+    group: String,
     client: Arc<Client>,
     events: Queue,
 }
@@ -26,7 +27,7 @@ impl Observer {
         // hardly ever answer.
         let must = [("group.id", group), ("enable.auto.commit", "false"), ("isolation.level", "read_uncommitted")];
         let client = settings.client(Role::Member, &must)?;
-        Ok(Observer { events: client.main_queue(), client })
+        Ok(Observer { group: group.to_owned(), events: client.main_queue(), client })
     }
 
     /// Lets time pass, in which the client says what troubles it.
@@ -68,7 +69,14 @@ impl Observer {
     /// `Retry` while the coordinator is not to be had.
     pub fn committed(&self, partitions: &[(String, i32)]) -> Result<Vec<Position>, Error> {
         let list = Partitions::of(partitions, Partitions::END)?;
-        self.client.committed(&list, ANSWER)?;
+        // Who may not describe a group hears no more than that nobody answers.
+        self.client.committed(&list, ANSWER).map_err(|error| {
+            let words = format!(
+                "{error}; does a broker coordinate {}, and is this user authorized to describe it?",
+                self.group
+            );
+            Error::new(error.verdict(), "ask how far a group is", words)
+        })?;
         Ok(list.positions())
     }
 

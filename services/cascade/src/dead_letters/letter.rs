@@ -1,0 +1,174 @@
+//! Dead letters as they lie in their topic, and which of them somebody means.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use schemas::dead_letter;
+use stream::kafka::Record;
+
+use crate::config::Common;
+use crate::failure::{Exit, Failure};
+use crate::{reading, topics};
+
+/// Where a letter lies in `dead-letter`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Partition.
+    pub partition: i32,
+    /// Offset.
+    pub offset: i64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.partition, self.offset)
+    }
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts =
+            text.split_once('/').and_then(|(partition, offset)| Some((partition.parse().ok()?, offset.parse().ok()?)));
+        let (partition, offset) =
+            parts.ok_or_else(|| "write PARTITION/OFFSET, as `cascade dlq list` shows it".to_owned())?;
+        Ok(Place { partition, offset })
+    }
+}
+
+/// Which dead letters are meant: all that fit everything that is said.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Filter {
+    /// These, as `list` shows their places: PARTITION/OFFSET
+    #[arg(value_name = "PLACE")]
+    pub places: Vec<Place>,
+    /// Those of this customer
+    #[arg(long, value_name = "ID")]
+    pub customer: Option<String>,
+    /// Those that were refused with this code
+    #[arg(long)]
+    pub code: Option<String>,
+    /// Those that were refused there: intake, operator, channel
+    #[arg(long)]
+    pub stage: Option<String>,
+    /// Those that came from this topic
+    #[arg(long, value_name = "TOPIC")]
+    pub from: Option<String>,
+    /// Those that were refused at this moment or later, such as 2026-03-01T12:00:00Z
+    #[arg(long, value_name = "MOMENT")]
+    pub since: Option<Timestamp>,
+    /// Those that were redriven or dropped, too
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// One record of `dead-letter`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Letter {
+    /// Partition and offset.
+    pub place: (i32, i64),
+    /// When it was put there.
+    pub at: i64,
+    /// As in the source.
+    pub key: Option<Vec<u8>>,
+    /// As in the source.
+    pub value: Option<Vec<u8>>,
+    /// Its own, and those that say why it is here.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// What somebody did about it.
+    pub done: Option<String>,
+}
+
+impl Letter {
+    fn of(record: &Record) -> Self {
+        Letter {
+            place: (record.partition(), record.offset()),
+            at: record.timestamp(),
+            key: record.key().map(<[u8]>::to_vec),
+            value: record.value().map(<[u8]>::to_vec),
+            headers: record.headers(),
+            done: None,
+        }
+    }
+
+    /// Where it lies.
+    pub fn place(&self) -> Place {
+        Place { partition: self.place.0, offset: self.place.1 }
+    }
+
+    /// The last header of this name, as text; empty without one.
+    pub fn header(&self, name: &str) -> String {
+        let found = self.headers.iter().rev().find(|(known, _)| known == name);
+        found.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).unwrap_or_default()
+    }
+
+    /// Whom it is about, as far as its key says.
+    pub fn customer(&self) -> String {
+        self.key.as_ref().map(|key| String::from_utf8_lossy(key).into_owned()).unwrap_or_default()
+    }
+
+    /// How often it was redriven before it came here.
+    pub fn redriven(&self) -> u32 {
+        self.header(dead_letter::REDRIVEN).parse().unwrap_or(0)
+    }
+}
+
+impl Filter {
+    fn fits(&self, letter: &Letter) -> bool {
+        let same = |wanted: &Option<String>, found: String| wanted.as_ref().is_none_or(|wanted| *wanted == found);
+        (self.places.is_empty() || self.places.contains(&letter.place()))
+            && same(&self.customer, letter.customer())
+            && same(&self.code, letter.header(dead_letter::CODE))
+            && same(&self.stage, letter.header(dead_letter::STAGE))
+            && same(&self.from, letter.header(dead_letter::TOPIC))
+            && self.since.is_none_or(|since| letter.at >= since.as_millisecond())
+            && (self.all || letter.done.is_none())
+    }
+}
+
+/// Of all records of the topic the letters that are meant, the newest first. What was done about a letter is a record of its own
+/// behind it.
+pub fn select(records: Vec<Letter>, filter: &Filter) -> Vec<Letter> {
+    let mark = |letter: &Letter| {
+        let place: Place = letter.header(dead_letter::DONE_WITH).parse().ok()?;
+        Some((place, letter.header(dead_letter::DONE)))
+    };
+    let done: Vec<(Place, String)> = records.iter().filter_map(mark).collect();
+    let mut letters: Vec<Letter> = records.into_iter().filter(|letter| mark(letter).is_none()).collect();
+    for letter in &mut letters {
+        letter.done = done.iter().rev().find(|(place, _)| *place == letter.place()).map(|(_, what)| what.clone());
+    }
+    letters.retain(|letter| filter.fits(letter));
+    letters.sort_by_key(|letter| (std::cmp::Reverse(letter.at), letter.place));
+    letters
+}
+
+/// Reads the topic and selects.
+///
+/// # Errors
+/// Those of Kafka; `Unknown` if a place is named where no such letter lies.
+pub fn read(common: &Common, filter: &Filter) -> Result<Vec<Letter>, Failure> {
+    topics::reach(common)?;
+    let topic = common.topics.dead_letter();
+    let mut records = Vec::new();
+    for partition in 0..reading::partitions(&common.kafka, &topic)? {
+        reading::partition(&common.kafka, &topic, partition, |record| records.push(Letter::of(record)))?;
+    }
+    let letters = select(records, filter);
+    let found: BTreeSet<Place> = letters.iter().map(Letter::place).collect();
+    let missing: Vec<String> =
+        filter.places.iter().filter(|place| !found.contains(place)).map(ToString::to_string).collect();
+    match missing.is_empty() {
+        true => Ok(letters),
+        false => Err(Failure::new(
+            Exit::Unknown,
+            format!(
+                "no such letter that fits at {} of {topic}; `cascade dlq list --all` shows what there is",
+                missing.join(", ")
+            ),
+        )),
+    }
+}

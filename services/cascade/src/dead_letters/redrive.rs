@@ -1,0 +1,121 @@
+//! A second chance for dead letters: back to where they came from, in one transaction with the note that it was done.
+
+use schemas::dead_letter;
+use stream::kafka::Producer;
+
+use super::letter::{self, Filter, Letter};
+use crate::config::Common;
+use crate::failure::{Exit, Failure};
+use crate::topics;
+
+/// Which letters, and whether it is meant.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Chance {
+    #[command(flatten)]
+    pub filter: Filter,
+    /// Do it. Without this it is only shown what would be done
+    #[arg(long)]
+    pub yes: bool,
+    /// Leave letters alone that were redriven so often already
+    #[arg(long, value_name = "TIMES", default_value_t = 3)]
+    pub at_most: u32,
+}
+
+/// Why a letter is not redriven.
+fn obstacle(letter: &Letter, sources: &[String], at_most: u32) -> Option<String> {
+    let source = letter.header(dead_letter::TOPIC);
+    if letter.redriven() >= at_most {
+        return Some(format!("was redriven {} times and came back each time", letter.redriven()));
+    }
+    // A command has its moment: whether it may still go out, the operator decides anew.
+    (!sources.contains(&source)).then(|| format!("came from {source}, which nobody else may write to"))
+}
+
+/// What goes back: without the headers that say why it was here, and with the count.
+pub fn revived(letter: &Letter) -> Vec<(String, Vec<u8>)> {
+    let ours = |name: &str| name.starts_with("__streams.errors.") || name.starts_with("cascade.");
+    let mut headers: Vec<(String, Vec<u8>)> = letter.headers.iter().filter(|(name, _)| !ours(name)).cloned().collect();
+    headers.push((dead_letter::REDRIVEN.to_owned(), (letter.redriven() + 1).to_string().into_bytes()));
+    headers
+}
+
+/// Writes letters back to where they came from. What is refused there again comes back with a higher count.
+///
+/// # Errors
+/// Those of Kafka; `NotNow` if the answer to the commit did not come: `cascade dlq list` shows whether it was done.
+pub fn redrive(common: &Common, chance: &Chance) -> Result<String, Failure> {
+    let mut sources: Vec<String> = common.topics.sources().into_iter().map(|(name, _)| name).collect();
+    sources.push(common.topics.input());
+    let mut lines = Vec::new();
+    let mut going = Vec::new();
+    for letter in letter::read(common, &chance.filter)? {
+        let (place, source) = (letter.place(), letter.header(dead_letter::TOPIC));
+        match obstacle(&letter, &sources, chance.at_most) {
+            Some(why) => lines.push(format!("{place} stays: it {why}\n")),
+            None => {
+                lines.push(format!("{place} {} to {source}\n", if chance.yes { "went back" } else { "would go back" }));
+                going.push(letter);
+            }
+        }
+    }
+    if chance.yes && !going.is_empty() {
+        publish(common, &going, "redriven", true)?;
+    }
+    Ok(format!("{}{}", lines.concat(), summary(going.len(), chance.yes, "redriven")))
+}
+
+/// Notes that nothing will be done about letters any more.
+///
+/// # Errors
+/// Those of Kafka.
+pub fn dismiss(common: &Common, chance: &Chance) -> Result<String, Failure> {
+    let letters = letter::read(common, &chance.filter)?;
+    if chance.yes && !letters.is_empty() {
+        publish(common, &letters, "dropped", false)?;
+    }
+    let verb = if chance.yes { "is dropped" } else { "would be dropped" };
+    let lines: String = letters.iter().map(|letter| format!("{} {verb}\n", letter.place())).collect();
+    Ok(format!("{lines}{}", summary(letters.len(), chance.yes, "dropped")))
+}
+
+fn summary(count: usize, is_meant: bool, done: &str) -> String {
+    match is_meant {
+        true => {
+            format!("{count} dead letters {done}; who is held because of them stays so until `cascade dlq release`\n")
+        }
+        false => format!("nothing was done: with --yes {count} dead letters are {done}\n"),
+    }
+}
+
+/// The letters and the notes about them, all or nothing.
+fn publish(common: &Common, letters: &[Letter], done: &str, goes_back: bool) -> Result<(), Failure> {
+    let graveyard = common.topics.dead_letter();
+    topics::require(common, std::slice::from_ref(&graveyard))?;
+    let mut producer = Producer::new(&common.kafka, &format!("cascade-redrive-{graveyard}"))?;
+    let notes = producer.topic(&graveyard)?;
+    producer.begin()?;
+    for letter in letters {
+        if goes_back {
+            let source = producer.topic(&letter.header(dead_letter::TOPIC))?;
+            let headers = revived(letter);
+            let headers: Vec<(&str, &[u8])> =
+                headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+            producer.produce(source, None, letter.key.as_deref(), letter.value.as_deref(), &headers)?;
+        }
+        let place = letter.place().to_string();
+        let note = [(dead_letter::DONE_WITH, place.as_bytes()), (dead_letter::DONE, done.as_bytes())];
+        producer.produce(notes, Some(letter.place.0), letter.key.as_deref(), None, &note)?;
+    }
+    producer.commit().map_err(|error| match Failure::from(error) {
+        failure if failure.exit == Exit::NotNow => Failure::new(
+            Exit::NotNow,
+            format!("{}; `cascade dlq list --all` shows whether it was done", failure.sentence),
+        ),
+        failure => failure,
+    })
+}
+
+#[cfg(test)]
+pub(super) fn obstacle_of(letter: &Letter, sources: &[String], at_most: u32) -> Option<String> {
+    obstacle(letter, sources, at_most)
+}

@@ -1,0 +1,85 @@
+//! Selecting letters and giving them back, without Kafka.
+
+use schemas::dead_letter;
+
+use super::letter::{Filter, Letter, select};
+use super::redrive::{obstacle_of, revived};
+
+fn letter(offset: i64, headers: &[(&str, &str)]) -> Letter {
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+    Letter {
+        place: (1, offset),
+        at: offset * 1000,
+        key: Some(b"c1".to_vec()),
+        value: Some(vec![1]),
+        headers,
+        done: None,
+    }
+}
+
+fn refused(offset: i64, code: &str) -> Letter {
+    letter(
+        offset,
+        &[("mine", "kept"), (dead_letter::CODE, code), (dead_letter::STAGE, "intake"), (dead_letter::TOPIC, "cart")],
+    )
+}
+
+fn offsets(letters: &[Letter]) -> Vec<i64> {
+    letters.iter().map(|letter| letter.place.1).collect()
+}
+
+#[test]
+fn everything_that_is_said_must_fit_and_the_newest_comes_first() {
+    let records = vec![refused(1, "bad_datum"), refused(2, "no_value"), refused(3, "bad_datum")];
+    let by = |filter: Filter| offsets(&select(records.clone(), &filter));
+    assert_eq!(by(Filter::default()), [3, 2, 1]);
+    assert_eq!(by(Filter { code: Some("bad_datum".to_owned()), ..Filter::default() }), [3, 1]);
+    let since = jiff::Timestamp::from_millisecond(3000).ok();
+    assert_eq!(by(Filter { since, code: Some("bad_datum".to_owned()), ..Filter::default() }), [3]);
+    assert_eq!(by(Filter { places: vec!["1/2".parse().unwrap()], ..Filter::default() }), [2]);
+    assert_eq!(by(Filter { customer: Some("c2".to_owned()), ..Filter::default() }), [0; 0]);
+    assert_eq!(by(Filter { from: Some("profile".to_owned()), ..Filter::default() }), [0; 0]);
+}
+
+#[test]
+fn what_is_done_with_is_shown_only_to_those_who_ask() {
+    let records = vec![
+        refused(1, "no_value"),
+        refused(2, "no_value"),
+        letter(3, &[(dead_letter::DONE_WITH, "1/1"), (dead_letter::DONE, "redriven")]),
+    ];
+    assert_eq!(offsets(&select(records.clone(), &Filter::default())), [2]);
+    let all = select(records, &Filter { all: true, ..Filter::default() });
+    assert_eq!(offsets(&all), [2, 1]);
+    assert_eq!(all[1].done.as_deref(), Some("redriven"));
+}
+
+#[test]
+fn a_letter_goes_back_as_it_came_and_is_counted() {
+    let first = refused(1, "no_value");
+    let headers = revived(&first);
+    assert_eq!(headers, [("mine".to_owned(), b"kept".to_vec()), (dead_letter::REDRIVEN.to_owned(), b"1".to_vec())]);
+    let again = Letter { headers: [headers, first.headers].concat(), ..first };
+    assert_eq!(again.redriven(), 1);
+    let headers = revived(&again);
+    assert_eq!(headers.last().unwrap().1, b"2");
+    assert_eq!(headers.iter().filter(|(name, _)| name == dead_letter::REDRIVEN).count(), 1);
+}
+
+#[test]
+fn a_loop_ends_and_nobody_writes_where_one_service_alone_may() {
+    let sources = ["cart".to_owned()];
+    assert_eq!(obstacle_of(&refused(1, "no_value"), &sources, 3), None);
+    let often = letter(1, &[(dead_letter::TOPIC, "cart"), (dead_letter::REDRIVEN, "3")]);
+    assert!(obstacle_of(&often, &sources, 3).unwrap().contains("came back"));
+    assert_eq!(obstacle_of(&often, &sources, 4), None);
+    let command = letter(1, &[(dead_letter::TOPIC, "send.sms")]);
+    assert!(obstacle_of(&command, &sources, 3).unwrap().contains("send.sms"));
+}
+
+#[test]
+fn a_place_is_read_as_it_is_shown() {
+    let place: super::letter::Place = "3/17".parse().unwrap();
+    assert_eq!((place.to_string(), place.partition, place.offset), ("3/17".to_owned(), 3, 17));
+    assert!("3".parse::<super::letter::Place>().is_err() && "a/b".parse::<super::letter::Place>().is_err());
+}

@@ -1,0 +1,170 @@
+//! The brokers' settings, the copies of our topics, and the topics' own settings.
+
+use stream::admin::Mismatch;
+use stream::inspect::{Broker, Cluster};
+
+use super::finding::Finding;
+use crate::config::Common;
+
+/// Ours, see `stream`: longer transactions than this the brokers must allow.
+const TRANSACTION_MS: i64 = 15_000;
+const SESSION_MS: i64 = 45_000;
+
+/// Looks at brokers and copies.
+pub fn examine(common: &Common, cluster: &Cluster) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if cluster.brokers.len() < 3 {
+        findings.push(Finding::advice(
+            "brokers",
+            format!(
+                "there are {}: what one of them loses in a crash is lost, markers of transactions first",
+                cluster.brokers.len()
+            ),
+            "three brokers, three copies, min.insync.replicas = 2",
+        ));
+    }
+    findings.extend(cluster.brokers.iter().flat_map(|broker| one(common, broker, cluster.brokers.len())));
+    findings.extend(copies(common, cluster));
+    findings
+}
+
+fn one(common: &Common, broker: &Broker, count: usize) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let text = |name: &str| broker.configs.get(name).map(String::as_str);
+    let number = |name: &str| text(name).and_then(|value| value.parse::<i64>().ok());
+    let ours = |name: &str, otherwise: i64| {
+        common.kafka.properties.get(name).and_then(|value| value.parse().ok()).unwrap_or(otherwise)
+    };
+    let mut threat = |name: &str, what: String, remedy: &str| {
+        findings.push(Finding::threat(format!("broker {}, {name}", broker.id), what, remedy));
+    };
+    if text("group.coordinator.rebalance.protocols").is_none() {
+        threat(
+            "version",
+            "does not know what Kafka 3.7 knows".to_owned(),
+            "upgrade the brokers: 4.0 and later are tested",
+        );
+    }
+    if text("unclean.leader.election.enable") == Some("true") {
+        threat(
+            "unclean.leader.election.enable",
+            "true: a copy that lags may take the lead, and confirmed decisions are gone".to_owned(),
+            "set it to false",
+        );
+    }
+    if text("auto.create.topics.enable") == Some("true") {
+        threat(
+            "auto.create.topics.enable",
+            "true: a name that somebody mistypes becomes a topic with the wrong partitions and retention".to_owned(),
+            "set it to false; `cascade topics apply` makes what is needed",
+        );
+    }
+    let timeout = ours("transaction.timeout.ms", TRANSACTION_MS);
+    if number("transaction.max.timeout.ms").is_some_and(|most| most < timeout) {
+        threat(
+            "transaction.max.timeout.ms",
+            format!("is less than our transactions' timeout of {timeout} ms: no producer can start"),
+            "raise it, or lower kafka.transaction.timeout.ms",
+        );
+    }
+    let session = ours("session.timeout.ms", SESSION_MS);
+    let (least, most) = (number("group.min.session.timeout.ms"), number("group.max.session.timeout.ms"));
+    if least.is_some_and(|least| session < least) || most.is_some_and(|most| session > most) {
+        threat(
+            "group.max.session.timeout.ms",
+            format!(
+                "our session timeout of {session} ms is not between {} and {}",
+                least.unwrap_or(0),
+                most.unwrap_or(0)
+            ),
+            "set kafka.session.timeout.ms to what the brokers take",
+        );
+    }
+    if number("offsets.retention.minutes").is_some_and(|minutes| minutes < 7 * 24 * 60) {
+        threat(
+            "offsets.retention.minutes",
+            "is less than a week: after a long outage intake and workers would not know where they were".to_owned(),
+            "set it to 10080 or more",
+        );
+    }
+    if text("log.cleaner.enable") == Some("false") {
+        threat("log.cleaner.enable", "false: the changelog grows for ever".to_owned(), "set it to true");
+    }
+    if count >= 3 && number("transaction.state.log.replication.factor").is_some_and(|copies| copies < 3) {
+        threat(
+            "transaction.state.log.replication.factor",
+            "is less than 3: with one broker the outcome of transactions is lost".to_owned(),
+            "set it to 3, and transaction.state.log.min.isr to 2, before the first transaction",
+        );
+    }
+    findings
+}
+
+fn copies(common: &Common, cluster: &Cluster) -> Vec<Finding> {
+    let catalogue = common.topics.catalogue(&common.channels, common.partitions);
+    let wanted = usize::try_from(common.replication).unwrap_or(1);
+    let mut findings = Vec::new();
+    let mut few = Vec::new();
+    for topic in &catalogue {
+        let Some(partitions) = cluster.topics.get(&topic.name) else { continue };
+        if partitions.iter().any(|partition| !partition.has_leader) {
+            findings.push(Finding::threat(
+                format!("topic {}", topic.name),
+                "a partition has no leader: whoever needs it waits",
+                "bring its brokers back",
+            ));
+        } else if partitions.iter().any(|partition| partition.in_sync < partition.wanted) {
+            findings.push(Finding::threat(
+                format!("topic {}", topic.name),
+                "copies are not up to date: one broker less, and writing stops or records are lost",
+                "look at the brokers that lag",
+            ));
+        }
+        if partitions.iter().any(|partition| partition.wanted < wanted) {
+            few.push(topic.name.as_str());
+        }
+    }
+    if !few.is_empty() {
+        findings.push(Finding::threat(
+            format!("topics {}", few.join(", ")),
+            format!("have fewer copies than the {wanted} of topics.replication"),
+            "kafka-reassign-partitions.sh gives them more; `cascade topics apply` does so at creation only",
+        ));
+    }
+    findings
+}
+
+/// Topics that are missing or differ.
+pub fn topics(mismatches: &[Mismatch]) -> Vec<Finding> {
+    let finding = |mismatch: &Mismatch| {
+        let sentence = mismatch.to_string();
+        let (what, remedy) = sentence.split_once("; ").unwrap_or((&sentence, "`cascade topics apply`"));
+        let name = match mismatch {
+            Mismatch::Missing { topic } | Mismatch::Partitions { topic, .. } | Mismatch::Config { topic, .. } => topic,
+        };
+        Finding::threat(format!("topic {name}"), what, remedy)
+    };
+    mismatches.iter().map(finding).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_as_it_should_be_gives_no_finding() {
+        let settings = [
+            ("group.coordinator.rebalance.protocols", "classic,consumer"),
+            ("unclean.leader.election.enable", "false"),
+            ("transaction.max.timeout.ms", "900000"),
+        ];
+        let configs = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let broker = |id| Broker { id, configs: std::collections::BTreeMap::clone(&configs) };
+        let cluster = Cluster { brokers: (1..=3).map(broker).collect(), ..Cluster::default() };
+        let common =
+            crate::config::read(&crate::config::Flags::default(), &crate::config::Process, Common::read).unwrap();
+        assert_eq!(examine(&common, &cluster), []);
+        let old = Cluster { brokers: vec![Broker { id: 1, ..Broker::default() }; 3], ..Cluster::default() };
+        assert_eq!(examine(&common, &old).len(), 3);
+    }
+}

@@ -1,0 +1,206 @@
+//! Settings and files of this machine.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::sys::statvfs::statvfs;
+
+use super::finding::Finding;
+use crate::config::{self, Common, Flags, Process, Reader, Time};
+use crate::failure::Failure;
+use crate::state;
+
+/// Properties of the client that exactly-once rests on. Ours hold whatever is set; who sets them expects something else.
+const OURS: [&str; 9] = [
+    "acks",
+    "auto.offset.reset",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.idempotence",
+    "group.id",
+    "isolation.level",
+    "request.required.acks",
+    "transactional.id",
+];
+
+/// A configuration that no service would take.
+pub fn refused(failure: &Failure) -> Vec<Finding> {
+    let finding = |line: &str| {
+        Finding::threat("settings", line, "correct it; `cascade config explain` shows where each value comes from")
+    };
+    failure.sentence.lines().map(finding).collect()
+}
+
+struct Rest {
+    instance: Option<String>,
+    state: PathBuf,
+    reserve: u64,
+    templates: PathBuf,
+    url: Option<String>,
+    keys: Vec<PathBuf>,
+    waits: String,
+}
+
+/// Looks at them as services would, and a little closer.
+///
+/// # Errors
+/// If the settings cannot be read at all.
+pub fn examine(flags: &Flags, common: &Common) -> Result<Vec<Finding>, Failure> {
+    let mut findings = sections(flags, common);
+    let rest = config::read(flags, &Process, |reader| Rest {
+        instance: reader.optional("instance").filter(|name| !name.is_empty()),
+        state: PathBuf::from(reader.text("state.dir")),
+        reserve: reader.text("state.reserve").parse().unwrap_or(0),
+        templates: PathBuf::from(reader.text("templates.dir")),
+        url: reader.optional("tracker.url").filter(|url| !url.is_empty()),
+        keys: key_files(reader),
+        waits: reader.text("sources.wait"),
+    })?;
+    findings.extend(client(common));
+    findings.extend(files(&rest));
+    if rest.instance.is_none() {
+        let name = &common.kafka.instance;
+        findings.push(Finding::advice(
+            "instance",
+            format!("is not set, so this process is called after its machine: {name}"),
+            "two processes of one kind on one machine would fence each other: give each a name that is stable over restarts",
+        ));
+    }
+    if let Time::Driven(path) = &common.time {
+        findings.push(Finding::threat(
+            "clock",
+            format!("business time is whatever {} says", path.display()),
+            "that is for demos and tests: remove the setting `clock`",
+        ));
+    }
+    if rest.waits == "no" {
+        findings.push(Finding::threat(
+            "sources.wait",
+            "deadlines do not wait for what intake has not read, so somebody who has bought may be messaged",
+            "set it to `yes`, unless a source is broken right now",
+        ));
+    }
+    if rest
+        .url
+        .as_ref()
+        .is_some_and(|url| url.starts_with("http://") && !url.contains("127.0.0.1") && !url.contains("localhost"))
+    {
+        findings.push(Finding::threat(
+            "tracker.url",
+            "links in messages are without TLS: mail programs warn of them, and anybody on the way reads them",
+            "serve the tracker by https and name that address",
+        ));
+    }
+    Ok(findings)
+}
+
+/// What the services' own readers find in the sections of tracker and channels, where there are such sections.
+fn sections(flags: &Flags, common: &Common) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut look = |read: &dyn Fn(&mut Reader<'_>)| {
+        if let Err(failure) = config::read(flags, &Process, read) {
+            findings.extend(refused(&failure));
+        }
+    };
+    look(&|reader| {
+        if reader.optional("tracker.keys").is_some_and(|keys| !keys.is_empty()) {
+            config::tracker(reader);
+        }
+    });
+    for channel in &common.channels {
+        look(&|reader| {
+            if !reader.section(channel).is_empty() {
+                config::channel(channel, &common.channels, reader);
+            }
+        });
+    }
+    findings.dedup();
+    findings
+}
+
+fn key_files(reader: &mut Reader<'_>) -> Vec<PathBuf> {
+    let keys = reader.optional("tracker.keys").unwrap_or_default();
+    let place = |part: &str| part.trim().split_once(':').map(|(_, place)| place.to_owned());
+    keys.split(',').filter_map(place).filter(|place| !place.starts_with("env:")).map(PathBuf::from).collect()
+}
+
+fn client(common: &Common) -> Vec<Finding> {
+    let properties = &common.kafka.properties;
+    let mut findings: Vec<Finding> = OURS
+        .iter()
+        .filter(|name| properties.contains_key(**name))
+        .map(|name| {
+            Finding::threat(
+                format!("kafka.{name}"),
+                "is set, and has no effect: exactly-once rests on our own value",
+                "remove it",
+            )
+        })
+        .collect();
+    let is = |name: &str| properties.get(name).map(String::as_str);
+    if let Some(partitioner) = is("partitioner").filter(|chosen| *chosen != "murmur2_random") {
+        findings.push(Finding::threat(
+            "kafka.partitioner",
+            format!("is {partitioner}: a customer's records and his state would lie in different partitions"),
+            "remove it; ours is Java's, murmur2_random",
+        ));
+    }
+    let speaks_plainly = is("security.protocol").is_none_or(|protocol| protocol.eq_ignore_ascii_case("plaintext"));
+    if speaks_plainly && properties.keys().any(|name| name.starts_with("sasl.") || name.starts_with("ssl.")) {
+        findings.push(Finding::threat(
+            "kafka.security.protocol",
+            "is plaintext, so what is set under sasl. and ssl. has no effect",
+            "set it to SASL_SSL or SSL",
+        ));
+    }
+    if is("security.protocol").is_some_and(|protocol| protocol.eq_ignore_ascii_case("sasl_plaintext")) {
+        findings.push(Finding::advice(
+            "kafka.security.protocol",
+            "is SASL_PLAINTEXT: whoever is on the way reads everything",
+            "set it to SASL_SSL",
+        ));
+    }
+    findings
+}
+
+fn files(rest: &Rest) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Err(failure) = state::require(&rest.state) {
+        findings.push(Finding::threat("state.dir", failure.sentence, "the operator needs it, no other service does"));
+    } else if let Some(finding) = room(&rest.state, rest.reserve) {
+        findings.push(finding);
+    }
+    if !rest.templates.is_dir() {
+        findings.push(Finding::threat(
+            "templates.dir",
+            format!("{} is no directory: workers cannot render a message", rest.templates.display()),
+            "name the directory of the templates",
+        ));
+    }
+    for path in &rest.keys {
+        let is_open = std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o007 != 0);
+        if is_open {
+            findings.push(Finding::threat(
+                "tracker.keys",
+                format!(
+                    "{} may be read by everybody on this machine, and who has it signs links as we do",
+                    path.display()
+                ),
+                "chmod o-rwx; and change the key: put a new one before it",
+            ));
+        }
+    }
+    findings
+}
+
+fn room(dir: &Path, reserve: u64) -> Option<Finding> {
+    let found = statvfs(dir).ok()?;
+    let left = found.blocks_available().saturating_mul(found.fragment_size()) >> 20;
+    (left < reserve).then(|| {
+        Finding::threat(
+            "state.reserve",
+            format!("{left} MiB are free on the disk of {}, and {reserve} are to stay free: no partition would be taken over", dir.display()),
+            "make room, or enlarge the volume",
+        )
+    })
+}

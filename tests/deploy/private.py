@@ -1,0 +1,130 @@
+"""A private Kafka and services of Cascade on it, for checks that need them for a moment."""
+
+import atexit
+import http.server
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import tomllib
+from io import BytesIO
+from pathlib import Path
+
+import fastavro
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = os.environ.get("CASCADE_BIN") or str(Path(os.environ.get("CARGO_TARGET_DIR", "target")) / "debug/cascade")
+
+
+def free_ports(count):
+    bound = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in bound]
+    for one in bound:
+        one.close()
+    return ports
+
+
+def await_some(what, look, patience=60, pause=0.1):
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        if found := look():
+            return found
+        time.sleep(pause)
+    raise SystemExit(f"waited in vain until {what}")
+
+
+class Kafka:
+    """A broker on loopback; `settings` are further properties, in which @SECURED@ is a second port."""
+
+    def __init__(self, settings="", users=()):
+        self.dir = Path(tempfile.mkdtemp(prefix="cascade-private-"))
+        plain, self.secured, control = free_ports(3)
+        self.brokers = f"127.0.0.1:{plain}"
+        home = self.dir / "kafka"
+        home.mkdir()
+        (home / "port").write_text(f"{plain}\n")
+        (self.dir / "settings").write_text(settings.replace("@SECURED@", str(self.secured)).replace("@PLAIN@", str(plain)).replace("@CONTROL@", str(control)))
+        scram = [f"--add-scram SCRAM-SHA-256=[name={user},password={user}-password]" for user in users]
+        environment = {**os.environ, "KAFKA_CALLER": str(os.getpid()), "KAFKA_SETTINGS": str(self.dir / "settings"),
+                       "KAFKA_FORMAT": " ".join(["--standalone --feature eligible.leader.replicas.version=0", *scram])}
+        self.process = subprocess.Popen([ROOT / "deploy/kafka/start.sh", home], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+        atexit.register(self.end)
+        await_some("the broker is ready", lambda: (home / "bootstrap").exists() or self.ended(), 180)
+
+    def ended(self):
+        if self.process.poll() is not None:
+            raise SystemExit(f"the broker ended:\n{(self.dir / 'kafka/kafka.log').read_text()[-2000:]}")
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class Service:
+    """A process of ours: its words, and whether it is ready. Whatever happens, it ends with this program."""
+
+    def __init__(self, arguments, settings, directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        self.ops = directory / "ops"
+        self.ops.unlink(missing_ok=True)
+        self.log = directory / "log"
+        (directory / "cascade.toml").write_text("".join(f'"{key}" = "{value}"\n' for key, value in settings.items()))
+        tomllib.loads((directory / "cascade.toml").read_text())
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("CASCADE_")}
+        environment |= {"CASCADE_CONFIG": str(directory / "cascade.toml"), "CASCADE_OPS_PORT_FILE": str(self.ops)}
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen([PROGRAM, *arguments], env=environment, stdout=log, stderr=subprocess.STDOUT, cwd=directory)
+        atexit.register(self.end)
+
+    def words(self):
+        return self.log.read_text()
+
+    def is_ready(self):
+        if not self.ops.exists():
+            return False
+        asked = subprocess.run([PROGRAM, "health", "--ready", "--address", self.ops.read_text().strip()], capture_output=True, check=False)
+        return asked.returncode == 0
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+def tool(arguments, settings, directory):
+    """Runs a command to its end: exit code and words."""
+    service = Service(arguments, settings, directory)
+    return service.process.wait(120), service.words()
+
+
+def record(number, name, value):
+    """Bytes in Confluent's frame, under the id that is built in."""
+    schema = fastavro.parse_schema(fastavro.schema.load_schema(str(ROOT / f"schemas/{name}.avsc")))
+    out = BytesIO()
+    fastavro.schemaless_writer(out, schema, value)
+    return b"\0" + (1_000_000_000 + 1000 * number + 1).to_bytes(4, "big") + out.getvalue()
+
+
+class Provider:
+    """Takes everything, and counts."""
+
+    def __init__(self):
+        self.taken = taken = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                taken.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/push"
