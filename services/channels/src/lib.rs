@@ -6,6 +6,16 @@
 //! written to `attempt.<channel>` in a transaction; only after it is committed the provider is called ([`calls`],
 //! [`transport`]). The answer goes to `attempt.<channel>` and to `feedback`, in one transaction with the group's offsets.
 //!
+//! *Ways to providers*, by `kind` of `[channel.<name>.transport]`. Each one's page has a table of its provider's answers and what
+//! they are read as; what they share about HTTP stands in `transport/call.rs`. A mark: P the provider hands our receipt token back,
+//! I it knows repeats by the send's id, V it is told how long a message is valid.
+//!
+//! | kind | what it is | address | |
+//! |---|---|---|---|
+//! | `email` | mail by SMTP | mail address | |
+//! | `http` | anything that takes JSON by HTTP POST | whatever the gateway wants | P I |
+//! | `telegram` | a Telegram bot | chat id | |
+//!
 //! *What holds.*
 //! * A provider is called at most [`look::AGE_MAX`] after a moment up to which every withdrawal was read. The time between is
 //!   measured (`cascade_residual_window_seconds`); nothing can make it zero.

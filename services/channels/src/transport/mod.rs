@@ -1,8 +1,14 @@
 //! Ways to a provider. A new one is a file of its own beside these and one line in the table below.
 
+mod call;
 mod email;
+mod guard;
 mod http;
 mod secret;
+mod telegram;
+
+#[cfg(test)]
+mod double;
 
 use std::fmt;
 use std::pin::Pin;
@@ -33,6 +39,22 @@ pub struct Message {
     pub receipt_token: Option<String>,
     /// Business time of the hand-over.
     pub now: Millis,
+    /// Business time after which it is of no use: the provider is told where it understands that.
+    pub send_before: Millis,
+}
+
+impl Message {
+    /// How long it is still valid.
+    fn validity(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.send_before - self.now).unwrap_or(0))
+    }
+
+    /// All that a reader is to see, for channels that know nothing but text: title, text, and where to go.
+    fn plain(&self) -> String {
+        let parts = [self.subject.as_deref(), Some(self.text.as_str()), self.link.as_deref()];
+        let parts: Vec<&str> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
+        parts.join("\n\n")
+    }
 }
 
 impl fmt::Debug for Message {
@@ -104,15 +126,19 @@ pub trait Transport: fmt::Debug + std::marker::Send + Sync {
     fn hand_over<'a>(&'a self, message: &'a Message) -> Call<'a>;
 }
 
-/// The table: name in the configuration, module. The module has `Config` (with `problems`) and `open`.
+/// The table: what it is, name in Rust, module. A module is called as the `kind` in the configuration; it has `Config` (with
+/// `problems`) and `open`.
 macro_rules! transports {
-    ($($(#[$doc:meta])* $name:ident $module:ident;)*) => {
+    ($(#[doc = $about:literal] $name:ident $module:ident;)*) => {
         /// The way to the provider, by `kind`.
         #[derive(Clone, Debug, Deserialize)]
         #[serde(tag = "kind", rename_all = "snake_case")]
         pub enum Config {
-            $($(#[$doc])* $name($module::Config),)*
+            $(#[doc = $about] $name($module::Config),)*
         }
+
+        /// Every kind, and what it is.
+        pub const KINDS: &[(&str, &str)] = &[$((stringify!($module), $about.trim_ascii()),)*];
 
         impl Config {
             pub(crate) fn problems(&self) -> Vec<String> {
@@ -139,10 +165,35 @@ transports! {
     Email email;
     /// Anything that takes JSON by HTTP POST.
     Http http;
+    /// A Telegram bot.
+    Telegram telegram;
 }
 
 /// A provider's code as it may be shown: short and of plain characters, so that no address slips through.
 fn plain_code(code: &str) -> Option<&str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     (!code.is_empty() && code.len() <= 48 && code.chars().all(plain)).then_some(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_known_by_its_name() {
+        for (kind, about) in KINDS {
+            let empty = serde_json::json!({"kind": kind});
+            let error = serde_json::from_value::<Config>(empty).unwrap_err().to_string();
+            assert!(error.starts_with("missing field"), "{kind}: {error}");
+            assert!(about.ends_with('.') && !about.starts_with(' '), "{kind}: {about}");
+        }
+    }
+
+    #[test]
+    fn the_front_page_has_a_row_for_every_kind() {
+        let page = include_str!("../lib.rs");
+        for (kind, _) in KINDS {
+            assert!(page.contains(&format!("//! | `{kind}` |")), "{kind} is missing in lib.rs");
+        }
+    }
 }
