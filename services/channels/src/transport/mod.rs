@@ -1,10 +1,13 @@
 //! Ways to a provider. A new one is a file of its own beside these and one line in the table below.
 
 mod call;
+mod devices;
 mod email;
+mod fcm;
 mod guard;
 mod http;
 mod secret;
+mod signed;
 mod telegram;
 
 #[cfg(test)]
@@ -165,6 +168,8 @@ transports! {
     Email email;
     /// Anything that takes JSON by HTTP POST.
     Http http;
+    /// Mobile push by Firebase Cloud Messaging.
+    Fcm fcm;
     /// A Telegram bot.
     Telegram telegram;
 }
