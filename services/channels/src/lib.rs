@@ -15,6 +15,7 @@
 //! | `email` | mail by SMTP | mail address | |
 //! | `http` | anything that takes JSON by HTTP POST | whatever the gateway wants | P I |
 //! | `fcm` | mobile push by Firebase Cloud Messaging | registration token, or a JSON list of them | P V |
+//! | `apns` | mobile push by Apple | device token, or a JSON list of them | P V |
 //! | `telegram` | a Telegram bot | chat id | |
 //!
 //! *What holds.*

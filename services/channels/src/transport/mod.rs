@@ -1,5 +1,6 @@
 //! Ways to a provider. A new one is a file of its own beside these and one line in the table below.
 
+mod apns;
 mod call;
 mod devices;
 mod email;
@@ -170,6 +171,8 @@ transports! {
     Http http;
     /// Mobile push by Firebase Cloud Messaging.
     Fcm fcm;
+    /// Mobile push by Apple.
+    Apns apns;
     /// A Telegram bot.
     Telegram telegram;
 }
