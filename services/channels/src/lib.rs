@@ -16,6 +16,7 @@
 //! | `http` | anything that takes JSON by HTTP POST | whatever the gateway wants | P I |
 //! | `fcm` | mobile push by Firebase Cloud Messaging | registration token, or a JSON list of them | P V |
 //! | `apns` | mobile push by Apple | device token, or a JSON list of them | P V |
+//! | `web_push` | push to browsers, encrypted | the browser's subscription (JSON), or a list of them | P V, I while it waits |
 //! | `telegram` | a Telegram bot | chat id | |
 //!
 //! *What holds.*

@@ -10,6 +10,7 @@ mod http;
 mod secret;
 mod signed;
 mod telegram;
+mod web_push;
 
 #[cfg(test)]
 mod double;
@@ -173,6 +174,8 @@ transports! {
     Fcm fcm;
     /// Mobile push by Apple.
     Apns apns;
+    /// Push to browsers.
+    WebPush web_push;
     /// A Telegram bot.
     Telegram telegram;
 }
