@@ -7,6 +7,7 @@ mod email;
 mod fcm;
 mod guard;
 mod http;
+mod meta;
 mod secret;
 mod signed;
 mod telegram;
@@ -178,6 +179,8 @@ transports! {
     WebPush web_push;
     /// A Telegram bot.
     Telegram telegram;
+    /// WhatsApp (Cloud API), Messenger, Instagram.
+    Meta meta;
 }
 
 /// A provider's code as it may be shown: short and of plain characters, so that no address slips through.
