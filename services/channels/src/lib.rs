@@ -19,6 +19,7 @@
 //! | `web_push` | push to browsers, encrypted | the browser's subscription (JSON), or a list of them | P V, I while it waits |
 //! | `telegram` | a Telegram bot | chat id | |
 //! | `meta` | WhatsApp (Cloud API), Messenger, Instagram | phone number, or the person's id | P (WhatsApp) |
+//! | `exolve` | SMS by MTS Exolve | phone number | |
 //!
 //! *What holds.*
 //! * A provider is called at most [`look::AGE_MAX`] after a moment up to which every withdrawal was read. The time between is

@@ -4,6 +4,7 @@ mod apns;
 mod call;
 mod devices;
 mod email;
+mod exolve;
 mod fcm;
 mod guard;
 mod http;
@@ -181,6 +182,8 @@ transports! {
     Telegram telegram;
     /// WhatsApp (Cloud API), Messenger, Instagram.
     Meta meta;
+    /// SMS by MTS Exolve.
+    Exolve exolve;
 }
 
 /// A provider's code as it may be shown: short and of plain characters, so that no address slips through.
