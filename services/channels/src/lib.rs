@@ -20,6 +20,7 @@
 //! | `telegram` | a Telegram bot | chat id | |
 //! | `meta` | WhatsApp (Cloud API), Messenger, Instagram | phone number, or the person's id | P (WhatsApp) |
 //! | `exolve` | SMS by MTS Exolve | phone number | |
+//! | `webhook` | a signed webhook: a gateway of one's own, a call or another task of a CRM | whatever the receiver wants | P I V |
 //!
 //! *What holds.*
 //! * A provider is called at most [`look::AGE_MAX`] after a moment up to which every withdrawal was read. The time between is

@@ -13,6 +13,7 @@ mod secret;
 mod signed;
 mod telegram;
 mod web_push;
+mod webhook;
 
 #[cfg(test)]
 mod double;
@@ -184,6 +185,8 @@ transports! {
     Meta meta;
     /// SMS by MTS Exolve.
     Exolve exolve;
+    /// A signed webhook: a gateway of one's own, or a CRM that calls people.
+    Webhook webhook;
 }
 
 /// A provider's code as it may be shown: short and of plain characters, so that no address slips through.
