@@ -19,6 +19,7 @@
 //! | `web_push` | push to browsers, encrypted | the browser's subscription (JSON), or a list of them | P V, I while it waits |
 //! | `telegram` | a Telegram bot | chat id | |
 //! | `meta` | WhatsApp (Cloud API), Messenger, Instagram | phone number, or the person's id | P (WhatsApp) |
+//! | `viber` | a Viber bot | subscriber id | P (in replies) |
 //! | `exolve` | SMS by MTS Exolve | phone number | |
 //! | `webhook` | a signed webhook: a gateway of one's own, a call or another task of a CRM | whatever the receiver wants | P I V |
 //!

@@ -12,6 +12,7 @@ mod meta;
 mod secret;
 mod signed;
 mod telegram;
+mod viber;
 mod web_push;
 mod webhook;
 
@@ -183,6 +184,8 @@ transports! {
     Telegram telegram;
     /// WhatsApp (Cloud API), Messenger, Instagram.
     Meta meta;
+    /// A Viber bot.
+    Viber viber;
     /// SMS by MTS Exolve.
     Exolve exolve;
     /// A signed webhook: a gateway of one's own, or a CRM that calls people.
