@@ -20,6 +20,7 @@
 //! | `telegram` | a Telegram bot | chat id | |
 //! | `meta` | WhatsApp (Cloud API), Messenger, Instagram | phone number, or the person's id | P (WhatsApp) |
 //! | `viber` | a Viber bot | subscriber id | P (in replies) |
+//! | `vk` | a community of VK | user id | I |
 //! | `exolve` | SMS by MTS Exolve | phone number | |
 //! | `webhook` | a signed webhook: a gateway of one's own, a call or another task of a CRM | whatever the receiver wants | P I V |
 //!

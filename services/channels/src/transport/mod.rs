@@ -13,6 +13,7 @@ mod secret;
 mod signed;
 mod telegram;
 mod viber;
+mod vk;
 mod web_push;
 mod webhook;
 
@@ -186,6 +187,8 @@ transports! {
     Meta meta;
     /// A Viber bot.
     Viber viber;
+    /// A community of VK.
+    Vk vk;
     /// SMS by MTS Exolve.
     Exolve exolve;
     /// A signed webhook: a gateway of one's own, or a CRM that calls people.
