@@ -216,6 +216,36 @@ mod tests {
     }
 
     #[test]
+    fn the_examples_show_every_kind_with_its_defaults() {
+        let text = include_str!("../../../../deploy/channels.toml");
+        // What is commented out is an example, too: without the marks the page must be as good.
+        let whole: String = text.lines().map(|line| format!("{}\n", commented(line).unwrap_or(line))).collect();
+        let (plain, whole) = (opened(text), opened(&whole));
+        assert_eq!(plain, whole, "what is commented out are the defaults");
+        assert!(KINDS.iter().all(|(kind, _)| plain.contains_key(*kind)), "{:?}", plain.keys());
+    }
+
+    /// What the sections of a page come to, by kind.
+    fn opened(page: &str) -> std::collections::BTreeMap<String, String> {
+        let page: toml::Table = page.parse().unwrap();
+        let sections = page["channel"].as_table().unwrap().iter();
+        let configs = sections.map(|(name, section)| {
+            let transport = section["transport"].clone();
+            let kind = transport["kind"].as_str().unwrap().to_owned();
+            let config = transport.try_into::<Config>().unwrap_or_else(|error| panic!("{name}: {error}"));
+            (kind, format!("{config:?}"))
+        });
+        configs.collect()
+    }
+
+    /// A setting that is commented out.
+    fn commented(line: &str) -> Option<&str> {
+        let setting = line.strip_prefix("# ")?;
+        let (name, _) = setting.split_once(" = ")?;
+        name.chars().all(|c| c.is_ascii_lowercase() || c == '_').then_some(setting)
+    }
+
+    #[test]
     fn the_front_page_has_a_row_for_every_kind() {
         let page = include_str!("../lib.rs");
         for (kind, _) in KINDS {
