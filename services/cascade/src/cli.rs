@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use channels::transport::KINDS;
 use clap::{Parser, Subcommand};
 
 use crate::config::Flags;
@@ -25,6 +26,7 @@ pub enum Command {
     /// Run the operator: decides, keeps the state
     Operator(Flags),
     /// Run a channel's worker: hands messages over to the provider
+    #[command(after_help = kinds())]
     Channel {
         /// Name of the channel, one of the setting `channels`
         name: String,
@@ -258,6 +260,11 @@ pub fn parse() -> Result<Command, Option<Failure>> {
             None
         }
     })
+}
+
+fn kinds() -> String {
+    let lines = KINDS.iter().map(|(kind, about)| format!("\n  {kind:<9} {}", about.trim_end_matches('.')));
+    format!("Ways to a provider, `kind` in [channel.<name>.transport]:{}", lines.collect::<String>())
 }
 
 fn exit_codes() -> String {

@@ -191,6 +191,7 @@ mod tests {
             unsubscribe: None,
             receipt_token: None,
             now: 0,
+            send_before: 60_000,
         };
         Candidate { partition, offset: 0, id, message, send_before: 100 }
     }

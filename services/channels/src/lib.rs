@@ -6,6 +6,24 @@
 //! written to `attempt.<channel>` in a transaction; only after it is committed the provider is called ([`calls`],
 //! [`transport`]). The answer goes to `attempt.<channel>` and to `feedback`, in one transaction with the group's offsets.
 //!
+//! *Ways to providers*, by `kind` of `[channel.<name>.transport]`. Each one's page has a table of its provider's answers and what
+//! they are read as; what they share about HTTP stands in `transport/call.rs`. A mark: P the provider hands our receipt token back,
+//! I it knows repeats by the send's id, V it is told how long a message is valid.
+//!
+//! | kind | what it is | address | |
+//! |---|---|---|---|
+//! | `email` | mail by SMTP | mail address | |
+//! | `http` | anything that takes JSON by HTTP POST | whatever the gateway wants | P I |
+//! | `fcm` | mobile push by Firebase Cloud Messaging | registration token, or a JSON list of them | P V |
+//! | `apns` | mobile push by Apple | device token, or a JSON list of them | P V |
+//! | `web_push` | push to browsers, encrypted | the browser's subscription (JSON), or a list of them | P V, I while it waits |
+//! | `telegram` | a Telegram bot | chat id | |
+//! | `meta` | WhatsApp (Cloud API), Messenger, Instagram | phone number, or the person's id | P (WhatsApp) |
+//! | `viber` | a Viber bot | subscriber id | P (in replies) |
+//! | `vk` | a community of VK | user id | I |
+//! | `exolve` | SMS by MTS Exolve | phone number | |
+//! | `webhook` | a signed webhook: a gateway of one's own, a call or another task of a CRM | whatever the receiver wants | P I V |
+//!
 //! *What holds.*
 //! * A provider is called at most [`look::AGE_MAX`] after a moment up to which every withdrawal was read. The time between is
 //!   measured (`cascade_residual_window_seconds`); nothing can make it zero.

@@ -4,7 +4,7 @@
 //! text, the page, the subject (title) and the link of template `cart` on channel `email`; only the text must be there. Pages
 //! are escaped, the rest is not. A template sees the command's fields by name, and beside them `campaign`, `locale`,
 //! `unsubscribe_url` (where there is one) and `track(url)`, which leads a link through the tracker; links in pages go there
-//! by themselves. The filter `money` writes minor units as an amount: `1550` becomes `15.50`.
+//! by themselves. The filter `money` writes minor units as an amount: `1550` becomes `15.50`; `tojson` makes a value safe inside JSON.
 //!
 //! What a template asks for must be there: nobody is greeted with "Hello ,".
 
@@ -99,6 +99,7 @@ impl Renderer {
             unsubscribe,
             receipt_token: links.as_ref().and_then(Links::receipt),
             now,
+            send_before: send.send_before,
         })
     }
 

@@ -1,5 +1,6 @@
 //! A channel worker's settings: its section, and what it shares with the tracker.
 
+use channels::transport::KINDS;
 use serde::Deserialize;
 
 use super::catalogue::CHANNEL;
@@ -13,8 +14,10 @@ pub fn channel(name: &str, known: &[String], reader: &mut Reader<'_>) -> Option<
     }
     let mut section = reader.section(name);
     if section.is_empty() {
+        let kinds: Vec<&str> = KINDS.iter().map(|(kind, _)| *kind).collect();
         let example = format!("write [{CHANNEL}{name}.transport] with `kind` and so on into the configuration file");
-        reader.problem(format!("channel {name} has no section, so nobody knows its provider: {example}"));
+        let kinds = format!("kinds are {}", kinds.join(", "));
+        reader.problem(format!("channel {name} has no section, so nobody knows its provider: {example}; {kinds}"));
         return None;
     }
     section.insert("channel".to_owned(), name.into());

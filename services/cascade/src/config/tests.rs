@@ -177,6 +177,19 @@ fn a_section_with_an_unknown_field_or_none_at_all_says_what_to_do() {
     assert!(sentence.contains("channel.sms") && sentence.contains("speed"), "{sentence}");
     let sentence = section(&Flags::default(), &Fake::default()).unwrap_err().sentence;
     assert!(sentence.contains("[channel.sms.transport]"), "{sentence}");
+    assert!(sentence.contains("kinds are email, http, fcm, apns, web_push,"), "{sentence}");
+}
+
+#[test]
+fn the_environment_can_hold_a_whole_transport() {
+    let fake = Fake::default()
+        .variable("CASCADE_CHANNEL__SMS__TRANSPORT__KIND", "exolve")
+        .variable("CASCADE_CHANNEL__SMS__TRANSPORT__SENDER", "79001234567")
+        .variable("CASCADE_CHANNEL__SMS__TRANSPORT__TOKEN__FILE", "/run/secrets/exolve")
+        .variable("CASCADE_TEMPLATES_DIR", "/nowhere");
+    let sentence = section(&Flags::default(), &fake).unwrap_err().sentence;
+    assert!(sentence.contains("transport.token: /run/secrets/exolve: "), "all but the secret is there: {sentence}");
+    assert!(!sentence.contains("correct the section"), "{sentence}");
 }
 
 #[test]

@@ -45,6 +45,15 @@ fn id() -> Id {
 }
 
 #[test]
+fn a_value_inside_json_cannot_leave_it() {
+    let renderer = renderer(&[("cart.email.txt", r#"{"type": "template", "name": {{ name|tojson }}}"#)]);
+    let name = "\"}, \"type\": \"x\\\n";
+    let message = renderer.render(id(), &send(&[("name", name)]), 0).unwrap();
+    let expected = serde_json::json!({"type": "template", "name": name});
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&message.text).unwrap(), expected);
+}
+
+#[test]
 fn pages_are_escaped_and_texts_are_not() {
     let renderer = renderer(&[
         ("cart.email.txt", "Hello {{ name }}"),

@@ -18,13 +18,12 @@
 //! | the connection breaks, or there is no answer in time | unknown |
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode, Url, redirect};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, StatusCode, Url};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use super::call::{self, Reply, default_timeout};
 use super::{Answer, Call, Message, Secret, Transport, plain_code};
 
 /// A provider with a JSON interface.
@@ -51,26 +50,10 @@ fn default_field() -> String {
     "provider_id".to_owned()
 }
 
-fn default_timeout() -> u64 {
-    10
-}
-
-/// More of an answer is not read, in bytes.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
-
-/// No pause is longer, whatever a provider asks for: a command that cannot wait expires.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
-
 impl Config {
     pub(super) fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        if !Url::parse(&self.url).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
-            problems.push("transport.url must be an http:// or https:// address".to_owned());
-        }
+        let mut problems = call::problems(&self.url, self.timeout_seconds, &[]);
         problems.extend(self.header_map().err());
-        if !(1..=45).contains(&self.timeout_seconds) {
-            problems.push("transport.timeout_seconds must be from 1 to 45".to_owned());
-        }
         problems
     }
 
@@ -83,12 +66,8 @@ impl Config {
             headers.insert(name, value);
         }
         if let Some(secret) = &self.bearer {
-            let token = secret.read().map_err(|error| format!("transport.bearer: {error}"))?;
-            let value = HeaderValue::try_from(format!("Bearer {token}"));
-            let mut value =
-                value.map_err(|_| "transport.bearer: the token has characters that no header may have".to_owned())?;
-            value.set_sensitive(true);
-            headers.insert(reqwest::header::AUTHORIZATION, value);
+            let token = secret.of("bearer")?;
+            headers.insert(reqwest::header::AUTHORIZATION, call::hidden("bearer", &format!("Bearer {token}"))?);
         }
         Ok(headers)
     }
@@ -102,18 +81,9 @@ struct Http {
 }
 
 pub(super) fn open(config: &Config) -> Result<Box<dyn Transport>, String> {
-    let url = Url::parse(&config.url).map_err(|error| format!("transport.url: {error}"))?;
-    let builder = match url.host_str() {
-        // A proxy that the environment names is for the world outside.
-        Some("127.0.0.1" | "[::1]" | "localhost") => Client::builder().no_proxy(),
-        _ => Client::builder(),
-    };
-    let client = builder
+    let url = call::url("url", &config.url)?;
+    let client = call::client(&url, config.timeout_seconds)
         .default_headers(config.header_map()?)
-        .timeout(Duration::from_secs(config.timeout_seconds))
-        .connect_timeout(Duration::from_secs(config.timeout_seconds.min(5)))
-        // A redirect would carry the address and the token to somebody else.
-        .redirect(redirect::Policy::none())
         .build()
         .map_err(|error| error.to_string())?;
     Ok(Box::new(Http { client, url, provider_id_field: config.provider_id_field.clone() }))
@@ -144,31 +114,34 @@ impl Transport for Http {
                 receipt_token: message.receipt_token.as_deref(),
             };
             let request = self.client.post(self.url.clone()).header("idempotency-key", &message.send_id).json(&body);
-            match request.send().await {
-                Ok(response) => self.read(response).await,
-                Err(error) if error.is_builder() => Answer::refused("bad_request"),
-                Err(error) if error.is_connect() => Answer::not_taken("connection"),
-                Err(error) if error.is_timeout() => Answer::unknown("timeout"),
-                Err(_) => Answer::unknown("connection_broke"),
+            match call::ask(request).await {
+                Ok(reply) => self.read(reply).await,
+                Err(answer) => answer,
             }
         })
     }
 }
 
 impl Http {
-    async fn read(&self, response: Response) -> Answer {
-        let status = response.status();
-        let code = format!("http_{}", status.as_u16());
-        let retry_after = retry_after(&response);
+    async fn read(&self, reply: Reply) -> Answer {
+        let (status, by_status) = (reply.status, reply.by_status());
+        let speaks_of_it = status == StatusCode::GONE || ABOUT_THE_MESSAGE.contains(&status);
+        if !status.is_success() && !speaks_of_it {
+            return by_status;
+        }
+        let said = reply.json().await;
+        // The field's name may have any characters, so it is no path.
+        let field = |name: &str| call::word(said.as_ref()?.get(name)?, "");
+        if status.is_success() {
+            return Answer::Accepted { provider_id: field(&self.provider_id_field).filter(|id| id.len() <= 200) };
+        }
+        let code = field("code")
+            .as_deref()
+            .and_then(plain_code)
+            .map_or_else(|| format!("http_{}", status.as_u16()), str::to_owned);
         match status {
-            status if status.is_success() => Answer::Accepted {
-                provider_id: field(response, &self.provider_id_field).await.filter(|id| id.len() <= 200),
-            },
-            StatusCode::GONE => Answer::nobody_there(said(response).await.unwrap_or(code)),
-            status if ABOUT_THE_MESSAGE.contains(&status) => Answer::refused(said(response).await.unwrap_or(code)),
-            StatusCode::SERVICE_UNAVAILABLE => Answer::NotTaken { code, retry_after },
-            status if status.is_server_error() => Answer::unknown(code),
-            _ => Answer::NotTaken { code, retry_after },
+            StatusCode::GONE => Answer::nobody_there(code),
+            _ => Answer::refused(code),
         }
     }
 }
@@ -182,32 +155,6 @@ const ABOUT_THE_MESSAGE: [StatusCode; 5] = [
     StatusCode::UNPROCESSABLE_ENTITY,
     StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS,
 ];
-
-/// The provider's own reason.
-async fn said(response: Response) -> Option<String> {
-    field(response, "code").await.as_deref().and_then(plain_code).map(str::to_owned)
-}
-
-fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
-}
-
-/// A text or number in the answer. The provider has spoken by its status already: an answer that cannot be read changes nothing.
-async fn field(mut response: Response, name: &str) -> Option<String> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.ok()? {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() > ANSWER_BYTES_MAX {
-            return None;
-        }
-    }
-    match serde_json::from_slice::<Value>(&bytes).ok()?.get(name)? {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
-}
 
 #[cfg(test)]
 mod tests;

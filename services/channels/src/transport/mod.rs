@@ -1,8 +1,24 @@
 //! Ways to a provider. A new one is a file of its own beside these and one line in the table below.
 
+mod apns;
+mod call;
+mod devices;
 mod email;
+mod exolve;
+mod fcm;
+mod guard;
 mod http;
+mod meta;
 mod secret;
+mod signed;
+mod telegram;
+mod viber;
+mod vk;
+mod web_push;
+mod webhook;
+
+#[cfg(test)]
+mod double;
 
 use std::fmt;
 use std::pin::Pin;
@@ -33,6 +49,22 @@ pub struct Message {
     pub receipt_token: Option<String>,
     /// Business time of the hand-over.
     pub now: Millis,
+    /// Business time after which it is of no use: the provider is told where it understands that.
+    pub send_before: Millis,
+}
+
+impl Message {
+    /// How long it is still valid.
+    fn validity(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.send_before - self.now).unwrap_or(0))
+    }
+
+    /// All that a reader is to see, for channels that know nothing but text: title, text, and where to go.
+    fn plain(&self) -> String {
+        let parts = [self.subject.as_deref(), Some(self.text.as_str()), self.link.as_deref()];
+        let parts: Vec<&str> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
+        parts.join("\n\n")
+    }
 }
 
 impl fmt::Debug for Message {
@@ -104,15 +136,19 @@ pub trait Transport: fmt::Debug + std::marker::Send + Sync {
     fn hand_over<'a>(&'a self, message: &'a Message) -> Call<'a>;
 }
 
-/// The table: name in the configuration, module. The module has `Config` (with `problems`) and `open`.
+/// The table: what it is, name in Rust, module. A module is called as the `kind` in the configuration; it has `Config` (with
+/// `problems`) and `open`.
 macro_rules! transports {
-    ($($(#[$doc:meta])* $name:ident $module:ident;)*) => {
+    ($(#[doc = $about:literal] $name:ident $module:ident;)*) => {
         /// The way to the provider, by `kind`.
         #[derive(Clone, Debug, Deserialize)]
         #[serde(tag = "kind", rename_all = "snake_case")]
         pub enum Config {
-            $($(#[$doc])* $name($module::Config),)*
+            $(#[doc = $about] $name($module::Config),)*
         }
+
+        /// Every kind, and what it is.
+        pub const KINDS: &[(&str, &str)] = &[$((stringify!($module), $about.trim_ascii()),)*];
 
         impl Config {
             pub(crate) fn problems(&self) -> Vec<String> {
@@ -139,10 +175,81 @@ transports! {
     Email email;
     /// Anything that takes JSON by HTTP POST.
     Http http;
+    /// Mobile push by Firebase Cloud Messaging.
+    Fcm fcm;
+    /// Mobile push by Apple.
+    Apns apns;
+    /// Push to browsers.
+    WebPush web_push;
+    /// A Telegram bot.
+    Telegram telegram;
+    /// WhatsApp (Cloud API), Messenger, Instagram.
+    Meta meta;
+    /// A Viber bot.
+    Viber viber;
+    /// A community of VK.
+    Vk vk;
+    /// SMS by MTS Exolve.
+    Exolve exolve;
+    /// A signed webhook: a gateway of one's own, or a CRM that calls people.
+    Webhook webhook;
 }
 
 /// A provider's code as it may be shown: short and of plain characters, so that no address slips through.
 fn plain_code(code: &str) -> Option<&str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     (!code.is_empty() && code.len() <= 48 && code.chars().all(plain)).then_some(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_known_by_its_name() {
+        for (kind, about) in KINDS {
+            let empty = serde_json::json!({"kind": kind});
+            let error = serde_json::from_value::<Config>(empty).unwrap_err().to_string();
+            assert!(error.starts_with("missing field"), "{kind}: {error}");
+            assert!(about.ends_with('.') && !about.starts_with(' '), "{kind}: {about}");
+        }
+    }
+
+    #[test]
+    fn the_examples_show_every_kind_with_its_defaults() {
+        let text = include_str!("../../../../deploy/channels.toml");
+        // What is commented out is an example, too: without the marks the page must be as good.
+        let whole: String = text.lines().map(|line| format!("{}\n", commented(line).unwrap_or(line))).collect();
+        let (plain, whole) = (opened(text), opened(&whole));
+        assert_eq!(plain, whole, "what is commented out are the defaults");
+        assert!(KINDS.iter().all(|(kind, _)| plain.contains_key(*kind)), "{:?}", plain.keys());
+    }
+
+    /// What the sections of a page come to, by kind.
+    fn opened(page: &str) -> std::collections::BTreeMap<String, String> {
+        let page: toml::Table = page.parse().unwrap();
+        let sections = page["channel"].as_table().unwrap().iter();
+        let configs = sections.map(|(name, section)| {
+            let transport = section["transport"].clone();
+            let kind = transport["kind"].as_str().unwrap().to_owned();
+            let config = transport.try_into::<Config>().unwrap_or_else(|error| panic!("{name}: {error}"));
+            (kind, format!("{config:?}"))
+        });
+        configs.collect()
+    }
+
+    /// A setting that is commented out.
+    fn commented(line: &str) -> Option<&str> {
+        let setting = line.strip_prefix("# ")?;
+        let (name, _) = setting.split_once(" = ")?;
+        name.chars().all(|c| c.is_ascii_lowercase() || c == '_').then_some(setting)
+    }
+
+    #[test]
+    fn the_front_page_has_a_row_for_every_kind() {
+        let page = include_str!("../lib.rs");
+        for (kind, _) in KINDS {
+            assert!(page.contains(&format!("//! | `{kind}` |")), "{kind} is missing in lib.rs");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! A secret that configuration names but does not hold.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -15,6 +16,14 @@ pub enum Secret {
 }
 
 impl Secret {
+    /// The secret of the transport's setting `key`.
+    ///
+    /// # Errors
+    /// In words that name setting and place, and not the secret.
+    pub(super) fn of(&self, key: &str) -> Result<String, String> {
+        self.read().map_err(|error| format!("transport.{key}: {error}"))
+    }
+
     /// The secret itself.
     ///
     /// # Errors
@@ -30,5 +39,14 @@ impl Secret {
             "" => Err("the secret is empty".to_owned()),
             secret => Ok(secret.to_owned()),
         }
+    }
+}
+
+/// What no `Debug` shows: an address, a key, a path with a token in it.
+pub(super) struct Hidden<T>(pub(super) T);
+
+impl<T> fmt::Debug for Hidden<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("hidden")
     }
 }

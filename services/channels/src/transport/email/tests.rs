@@ -105,6 +105,7 @@ fn message(address: &str) -> Message {
         unsubscribe: Some(format!("https://t.example/u/{}", "x".repeat(180))),
         receipt_token: None,
         now: 1_700_000_000_000,
+        send_before: 60_000,
     }
 }
 

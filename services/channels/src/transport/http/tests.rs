@@ -1,7 +1,9 @@
 //! Against a peer on loopback that answers with given bytes.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -47,6 +49,7 @@ fn message() -> Message {
         unsubscribe: None,
         receipt_token: Some("token".to_owned()),
         now: 0,
+        send_before: 60_000,
     }
 }
 

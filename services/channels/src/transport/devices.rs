@@ -1,0 +1,110 @@
+//! A customer with several devices counts once.
+//!
+//! An address of a push channel is one token (or subscription), or a JSON list of them: `["…","…"]`. All are called at once,
+//! and their answers make one:
+//!
+//! | the devices' answers | is read as |
+//! |---|---|
+//! | one took it | taken |
+//! | none took it, of one nobody knows | unknown |
+//! | none took it, one may later | not taken for now; the longest pause that was asked for |
+//! | none will take it, one refuses this message only | refused |
+//! | nobody is there at any | nobody is there |
+//!
+//! Of more than [`DEVICES_MAX`] the last count: whoever appends what is new has them there.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::Value;
+
+use super::Answer;
+
+/// Calls that one message may come to.
+pub(super) const DEVICES_MAX: usize = 16;
+
+/// Calls every device of an address by `call`.
+pub(super) async fn each<'a, F: Future<Output = Answer>>(
+    address: &str,
+    call: impl Fn(String, bool) -> F + 'a,
+) -> Answer {
+    let devices = devices(address);
+    let alone = devices.len() == 1;
+    joined(join_all(devices.into_iter().map(|device| call(device, alone))).await)
+}
+
+fn devices(address: &str) -> Vec<String> {
+    let text = |value: Value| match value {
+        Value::String(text) => text,
+        // A subscription of a browser is an object.
+        other => other.to_string(),
+    };
+    match serde_json::from_str(address) {
+        Ok(Value::Array(list)) => {
+            let superfluous = list.len().saturating_sub(DEVICES_MAX);
+            list.into_iter().skip(superfluous).map(text).collect()
+        }
+        _ => vec![address.to_owned()],
+    }
+}
+
+fn joined(answers: Vec<Answer>) -> Answer {
+    let asked: Option<Duration> = answers
+        .iter()
+        .filter_map(|answer| match answer {
+            Answer::NotTaken { retry_after, .. } => *retry_after,
+            _ => None,
+        })
+        .max();
+    // The first of the strongest: several devices that say the same are in the order of the list.
+    let strongest = answers.into_iter().rev().max_by_key(|answer| match answer {
+        Answer::Accepted { .. } => 4,
+        Answer::Unknown { .. } | Answer::Stale | Answer::TooLate => 3,
+        Answer::NotTaken { .. } => 2,
+        Answer::Refused { .. } => 1,
+        Answer::NobodyThere { .. } => 0,
+    });
+    match strongest {
+        Some(Answer::NotTaken { code, .. }) => Answer::NotTaken { code, retry_after: asked },
+        Some(answer) => answer,
+        None => Answer::refused("no_address"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(id: &str) -> Answer {
+        Answer::Accepted { provider_id: Some(id.to_owned()) }
+    }
+
+    fn later(seconds: Option<u64>) -> Answer {
+        Answer::NotTaken { code: "later".to_owned(), retry_after: seconds.map(Duration::from_secs) }
+    }
+
+    #[test]
+    fn an_address_is_one_device_or_a_list_of_them() {
+        assert_eq!(devices("token"), ["token"]);
+        assert_eq!(devices(r#"["a","b"]"#), ["a", "b"]);
+        assert_eq!(devices(r#"{"endpoint":"x"}"#), [r#"{"endpoint":"x"}"#]);
+        assert_eq!(devices(r#"[{"endpoint":"x"},{"endpoint":"y"}]"#), [r#"{"endpoint":"x"}"#, r#"{"endpoint":"y"}"#]);
+        let many: Vec<String> = (0..DEVICES_MAX + 2).map(|number| number.to_string()).collect();
+        assert_eq!(devices(&serde_json::to_string(&many).unwrap()), many[2..]);
+    }
+
+    #[test]
+    fn the_answers_of_all_devices_make_one_as_the_table_says() {
+        let (dead, refused, unknown) = (Answer::nobody_there("dead"), Answer::refused("no"), Answer::unknown("broke"));
+        for (answers, expected) in [
+            (vec![dead.clone(), unknown.clone(), taken("1"), taken("2"), later(None)], taken("1")),
+            (vec![dead.clone(), later(Some(7)), unknown.clone(), refused.clone()], unknown),
+            (vec![later(None), later(Some(7)), dead.clone(), refused.clone(), later(Some(3))], later(Some(7))),
+            (vec![dead.clone(), refused.clone(), dead.clone()], refused),
+            (vec![dead.clone(), dead.clone()], dead),
+            (vec![], Answer::refused("no_address")),
+        ] {
+            assert_eq!(joined(answers.clone()), expected, "{answers:?}");
+        }
+    }
+}
