@@ -38,6 +38,7 @@ pub mod link;
 mod ledger;
 mod calls;
 pub mod transport;
+pub mod echo;
 mod metrics;
 
 pub use config::{Config, OnUnknown};
