@@ -13,6 +13,7 @@ mod topics;
 mod campaigns;
 mod journal;
 mod dead_letters;
+mod bounces;
 mod reading;
 mod times;
 mod demo;
@@ -65,6 +66,7 @@ fn run(command: Command) -> Result<String, Failure> {
         Command::Journal { args, flags } => journal::run(&common(&flags)?, &args),
         Command::Dlq(Dlq::List { args, flags }) => dead_letters::list(&common(&flags)?, &args),
         Command::Dlq(Dlq::Release { args, flags }) => dead_letters::release(&common(&flags)?, &args),
+        Command::Bounces { args, flags } => bounces::run(&flags, &args),
         Command::Health(args) => ops::health::run(&args),
         Command::Config(Config::Explain(flags)) => config::explain(&flags, &Process, &mut std::io::stdout()),
     }

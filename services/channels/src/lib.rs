@@ -39,6 +39,7 @@ mod ledger;
 mod calls;
 pub mod transport;
 pub mod echo;
+pub mod bounce;
 mod metrics;
 
 pub use config::{Config, OnUnknown};

@@ -90,6 +90,7 @@ fn config(address: SocketAddr) -> Config {
         password: None,
         from: "Лавка <news@shop.example>".to_owned(),
         reply_to: None,
+        return_path: None,
         timeout_seconds: 5,
     }
 }
@@ -238,6 +239,7 @@ proptest! {
             server: AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous("127.0.0.1").build(),
             from: "news@shop.example".parse().unwrap(),
             reply_to: None,
+        return_path: None,
             timeout: Duration::from_secs(1),
         };
         let composed = email.compose(&Message { subject: Some(subject.clone()), ..message(&address) });

@@ -78,8 +78,7 @@ pub(super) struct Session {
     state: watch::Receiver<State>,
     inbound: Inbound,
     timeout: Duration,
-    /// Ends with us.
-    _keeper: JoinSet<()>,
+    keeper: JoinSet<()>,
 }
 
 impl Session {
@@ -90,7 +89,7 @@ impl Session {
         let timeout = Duration::from_secs(config.timeout_seconds);
         let mut keeper = JoinSet::new();
         keeper.spawn(Keeper { config, login, inbound: inbound.clone(), asked, told }.keep());
-        Session { requests, state, inbound, timeout, _keeper: keeper }
+        Session { requests, state, inbound, timeout, keeper }
     }
 
     pub(super) fn inbound(&self) -> &Inbound {
@@ -116,6 +115,13 @@ impl Session {
             Ok(Err(_)) => Reply::Lost,
             Err(_) => Reply::Silent,
         }
+    }
+}
+
+impl Drop for Session {
+    /// The keeper notices that nobody asks any more, says so to the other side and ends.
+    fn drop(&mut self) {
+        self.keeper.detach_all();
     }
 }
 

@@ -1,4 +1,4 @@
-//! What all parts of this transport are tested with. The session itself is tested in `tests/smpp.rs`, against message centres.
+//! What all parts of this transport are tested with. The session itself is tested in `tests/providers`, against message centres.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::*;
 
 pub(super) fn config(port: u16) -> Config {
     serde_json::from_value(json!({
-        "host": "127.0.0.1", "port": port, "system_id": "cascade", "password": { "file": concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/password.txt") }, "source": "Shop",
+        "host": "127.0.0.1", "port": port, "system_id": "cascade", "password": { "file": concat!(env!("CARGO_MANIFEST_DIR"), "/tests/providers/peers/password.txt") }, "source": "Shop",
     }))
     .unwrap()
 }

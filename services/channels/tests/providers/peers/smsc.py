@@ -4,6 +4,7 @@ The last four digits of the number choose what happens to a message, so that tes
     9NNN  command_status NNN (decimal)    8001 no answer        8002 the connection ends     8003 an answer without an id's end
     8004  an answer after 300 ms          8005 throttled at first, taken later              8006 the answer comes last
     7001  UNDELIV receipt                 7002 the receipt comes before the answer          7003 a receipt without its parameters
+    7004  no receipt
 """
 import asyncio
 import json
@@ -105,7 +106,7 @@ class Centre:
             await asyncio.sleep(0.05)
         self.send(writer, client, "submit_sm_resp", pdu.sequence, message_id=message_id)
         await writer.drain()
-        if pdu.registered_delivery & 1 and what != "7002":
+        if pdu.registered_delivery & 1 and what not in ("7002", "7004"):
             await asyncio.sleep(0.02)
             self.receipt(writer, client, message_id, what, pdu)
 

@@ -1,13 +1,11 @@
 //! The SMPP session against message centres that are built on other people's libraries.
 
-mod peers;
-
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::peers::{Peer, SOON};
 use channels::transport::{About, Answer, Config, Ear, Fate, Message, Transport, Word};
-use peers::{Peer, SOON};
 use schemas::Status;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -15,7 +13,7 @@ use tokio::time::timeout;
 
 fn config(port: u16, more: Value) -> Config {
     // Secrets stand in files or in the environment; this file holds the word "secret".
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/password.txt");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/providers/peers/password.txt");
     let mut config = json!({
         "kind": "smpp", "host": "127.0.0.1", "port": port, "system_id": "cascade", "password": { "file": file },
         "source": "Shop", "timeout_seconds": 2, "enquire_link_seconds": 1,
@@ -232,6 +230,7 @@ async fn a_session_that_ends_is_made_anew_and_what_had_no_answer_is_unknown() {
     assert_eq!(centre.event("deliver_sm_resp").await["sequence"], 9);
     assert!(matches!(settled(&*transport, &message("0000", "a")).await, Answer::Accepted { .. }));
     drop(transport);
+    centre.event("unbind").await;
     centre.event("closed").await;
 }
 

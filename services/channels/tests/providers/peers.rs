@@ -22,7 +22,7 @@ pub struct Peer {
 }
 
 fn here() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/providers/peers")
 }
 
 /// The interpreter with the libraries of `requirements.txt`. The first to come installs them.
@@ -30,15 +30,9 @@ async fn python() -> PathBuf {
     let venv = std::env::var("CASCADE_VENV")
         .map(PathBuf::from)
         .unwrap_or_else(|_| PathBuf::from(std::env::var("HOME").expect("a home")).join(".cache/cascade/venv"));
-    let script = r#"
-        mkdir -p "$(dirname "$0")"; exec 9>"$0.lock"; flock 9
-        cmp -s "$1" "$0/peers.txt" && exit 0
-        [ -x "$0/bin/python" ] || python3 -m venv "$0"
-        "$0/bin/python" -m pip install -q --disable-pip-version-check -r "$1" && cp "$1" "$0/peers.txt""#;
-    let requirements = here().join("requirements.txt");
-    let made = Command::new("bash").arg("-ec").arg(script).arg(&venv).arg(requirements).status().await;
+    let installed = Command::new("bash").arg(here().join("install.sh")).arg(&venv).status().await;
     assert!(
-        made.expect("bash runs").success(),
+        installed.expect("bash runs").success(),
         "the libraries of the peers cannot be installed into {}",
         venv.display()
     );
