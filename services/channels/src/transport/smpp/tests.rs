@@ -31,7 +31,8 @@ pub(super) fn message(text: &str) -> Message {
 #[test]
 fn a_configuration_that_cannot_work_is_told_before_anything_starts() {
     assert_eq!(config(2775).problems(), Vec::<String>::new());
-    let cases: [(&str, fn(&mut Config)); 12] = [
+    type Spoil = fn(&mut Config);
+    let cases: [(&str, Spoil); 12] = [
         ("system_id", |config| config.system_id = "a".repeat(16)),
         ("system_id", |config| config.system_id.clear()),
         ("password", |config| config.password = Secret::File("/nowhere".into())),
