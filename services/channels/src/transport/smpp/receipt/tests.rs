@@ -86,6 +86,7 @@ fn what_names_no_message_or_no_state_is_no_receipt() {
     {
         assert_eq!(by_text(text), None, "{text}");
     }
+    assert_eq!(by_text("id:1 sub:001 text: stat:DELIVRD"), None, "what the customer was written is no state");
     let address = by_text("id:1 stat:REJECTD err:anna@shop.example").unwrap();
     assert_eq!(address.code.as_deref(), Some("rejectd"), "what is no plain code is left out");
 }
