@@ -14,7 +14,7 @@ root=$(cd "$here/.." && pwd)
 seconds=${1:-60}
 shift || true
 targets=("$@")
-[ ${#targets[@]} != 0 ] || targets=(campaign prices condition row timeline)
+[ ${#targets[@]} != 0 ] || targets=(campaign prices condition row timeline bounce receipt)
 
 kept=$CASCADE_CACHE/fuzz
 PATH=$CASCADE_CACHE/tools/bin:$PATH
@@ -28,6 +28,8 @@ seeds() {
         campaign) find "$root/deploy/campaigns" -name '*.yaml' ! -name prices.yaml -exec cp {} "$to" \; ;;
         prices) cp "$root/deploy/campaigns/prices.yaml" "$to" ;;
         timeline) find "$root/deploy/campaigns" -name '*.timeline' -exec cp {} "$to" \; ;;
+        bounce) cp "$root"/services/channels/src/bounce/samples/*.eml "$to" ;;
+        receipt) grep -oP '"text": "\K[^"]+' "$root/services/channels/src/transport/smpp/receipt/samples.json" | split -l 1 -a 2 - "$to/" ;;
         row) cp "$root"/schemas/golden/v1/{row,budget,address}.bin "$to" ;;
         condition)
             # Each on a file of its own: what stands behind `where`, `when` and `key`, and in the tests.
@@ -45,7 +47,7 @@ for target in "${targets[@]}"; do
     seeds "$kept/seeds/$target" "$target"
     printf '\n== %s\n' "$target"
     CARGO_TARGET_DIR=$kept/target cargo fuzz run --fuzz-dir . "$target" "$kept/corpus/$target" "$kept/seeds/$target" -- \
-        -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+        -max_total_time="$seconds" -max_len=8192 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
         -artifact_prefix="$kept/found/$target/" || failed+=("$target")
 done
 [ ${#failed[@]} = 0 ] || { echo "fuzz: failed: ${failed[*]}. The inputs are in $kept/found" >&2; exit 1; }

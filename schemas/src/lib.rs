@@ -34,6 +34,7 @@ mod journal;
 mod campaign;
 pub mod dead_letter;
 pub mod token;
+pub mod sms;
 mod datum;
 mod codec;
 mod record;

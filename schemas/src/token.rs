@@ -7,6 +7,12 @@
 //! The mac is HMAC-SHA256 over everything before it, cut to 128 bits: half of the digest, the least that RFC 2104 (section 5)
 //! advises. Keys have ids, so that a new one can sign while links signed with the old one still work.
 //!
+//! Where there is no room for that, in the address that bounces go to, stands a mark of the send alone:
+//!
+//! ```text
+//! hex( key id | send id, 16 bytes | mac, 10 bytes )
+//! ```
+//!
 //! *Limits.* A token is signed, not secret: whoever holds one can read the customer id in it. It never holds an address.
 
 use std::fmt;
@@ -27,6 +33,16 @@ const SECRET_BYTES_MIN: usize = 16;
 
 /// Length of the mac, in bytes.
 const MAC_BYTES: usize = 16;
+
+/// Length of the mac of a mark, in bytes: a local part of an address has 64 characters, and 80 bits are enough for what can only be
+/// tried by mail.
+const MARK_MAC_BYTES: usize = 10;
+
+/// Stands before what a mark's mac is made of, so that no mark is ever a token, nor the other way round.
+const MARK: &[u8] = b"mark";
+
+/// Length of a mark, as text.
+pub const MARK_CHARACTERS: usize = 2 * (1 + 16 + MARK_MAC_BYTES);
 
 /// No token is longer, as text: the longest link that mail programs pass on whole.
 pub const TOKEN_CHARACTERS_MAX: usize = 2_000;
@@ -208,6 +224,37 @@ impl Keyring {
             token if token.kind != kind => Err(TokenError::WrongKind),
             token if token.expires_at < now => Err(TokenError::Expired),
             token => Ok(token),
+        }
+    }
+
+    /// The mark of a send: [`MARK_CHARACTERS`] hexadecimal digits. Who gets it sees the send's id and nothing else.
+    pub fn sign_send(&self, send_id: Id) -> String {
+        let (id, mac) = &self.keys[0];
+        let mut bytes = vec![*id];
+        bytes.extend_from_slice(&send_id.as_u128().to_be_bytes());
+        let signature = mac.clone().chain_update(MARK).chain_update(&bytes).finalize().into_bytes();
+        bytes.extend_from_slice(&signature[..MARK_MAC_BYTES]);
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The send that a mark was made for, in whatever case the mark comes back.
+    ///
+    /// # Errors
+    /// [`TokenError::Forged`].
+    pub fn verify_send(&self, text: &str) -> Result<Id, TokenError> {
+        let digits =
+            Some(text.as_bytes()).filter(|digits| digits.len() == MARK_CHARACTERS).ok_or(TokenError::Forged)?;
+        let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let byte = |pair: &[u8]| Some(digit(pair[0])? << 4 | digit(pair[1])?);
+        let bytes: Vec<u8> = digits.chunks_exact(2).map(byte).collect::<Option<_>>().ok_or(TokenError::Forged)?;
+        let (body, signature) = bytes.split_at(bytes.len() - MARK_MAC_BYTES);
+        let (_, mac) = self.keys.iter().find(|(id, _)| body.first() == Some(id)).ok_or(TokenError::Forged)?;
+        let expected = mac.clone().chain_update(MARK).chain_update(body).finalize().into_bytes();
+        match bool::from(expected[..MARK_MAC_BYTES].ct_eq(signature)) {
+            true => {
+                Uuid::from_slice(&body[1..]).ok().and_then(|id| Id::parse(&id.to_string())).ok_or(TokenError::Forged)
+            }
+            false => Err(TokenError::Forged),
         }
     }
 

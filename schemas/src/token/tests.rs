@@ -97,3 +97,23 @@ proptest! {
         prop_assert_eq!(keys.verify(&text, Kind::Open, Millis::MIN), Ok(token));
     }
 }
+
+#[test]
+fn a_mark_names_its_send_and_cannot_be_made_up() {
+    let keys = ring(1, "a secret of sixteen");
+    let send = click().send_id;
+    let mark = keys.sign_send(send);
+    assert_eq!(mark.len(), MARK_CHARACTERS);
+    assert_eq!(keys.verify_send(&mark), Ok(send));
+    assert_eq!(keys.verify_send(&mark.to_uppercase()), Ok(send), "mail servers may change the case");
+    assert_eq!(ring(1, "another secret, longer").verify_send(&mark), Err(TokenError::Forged));
+    assert_eq!(ring(2, "a secret of sixteen").verify_send(&mark), Err(TokenError::Forged));
+    for at in 0..mark.len() {
+        let mut changed = mark.clone().into_bytes();
+        changed[at] = if changed[at] == b'0' { b'1' } else { b'0' };
+        let changed = String::from_utf8(changed).unwrap();
+        assert_eq!(keys.verify_send(&changed), Err(TokenError::Forged), "{at}");
+        assert_eq!(keys.verify_send(&mark[..at]), Err(TokenError::Forged));
+    }
+    assert_eq!(keys.verify_send(&"г".repeat(MARK_CHARACTERS / 2)), Err(TokenError::Forged));
+}

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Flags;
 use crate::failure::{Exit, Failure};
-use crate::{campaigns, dead_letters, demo, doctor, journal, ops, topics};
+use crate::{bounces, campaigns, dead_letters, demo, doctor, journal, ops, topics};
 
 /// Kafka-native cascade messaging: the cheapest channel speaks first, dearer ones only where it failed.
 #[derive(Debug, Parser)]
@@ -69,6 +69,13 @@ pub enum Command {
     /// Look at dead letters, release customers who are held
     #[command(subcommand)]
     Dlq(Dlq),
+    /// Read mails that came back, delivery reports and complaints, and say what became of the sends
+    Bounces {
+        #[command(flatten)]
+        args: bounces::Args,
+        #[command(flatten)]
+        flags: Flags,
+    },
     /// Ask a running service whether it is healthy (exit code 0) or not (1)
     Health(ops::health::Args),
     /// Explain the configuration

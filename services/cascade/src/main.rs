@@ -13,6 +13,7 @@ mod topics;
 mod campaigns;
 mod journal;
 mod dead_letters;
+mod bounces;
 mod doctor;
 mod manual;
 mod reading;
@@ -62,6 +63,7 @@ fn run(command: Command) -> Result<String, Failure> {
         Command::Journal { args, flags } => journal::run(&common(&flags)?, &args),
         Command::Dlq(command) => dead_letters::run(command),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Bounces { args, flags } => bounces::run(&flags, &args),
         Command::Health(args) => ops::health::run(&args),
         Command::Config(Config::Explain(flags)) => config::explain(&flags, &Process, &mut std::io::stdout()),
         Command::Config(Config::Reference) => Ok(manual::settings()),

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use schemas::Id;
 use stream::clock::{Clock, Tick};
 use stream::{Error, Verdict};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinSet;
 
 use crate::choice::Candidate;
 use crate::look;
 use crate::metrics::ChannelMetrics;
-use crate::transport::{Answer, Transport};
+use crate::transport::{Answer, Ear, Transport};
 
 /// Runs calls beside the worker's thread.
 pub(crate) struct Calls {
@@ -142,6 +142,16 @@ impl Calls {
         self.ids.contains_key(&id) || self.answers.contains_key(&id)
     }
 
+    /// Where the provider is heard, if it speaks of its own accord, and the runtime to listen in. To be asked once.
+    pub(crate) fn ear(&self) -> Option<(Ear, &Handle)> {
+        self.transport.ear().map(|ear| (ear, self.runtime.handle()))
+    }
+
+    /// Calls that may be under way at once, of the `configured` ones.
+    pub(crate) fn max(&self, configured: usize) -> usize {
+        self.transport.calls_max().map_or(configured, |most| most.min(configured))
+    }
+
     /// Calls under way.
     pub(crate) fn len(&self) -> usize {
         self.flying.len()
@@ -183,6 +193,7 @@ mod tests {
         let id = Id::of_instance(name, "", "", "");
         let message = Message {
             send_id: id.to_string(),
+            customer_id: name.to_owned(),
             address: "+7900".to_owned(),
             subject: None,
             text: String::new(),
@@ -190,8 +201,9 @@ mod tests {
             link: None,
             unsubscribe: None,
             receipt_token: None,
+            return_token: None,
             now: 0,
-            send_before: 60_000,
+            send_before: 100,
         };
         Candidate { partition, offset: 0, id, message, send_before: 100 }
     }

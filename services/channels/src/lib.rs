@@ -21,6 +21,7 @@
 //! | `meta` | WhatsApp (Cloud API), Messenger, Instagram | phone number, or the person's id | P (WhatsApp) |
 //! | `viber` | a Viber bot | subscriber id | P (in replies) |
 //! | `vk` | a community of VK | user id | I |
+//! | `smpp` | SMS by SMPP 3.4 | phone number | V |
 //! | `exolve` | SMS by MTS Exolve | phone number | |
 //! | `webhook` | a signed webhook: a gateway of one's own, a call or another task of a CRM | whatever the receiver wants | P I V |
 //!
@@ -56,6 +57,8 @@ pub mod link;
 mod ledger;
 mod calls;
 pub mod transport;
+pub mod echo;
+pub mod bounce;
 mod metrics;
 
 pub use config::{Config, OnUnknown};

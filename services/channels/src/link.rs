@@ -99,6 +99,11 @@ impl Links {
         self.token(Kind::Receipt, "")
     }
 
+    /// What comes back in the address of a bounce.
+    pub fn bounce(&self) -> String {
+        self.linker.keys.sign_send(self.blank.send_id)
+    }
+
     fn token(&self, kind: Kind, target: &str) -> Option<String> {
         self.linker.keys.sign(&Token { kind, target: target.to_owned(), ..self.blank.clone() })
     }

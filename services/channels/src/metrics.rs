@@ -11,6 +11,7 @@ pub struct Metrics {
     rate_limit_wait_seconds: HistogramVec,
     paused: IntGaugeVec,
     recoveries: IntCounterVec,
+    words: IntCounterVec,
 }
 
 /// The metrics of one channel.
@@ -66,6 +67,14 @@ impl Metrics {
                 ),
                 &["channel"],
             )?,
+            words: IntCounterVec::new(
+                Opts::new(
+                    "cascade_provider_words_total",
+                    "What providers said of their own accord over our connections, by what it came to: a status, unknown_send, \
+                     unknown_sender, no_information, unreadable, or again for what they have to repeat.",
+                ),
+                &["channel", "outcome"],
+            )?,
         };
         registry.register(Box::new(metrics.hand_overs.clone()))?;
         registry.register(Box::new(metrics.residual_window_seconds.clone()))?;
@@ -73,6 +82,7 @@ impl Metrics {
         registry.register(Box::new(metrics.rate_limit_wait_seconds.clone()))?;
         registry.register(Box::new(metrics.paused.clone()))?;
         registry.register(Box::new(metrics.recoveries.clone()))?;
+        registry.register(Box::new(metrics.words.clone()))?;
         Ok(metrics)
     }
 
@@ -95,6 +105,10 @@ impl ChannelMetrics {
 
     pub(crate) fn paused(&self, paused: bool) {
         self.all.paused.with_label_values(&[self.channel.as_str()]).set(i64::from(paused));
+    }
+
+    pub(crate) fn word(&self, outcome: &str) {
+        self.all.words.with_label_values(&[self.channel.as_str(), outcome]).inc();
     }
 
     pub(crate) fn recovery(&self) {

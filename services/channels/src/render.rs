@@ -88,6 +88,7 @@ impl Renderer {
         let pixel = links.as_ref().and_then(Links::pixel);
         Ok(Message {
             send_id: id.to_string(),
+            customer_id: send.customer_id.clone(),
             address: send.address.clone(),
             subject: part("subject")?.map(|subject| subject.trim().to_owned()),
             text,
@@ -98,6 +99,7 @@ impl Renderer {
             link: link.map(|link| links.as_ref().and_then(|links| links.click(&link)).unwrap_or(link)),
             unsubscribe,
             receipt_token: links.as_ref().and_then(Links::receipt),
+            return_token: links.as_ref().map(Links::bounce),
             now,
             send_before: send.send_before,
         })

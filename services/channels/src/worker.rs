@@ -13,6 +13,7 @@ use crate::breaker::Breaker;
 use crate::calls::Calls;
 use crate::choice::{Candidate, Chooser};
 use crate::config::Config;
+use crate::echo::{Echo, Origin};
 use crate::lane::{Lane, WINDOW};
 use crate::ledger::{Ledger, bookmark};
 use crate::limit::Limit;
@@ -68,6 +69,8 @@ pub(crate) struct Worker<'a> {
     /// Partitions of each of the topics.
     pub(crate) partitions: u32,
     renderer: Renderer,
+    /// Before the calls, in whose runtime it lives.
+    _echo: Option<Echo>,
     pub(crate) calls: Calls,
     pub(crate) limit: Limit,
     breaker: Breaker,
@@ -137,8 +140,21 @@ impl<'a> Worker<'a> {
             attempt: reader.topic(&names.attempt)?,
         };
         let metrics = metrics.of(&config.channel);
+        let calls = Calls::new(&config.transport, clock, metrics.clone())?;
+        let origin = Origin {
+            settings,
+            attempt: &names.attempt,
+            feedback: &names.feedback,
+            partitions,
+            channel: &config.channel,
+            provider: config.provider(),
+            clock,
+            metrics: &metrics,
+        };
+        let echo = calls.ear().map(|(ear, runtime)| Echo::listen(ear, &origin, runtime)).transpose()?;
         Ok(Worker {
-            calls: Calls::new(&config.transport, clock, metrics.clone())?,
+            _echo: echo,
+            calls,
             group: names.join(settings)?,
             limit: Limit::new(config.rate_per_second, config.burst()),
             breaker: Breaker::default(),
@@ -389,7 +405,7 @@ impl<'a> Worker<'a> {
             breaker: &self.breaker,
             renderer: &self.renderer,
             metrics: &self.metrics,
-            calls_max: self.config.calls_max,
+            calls_max: self.calls.max(self.config.calls_max),
         };
         chooser.choose(&mut self.lanes, self.calls.len(), self.clock.now())
     }

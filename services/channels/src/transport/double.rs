@@ -271,6 +271,7 @@ pub(super) fn secret(text: &str) -> (Secret, tempfile::NamedTempFile) {
 /// A message with everything in it.
 pub(super) fn message(address: &str) -> Message {
     Message {
+        customer_id: "customer-1".to_owned(),
         send_id: "8f9b22f9-9da3-56c4-85fa-4f1aea6bed7e".to_owned(),
         address: address.to_owned(),
         subject: Some("Ваша корзина".to_owned()),
@@ -279,6 +280,7 @@ pub(super) fn message(address: &str) -> Message {
         link: Some("https://t.example/c/1".to_owned()),
         unsubscribe: None,
         receipt_token: Some("receipt-token".to_owned()),
+        return_token: None,
         now: 1_000_000,
         send_before: 1_000_000 + 3_600_000,
     }

@@ -10,19 +10,34 @@
 //! | it offers no login or no TLS as we are to use it | not taken for now |
 //! | no connection | not taken for now |
 //! | the connection breaks, or there is no answer in time | unknown |
+//!
+//! *Bounces.* With `return_path` each mail has a return address of its own, `bounces+<mark>@…`: the mark is signed and holds the
+//! send's id and no data of the customer. Beside it the header [`TOKEN_HEADER`] holds the token that a receipt would carry; reports
+//! bring it back with the mail's headers. [`crate::bounce`] reads both.
+//!
+//! *Addresses.* A domain in other letters than ASCII goes out in its ASCII form. A local part in such letters needs a server that
+//! offers SMTPUTF8 (RFC 6531); to another one the mail is refused (`smtp_client`).
 
 use std::time::{Duration, SystemTime};
 
+use lettre::address::Envelope;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::transport::smtp::{Error as SmtpError, PoolConfig};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use schemas::token::MARK_CHARACTERS;
 use serde::Deserialize;
 
 use super::{Answer, Call, Message, Secret, Transport};
 use crate::config::CALLS_MAX;
+
+/// The header that names the send in reports.
+pub const TOKEN_HEADER: &str = "X-Cascade-Token";
+
+/// A local part has at most so many characters (RFC 5321, 4.5.3.1.1).
+const LOCAL_PART_MAX: usize = 64;
 
 /// A mail server that relays for us.
 #[derive(Clone, Debug, Deserialize)]
@@ -46,6 +61,9 @@ pub struct Config {
     /// Where replies go, if not to the sender.
     #[serde(default)]
     pub reply_to: Option<String>,
+    /// Where bounces go, if not to the sender: a mark of the send is put behind its local part, with a plus between.
+    #[serde(default)]
+    pub return_path: Option<String>,
     /// Longest hand-over, in seconds.
     #[serde(default = "default_timeout")]
     pub timeout_seconds: u64,
@@ -77,6 +95,14 @@ impl Config {
                 problems.push(format!("transport.{name} is not a mail address: {error}"));
             }
         }
+        match self.return_path.as_deref().map(ascii_address) {
+            Some(None) => problems.push("transport.return_path must be a plain mail address without a name".to_owned()),
+            Some(Some(address)) if address.user().len() + 1 + MARK_CHARACTERS > LOCAL_PART_MAX => {
+                let room = LOCAL_PART_MAX - 1 - MARK_CHARACTERS;
+                problems.push(format!("transport.return_path may have at most {room} characters before the @"));
+            }
+            _ => {}
+        }
         if self.username.is_some() != self.password.is_some() {
             problems.push("transport.username and transport.password go together".to_owned());
         }
@@ -95,11 +121,16 @@ struct Email {
     server: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
     reply_to: Option<Mailbox>,
+    return_path: Option<Address>,
     timeout: Duration,
 }
 
 pub(super) fn open(config: &Config) -> Result<Box<dyn Transport>, String> {
-    let mailbox = |text: &str| text.parse::<Mailbox>().map_err(|error| format!("not a mail address: {error}"));
+    let mailbox = |text: &str| {
+        let mailbox = text.parse::<Mailbox>().map_err(|error| format!("not a mail address: {error}"))?;
+        let email = ascii_address(mailbox.email.as_ref()).ok_or("not a mail address: its domain has no ASCII form")?;
+        Ok::<_, String>(Mailbox::new(mailbox.name, email))
+    };
     let parameters = || TlsParameters::new(config.host.clone()).map_err(|error| error.to_string());
     let tls = match config.tls {
         Protection::Tls => Tls::Wrapper(parameters()?),
@@ -120,6 +151,7 @@ pub(super) fn open(config: &Config) -> Result<Box<dyn Transport>, String> {
         server: builder.build(),
         from: mailbox(&config.from)?,
         reply_to: config.reply_to.as_deref().map(mailbox).transpose()?,
+        return_path: config.return_path.as_deref().and_then(ascii_address),
         timeout,
     }))
 }
@@ -176,7 +208,7 @@ fn permanent(code: &str, enhanced: Option<String>) -> Answer {
 const ABOUT_THE_SESSION: [&str; 8] = ["530", "534", "535", "538", "502", "503", "504", "521"];
 
 /// No such mailbox, no such domain, bad syntax, moved away, null MX, disabled.
-const NOBODY_THERE: [&str; 6] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"];
+pub(crate) const NOBODY_THERE: [&str; 6] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"];
 
 /// The enhanced status code (RFC 2034) at the beginning of the server's words.
 fn enhanced(error: &SmtpError) -> Option<String> {
@@ -201,10 +233,13 @@ impl Email {
         {
             return Err("header_injection");
         }
-        let to: Address = message.address.parse().map_err(|_| "bad_address")?;
+        let to = ascii_address(&message.address).ok_or("bad_address")?;
+        let envelope =
+            Envelope::new(Some(self.return_address(message)), vec![to.clone()]).map_err(|_| "bad_address")?;
         let mut builder = lettre::Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, to))
+            .envelope(envelope)
             .message_id(Some(self.message_id(message)))
             .date(SystemTime::UNIX_EPOCH + Duration::from_millis(message.now.try_into().unwrap_or(0)))
             .subject(message.subject.clone().unwrap_or_default());
@@ -223,8 +258,29 @@ impl Email {
         if let Some(url) = &message.unsubscribe {
             one_click(&mut mail, url)?;
         }
+        if let Some(token) = &message.receipt_token {
+            insert(&mut mail, TOKEN_HEADER, token.clone())?;
+        }
         Ok(mail)
     }
+
+    /// Where a bounce of this mail goes.
+    fn return_address(&self, message: &Message) -> Address {
+        let Some(address) = &self.return_path else { return self.from.email.clone() };
+        let marked = message.return_token.as_ref();
+        let marked = marked.and_then(|mark| Address::new(format!("{}+{mark}", address.user()), address.domain()).ok());
+        marked.unwrap_or_else(|| address.clone())
+    }
+}
+
+/// An address whose domain is in ASCII; none for what is no address.
+fn ascii_address(text: &str) -> Option<Address> {
+    let (user, domain) = text.rsplit_once('@')?;
+    // An address in brackets is a network's, not a name.
+    if domain.is_ascii() {
+        return text.parse().ok();
+    }
+    Address::new(user, idna::domain_to_ascii(domain).ok()?).ok()
 }
 
 /// RFC 8058: both headers, and the relay's DKIM signature must cover them.
@@ -232,13 +288,14 @@ fn one_click(mail: &mut lettre::Message, url: &str) -> Result<(), &'static str> 
     if breaks_header(url) {
         return Err("header_injection");
     }
-    let headers =
-        [("List-Unsubscribe", format!("<{url}>")), ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned())];
-    for (name, value) in headers {
-        let name = HeaderName::new_from_ascii(name.to_owned()).map_err(|_| "cannot_compose")?;
-        // As it is: an address folded or encoded in the middle is not recognised.
-        mail.headers_mut().insert_raw(HeaderValue::dangerous_new_pre_encoded(name, value.clone(), value));
-    }
+    insert(mail, "List-Unsubscribe", format!("<{url}>"))?;
+    insert(mail, "List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned())
+}
+
+/// As it is: an address or token that is folded or encoded in the middle is not recognised.
+fn insert(mail: &mut lettre::Message, name: &str, value: String) -> Result<(), &'static str> {
+    let name = HeaderName::new_from_ascii(name.to_owned()).map_err(|_| "cannot_compose")?;
+    mail.headers_mut().insert_raw(HeaderValue::dangerous_new_pre_encoded(name, value.clone(), value));
     Ok(())
 }
 

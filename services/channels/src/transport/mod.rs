@@ -3,7 +3,7 @@
 mod apns;
 mod call;
 mod devices;
-mod email;
+pub mod email;
 mod exolve;
 mod fcm;
 mod guard;
@@ -11,6 +11,7 @@ mod http;
 mod meta;
 mod secret;
 mod signed;
+pub mod smpp;
 mod telegram;
 mod viber;
 mod vk;
@@ -24,8 +25,9 @@ use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
-use schemas::Millis;
+use schemas::{Millis, Status};
 use serde::Deserialize;
+use tokio::sync::{mpsc, oneshot};
 
 pub use secret::Secret;
 
@@ -33,6 +35,8 @@ pub use secret::Secret;
 pub struct Message {
     /// The send: the provider's idempotency key where it has one.
     pub send_id: String,
+    /// Whom it is for.
+    pub customer_id: String,
     /// Where to.
     pub address: String,
     /// Subject of a mail, title of a push; none where the template has none.
@@ -47,6 +51,8 @@ pub struct Message {
     pub unsubscribe: Option<String>,
     /// Handed back by the provider with each receipt; none without tracking.
     pub receipt_token: Option<String>,
+    /// Comes back in the address of a bounce; none without tracking.
+    pub return_token: Option<String>,
     /// Business time of the hand-over.
     pub now: Millis,
     /// Business time after which it is of no use: the provider is told where it understands that.
@@ -134,6 +140,75 @@ pub type Call<'a> = Pin<Box<dyn Future<Output = Answer> + std::marker::Send + 'a
 pub trait Transport: fmt::Debug + std::marker::Send + Sync {
     /// Hands one message over, in bounded time. Called at most once for each intent.
     fn hand_over<'a>(&'a self, message: &'a Message) -> Call<'a>;
+
+    /// Hand-overs that may be under way at once, if the provider allows fewer than the channel's configuration.
+    fn calls_max(&self) -> Option<usize> {
+        None
+    }
+
+    /// What the provider says of its own accord, over the connection that we opened. Asked once; none where it never does.
+    fn ear(&self) -> Option<Ear> {
+        None
+    }
+}
+
+/// Where a provider is heard.
+#[derive(Debug)]
+pub struct Ear {
+    /// What it says. Bounded: who cannot keep up makes the provider wait.
+    pub words: mpsc::Receiver<Word>,
+    /// Sends that are remembered by the provider's ids, so that what it says finds them.
+    pub memory: usize,
+}
+
+/// Something that a provider said of its own accord.
+#[derive(Debug)]
+pub struct Word {
+    /// Which message it is about.
+    pub about: About,
+    /// What is said of it.
+    pub status: Status,
+    /// The provider's code, where it has one.
+    pub code: Option<String>,
+    /// To be told what became of it.
+    pub fate: oneshot::Sender<Fate>,
+}
+
+/// How the provider names a message.
+#[derive(Clone, PartialEq, Eq)]
+pub enum About {
+    /// By its own id.
+    ProviderId(String),
+    /// The send, as the transport itself remembers it.
+    Send {
+        /// The send.
+        send_id: String,
+        /// Whom it was for.
+        customer_id: String,
+    },
+    /// Nothing that anybody could use; why, as a label.
+    Nothing(&'static str),
+}
+
+impl fmt::Debug for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            About::ProviderId(id) => f.debug_tuple("ProviderId").field(id).finish(),
+            About::Nothing(why) => f.debug_tuple("Nothing").field(why).finish(),
+            About::Send { send_id, .. } => f.debug_struct("Send").field("send_id", send_id).finish_non_exhaustive(),
+        }
+    }
+}
+
+/// What became of a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is a fact: Kafka has it.
+    Kept,
+    /// No send is known that it could be about; said again, it would be no other.
+    Useless,
+    /// It could not be written down: the provider has to say it again.
+    Again,
 }
 
 /// The table: what it is, name in Rust, module. A module is called as the `kind` in the configuration; it has `Config` (with
@@ -157,7 +232,7 @@ macro_rules! transports {
                 }
             }
 
-            /// Opens it. To be called inside a tokio runtime; connects only when the first message goes out.
+            /// Opens it. To be called inside a tokio runtime; fails for no connection.
             ///
             /// # Errors
             /// In words, if the configuration cannot be used.
@@ -193,6 +268,8 @@ transports! {
     Exolve exolve;
     /// A signed webhook: a gateway of one's own, or a CRM that calls people.
     Webhook webhook;
+    /// SMS by SMPP 3.4.
+    Smpp smpp;
 }
 
 /// A provider's code as it may be shown: short and of plain characters, so that no address slips through.

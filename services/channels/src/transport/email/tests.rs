@@ -90,6 +90,7 @@ fn config(address: SocketAddr) -> Config {
         password: None,
         from: "Лавка <news@shop.example>".to_owned(),
         reply_to: None,
+        return_path: None,
         timeout_seconds: 5,
     }
 }
@@ -97,6 +98,7 @@ fn config(address: SocketAddr) -> Config {
 fn message(address: &str) -> Message {
     Message {
         send_id: "8f9b22f9-9da3-56c4-85fa-4f1aea6bed7e".to_owned(),
+        customer_id: "c1".to_owned(),
         address: address.to_owned(),
         subject: Some("Ваша корзина ждёт".to_owned()),
         text: "Привет!\n.\nhttps://t.example/c/1\n".to_owned(),
@@ -104,8 +106,9 @@ fn message(address: &str) -> Message {
         link: None,
         unsubscribe: Some(format!("https://t.example/u/{}", "x".repeat(180))),
         receipt_token: None,
+        return_token: None,
         now: 1_700_000_000_000,
-        send_before: 60_000,
+        send_before: 1_700_003_600_000,
     }
 }
 
@@ -236,6 +239,7 @@ proptest! {
             server: AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous("127.0.0.1").build(),
             from: "news@shop.example".parse().unwrap(),
             reply_to: None,
+        return_path: None,
             timeout: Duration::from_secs(1),
         };
         let composed = email.compose(&Message { subject: Some(subject.clone()), ..message(&address) });

@@ -41,6 +41,7 @@ fn config(address: SocketAddr) -> Config {
 fn message() -> Message {
     Message {
         send_id: "8f9b22f9-9da3-56c4-85fa-4f1aea6bed7e".to_owned(),
+        customer_id: "c1".to_owned(),
         address: "+79000000000".to_owned(),
         subject: None,
         text: "Привет!".to_owned(),
@@ -48,6 +49,7 @@ fn message() -> Message {
         link: Some("https://t.example/c/1".to_owned()),
         unsubscribe: None,
         receipt_token: Some("token".to_owned()),
+        return_token: None,
         now: 0,
         send_before: 60_000,
     }

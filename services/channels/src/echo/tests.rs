@@ -1,0 +1,127 @@
+use std::sync::Mutex;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::*;
+use crate::metrics::Metrics;
+
+/// Keeps facts, or fails.
+#[derive(Default)]
+struct Book {
+    facts: Mutex<Vec<Feedback>>,
+    is_down: AtomicBool,
+}
+
+impl Facts for Book {
+    fn publish<'a>(&'a self, fact: &'a Feedback) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>> {
+        Box::pin(async move {
+            if self.is_down.load(Ordering::SeqCst) {
+                return Err("down".to_owned());
+            }
+            self.facts.lock().unwrap().push(fact.clone());
+            Ok(())
+        })
+    }
+}
+
+struct Bench {
+    book: Arc<Book>,
+    memory: Arc<Mutex<Memory>>,
+    turned: watch::Sender<u64>,
+    words: mpsc::Sender<Word>,
+    _tasks: JoinSet<()>,
+}
+
+impl Bench {
+    fn new(caught_up: bool) -> Self {
+        let (turned, turns) = watch::channel(0);
+        let book = Arc::new(Book::default());
+        let memory = Arc::new(Mutex::new(Memory { caught_up, ..Memory::default() }));
+        let listener = Listener {
+            memory: Arc::clone(&memory),
+            turns,
+            facts: Arc::clone(&book) as Arc<dyn Facts>,
+            clock: Clock::manual(77),
+            channel: "sms".to_owned(),
+            provider: "centre".to_owned(),
+            metrics: Metrics::new(&prometheus::Registry::new()).unwrap().of("sms"),
+            patience: (Duration::from_secs(1), Duration::from_millis(50)),
+        };
+        let (words, heard) = mpsc::channel(8);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(listener.listen(heard));
+        Bench { book, memory, turned, words, _tasks: tasks }
+    }
+
+    async fn say(&self, about: About, status: Status) -> oneshot::Receiver<Fate> {
+        let (fate, told) = oneshot::channel();
+        self.words.send(Word { about, status, code: None, fate }).await.unwrap();
+        told
+    }
+
+    fn learn(&self, provider_id: &str, id: Id) {
+        self.memory.lock().unwrap().insert(provider_id, id, "c1".to_owned(), 100);
+        self.turned.send_modify(|turn| *turn += 1);
+    }
+}
+
+fn id() -> Id {
+    Id::of_instance("c1", "", "", "")
+}
+
+fn by_provider(provider_id: &str) -> About {
+    About::ProviderId(provider_id.to_owned())
+}
+
+#[tokio::test]
+async fn a_receipt_becomes_a_fact_about_its_send_however_the_id_is_written() {
+    let bench = Bench::new(true);
+    bench.learn("000A1", id());
+    for provider_id in ["a1", "A1", "00a1"] {
+        assert_eq!(bench.say(by_provider(provider_id), Status::Delivered).await.await, Ok(Fate::Kept), "{provider_id}");
+    }
+    let facts = bench.book.facts.lock().unwrap();
+    assert_eq!(facts[0].event_id, format!("{}/DELIVERED/centre", id()));
+    assert_eq!(facts[0].event_id, facts[2].event_id, "the same fact has the same id");
+    assert_eq!((facts[0].customer_id.as_str(), facts[0].occurred_at, facts[0].channel.as_str()), ("c1", 77, "sms"));
+}
+
+#[tokio::test]
+async fn a_receipt_that_is_faster_than_our_own_record_waits_for_it() {
+    let bench = Bench::new(true);
+    let told = bench.say(by_provider("7"), Status::Delivered).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    bench.learn("8", Id::of_instance("c2", "", "", ""));
+    assert!(bench.book.facts.lock().unwrap().is_empty());
+    bench.learn("7", id());
+    assert_eq!(told.await, Ok(Fate::Kept));
+}
+
+#[tokio::test]
+async fn what_nothing_is_known_for_is_told_as_useless_and_only_once_the_memory_is_whole() {
+    let bench = Bench::new(true);
+    assert_eq!(bench.say(by_provider("7"), Status::Delivered).await.await, Ok(Fate::Useless));
+    assert_eq!(bench.say(About::Nothing("stranger"), Status::Replied).await.await, Ok(Fate::Useless));
+    let bench = Bench::new(false);
+    assert_eq!(bench.say(by_provider("7"), Status::Delivered).await.await, Ok(Fate::Again));
+}
+
+#[tokio::test]
+async fn a_word_is_ours_only_once_it_is_published() {
+    let bench = Bench::new(true);
+    bench.book.is_down.store(true, Ordering::SeqCst);
+    let about = About::Send { send_id: id().to_string(), customer_id: "c1".to_owned() };
+    assert_eq!(bench.say(about.clone(), Status::Replied).await.await, Ok(Fate::Again));
+    bench.book.is_down.store(false, Ordering::SeqCst);
+    assert_eq!(bench.say(about, Status::Replied).await.await, Ok(Fate::Kept));
+    assert_eq!(bench.book.facts.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn only_the_latest_sends_are_remembered() {
+    let mut memory = Memory::default();
+    for provider_id in ["1", "2", "1", "3"] {
+        memory.insert(provider_id, id(), "c1".to_owned(), 2);
+    }
+    assert_eq!(["1", "2", "3"].map(|provider_id| memory.find(provider_id).is_some()), [false, true, true]);
+}

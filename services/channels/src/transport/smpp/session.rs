@@ -1,0 +1,372 @@
+//! Keeps a connection bound, and messages in flight on it.
+//!
+//! ```text
+//! connect ─> bind ─> bound ── broken, unbound, silent ──> rest ─> connect …
+//!    └────── refused ──────────────────────────────────────^
+//! ```
+//!
+//! While it is bound, a message is written as soon as the window has room; what was written and has no answer when the connection
+//! ends is lost: nobody knows whether it was taken. The pauses between trials grow to half a minute.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use rusmpp::pdus::{BindTransceiver, DataSmResp, DeliverSmResp, SubmitSm};
+use rusmpp::types::COctetString;
+use rusmpp::values::InterfaceVersion;
+use rusmpp::{Command, CommandId, CommandStatus, Pdu};
+use stream::clock::Tick;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_rustls::rustls::ClientConfig;
+
+use super::inbound::Inbound;
+use super::link::{Frame, Link};
+use super::{Config, status};
+use crate::transport::Fate;
+
+/// Pauses between trials, the first and the longest.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// A connection that lived so long was good: the pauses begin anew.
+const GOOD: Duration = Duration::from_secs(60);
+
+/// A hand-over waits so long for a connection that is being made: the look at the withdrawals must not become too old.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// What of the configuration is secret or read from files.
+#[derive(Clone)]
+pub(super) struct Login {
+    pub(super) password: String,
+    pub(super) tls: Option<Arc<ClientConfig>>,
+}
+
+/// What came of a `submit_sm`.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// The provider's answer, with its id of the message.
+    Answered(CommandStatus, Option<String>),
+    /// It was never written; why.
+    NotSent(String),
+    /// The connection ended before an answer.
+    Lost,
+    /// There was no answer in time.
+    Silent,
+}
+
+struct Request {
+    submission: SubmitSm,
+    reply: oneshot::Sender<Reply>,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    Connecting,
+    Bound,
+    /// Why there is no connection.
+    Down(String),
+}
+
+/// The session of a worker.
+#[derive(Debug)]
+pub(super) struct Session {
+    requests: mpsc::Sender<Request>,
+    state: watch::Receiver<State>,
+    inbound: Inbound,
+    timeout: Duration,
+    keeper: JoinSet<()>,
+}
+
+impl Session {
+    /// Starts to connect. To be called inside a tokio runtime.
+    pub(super) fn start(config: Config, login: Login, inbound: Inbound) -> Self {
+        let (requests, asked) = mpsc::channel(config.window);
+        let (told, state) = watch::channel(State::Connecting);
+        let timeout = Duration::from_secs(config.timeout_seconds);
+        let mut keeper = JoinSet::new();
+        keeper.spawn(Keeper { config, login, inbound: inbound.clone(), asked, told }.keep());
+        Session { requests, state, inbound, timeout, keeper }
+    }
+
+    pub(super) fn inbound(&self) -> &Inbound {
+        &self.inbound
+    }
+
+    /// Hands one over and waits for the answer.
+    pub(super) async fn submit(&self, submission: SubmitSm) -> Reply {
+        let mut state = self.state.clone();
+        let settled = match timeout(PATIENCE, state.wait_for(|state| !matches!(state, State::Connecting))).await {
+            Ok(Ok(state)) => state.clone(),
+            Ok(Err(_)) | Err(_) => State::Down("connection".to_owned()),
+        };
+        if let State::Down(code) = settled {
+            return Reply::NotSent(code);
+        }
+        let (reply, answer) = oneshot::channel();
+        if self.requests.try_send(Request { submission, reply }).is_err() {
+            return Reply::NotSent("window".to_owned());
+        }
+        match timeout(self.timeout, answer).await {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(_)) => Reply::Lost,
+            Err(_) => Reply::Silent,
+        }
+    }
+}
+
+impl Drop for Session {
+    /// The keeper notices that nobody asks any more, says so to the other side and ends.
+    fn drop(&mut self) {
+        self.keeper.detach_all();
+    }
+}
+
+/// Keeps the connection.
+struct Keeper {
+    config: Config,
+    login: Login,
+    inbound: Inbound,
+    asked: mpsc::Receiver<Request>,
+    told: watch::Sender<State>,
+}
+
+impl Keeper {
+    async fn keep(mut self) {
+        let mut pauses = pauses();
+        loop {
+            self.told.send_replace(State::Connecting);
+            let began = Tick::now();
+            let ended = match timeout(Duration::from_secs(self.config.timeout_seconds), self.bind()).await {
+                Ok(Ok(link)) => {
+                    tracing::info!("the message centre has bound us");
+                    self.told.send_replace(State::Bound);
+                    Bound::new(link, &mut self).serve().await
+                }
+                Ok(Err(code)) => Some(code),
+                Err(_) => Some("bind_timeout".to_owned()),
+            };
+            let Some(code) = ended else { return };
+            tracing::warn!(code, "there is no session with the message centre; it will be tried again");
+            self.told.send_replace(State::Down(code.clone()));
+            if began.elapsed() > GOOD {
+                pauses = self::pauses();
+            }
+            let rest = sleep(pauses.next().unwrap_or(PAUSE.1));
+            tokio::pin!(rest);
+            loop {
+                tokio::select! {
+                    () = &mut rest => break,
+                    request = self.asked.recv() => match request {
+                        Some(Request { reply, .. }) => drop(reply.send(Reply::NotSent(code.clone()))),
+                        None => return,
+                    },
+                }
+            }
+        }
+    }
+
+    /// # Errors
+    /// The code of what went wrong.
+    async fn bind(&self) -> Result<Link, String> {
+        let broken = |_| "connection".to_owned();
+        let mut link = Link::open(&self.config, self.login.tls.clone()).await.map_err(broken)?;
+        let request = BindTransceiver::builder()
+            .system_id(COctetString::from_str(&self.config.system_id).map_err(|_| "configuration")?)
+            .password(COctetString::from_str(&self.login.password).map_err(|_| "configuration")?)
+            .system_type(COctetString::from_str(&self.config.system_type).map_err(|_| "configuration")?)
+            .interface_version(InterfaceVersion::Smpp3_4)
+            .build();
+        link.write(&Command::new(CommandStatus::EsmeRok, 1, request)).await.map_err(broken)?;
+        loop {
+            match link.read().await.map_err(broken)?.ok_or("connection")? {
+                Frame::Whole(answer)
+                    if matches!(answer.id(), CommandId::BindTransceiverResp | CommandId::GenericNack) =>
+                {
+                    return match answer.status() {
+                        CommandStatus::EsmeRok => Ok(link),
+                        refused => Err(format!("bind_{}", status::code(refused))),
+                    };
+                }
+                Frame::Unreadable(CommandId::BindTransceiverResp, _) => return Err("bind_unreadable".to_owned()),
+                // Whatever else comes before the answer has to be said again.
+                Frame::Whole(_) | Frame::Unreadable(..) => {}
+            }
+        }
+    }
+}
+
+fn pauses() -> ExponentialBackoff {
+    let builder = ExponentialBuilder::default().with_min_delay(PAUSE.0).with_max_delay(PAUSE.1);
+    builder.with_jitter().without_max_times().build()
+}
+
+/// A connection while it is bound.
+struct Bound<'a> {
+    link: Link,
+    keeper: &'a mut Keeper,
+    pending: HashMap<u32, oneshot::Sender<Reply>>,
+    /// Words of the provider whose fate is not known yet.
+    fates: JoinSet<(u32, CommandId, Fate)>,
+    sequence: u32,
+    /// When something came last.
+    heard: Tick,
+    /// When we asked whether it lives, and it has not said so yet.
+    asked: Option<Tick>,
+}
+
+impl<'a> Bound<'a> {
+    fn new(link: Link, keeper: &'a mut Keeper) -> Self {
+        let (pending, fates) = (HashMap::new(), JoinSet::new());
+        Bound { link, keeper, pending, fates, sequence: 1, heard: Tick::now(), asked: None }
+    }
+
+    /// Returns why it ended; none if nobody wants it any more.
+    async fn serve(mut self) -> Option<String> {
+        let ended = self.run().await;
+        for (_, reply) in self.pending.drain() {
+            drop(reply.send(Reply::Lost));
+        }
+        match ended {
+            Err(code) => Some(code),
+            Ok(()) => {
+                let unbind = self.next_command(Pdu::Unbind);
+                drop(timeout(PAUSE.0, self.link.write(&unbind)).await);
+                None
+            }
+        }
+    }
+
+    async fn run(&mut self) -> Result<(), String> {
+        let mut beat = interval(Duration::from_secs(1));
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                frame = self.link.read() => match frame {
+                    Ok(Some(frame)) => self.take(frame).await?,
+                    Ok(None) | Err(_) => return Err("connection".to_owned()),
+                },
+                request = self.keeper.asked.recv(), if self.pending.len() < self.keeper.config.window => match request {
+                    Some(request) => self.submit(request).await?,
+                    None => return Ok(()),
+                },
+                Some(ended) = self.fates.join_next() => {
+                    if let Ok((sequence, id, fate)) = ended {
+                        self.acknowledge(sequence, id, fate).await?;
+                    }
+                }
+                _ = beat.tick() => self.beat().await?,
+            }
+        }
+    }
+
+    fn next_command(&mut self, pdu: impl Into<Pdu>) -> Command {
+        // The standard's range; the bind was the first.
+        self.sequence = if self.sequence >= 0x7fff_ffff { 1 } else { self.sequence + 1 };
+        Command::new(CommandStatus::EsmeRok, self.sequence, pdu)
+    }
+
+    async fn write(&mut self, command: &Command) -> Result<(), String> {
+        let patience = Duration::from_secs(self.keeper.config.timeout_seconds);
+        match timeout(patience, self.link.write(command)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err("connection".to_owned()),
+        }
+    }
+
+    async fn submit(&mut self, request: Request) -> Result<(), String> {
+        // Whoever has given up counts it as unknown already: it must not go out behind that.
+        if request.reply.is_closed() {
+            return Ok(());
+        }
+        let command = self.next_command(request.submission);
+        self.pending.insert(self.sequence, request.reply);
+        self.write(&command).await
+    }
+
+    /// Asks whether the other side lives, and gives up where it does not say so.
+    async fn beat(&mut self) -> Result<(), String> {
+        self.pending.retain(|_, reply| !reply.is_closed());
+        let config = &self.keeper.config;
+        if self.asked.is_some_and(|asked| asked.elapsed() > Duration::from_secs(config.timeout_seconds)) {
+            return Err("silent".to_owned());
+        }
+        if self.asked.is_none() && self.heard.elapsed() >= Duration::from_secs(config.enquire_link_seconds) {
+            self.asked = Some(Tick::now());
+            let enquiry = self.next_command(Pdu::EnquireLink);
+            self.write(&enquiry).await?;
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, frame: Frame) -> Result<(), String> {
+        (self.heard, self.asked) = (Tick::now(), None);
+        let command = match frame {
+            Frame::Whole(command) => *command,
+            Frame::Unreadable(CommandId::SubmitSmResp, sequence) => {
+                // Taken or not, it does not say.
+                self.reply(sequence, Reply::Lost);
+                return Ok(());
+            }
+            Frame::Unreadable(id, sequence) => {
+                tracing::warn!(?id, "the message centre says what cannot be read");
+                return match id {
+                    CommandId::DeliverSm | CommandId::DataSm => self.acknowledge(sequence, id, Fate::Useless).await,
+                    _ => Ok(()),
+                };
+            }
+        };
+        let (sequence, status) = (command.sequence_number(), command.status());
+        match command.pdu() {
+            Some(Pdu::SubmitSmResp(response)) => {
+                let id = Some(response.message_id().as_str().to_owned()).filter(|id| !id.is_empty());
+                self.reply(sequence, Reply::Answered(status, id));
+            }
+            Some(Pdu::DeliverSm(_) | Pdu::DataSm(_)) => self.hear(&command),
+            Some(Pdu::EnquireLink) => self.answer(sequence, CommandStatus::EsmeRok, Pdu::EnquireLinkResp).await?,
+            Some(Pdu::Unbind) => {
+                self.answer(sequence, CommandStatus::EsmeRok, Pdu::UnbindResp).await?;
+                return Err("unbound".to_owned());
+            }
+            // An error needs no body, so the codec tells it by its name alone.
+            _ if matches!(command.id(), CommandId::SubmitSmResp | CommandId::GenericNack) => {
+                self.reply(sequence, Reply::Answered(status, None));
+            }
+            _ if u32::from(command.id()) & 0x8000_0000 != 0 => {}
+            _ => self.answer(sequence, CommandStatus::EsmeRinvcmdid, Pdu::GenericNack).await?,
+        }
+        Ok(())
+    }
+
+    fn reply(&mut self, sequence: u32, reply: Reply) {
+        match self.pending.remove(&sequence) {
+            Some(asked) => drop(asked.send(reply)),
+            None => tracing::info!("an answer of the message centre came too late, or twice"),
+        }
+    }
+
+    async fn answer(&mut self, sequence: u32, status: CommandStatus, pdu: impl Into<Pdu>) -> Result<(), String> {
+        self.write(&Command::new(status, sequence, pdu)).await
+    }
+
+    /// A receipt or a reply. It is acknowledged once its fate is known, and the connection goes on meanwhile.
+    fn hear(&mut self, command: &Command) {
+        let (sequence, id) = (command.sequence_number(), command.id());
+        let fate = self.keeper.inbound.hear(command);
+        self.fates.spawn(async move { (sequence, id, fate.await) });
+    }
+
+    async fn acknowledge(&mut self, sequence: u32, id: CommandId, fate: Fate) -> Result<(), String> {
+        let status = match fate {
+            Fate::Kept | Fate::Useless => CommandStatus::EsmeRok,
+            Fate::Again => CommandStatus::EsmeRxTAppn,
+        };
+        match id {
+            CommandId::DataSm => self.answer(sequence, status, DataSmResp::default()).await,
+            _ => self.answer(sequence, status, DeliverSmResp::default()).await,
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Transports against peers that nobody here wrote.
+
+mod mail;
+mod peers;
+mod smpp;
