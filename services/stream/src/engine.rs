@@ -291,7 +291,7 @@ mod tests {
     fn a_thread_of_whatever_kind_that_stands_still_is_found() {
         let topics = Topics { input: "in".into(), changelog: "log".into(), reference: None, outputs: Vec::new() };
         let mut config = Config::new("group", "one", topics, PathBuf::new());
-        config.upstream = Some(Upstream { group: "intake".into(), topics: Vec::new() });
+        config.upstream = Some(Upstream { group: "before".into(), topics: Vec::new() });
         let max = 3 * LOOK;
         for stands in ["shard", "restorer", "sources"] {
             let (turns, mut stillness) = (Turns::new(&config), Stillness::default());
