@@ -116,6 +116,8 @@ planted! {
     a_deadline_before_the_sources_are_read_is_noticed SourcesUnread
     a_torn_row_that_a_later_meta_closes_is_noticed TornClosed
     a_send_that_goes_out_twice_after_a_torn_one_is_noticed TornSentTwice
+    a_checkpoint_that_lacks_a_row_is_noticed SavedEarly
+    an_entry_that_is_retired_though_it_was_armed_anew_is_noticed RetiredLate
     a_sweep_that_begins_anew_is_noticed SweepAnew
     a_clock_that_goes_back_is_noticed ClockGoesBack
 }

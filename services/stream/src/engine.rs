@@ -57,6 +57,8 @@ pub struct Config {
     /// Changelogs longer than this (records) are searched for their last META before they are replayed: fewer records wait for
     /// theirs in memory.
     pub restore_window: i64,
+    /// Bytes that are written to a store at once while it is restored.
+    pub batch_bytes: usize,
     /// A process one of whose threads stands still for so long ends itself: somebody else has its partitions by then.
     pub stillness_max: Duration,
     /// How often the stores are made to survive a crash.
@@ -95,6 +97,7 @@ impl Config {
             standby: false,
             stillness_max: Duration::from_secs(300),
             restore_window: 100_000,
+            batch_bytes: 8 << 20,
             save_age: Duration::from_secs(10),
             checkpoint_age_max: 6 * 24 * 3600 * 1000,
             cache_bytes: 128 << 20,

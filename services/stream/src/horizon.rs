@@ -24,7 +24,7 @@ pub(crate) struct Horizon {
     until: Entry,
     /// Entries that the store may not have yet.
     fresh: BTreeSet<Entry>,
-    /// Of these, those that it will have with the checkpoint that is on its way.
+    /// Of these, those that it will have as soon as the rows that waited at the last mark are in it.
     marked: BTreeSet<Entry>,
     /// Entries that one look brings. Twice as many stay near, and those that joined them because the store may not have them.
     window: usize,
@@ -67,7 +67,7 @@ impl Horizon {
         }
     }
 
-    /// A checkpoint begins, which will have what is armed now.
+    /// From now on [`Horizon::written`] is about what is armed by now.
     pub(crate) fn mark(&mut self) {
         self.marked.append(&mut self.fresh);
     }

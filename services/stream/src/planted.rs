@@ -32,6 +32,10 @@ pub enum Bug {
     TornClosed,
     /// Once there was a torn transaction, everything is sent twice.
     TornSentTwice,
+    /// A checkpoint counts as whole with one row less than it waits for.
+    SavedEarly,
+    /// Entries are retired with a checkpoint though they were armed after it was begun.
+    RetiredLate,
     /// A new owner begins a sweep anew.
     SweepAnew,
     /// A partition follows a clock that is set back, or that of a new owner which is behind.
@@ -40,7 +44,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 16] = [
+    pub const ALL: [Bug; 18] = [
         Bug::OffsetsOutside,
         Bug::NoGeneration,
         Bug::StoreBeforeCommit,
@@ -55,6 +59,8 @@ impl Bug {
         Bug::SourcesUnread,
         Bug::TornClosed,
         Bug::TornSentTwice,
+        Bug::SavedEarly,
+        Bug::RetiredLate,
         Bug::SweepAnew,
         Bug::ClockGoesBack,
     ];

@@ -23,9 +23,6 @@ use crate::processor::Processor;
 use crate::store::{Changes, Checkpoint, Cursor, Disks, Store, UNARMED};
 use crate::task::unpack;
 
-/// Bytes of a batch while restoring.
-const BATCH_BYTES: usize = 8 << 20;
-
 /// What all replicas of a process have in common.
 #[derive(Clone)]
 pub(crate) struct Rules<'a> {
@@ -299,10 +296,13 @@ impl<'a, R: Record> Replica<'a, R> {
             }
             None => self.changes.delete_row(key),
         }
-        if self.changes.len_bytes() > BATCH_BYTES {
-            // It is read again from the same place on, and has to meet the commit to which these rows belong.
-            if self.checkpoint.meta.is_some() {
-                self.checkpoint.meta = self.newest().cloned();
+        if self.changes.len_bytes() > self.rules.config.batch_bytes {
+            // It is read again from the same place on, and has to meet the commit to which these rows belong; and still one that
+            // it held before, which may not have come yet, or be lost.
+            let noted = self.checkpoint.meta.as_ref();
+            let newer = noted.and_then(|noted| self.newest().filter(|newest| newest.includes(noted)).cloned());
+            if newer.is_some() {
+                self.checkpoint.meta = newer;
             }
             self.write()?;
         }
@@ -417,7 +417,9 @@ impl<'a, R: Record> Replica<'a, R> {
                     // One that is due again already: the store is ahead of the META, and the changelog comes to it yet.
                     wanted = wanted.clone().min(Cursor::at(due, keys[index]));
                     if due != armed {
-                        moved.arm(due, keys[index]);
+                        if due != UNARMED {
+                            moved.arm(due, keys[index]);
+                        }
                         moved.put_row(keys[index], due, bytes);
                     }
                 }

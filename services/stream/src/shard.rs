@@ -304,7 +304,10 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
                         key: key.unwrap_or_default(),
                         value: record.value(),
                     };
-                    let slot = key.and_then(|_| slots.get_mut(&record.partition())?.next());
+                    let slot = key.map(|_| match slots.get_mut(&record.partition()).and_then(Iterator::next) {
+                        Some(slot) => slot,
+                        None => unreachable!("rows are loaded before they are used"),
+                    });
                     task.apply(&mut self.processor, &incoming, slot, &mut self.out);
                     self.open_records += 1;
                     self.open_since.get_or_insert_with(Tick::now);

@@ -79,6 +79,8 @@ pub(crate) struct Task<P: Processor> {
     is_unsaved: bool,
     /// A checkpoint on its way.
     saving: Option<Saving>,
+    /// Rows that waited when the horizon was marked, and still do.
+    marked_rows: usize,
 }
 
 /// How a task begins, as recovery found it.
@@ -131,6 +133,7 @@ impl<P: Processor> Task<P> {
             save_rows: config.save_rows,
             is_unsaved: true,
             saving: None,
+            marked_rows: 0,
         }
     }
 

@@ -137,9 +137,10 @@ pub fn consider(
                 shared::consider(&mut Case::new(plans, key, input, moment, effects), id, address, input);
             }
         }
-        Key::Unknown => return false,
+        Key::Unknown => {}
     }
-    true
+    // What is shared hears of facts alone.
+    matches!(input, Input::Fact { .. })
 }
 
 /// Decides. Pure, total and deterministic: the same row, input and moment give the same row and effects, byte for byte.

@@ -324,12 +324,13 @@ fn a_store_with_a_commit_that_the_changelog_has_lost_is_rebuilt() {
 /// It is noted with its first commit, and takes up the second on the way to a BARRIER, or a part of it as it runs over.
 #[test]
 fn a_store_that_took_up_a_commit_after_it_was_noted_is_rebuilt_if_that_is_lost() {
-    let large = "x".repeat(BATCH_BYTES);
+    let large = "x".repeat(500);
     let log =
         [row(0, "a", (1, 1), "kept"), meta(1, (1, 1)), row(2, "a", (1, 2), &large), meta(3, (1, 2)), barrier(4, "x")];
     for (restore_window, runs_over) in [(9, false), (9, true), (1, true)] {
         let mut bench = Bench::new();
         bench.config.restore_window = restore_window;
+        bench.config.batch_bytes = large.len();
         let (mut replica, _) = follow(bench.open(), &log[..2], "x");
         replica.note_if_due(&Words).unwrap();
         drop(replica);
@@ -344,6 +345,28 @@ fn a_store_that_took_up_a_commit_after_it_was_noted_is_rebuilt_if_that_is_lost()
         let found = words(&restore(&bench, &after, "mine"), &["a"]);
         assert!(found == [some("kept")], "{restore_window}, {runs_over}");
     }
+}
+
+/// What runs over on the way names a commit before the one that is lost, and must not make the store forget it.
+#[test]
+fn a_store_with_a_commit_that_was_lost_is_rebuilt_though_a_batch_runs_over_before() {
+    let mut bench = Bench::new();
+    let large = "x".repeat(500);
+    bench.config.batch_bytes = large.len();
+    let log = [
+        row(0, "a", (1, 1), "kept"),
+        meta(1, (1, 1)),
+        row(2, "b", (1, 2), &large),
+        meta(3, (1, 2)),
+        row(4, "a", (1, 3), &large),
+        meta(5, (1, 3)),
+    ];
+    let (mut replica, _) = follow(bench.open(), &log[..2], "x");
+    replica.note_if_due(&Words).unwrap();
+    drop(replica);
+    drop(follow(bench.open(), &log, "x"));
+    let found = words(&restore(&bench, &[&log[..4], &[barrier(9, "mine")]].concat(), "mine"), &["a", "b"]);
+    assert!(found == [some("kept"), some(&large)]);
 }
 
 #[test]

@@ -39,8 +39,10 @@ impl<L: Log, P: Processor> Shard<'_, L, P> {
         let config = self.around.config;
         let share = |rows: usize| rows / self.tasks.len().max(1);
         let (cached, waiting) = (share(config.cache_rows), share(config.unwritten_rows.min(config.cache_rows / 2)));
+        let mut may_save = true;
         for task in self.tasks.values_mut() {
-            task.write_back(&self.processor, waiting)?;
+            // One checkpoint in each turn, since the thread waits for the disk then.
+            may_save &= !task.write_back(&self.processor, waiting, may_save)?;
             task.shrink_to(cached);
         }
         Ok(())
@@ -49,6 +51,7 @@ impl<L: Log, P: Processor> Shard<'_, L, P> {
     /// One transaction for all tasks; then the stores follow.
     pub(super) fn commit(&mut self) -> Result<(), Error> {
         if self.tasks.values().all(Task::is_unchanged) && self.out.is_empty() {
+            (self.open_since, self.open_records) = (None, 0);
             return Ok(());
         }
         let started = Tick::now();

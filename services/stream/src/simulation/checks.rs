@@ -217,7 +217,10 @@ fn versions(cluster: &Cluster, partition: i32, place: i64, as_of: Sequence) -> R
                     if record.offset <= place && !is_gone {
                         known.clear();
                     }
-                    known.push(bytes);
+                    // Each batch names the newest commit of which it holds anything.
+                    if meta.sequence <= as_of {
+                        known.push(bytes);
+                    }
                 }
             }
         }

@@ -317,6 +317,7 @@ fn config(scene: &Scene) -> Config {
         save_age: Duration::from_millis(SESSION_TIMEOUT.unsigned_abs() / 3),
         checkpoint_age_max: TOMBSTONES_KEPT / 2,
         restore_window: 12,
+        batch_bytes: 300,
         ..Config::new("group", "replica", topics, "state".into())
     }
 }

@@ -3,12 +3,16 @@
 
 use crate::Error;
 use crate::clock::{Millis, machine_now};
+use crate::planted::{Bug, is_planted};
 use crate::processor::Processor;
 use crate::store::{Changes, Cursor, UNARMED};
 use crate::task::Task;
 
 /// A checkpoint takes at most so many portions, if these are not too small.
 const PORTIONS: usize = 20;
+
+/// No more go into one batch: whoever writes stands still meanwhile, and so do the other partitions.
+const ROWS_AT_ONCE: usize = 50_000;
 
 /// A checkpoint on its way.
 pub(super) struct Saving {
@@ -25,7 +29,9 @@ pub(super) struct Saving {
 impl Saving {
     /// An entry is armed.
     pub(super) fn heed(&mut self, due: Millis, key: &[u8]) {
-        self.retired = self.retired.take().map(|place| place.min(Cursor::at(due, key)));
+        if !is_planted(Bug::RetiredLate) {
+            self.retired = self.retired.take().map(|place| place.min(Cursor::at(due, key)));
+        }
     }
 }
 
@@ -50,31 +56,39 @@ impl<P: Processor> Task<P> {
             // Not later ones: whose entry has fired, may wait for the store with the next.
             retired = Some(self.horizon.place());
         }
-        self.horizon.mark();
-        let rows = self.table.unwritten_len();
+        let mut rows = self.table.unwritten_len();
+        if is_planted(Bug::SavedEarly) {
+            rows = rows.saturating_sub(1);
+        }
         let portion = self.save_rows.max(rows / PORTIONS);
         self.saving = Some(Saving { next: changelog_end, at: machine_now(), retired, rows, portion });
     }
 
-    /// The store follows: a portion of what a checkpoint waits for, and what waits beyond `waiting` rows. Only where nothing is
-    /// uncommitted, as for the others.
-    pub(crate) fn write_back(&mut self, processor: &P, waiting: usize) -> Result<(), Error> {
-        let beyond = self.table.unwritten_len().saturating_sub(waiting);
+    /// The store follows: what waits beyond `waiting` rows, and, if it `may_save`, a portion of what a checkpoint waits for. Only
+    /// where nothing is uncommitted, as for the others. Returns whether the checkpoint is there by that.
+    pub(crate) fn write_back(&mut self, processor: &P, waiting: usize, may_save: bool) -> Result<bool, Error> {
+        let beyond = self.table.unwritten_len().saturating_sub(waiting).min(ROWS_AT_ONCE);
         match &self.saving {
-            Some(saving) => self.write_rows(processor, beyond.max(saving.portion)),
-            None if beyond > 0 => self.write_rows(processor, beyond),
-            None => Ok(()),
+            Some(saving) if may_save => {
+                let rows = beyond.max(saving.portion);
+                self.write_rows(processor, rows)
+            }
+            _ if beyond > 0 => self.write_rows(processor, beyond),
+            _ => Ok(false),
         }
     }
 
     /// The same with all that waits, which ends a checkpoint that is on its way.
     pub(crate) fn write_all(&mut self, processor: &P) -> Result<(), Error> {
-        self.write_rows(processor, usize::MAX)
+        while self.is_saving() || self.table.unwritten_len() > 0 {
+            self.write_rows(processor, ROWS_AT_ONCE)?;
+        }
+        Ok(())
     }
 
     /// Rows, their entries in the index and the META of the newest in one batch: should brokers lose a commit, whoever opens the
     /// store must see that it holds rows of it.
-    fn write_rows(&mut self, processor: &P, rows: usize) -> Result<(), Error> {
+    fn write_rows(&mut self, processor: &P, rows: usize) -> Result<bool, Error> {
         let slots = self.table.take_unwritten(rows);
         let (mut changes, mut armed) = (Changes::default(), Vec::new());
         for slot in &slots {
@@ -96,9 +110,6 @@ impl<P: Processor> Task<P> {
         for (due, slot) in armed {
             changes.arm(due, &self.table.get(slot).key);
         }
-        if self.table.unwritten_len() == 0 {
-            self.horizon.mark();
-        }
         if let Some(saving) = &mut self.saving {
             saving.rows = saving.rows.saturating_sub(slots.len());
         }
@@ -109,9 +120,23 @@ impl<P: Processor> Task<P> {
         }
         changes.checkpoint(&self.checkpoint);
         self.store.write(changes)?;
-        if saved.is_some() || self.table.unwritten_len() == 0 {
+        self.remind(slots.len());
+        if saved.is_some() {
+            self.store.flush()?;
+        }
+        Ok(saved.is_some())
+    }
+
+    /// So many of the rows that have waited for longest are in the store, with what was armed for them.
+    fn remind(&mut self, rows: usize) {
+        self.marked_rows = self.marked_rows.saturating_sub(rows);
+        if self.marked_rows == 0 {
+            self.horizon.written();
+            self.horizon.mark();
+            self.marked_rows = self.table.unwritten_len();
+        }
+        if self.marked_rows == 0 {
             self.horizon.written();
         }
-        if saved.is_some() { self.store.flush() } else { Ok(()) }
     }
 }
