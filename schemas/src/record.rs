@@ -104,7 +104,7 @@ impl Compiled {
     fn of(number: u32, versions: &[&str]) -> Self {
         let schemas: Vec<Schema> =
             versions.iter().map(|text| Schema::parse_str(text).expect("the schema is valid")).collect();
-        // Once for each record and for the life of the process: the readers and the writer borrow from it.
+        // Once for each record and for the life of the process: the readers borrow from it.
         let schemas: &'static [Schema] = Vec::leak(schemas);
         let current = schemas.last().expect("there is a version");
         Compiled {

@@ -26,10 +26,10 @@ pub trait Processor {
         None
     }
 
-    /// A record of a key. Returns whether the row was changed.
+    /// A record of a key. Returns whether the row may have changed: if not, it has not.
     fn record(&mut self, row: &mut Self::Row, record: &Incoming<'_>, now: Millis, out: &mut Outbox) -> bool;
 
-    /// The row's deadline has come, and every record that was there when it fell due has been seen. Returns whether the row was
+    /// The row's deadline has come, and every record that was there when it fell due has been seen. Returns whether the row may have
     /// changed. Called again until the next deadline is in the future.
     fn deadline(&mut self, row: &mut Self::Row, due: &Due<'_>, now: Millis, out: &mut Outbox) -> bool {
         let _ = (row, due, now, out);
@@ -42,7 +42,7 @@ pub trait Processor {
         let _ = (now, each);
     }
 
-    /// A sweep has come to a row: every record that was there at its moment has been seen. Returns whether the row was changed.
+    /// A sweep has come to a row: every record that was there at its moment has been seen. Returns whether the row may have changed.
     fn sweep(&mut self, row: &mut Self::Row, name: &str, due: &Due<'_>, now: Millis, out: &mut Outbox) -> bool {
         let _ = (row, name, due, now, out);
         false

@@ -8,9 +8,9 @@
 //! 'M'                          what this data base is a checkpoint of
 //! ```
 //!
-//! *Invariant.* The write-ahead log is off and everything of one commit is in one batch: after a crash the data base is an older,
-//! whole state, and the changelog's tail from the recorded position on brings it up to date. Replaying more than needed does
-//! no harm, since the tail ends where it ends.
+//! *Invariant.* The write-ahead log is off; a row, its entry in the index and the name of the newest commit go in one batch. After a
+//! crash the data base has all rows before the recorded position, each as it was there or later, and the changelog's tail from there
+//! on brings it up to date. Replaying more than needed does no harm, since the tail ends where it ends.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -111,7 +111,7 @@ pub struct Store {
     path: PathBuf,
 }
 
-/// Changes of one commit.
+/// Changes that go together.
 #[derive(Default)]
 pub struct Changes {
     batch: WriteBatch,
@@ -354,7 +354,7 @@ impl Store {
         })
     }
 
-    /// Writes the changes of one commit, whole.
+    /// Writes changes, whole.
     ///
     /// # Errors
     /// `Abort` if the disk refuses: what is in memory is ahead of the store then, so it has to be recovered.

@@ -178,7 +178,7 @@ impl Entry {
         self
     }
 
-    /// A campaign of which a version is not known here.
+    /// A campaign of which no version is at hand.
     pub fn campaign(mut self, name: &str) -> Self {
         name.clone_into(&mut self.0.campaign);
         self
