@@ -112,7 +112,7 @@ impl Simulation {
             faults: chance.u32(0..14),
             replicas: chance.usize(1..4),
             bug: None,
-            tears: chance.u32(..5) == 0,
+            tears: chance.u32(..3) == 0,
             standby: chance.bool(),
             campaigns: chance.usize(1..8),
             sayings: chance.usize(0..12),

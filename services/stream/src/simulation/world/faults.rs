@@ -87,16 +87,16 @@ impl World<'_> {
     /// The client may have sent a commit twice; then the first one is still under way.
     pub fn may_repeat_the_commit(&self, producer: &Producer, draft: &Draft) {
         let left = self.repeats.get();
-        if left > 0 && self.happens(100) {
+        if left > 0 && self.happens(400) {
             self.repeats.set(left - 1);
             self.note(|| format!("a commit of {} will arrive once more", producer.name));
-            self.send_later(self.span(1, 400), producer, draft, Request::Commit { again: true });
+            self.send_later(self.span(1, 4_000), producer, draft, Request::Commit { again: true });
         }
     }
 
     /// That is when it may arrive: between two records of the next transaction.
     pub fn may_commit_early(&self, producer: &Producer) {
-        if self.scene.tears && self.happens(100) {
+        if self.scene.tears && self.happens(300) {
             self.cluster.borrow_mut().commit_arrives(producer);
         }
     }
