@@ -1,6 +1,7 @@
 """The Helm chart: lints, renders for several installations, is valid for Kubernetes and keeps to its own promises."""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -49,6 +50,7 @@ INSTALLATIONS = {
             "enabled": True,
             "kafka": {"peers": [{"namespaceSelector": {"matchLabels": {"name": "kafka"}}}], "ports": [9093]},
             "registry": [{"ports": [{"port": 8081}]}],
+            "metrics": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}],
             "tracker": [{"namespaceSelector": {"matchLabels": {"name": "ingress"}}}],
         },
         "monitoring": {
@@ -238,6 +240,19 @@ def check_network(where, manifests):
             expect(rule.get("ports"), f"{where}: {name} opens every port")
         picked = selected(manifests, spec["podSelector"]["matchLabels"])
         expect(picked or name.endswith("-test"), f"{where}: {name} is about no pod")
+    tests = next(one for one in manifests if one["kind"] == "Pod")["metadata"]["labels"]
+    for rule in general[0]["ingress"]:
+        peers = [peer["podSelector"]["matchLabels"] for peer in rule.get("from", []) if peer.keys() == {"podSelector"}]
+        expect("from" not in rule or any(labels.items() <= tests.items() for labels in peers), f"{where}: `helm test` may ask nobody for health")
+
+
+def check_grace(manifests):
+    """A worker finishes its calls before it is killed."""
+    source = (CHART.parent / "services/channels/src/worker.rs").read_text()
+    finish = int(re.search(r"const FINISH: Duration = Duration::from_secs\((\d+)\)", source)[1])
+    for manifest in (one for one in manifests if one["kind"] == "StatefulSet" and "-channel-" in one["metadata"]["name"]):
+        grace = pod_of(manifest)["terminationGracePeriodSeconds"]
+        expect(grace >= finish + 10, f"{manifest['metadata']['name']} is killed after {grace} s, and may finish calls for {finish} s")
 
 
 def check_monitoring(manifests):
@@ -299,6 +314,7 @@ def main():
             check_secrets(manifests)
             check_monitoring(manifests)
             check_scaling(manifests)
+            check_grace(manifests)
         if values.get("networkPolicy"):
             check_network(name, manifests)
     check_refusals(chart)
