@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs, upgrades and rolls back Cascade on the cluster that the kubeconfig names.
 #
-#   deploy/cluster.sh install RELEASE [helm's flags, such as -n shop -f values.yaml]
+#   deploy/cluster.sh install RELEASE [helm's flags, such as -n shop -f values.yaml]      into a namespace that has the Secrets
 #   deploy/cluster.sh upgrade RELEASE [helm's flags]      shows what changes, waits until it is done, tests it
 #   deploy/cluster.sh rollback RELEASE [REVISION] [helm's flags]
 #   deploy/cluster.sh status RELEASE [helm's flags]
@@ -45,12 +45,13 @@ ready() {
         fail "$release was deployed and is not well: see above, and deploy/runbook/README.md. Back: deploy/cluster.sh rollback $release ${namespace[*]}"
     }
 }
-# Secrets are looked for before pods wait for them for ever.
+# Secrets are looked for before pods wait for them for ever. They are of the release's namespace, so that has to be there before.
 secrets_exist() {
-    local name missing=()
+    local name missing=() rendered
+    rendered=$("${helm[@]}" template "$release" "$chart" "$@")
     while read -r name; do
         "${kubectl[@]}" "${namespace[@]}" get secret "$name" >/dev/null 2>&1 || missing+=("$name")
-    done < <("${helm[@]}" template "$release" "$chart" "$@" | sed -n 's/.*{secret: {name: \([^,]*\),.*/\1/p' | sort -u)
+    done < <(sed -n 's/.*{secret: {name: \([^,]*\),.*/\1/p' <<<"$rendered" | sort -u)
     [ ${#missing[@]} = 0 ] || fail "these Secrets do not exist yet: ${missing[*]}" 78
 }
 deploy() {
@@ -65,13 +66,14 @@ case $action in
         ! exists || fail "there is a release $release already: upgrade it" 64
         # What the API server refuses is told before anything is made.
         "${helm[@]}" install "$release" "$chart" --dry-run=server "$@" >/dev/null
-        deploy --create-namespace "$@"
+        deploy "$@"
         ;;
     upgrade)
         exists || fail "there is no release $release: install it" 64
         "${helm[@]}" upgrade "$release" "$chart" --dry-run=server "$@" >/dev/null
+        rendered=$("${helm[@]}" template "$release" "$chart" --no-hooks "$@")
         # Exit code 1 only says that there are differences.
-        "${helm[@]}" template "$release" "$chart" --no-hooks "$@" | "${kubectl[@]}" "${namespace[@]}" diff -f - || [ $? = 1 ]
+        "${kubectl[@]}" "${namespace[@]}" diff -f - <<<"$rendered" || [ $? = 1 ]
         deploy "$@"
         ;;
     rollback)

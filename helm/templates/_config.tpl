@@ -23,6 +23,13 @@
 {{- end }}
 {{- $_ := set $settings $key $value }}
 {{- end }}
+{{- $components := list "intake" "operator" "tracker" "topics" "test" }}
+{{- range $name, $channel := .Values.channels }}{{ $components = append $components (printf "channel-%s" $name) }}{{ end }}
+{{- range $name, $_ := .Values.kafka.principals }}
+{{- if not (has $name $components) }}
+{{- fail (printf "kafka.principals: there is no %s, only %s" $name (join ", " $components)) }}
+{{- end }}
+{{- end }}
 {{- range $name, $channel := .Values.channels }}
 {{- if and $channel.enabled (not $channel.settings) }}
 {{- fail (printf "channels: %s is enabled and has no settings, so nobody knows its provider" $name) }}
@@ -36,14 +43,39 @@
 {{- end }}
 {{- end }}
 
-{{/* Environment of every container. The pod's name is the stable identity in its group. */}}
+{{/*
+Settings that come from Secrets, as JSON: those of every service, and those of the component's own principal, which win.
+Takes (dict "root" $ "component" NAME).
+*/}}
+{{- define "cascade.secrets" -}}
+{{- $found := dict }}
+{{- range .root.Values.secrets }}{{ $_ := set $found .setting . }}{{ end }}
+{{- range dig "principals" .component "secrets" list .root.Values.kafka }}
+{{- $setting := printf "kafka.%s" .property }}
+{{- $_ := set $found $setting (dict "setting" $setting "secret" .secret "key" .key) }}
+{{- end }}
+{{- toJson $found }}
+{{- end }}
+
+{{- define "cascade.variable" -}}
+CASCADE_{{ regexReplaceAll "[.-]" . "_" | upper }}
+{{- end }}
+
+{{/*
+Environment of a container that speaks to Kafka. The pod's name is the stable identity in its group; what the component's principal
+sets wins over the file, which all share. Takes (dict "root" $ "component" NAME).
+*/}}
 {{- define "cascade.env" -}}
 - name: CASCADE_CONFIG
   value: /etc/cascade/cascade.toml
 - name: CASCADE_INSTANCE
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
-{{- range .Values.secrets }}
-- name: CASCADE_{{ regexReplaceAll "[.-]" .setting "_" | upper }}_FILE
+{{- range $property, $value := dig "principals" .component "settings" dict .root.Values.kafka }}
+- name: {{ include "cascade.variable" (printf "kafka.%s" $property) }}
+  value: {{ ternary (int64 $value | toString) (toString $value) (kindIs "float64" $value) | quote }}
+{{- end }}
+{{- range include "cascade.secrets" . | fromJson }}
+- name: {{ include "cascade.variable" .setting }}_FILE
   value: /etc/cascade/secrets/{{ .setting }}
 {{- end }}
 {{- end }}

@@ -101,7 +101,7 @@ spec:
       imagePullPolicy: {{ .root.Values.image.pullPolicy }}
       args: {{ toJson .args }}
       env:
-        {{- include "cascade.env" .root | nindent 8 }}
+        {{- include "cascade.env" . | nindent 8 }}
       ports:
         - {name: ops, containerPort: 9000}
         {{- with .ports }}
@@ -132,7 +132,7 @@ spec:
 {{- define "cascade.mounts" -}}
 - {name: config, mountPath: /etc/cascade/cascade.toml, subPath: cascade.toml, readOnly: true}
 - {name: tmp, mountPath: /tmp}
-{{- if or .root.Values.secrets .secrets }}
+{{- if or (include "cascade.secrets" . | fromJson) .secrets }}
 - {name: secrets, mountPath: /etc/cascade/secrets, readOnly: true}
 {{- end }}
 {{- if .keys }}
@@ -149,12 +149,12 @@ spec:
   configMap: {name: {{ .config | default (include "cascade.fullname" .root) }}}
 - name: tmp
   emptyDir: {}
-{{- if or .root.Values.secrets .secrets }}
+{{- if or (include "cascade.secrets" . | fromJson) .secrets }}
 - name: secrets
   projected:
     defaultMode: 0440
     sources:
-      {{- range .root.Values.secrets }}
+      {{- range include "cascade.secrets" . | fromJson }}
       - {secret: {name: {{ .secret }}, items: [{key: {{ .key }}, path: {{ .setting }}}]}}
       {{- end }}
       {{- range .secrets }}

@@ -1,6 +1,7 @@
 """The Helm chart: lints, renders for several installations, is valid for Kubernetes and keeps to its own promises."""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,7 @@ import kubernetes_validate as kubernetes
 import yaml
 
 CHART = Path(__file__).parents[2] / "helm"
+PROGRAM = os.environ.get("CASCADE_BIN") or str(Path(os.environ.get("CARGO_TARGET_DIR", "target")) / "debug/cascade")
 KUBERNETES = ["1.28", "1.31", "1.34", "1.37"]
 
 INSTALLATIONS = {
@@ -39,6 +41,16 @@ INSTALLATIONS = {
             },
         },
         "topics": {"prefix": "shop", "partitions": 64},
+        "kafka": {
+            "principals": {
+                "operator": {
+                    "settings": {"sasl.username": "cascade-operator", "session.timeout.ms": 30000},
+                    "secrets": [{"property": "sasl.password", "secret": "kafka-operator", "key": "password"}],
+                },
+                "channel-sms": {"secrets": [{"property": "ssl.key.password", "secret": "kafka-sms", "key": "password"}]},
+                "test": {"secrets": [{"property": "sasl.password", "secret": "kafka-tools", "key": "password"}]},
+            }
+        },
         "settings": {"kafka.security.protocol": "SASL_SSL", "kafka.queue.buffering.max.kbytes": 1000000, "kafka.enable.x": True},
         "secrets": [{"setting": "kafka.sasl.password", "secret": "kafka-user", "key": "password"}],
         "tracker": {
@@ -49,6 +61,7 @@ INSTALLATIONS = {
             "enabled": True,
             "kafka": {"peers": [{"namespaceSelector": {"matchLabels": {"name": "kafka"}}}], "ports": [9093]},
             "registry": [{"ports": [{"port": 8081}]}],
+            "metrics": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}],
             "tracker": [{"namespaceSelector": {"matchLabels": {"name": "ingress"}}}],
         },
         "monitoring": {
@@ -84,6 +97,7 @@ REFUSED = {
     "a peer that is none": ({"networkPolicy": {"tracker": [{"namespace": "a"}]}}, "tracker"),
     "a scale without an end": ({"channels": {"sms": {"enabled": True, "autoscaling": {}}}}, "max"),
     "a secret in plain sight": ({"secrets": [{"setting": "kafka.sasl.password", "value": "hunter2"}]}, "secrets"),
+    "a principal of nobody": ({"kafka": {"principals": {"sms": {}}}}, "there is no sms"),
     "a setting that has a value of its own": ({"settings": {"brokers": "a:1"}}, "brokers"),
 }
 
@@ -190,13 +204,12 @@ def check_settings(manifests):
 
 def check_understood(manifests, folder):
     """The program, where it is built, reads the file as it was meant: every channel has its section."""
-    program = os.environ.get("CASCADE_BIN") or str(Path(os.environ.get("CARGO_TARGET_DIR", "target")) / "debug/cascade")
-    if not Path(program).exists():
+    if not Path(PROGRAM).exists():
         return
     text = next(one["data"]["cascade.toml"] for one in manifests if one["kind"] == "ConfigMap" and "cascade.toml" in one["data"])
     path = Path(folder) / "cascade.toml"
     path.write_text(text)
-    explained = subprocess.run([program, "config", "explain", "--config", path], capture_output=True, text=True, check=False)
+    explained = subprocess.run([PROGRAM, "config", "explain", "--config", path], capture_output=True, text=True, check=False)
     expect(explained.returncode == 0, f"settings: {explained.stderr}")
     for line in ("channel.sms.transport.kind", "channel.email.transport.port"):
         expect(any(row.split()[0] == line for row in explained.stdout.splitlines()), f"settings: no worker would see {line}")
@@ -206,19 +219,41 @@ def check_secrets(manifests):
     """Each pod gets the secrets it needs and no others."""
     mounted = {}
     for manifest in manifests:
-        if manifest["kind"] in ("StatefulSet", "Deployment", "Job"):
+        if manifest["kind"] in ("StatefulSet", "Deployment", "Job", "Pod"):
             volumes = pod_of(manifest)["volumes"]
             sources = [source for volume in volumes for source in volume.get("projected", {}).get("sources", [])]
             mounted[manifest["metadata"]["name"]] = {source["secret"]["name"] for source in sources}
     wanted = {
         "shop-cascade-intake": {"kafka-user"},
-        "shop-cascade-operator": {"kafka-user"},
+        "shop-cascade-operator": {"kafka-operator"},
         "shop-cascade-topics": {"kafka-user"},
         "shop-cascade-channel-email": {"kafka-user", "links"},
-        "shop-cascade-channel-sms": {"kafka-user", "links", "sms-provider"},
+        "shop-cascade-test": {"kafka-tools"},
+        "shop-cascade-channel-sms": {"kafka-user", "kafka-sms", "links", "sms-provider"},
         "shop-cascade-tracker": {"kafka-user", "links"},
     }
     expect(mounted == wanted, f"secrets: mounted are {mounted}")
+
+
+def check_principals(manifests, folder):
+    """Who has a principal of its own speaks to Kafka as that, and nobody else does; the program, where it is built, understands it."""
+    environments = {}
+    for manifest in (one for one in manifests if one["kind"] in ("StatefulSet", "Deployment", "Job", "Pod")):
+        container = pod_of(manifest)["containers"][0]
+        environments[manifest["metadata"]["name"]] = {one["name"]: one.get("value") for one in container["env"]}
+    named = {name: one["CASCADE_KAFKA_SASL_USERNAME"] for name, one in environments.items() if "CASCADE_KAFKA_SASL_USERNAME" in one}
+    expect(named == {"shop-cascade-operator": "cascade-operator"}, f"principals: named are {named}")
+    for name, one in environments.items():
+        expect(one.get("CASCADE_KAFKA_SASL_PASSWORD_FILE") == "/etc/cascade/secrets/kafka.sasl.password", f"principals: {name} has no password")
+    if not Path(PROGRAM).exists():
+        return
+    ours = {key: value for key, value in environments["shop-cascade-operator"].items() if value and not key.endswith("_FILE") and key != "CASCADE_CONFIG"}
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("CASCADE_")} | ours
+    command = [PROGRAM, "config", "explain", "--config", Path(folder) / "cascade.toml"]
+    explained = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    rows = [row.split() for row in explained.stdout.splitlines()]
+    for key, value in (("kafka.sasl.username", "cascade-operator"), ("kafka.session.timeout.ms", "30000")):
+        expect(any(row[:2] == [key, value] for row in rows), f"principals: {key} is not {value}: {explained.stdout}{explained.stderr}")
 
 
 def selected(manifests, labels):
@@ -238,6 +273,19 @@ def check_network(where, manifests):
             expect(rule.get("ports"), f"{where}: {name} opens every port")
         picked = selected(manifests, spec["podSelector"]["matchLabels"])
         expect(picked or name.endswith("-test"), f"{where}: {name} is about no pod")
+    tests = next(one for one in manifests if one["kind"] == "Pod")["metadata"]["labels"]
+    for rule in general[0]["ingress"]:
+        peers = [peer["podSelector"]["matchLabels"] for peer in rule.get("from", []) if peer.keys() == {"podSelector"}]
+        expect("from" not in rule or any(labels.items() <= tests.items() for labels in peers), f"{where}: `helm test` may ask nobody for health")
+
+
+def check_grace(manifests):
+    """A worker finishes its calls before it is killed."""
+    source = (CHART.parent / "services/channels/src/worker.rs").read_text()
+    finish = int(re.search(r"const FINISH: Duration = Duration::from_secs\((\d+)\)", source)[1])
+    for manifest in (one for one in manifests if one["kind"] == "StatefulSet" and "-channel-" in one["metadata"]["name"]):
+        grace = pod_of(manifest)["terminationGracePeriodSeconds"]
+        expect(grace >= finish + 10, f"{manifest['metadata']['name']} is killed after {grace} s, and may finish calls for {finish} s")
 
 
 def check_monitoring(manifests):
@@ -296,9 +344,11 @@ def main():
             check_settings(manifests)
             with tempfile.TemporaryDirectory() as folder:
                 check_understood(manifests, folder)
+                check_principals(manifests, folder)
             check_secrets(manifests)
             check_monitoring(manifests)
             check_scaling(manifests)
+            check_grace(manifests)
         if values.get("networkPolicy"):
             check_network(name, manifests)
     check_refusals(chart)

@@ -74,6 +74,7 @@ else
     echo "skipped  dashboards with data, doctor, permissions: the program is not built"
 fi
 check "Helm chart" "$python" tests/deploy/chart.py
+check "an upgrade goes no further with a chart that cannot be rendered" tests/deploy/cluster.sh
 check "container, as far as it can be judged without a builder" "$python" tests/deploy/image.py
 check "compose file" "$python" tests/deploy/compose.py
 if docker compose version >/dev/null 2>&1; then

@@ -1,6 +1,6 @@
 //! Dead letters as they lie in their topic, and which of them somebody means.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -83,12 +83,12 @@ pub struct Letter {
 }
 
 impl Letter {
-    fn of(record: &Record) -> Self {
+    fn of(record: &Record, keep: Keep) -> Self {
         Letter {
             place: (record.partition(), record.offset()),
             at: record.timestamp(),
             key: record.key().map(<[u8]>::to_vec),
-            value: record.value().map(<[u8]>::to_vec),
+            value: record.value().filter(|_| keep == Keep::Values).map(<[u8]>::to_vec),
             headers: record.headers(),
             done: None,
         }
@@ -110,14 +110,14 @@ impl Letter {
         self.key.as_ref().map(|key| String::from_utf8_lossy(key).into_owned()).unwrap_or_default()
     }
 
-    /// How often it was redriven before it came here.
+    /// How often it was redriven before it came here. Its producer may have said anything: then `--at-most` has to be higher.
     pub fn redriven(&self) -> u32 {
         self.header(dead_letter::REDRIVEN).parse().unwrap_or(0)
     }
 }
 
 impl Filter {
-    fn fits(&self, letter: &Letter) -> bool {
+    fn means(&self, letter: &Letter) -> bool {
         let same = |wanted: &Option<String>, found: String| wanted.as_ref().is_none_or(|wanted| *wanted == found);
         (self.places.is_empty() || self.places.contains(&letter.place()))
             && same(&self.customer, letter.customer())
@@ -125,44 +125,75 @@ impl Filter {
             && same(&self.stage, letter.header(dead_letter::STAGE))
             && same(&self.from, letter.header(dead_letter::TOPIC))
             && self.since.is_none_or(|since| letter.at >= since.as_millisecond())
-            && (self.all || letter.done.is_none())
     }
 }
 
-/// Of all records of the topic the letters that are meant, the newest first. What was done about a letter is a record of its own
-/// behind it.
-pub fn select(records: Vec<Letter>, filter: &Filter) -> Vec<Letter> {
-    let mark = |letter: &Letter| {
-        let place: Place = letter.header(dead_letter::DONE_WITH).parse().ok()?;
-        Some((place, letter.header(dead_letter::DONE)))
-    };
-    let done: Vec<(Place, String)> = records.iter().filter_map(mark).collect();
-    let mut letters: Vec<Letter> = records.into_iter().filter(|letter| mark(letter).is_none()).collect();
-    for letter in &mut letters {
-        letter.done = done.iter().rev().find(|(place, _)| *place == letter.place()).map(|(_, what)| what.clone());
+/// What of the letters is wanted: values may be large.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// All of them.
+    Values,
+    /// All but their values.
+    Headers,
+}
+
+/// The letters that are meant, of records that come in the order of their partitions. What is not meant, or done with, is not held.
+pub struct Selection<'a> {
+    filter: &'a Filter,
+    letters: BTreeMap<Place, Letter>,
+}
+
+impl<'a> Selection<'a> {
+    /// Nothing yet.
+    pub fn new(filter: &'a Filter) -> Self {
+        Selection { filter, letters: BTreeMap::new() }
     }
-    letters.retain(|letter| filter.fits(letter));
-    letters.sort_by_key(|letter| (std::cmp::Reverse(letter.at), letter.place));
-    letters
+
+    /// One more record. What was done about a letter is a record of its own behind it.
+    pub fn take(&mut self, letter: Letter) {
+        match note(&letter) {
+            None if self.filter.means(&letter) => drop(self.letters.insert(letter.place(), letter)),
+            None => {}
+            Some((place, done)) if self.filter.all => {
+                if let Some(letter) = self.letters.get_mut(&place) {
+                    letter.done = Some(done);
+                }
+            }
+            Some((place, _)) => drop(self.letters.remove(&place)),
+        }
+    }
+
+    /// The newest first.
+    pub fn finish(self) -> Vec<Letter> {
+        let mut letters: Vec<Letter> = self.letters.into_values().collect();
+        letters.sort_by_key(|letter| (std::cmp::Reverse(letter.at), letter.place));
+        letters
+    }
+}
+
+/// With which letter what was done. A letter has a code, which we put behind the headers of its producer: whatever he writes before
+/// it, it is no note of ours.
+fn note(letter: &Letter) -> Option<(Place, String)> {
+    let is_letter = letter.headers.iter().any(|(name, _)| name == dead_letter::CODE);
+    let place = letter.header(dead_letter::DONE_WITH).parse().ok().filter(|_| !is_letter)?;
+    Some((place, letter.header(dead_letter::DONE)))
 }
 
 /// Reads the topic and selects.
 ///
 /// # Errors
 /// Those of Kafka; `Unknown` if a place is named where no such letter lies.
-pub fn read(common: &Common, filter: &Filter) -> Result<Vec<Letter>, Failure> {
+pub fn read(common: &Common, filter: &Filter, keep: Keep) -> Result<Vec<Letter>, Failure> {
     topics::reach(common)?;
     let topic = common.topics.dead_letter();
-    let mut records = Vec::new();
+    let mut selection = Selection::new(filter);
     for partition in 0..reading::partitions(&common.kafka, &topic)? {
-        reading::partition(&common.kafka, &topic, partition, |record| records.push(Letter::of(record)))?;
+        reading::partition(&common.kafka, &topic, partition, |record| selection.take(Letter::of(record, keep)))?;
     }
-    let letters = select(records, filter);
-    let found: BTreeSet<Place> = letters.iter().map(Letter::place).collect();
-    let missing: Vec<String> =
-        filter.places.iter().filter(|place| !found.contains(place)).map(ToString::to_string).collect();
+    let found = |place: &&Place| selection.letters.contains_key(place);
+    let missing: Vec<String> = filter.places.iter().filter(|place| !found(place)).map(ToString::to_string).collect();
     match missing.is_empty() {
-        true => Ok(letters),
+        true => Ok(selection.finish()),
         false => Err(Failure::new(
             Exit::Unknown,
             format!(

@@ -10,6 +10,7 @@ use schemas::{Fact, Input, Origin, Release};
 use stream::kafka::Producer;
 
 pub use letter::Filter;
+use letter::Keep;
 pub use redrive::Chance;
 
 use crate::config::Common;
@@ -46,10 +47,10 @@ pub fn run(command: cli::Dlq) -> Result<String, Failure> {
     match command {
         Command::List { args, flags } => {
             let common = common(&flags)?;
-            let letters = letter::read(&common, &args.filter)?;
+            let letters = letter::read(&common, &args.filter, Keep::Headers)?;
             Ok(tell::table(&letters, args.limit, &common.topics.dead_letter()))
         }
-        Command::Show { filter, flags } => Ok(tell::whole(&letter::read(&common(&flags)?, &filter)?)),
+        Command::Show { filter, flags } => Ok(tell::whole(&letter::read(&common(&flags)?, &filter, Keep::Values)?)),
         Command::Redrive { args, flags } => redrive::redrive(&common(&flags)?, &args),
         Command::Drop { args, flags } => redrive::dismiss(&common(&flags)?, &args),
         Command::Release { args, flags } => release(&common(&flags)?, &args),

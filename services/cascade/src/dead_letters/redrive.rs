@@ -1,9 +1,9 @@
-//! A second chance for dead letters: back to where they came from, in one transaction with the note that it was done.
+//! A second chance for dead letters: back to where they came from, each in one transaction with the note that it was done.
 
 use schemas::dead_letter;
 use stream::kafka::Producer;
 
-use super::letter::{self, Filter, Letter};
+use super::letter::{self, Filter, Keep, Letter};
 use crate::config::Common;
 use crate::failure::{Exit, Failure};
 use crate::topics;
@@ -48,7 +48,7 @@ pub fn redrive(common: &Common, chance: &Chance) -> Result<String, Failure> {
     sources.push(common.topics.input());
     let mut lines = Vec::new();
     let mut going = Vec::new();
-    for letter in letter::read(common, &chance.filter)? {
+    for letter in letter::read(common, &chance.filter, Keep::Values)? {
         let (place, source) = (letter.place(), letter.header(dead_letter::TOPIC));
         match obstacle(&letter, &sources, chance.at_most) {
             Some(why) => lines.push(format!("{place} stays: it {why}\n")),
@@ -69,7 +69,7 @@ pub fn redrive(common: &Common, chance: &Chance) -> Result<String, Failure> {
 /// # Errors
 /// Those of Kafka.
 pub fn dismiss(common: &Common, chance: &Chance) -> Result<String, Failure> {
-    let letters = letter::read(common, &chance.filter)?;
+    let letters = letter::read(common, &chance.filter, Keep::Headers)?;
     if chance.yes && !letters.is_empty() {
         publish(common, &letters, "dropped", false)?;
     }
@@ -87,32 +87,61 @@ fn summary(count: usize, is_meant: bool, done: &str) -> String {
     }
 }
 
-/// The letters and the notes about them, all or nothing.
+/// Letters in one transaction: far fewer than its time-out allows.
+const TOGETHER: usize = 500;
+
+/// Bytes of values in one transaction, unless one letter alone has more.
+const TOGETHER_BYTES: usize = 8 << 20;
+
+/// Splits them into what goes in one transaction.
+pub fn batches(letters: &[Letter]) -> Vec<&[Letter]> {
+    let (mut batches, mut from, mut bytes) = (Vec::new(), 0, 0);
+    for (index, letter) in letters.iter().enumerate() {
+        let size = letter.value.as_ref().map_or(0, Vec::len);
+        if index > from && (index - from == TOGETHER || bytes + size > TOGETHER_BYTES) {
+            batches.push(&letters[from..index]);
+            (from, bytes) = (index, 0);
+        }
+        bytes += size;
+    }
+    batches.push(&letters[from..]);
+    batches
+}
+
+/// The letters, each with the note about it. If it fails in the middle, those before are done with and noted, the others are neither.
 fn publish(common: &Common, letters: &[Letter], done: &str, goes_back: bool) -> Result<(), Failure> {
     let graveyard = common.topics.dead_letter();
     topics::require(common, std::slice::from_ref(&graveyard))?;
     let mut producer = Producer::new(&common.kafka, &format!("cascade-redrive-{graveyard}"))?;
     let notes = producer.topic(&graveyard)?;
-    producer.begin()?;
-    for letter in letters {
-        if goes_back {
-            let source = producer.topic(&letter.header(dead_letter::TOPIC))?;
-            let headers = revived(letter);
-            let headers: Vec<(&str, &[u8])> =
-                headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
-            producer.produce(source, None, letter.key.as_deref(), letter.value.as_deref(), &headers)?;
+    for batch in batches(letters) {
+        producer.begin()?;
+        for letter in batch {
+            put(&mut producer, notes, letter, done, goes_back)?;
         }
-        let place = letter.place().to_string();
-        let note = [(dead_letter::DONE_WITH, place.as_bytes()), (dead_letter::DONE, done.as_bytes())];
-        producer.produce(notes, Some(letter.place.0), letter.key.as_deref(), None, &note)?;
+        producer.commit().map_err(|error| match Failure::from(error) {
+            failure if failure.exit == Exit::NotNow => Failure::new(
+                Exit::NotNow,
+                format!("{}; `cascade dlq list --all` shows how much was done", failure.sentence),
+            ),
+            failure => failure,
+        })?;
     }
-    producer.commit().map_err(|error| match Failure::from(error) {
-        failure if failure.exit == Exit::NotNow => Failure::new(
-            Exit::NotNow,
-            format!("{}; `cascade dlq list --all` shows whether it was done", failure.sentence),
-        ),
-        failure => failure,
-    })
+    Ok(())
+}
+
+fn put(producer: &mut Producer, notes: usize, letter: &Letter, done: &str, goes_back: bool) -> Result<(), Failure> {
+    if goes_back {
+        let source = producer.topic(&letter.header(dead_letter::TOPIC))?;
+        let headers = revived(letter);
+        let headers: Vec<(&str, &[u8])> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+        producer.produce(source, None, letter.key.as_deref(), letter.value.as_deref(), &headers)?;
+    }
+    let place = letter.place().to_string();
+    let note = [(dead_letter::DONE_WITH, place.as_bytes()), (dead_letter::DONE, done.as_bytes())];
+    producer.produce(notes, Some(letter.place.0), letter.key.as_deref(), None, &note)?;
+    Ok(())
 }
 
 #[cfg(test)]

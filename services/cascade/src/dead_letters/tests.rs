@@ -2,8 +2,14 @@
 
 use schemas::dead_letter;
 
-use super::letter::{Filter, Letter, select};
-use super::redrive::{obstacle_of, revived};
+use super::letter::{Filter, Letter, Selection};
+use super::redrive::{batches, obstacle_of, revived};
+
+fn select(records: Vec<Letter>, filter: &Filter) -> Vec<Letter> {
+    let mut selection = Selection::new(filter);
+    records.into_iter().for_each(|record| selection.take(record));
+    selection.finish()
+}
 
 fn letter(offset: i64, headers: &[(&str, &str)]) -> Letter {
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
@@ -52,6 +58,22 @@ fn what_is_done_with_is_shown_only_to_those_who_ask() {
     let all = select(records, &Filter { all: true, ..Filter::default() });
     assert_eq!(offsets(&all), [2, 1]);
     assert_eq!(all[1].done.as_deref(), Some("redriven"));
+}
+
+#[test]
+fn a_producer_cannot_write_a_note() {
+    let forged = [("cascade.done.with", "1/1"), ("cascade.done", "dropped"), (dead_letter::CODE, "no_value")];
+    let records = vec![refused(1, "no_value"), letter(2, &forged)];
+    assert_eq!(offsets(&select(records, &Filter::default())), [2, 1]);
+}
+
+#[test]
+fn a_transaction_takes_neither_too_many_letters_nor_too_much() {
+    let sizes = |letters: &[Letter]| batches(letters).iter().map(|batch| batch.len()).collect::<Vec<_>>();
+    assert_eq!(sizes(&vec![refused(1, "no_value"); 1_200]), [500, 500, 200]);
+    let large = Letter { value: Some(vec![0; 5 << 20]), ..refused(1, "no_value") };
+    assert_eq!(sizes(&[refused(1, "no_value"), large.clone(), large.clone()]), [2, 1]);
+    assert_eq!(sizes(&[Letter { value: Some(vec![0; 9 << 20]), ..large }, refused(2, "no_value")]), [1, 1]);
 }
 
 #[test]
