@@ -1,9 +1,9 @@
-"""Each service under a principal of its own, with exactly what deploy/kafka/acls.yaml grants it, on a broker whose authorizer is on.
+"""Each service, and the tools, under a principal of its own, with exactly what deploy/kafka/acls.yaml grants it, on a broker whose authorizer is on.
 
-First a registration goes all the way to a provider. Then each permission is taken away in turn: the service that needs it must say so.
+First a registration goes all the way to a provider. Then each permission is taken away in turn: whoever needs it must say so.
 
-    tests/deploy/acls.py                                       the tracker's and a worker's, in half a minute
-    tests/deploy/acls.py tracker intake channel operator       everybody's
+    tests/deploy/acls.py                                       those of the tracker, a worker and the tools, in two minutes
+    tests/deploy/acls.py tools tracker intake channel operator everybody's
 """
 
 import json
@@ -26,6 +26,7 @@ from private import ROOT, Kafka, Provider, Service, await_some, record, tool
 
 ACLS = yaml.safe_load((ROOT / "deploy/kafka/acls.yaml").read_text())
 ROLES = {"topics": ["topics", "apply"], "intake": ["intake"], "operator": ["operator"], "channel": ["channel", "push"], "tracker": ["tracker"], "tools": []}
+SOURCES = ["cart", "registration", "inactivity", "action", "profile", "feedback"]
 # What only a record that comes along shows, not the start.
 AT_WORK = {
     ("intake", "dead-letter"),
@@ -54,7 +55,8 @@ REFUSED = ("AUTHORIZATION", "uthoriz", "not authorized", "denied")
 
 
 def binding(role, grant, operation, kind=AclBinding):
-    kinds = {"topic": ResourceType.TOPIC, "group": ResourceType.GROUP, "transactional_id": ResourceType.TRANSACTIONAL_ID}
+    kinds = {"topic": ResourceType.TOPIC, "group": ResourceType.GROUP, "transactional_id": ResourceType.TRANSACTIONAL_ID,
+             "cluster": ResourceType.BROKER}
     resource = next(name for name in kinds if name in grant)
     name = grant[resource].replace("CHANNEL", "push")
     pattern = ResourcePatternType.PREFIXED if grant.get("match") == "prefixed" and name else ResourcePatternType.LITERAL
@@ -210,6 +212,64 @@ def without(world, role, services):
     return findings
 
 
+def shown_by(world, grant, operation):
+    """The command that cannot do without this permission. None for what only a mail that came back shows: tests/tests/ways_back.rs has one."""
+    topic, writes = grant.get("topic"), operation == "Write"
+    if topic == "attempt.CHANNEL":
+        return None
+    if topic in SOURCES and writes:
+        return ["dlq", "redrive", "--from", topic, "--yes"]
+    if topic in (*SOURCES, "input") and not writes or "cluster" in grant:
+        return ["doctor"]
+    return {
+        ("campaign", False): ["campaign", "list"],
+        ("campaign", True): ["campaign", "apply", f"{world.kafka.dir}/other.yaml"],
+        ("changelog", False): ["campaign", "hygiene"],
+        ("journal", False): ["journal", "--customer", "first"],
+        ("dead-letter", False): ["dlq", "list"],
+        ("dead-letter", True): ["dlq", "drop", "--yes"],
+        ("input", True): ["dlq", "release", "--customer", "first", "--note", "probe"],
+        (None, True): ["dlq", "release", "--customer", "first", "--note", "probe"],
+        ("", False): ["topics", "verify"],
+    }[topic, writes]
+
+
+def tools_without(world):
+    """Takes away one permission of the tools after the other: the command that needs it works before, and says so after."""
+    (world.kafka.dir / "other.yaml").write_text(CAMPAIGN.replace("probe", "other"))
+    producer = Producer({"bootstrap.servers": world.kafka.brokers})
+    for source in SOURCES:
+        producer.produce(source, key=f"{source}-poison", value=b"nobody reads this")
+    producer.flush(10)
+
+    def has_letter(source):
+        return f"{source}-poison" in world.tool("tools", "dlq", "list", "--from", source)[1]
+
+    for source in SOURCES:
+        await_some(f"a record of {source} is a dead letter", lambda source=source: has_letter(source), 40)
+
+    def lacks(command):
+        words = world.tool("tools", *command)[1]
+        return any(word in words for word in (*REFUSED, "missing topics", "there is no topic"))
+
+    findings = [f"{' '.join(command)} is refused something" for command in (["doctor"], ["topics", "verify"], ["campaign", "hygiene"]) if lacks(command)]
+    for grant in ACLS["tools"]:
+        for operation in grant["allow"]:
+            command = shown_by(world, grant, operation)
+            if not command:
+                continue
+            world.revoke("tools", grant, operation)
+            time.sleep(0.5)
+            until = time.monotonic() + 10
+            while not (is_told := lacks(command)) and time.monotonic() < until:
+                pass
+            if not is_told:
+                findings.append(f"{' '.join(command)} does not say that it lacks {json.dumps({**grant, 'allow': operation})}")
+            world.grant("tools", grant, operation)
+            time.sleep(0.5)
+    return findings
+
+
 def wrong_password(world):
     """Says so in its log, and ends with the code for brokers that do not answer."""
     settings = {**world.settings("tracker", "stranger"), "kafka.sasl.password": "guessed"}
@@ -224,8 +284,9 @@ def main():
     try:
         findings, services = whole_way(world)
         if not findings:
-            everybody = sys.argv[1:] or ["tracker", "channel"]
-            checks = [lambda role=role: without(world, role, services) for role in everybody] + [lambda: wrong_password(world)]
+            everybody = sys.argv[1:] or ["tools", "tracker", "channel"]
+            checks = [lambda role=role: without(world, role, services) if role in services else tools_without(world) for role in everybody]
+            checks.append(lambda: wrong_password(world))
             with ThreadPoolExecutor() as pool:
                 for found in pool.map(lambda check: check(), checks):
                     findings += found

@@ -1,7 +1,10 @@
 """`cascade doctor` finds what is planted, on a real Kafka and in files, and nothing where all is well."""
 
+import base64
+import http.server
 import subprocess
 import sys
+import threading
 import time
 
 from confluent_kafka import Producer
@@ -16,6 +19,29 @@ BROKER = {
     "group.max.session.timeout.ms=30000": "broker 1, group.max.session.timeout.ms",
     "offsets.retention.minutes=60": "broker 1, offsets.retention.minutes",
 }
+
+
+class Registry:
+    """Answers whoever has the login: no subject is registered."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            known = self.headers.get("Authorization") == "Basic " + base64.b64encode(b"me:secret").decode()
+            self.send_response(404 if known else 401)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    def __enter__(self):
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self.Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
 
 
 def wait_for(answers):
@@ -48,10 +74,10 @@ class World:
             "log.level": "error",
         }
 
-    def ask(self, more=None, offline=False):
+    def ask(self, more=None, offline=False, services=()):
         self.runs += 1
         settings = {key: value for key, value in {**self.settings, **(more or {})}.items() if value is not None}
-        arguments = ["doctor", *(["--offline"] if offline else [])]
+        arguments = ["doctor", *(["--offline"] if offline else []), *(f"--service={service}" for service in services)]
         return tool(arguments, settings, self.dir / f"run-{self.runs}")
 
     def produce(self, topic, value, timestamp=0):
@@ -67,9 +93,11 @@ class World:
 def in_settings(world):
     """What is set, and where it must show."""
     yield {"clock": f"driven:{world.dir}/file"}, "THREAT  clock:"
-    yield {"templates.dir": "nowhere"}, "THREAT  templates.dir:"
-    yield {"state.dir": str(world.dir / "file")}, "THREAT  state.dir:"
-    yield {"state.reserve": "900000000"}, "THREAT  state.reserve:"
+    yield {"templates.dir": "nowhere"}, "THREAT  templates.dir:", "channel"
+    yield {"templates.dir": "nowhere"}, "advice  templates.dir:", "operator"
+    yield {"state.dir": str(world.dir / "file")}, "THREAT  state.dir:", "operator"
+    yield {"state.dir": str(world.dir / "file")}, "advice  state.dir:"
+    yield {"state.reserve": "900000000"}, "THREAT  state.reserve:", "operator"
     yield {"kafka.enable.idempotence": "false"}, "THREAT  kafka.enable.idempotence:"
     yield {"kafka.partitioner": "consistent"}, "THREAT  kafka.partitioner:"
     yield {"kafka.sasl.username": "me"}, "THREAT  kafka.security.protocol:"
@@ -84,8 +112,10 @@ def planted_in_settings(world):
     code, words = world.ask(offline=True)
     if code or "nothing threatens" not in words:
         yield f"all is well, and the doctor says: {words}"
-    for change, shows in in_settings(world):
-        code, words = world.ask(change, offline=True)
+    if (world.dir / "state").exists():
+        yield "the doctor has made the state directory"
+    for change, shows, *services in in_settings(world):
+        code, words = world.ask(change, offline=True, services=services)
         if shows not in words:
             yield f"{change} was not found: {words}"
         if code != (0 if shows.startswith("advice") else 1):
@@ -141,6 +171,12 @@ def planted_on_brokers(world):
     _, words = world.ask({"registry.url": "http://127.0.0.1:9"})
     if "THREAT  registry.url: the registry gives no answer" not in words:
         yield f"a registry that is not there was not found: {words}"
+    with Registry() as registry:
+        login = {"registry.url": registry.url, "registry.user": "me", "registry.password": "secret"}
+        for settings, is_known in ((login, True), ({**login, "registry.password": "guessed"}, False)):
+            _, words = world.ask(settings)
+            if ("THREAT  registry.url" in words) == is_known:
+                yield f"a registry with a login, asked with {settings['registry.password']}: {words}"
     world.kafka.process.kill()
     _, words = world.ask()
     if "THREAT  brokers: " not in words:

@@ -27,6 +27,16 @@ impl Settings {
         let login = name.map(|name| Login { name, password: reader.required("registry.password") });
         Some(Settings { url, login, ids: ids.unwrap_or_default() })
     }
+
+    /// Where it is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// As whom it is asked.
+    pub fn login(&self) -> Option<&Login> {
+        self.login.as_ref()
+    }
 }
 
 /// The ids under which source records may come.

@@ -124,15 +124,36 @@ fn steps(common: &Common) -> Result<Vec<Step>, Failure> {
     Ok(admin::plan(&existing, &wanted))
 }
 
-type Existing = BTreeMap<String, admin::Topic>;
+/// Topics by name, as they are.
+pub type Existing = BTreeMap<String, admin::Topic>;
 
 fn compared(common: &Common) -> Result<(Existing, Vec<Wanted>), Failure> {
     reach(common)?;
     let catalogue = common.topics.catalogue(&common.channels, common.partitions);
     let names: Vec<&str> = catalogue.iter().map(|topic| topic.name.as_str()).collect();
     let existing = block(admin::existing(&common.kafka, &names))??;
+    shown(&existing)?;
     let wanted = wanted_of(common, &catalogue, &existing);
     Ok((existing, wanted))
+}
+
+/// Brokers answer whoever may not see settings as if there were none, but every topic has some.
+///
+/// # Errors
+/// `Usage`, naming the topics.
+pub fn shown(existing: &Existing) -> Result<(), Failure> {
+    let hidden = existing.iter().filter(|(_, topic)| topic.configs.is_empty()).map(|(name, _)| name.as_str());
+    let hidden: Vec<&str> = hidden.collect();
+    match hidden.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::new(
+            Exit::Usage,
+            format!(
+                "not authorized to see the settings of {}; give this user DescribeConfigs on them (deploy/kafka/acls.yaml)",
+                hidden.join(", ")
+            ),
+        )),
+    }
 }
 
 /// The topics of the catalogue as they should be, beside those that are there.
@@ -235,5 +256,16 @@ mod tests {
             wanted(topic, 1, Some(&existing)).partitions
         };
         assert_eq!((count("cart"), count("input")), (3, 8));
+    }
+
+    #[test]
+    fn who_may_not_see_settings_is_told_so_and_not_that_they_are_wrong() {
+        let seen =
+            admin::Topic { configs: [("retention.ms".to_owned(), "5".to_owned())].into(), ..admin::Topic::default() };
+        let mut existing = Existing::from([("cart".to_owned(), seen)]);
+        shown(&existing).unwrap();
+        existing.insert("input".to_owned(), admin::Topic::default());
+        let failure = shown(&existing).unwrap_err();
+        assert!(failure.sentence.contains("settings of input; give this user DescribeConfigs"), "{failure}");
     }
 }

@@ -23,7 +23,16 @@ pub fn examine(common: &Common, cluster: &Cluster) -> Vec<Finding> {
             "three brokers, three copies, min.insync.replicas = 2",
         ));
     }
-    findings.extend(cluster.brokers.iter().flat_map(|broker| one(common, broker, cluster.brokers.len())));
+    // Whoever may not see a broker's settings is answered as if it had none.
+    let (hidden, shown): (Vec<_>, Vec<_>) = cluster.brokers.iter().partition(|broker| broker.configs.is_empty());
+    if !hidden.is_empty() {
+        findings.push(Finding::advice(
+            "brokers",
+            "not authorized to see their settings, so nobody has looked at them",
+            "give this user DescribeConfigs on the cluster (tools in deploy/kafka/acls.yaml)",
+        ));
+    }
+    findings.extend(shown.into_iter().flat_map(|broker| one(common, broker, cluster.brokers.len())));
     findings.extend(copies(common, cluster));
     findings
 }
@@ -164,7 +173,11 @@ mod tests {
         let common =
             crate::config::read(&crate::config::Flags::default(), &crate::config::Process, Common::read).unwrap();
         assert_eq!(examine(&common, &cluster), []);
-        let old = Cluster { brokers: vec![Broker { id: 1, ..Broker::default() }; 3], ..Cluster::default() };
+        let configs = std::collections::BTreeMap::from([("log.cleaner.enable".to_owned(), "true".to_owned())]);
+        let old = Cluster { brokers: vec![Broker { id: 1, configs }; 3], ..Cluster::default() };
         assert_eq!(examine(&common, &old).len(), 3);
+        let hidden = Cluster { brokers: vec![Broker { id: 1, ..Broker::default() }; 3], ..Cluster::default() };
+        let findings = examine(&common, &hidden);
+        assert!(findings.len() == 1 && findings[0].what.contains("not authorized"), "{findings:?}");
     }
 }

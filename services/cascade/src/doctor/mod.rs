@@ -10,6 +10,7 @@ use stream::admin;
 
 use crate::config::{Common, Flags, Process};
 use crate::failure::{Exit, Failure};
+use crate::registry;
 use crate::{config, logs, topics};
 use finding::{Finding, Gravity, tell};
 
@@ -19,8 +20,24 @@ pub struct Args {
     /// Look at settings and files alone, without Kafka
     #[arg(long)]
     pub offline: bool,
+    /// What runs on this machine; may be repeated. What only other services need is told as advice
+    #[arg(long = "service", value_name = "SERVICE")]
+    pub services: Vec<Service>,
     #[command(flatten)]
     flags: Flags,
+}
+
+/// Who needs something of the machine itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Service {
+    /// Reads the sources.
+    Intake,
+    /// Keeps its state in `state.dir`.
+    Operator,
+    /// A worker: renders what is in `templates.dir`.
+    Channel,
+    /// Takes receipts and clicks.
+    Tracker,
 }
 
 /// All findings, or that there are none.
@@ -33,7 +50,7 @@ pub fn run(args: &Args) -> Result<String, Failure> {
         Err(failure) => findings.extend(settings::refused(&failure)),
         Ok(common) => {
             logs::start(&common.logs);
-            findings.extend(settings::examine(&args.flags, &common)?);
+            findings.extend(settings::examine(&args.flags, &common, &args.services)?);
             if !args.offline {
                 match topics::reach(&common) {
                     Err(failure) => findings.push(Finding::of(&failure, "brokers")),
@@ -53,6 +70,10 @@ pub fn run(args: &Args) -> Result<String, Failure> {
 fn connected(common: &Common, flags: &Flags) -> Result<Vec<Finding>, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::unexpected)?;
     let mut findings = Vec::new();
+    let registry = config::read(flags, &Process, registry::Settings::read).unwrap_or_else(|failure| {
+        findings.extend(settings::refused(&failure));
+        None
+    });
     match runtime.block_on(stream::inspect::cluster(&common.kafka)) {
         Err(error) => findings.push(Finding::of(&error.into(), "brokers")),
         Ok(found) => findings.extend(cluster::examine(common, &found)),
@@ -63,17 +84,16 @@ fn connected(common: &Common, flags: &Flags) -> Result<Vec<Finding>, Failure> {
         Err(error) => findings.push(Finding::of(&error.into(), "topics")),
         Ok(existing) => {
             let wanted = topics::wanted_of(common, &catalogue, &existing);
-            findings.extend(cluster::topics(&admin::verify(&existing, &wanted)));
+            match topics::shown(&existing) {
+                Err(failure) => findings.push(Finding::of(&failure, "topics")),
+                Ok(()) => findings.extend(cluster::topics(&admin::verify(&existing, &wanted))),
+            }
             let present: Vec<String> = existing.into_keys().collect();
-            findings.extend(records::examine(common, &present, registry_of(flags)?.is_some())?);
+            findings.extend(records::examine(common, &present, registry.is_some())?);
         }
     }
-    if let Some(url) = registry_of(flags)? {
-        findings.extend(runtime.block_on(schemas::examine(&url, &common.topics)));
+    if let Some(registry) = registry {
+        findings.extend(runtime.block_on(schemas::examine(&registry, &common.topics)));
     }
     Ok(findings)
-}
-
-fn registry_of(flags: &Flags) -> Result<Option<String>, Failure> {
-    config::read(flags, &Process, |reader| reader.optional("registry.url").filter(|url| !url.is_empty()))
 }

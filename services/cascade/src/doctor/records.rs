@@ -63,7 +63,20 @@ pub fn examine(common: &Common, present: &[String], asks_registry: bool) -> Resu
             }
         }
     }
-    Ok(names.iter().zip(seen).flat_map(|(name, seen)| seen.findings(name, asks_registry)).collect())
+    let unread = |(index, name): (usize, &String)| {
+        left.iter().any(|(topic, _)| *topic == index).then(|| {
+            Finding::advice(
+                format!("topic {name}"),
+                "its newest records did not come in time, so nobody has looked at them",
+                "ask again; if the log says that it is refused, give this user Read (tools in deploy/kafka/acls.yaml)",
+            )
+        })
+    };
+    let unread: Vec<Finding> = names.iter().enumerate().filter_map(unread).collect();
+    Ok(unread
+        .into_iter()
+        .chain(names.iter().zip(seen).flat_map(|(name, seen)| seen.findings(name, asks_registry)))
+        .collect())
 }
 
 impl Seen {

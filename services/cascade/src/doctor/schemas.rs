@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::finding::Finding;
+use crate::registry::Settings;
 
 #[derive(Deserialize)]
 struct Verdict {
@@ -14,7 +15,7 @@ struct Verdict {
 }
 
 /// One finding for each subject that would refuse us, or one for a registry that does not answer.
-pub async fn examine(url: &str, topics: &Topics) -> Vec<Finding> {
+pub async fn examine(registry: &Settings, topics: &Topics) -> Vec<Finding> {
     let ours = [
         (topics.cart(), Cart::SCHEMA),
         (topics.registration(), Registration::SCHEMA),
@@ -25,7 +26,7 @@ pub async fn examine(url: &str, topics: &Topics) -> Vec<Finding> {
     ];
     let mut findings = Vec::new();
     for (topic, schema) in ours {
-        match fits(url, &topic, schema).await {
+        match fits(registry, &topic, schema).await {
             Ok(true) => {}
             Ok(false) => findings.push(Finding::threat(
                 format!("subject {topic}-value"),
@@ -34,7 +35,11 @@ pub async fn examine(url: &str, topics: &Topics) -> Vec<Finding> {
             )),
             Err(error) => {
                 let what = format!("the registry gives no answer ({})", error.without_url());
-                return vec![Finding::threat("registry.url", what, "check the address, and who may ask it")];
+                return vec![Finding::threat(
+                    "registry.url",
+                    what,
+                    "check the address, and as whom it is asked (registry.user)",
+                )];
             }
         }
     }
@@ -42,10 +47,16 @@ pub async fn examine(url: &str, topics: &Topics) -> Vec<Finding> {
 }
 
 /// A subject that nobody has registered yet takes anything.
-async fn fits(url: &str, topic: &str, schema: &str) -> reqwest::Result<bool> {
+async fn fits(registry: &Settings, topic: &str, schema: &str) -> reqwest::Result<bool> {
     let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
-    let address = format!("{}/compatibility/subjects/{topic}-value/versions/latest", url.trim_end_matches('/'));
-    let asked = client.post(address).json(&json!({"schema": schema})).send().await?;
+    let address =
+        format!("{}/compatibility/subjects/{topic}-value/versions/latest", registry.url().trim_end_matches('/'));
+    let request = client.post(address).json(&json!({"schema": schema}));
+    let request = match registry.login() {
+        Some(login) => request.basic_auth(&login.name, Some(&login.password)),
+        None => request,
+    };
+    let asked = request.send().await?;
     match asked.status().as_u16() {
         404 => Ok(true),
         _ => Ok(asked.error_for_status()?.json::<Verdict>().await?.is_compatible),

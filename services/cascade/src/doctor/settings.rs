@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::statvfs;
 
-use super::finding::Finding;
+use super::Service;
+use super::finding::{Finding, Gravity};
 use crate::config::{self, Common, Flags, Process, Reader, Time};
 use crate::failure::Failure;
 use crate::state;
@@ -45,7 +46,7 @@ struct Rest {
 ///
 /// # Errors
 /// If the settings cannot be read at all.
-pub fn examine(flags: &Flags, common: &Common) -> Result<Vec<Finding>, Failure> {
+pub fn examine(flags: &Flags, common: &Common, services: &[Service]) -> Result<Vec<Finding>, Failure> {
     let mut findings = sections(flags, common);
     let rest = config::read(flags, &Process, |reader| Rest {
         instance: reader.optional("instance").filter(|name| !name.is_empty()),
@@ -57,7 +58,7 @@ pub fn examine(flags: &Flags, common: &Common) -> Result<Vec<Finding>, Failure> 
         waits: reader.text("sources.wait"),
     })?;
     findings.extend(client(common));
-    findings.extend(files(&rest));
+    findings.extend(files(&rest, services));
     if rest.instance.is_none() {
         let name = &common.kafka.instance;
         findings.push(Finding::advice(
@@ -163,19 +164,30 @@ fn client(common: &Common) -> Vec<Finding> {
     findings
 }
 
-fn files(rest: &Rest) -> Vec<Finding> {
+fn files(rest: &Rest, services: &[Service]) -> Vec<Finding> {
+    // Where the service does not run that needs it, it does no harm.
+    let of = |service: Service, finding: Finding| match services.contains(&service) {
+        true => finding,
+        false => Finding { gravity: Gravity::Advice, ..finding },
+    };
     let mut findings = Vec::new();
-    if let Err(failure) = state::require(&rest.state) {
-        findings.push(Finding::threat("state.dir", failure.sentence, "the operator needs it, no other service does"));
-    } else if let Some(finding) = room(&rest.state, rest.reserve) {
-        findings.push(finding);
+    if let Err(failure) = state::look(&rest.state) {
+        let finding = Finding::threat(
+            "state.dir",
+            failure.sentence,
+            "where an operator runs: it needs it, no other service does",
+        );
+        findings.push(of(Service::Operator, finding));
+    } else if let Some(finding) = room(state::existing(&rest.state), rest.reserve) {
+        findings.push(of(Service::Operator, finding));
     }
     if !rest.templates.is_dir() {
-        findings.push(Finding::threat(
+        let finding = Finding::threat(
             "templates.dir",
             format!("{} is no directory: workers cannot render a message", rest.templates.display()),
-            "name the directory of the templates",
-        ));
+            "where a worker runs, name the directory of the templates",
+        );
+        findings.push(of(Service::Channel, finding));
     }
     for path in &rest.keys {
         let is_open = std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o007 != 0);
