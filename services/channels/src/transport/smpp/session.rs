@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
@@ -56,11 +57,15 @@ pub(super) enum Reply {
     Lost,
     /// There was no answer in time.
     Silent,
+    /// The answer does not say whether it was taken.
+    Unclear,
 }
 
 struct Request {
     submission: SubmitSm,
     reply: oneshot::Sender<Reply>,
+    /// Set by who comes first: the keeper when it is about to write it, or the asker when it gives up.
+    settled: Arc<AtomicBool>,
 }
 
 #[derive(Clone, Debug)]
@@ -77,7 +82,6 @@ pub(super) struct Session {
     requests: mpsc::Sender<Request>,
     state: watch::Receiver<State>,
     inbound: Inbound,
-    timeout: Duration,
     keeper: JoinSet<()>,
 }
 
@@ -86,34 +90,36 @@ impl Session {
     pub(super) fn start(config: Config, login: Login, inbound: Inbound) -> Self {
         let (requests, asked) = mpsc::channel(config.window);
         let (told, state) = watch::channel(State::Connecting);
-        let timeout = Duration::from_secs(config.timeout_seconds);
         let mut keeper = JoinSet::new();
         keeper.spawn(Keeper { config, login, inbound: inbound.clone(), asked, told }.keep());
-        Session { requests, state, inbound, timeout, keeper }
+        Session { requests, state, inbound, keeper }
     }
 
     pub(super) fn inbound(&self) -> &Inbound {
         &self.inbound
     }
 
-    /// Hands one over and waits for the answer.
-    pub(super) async fn submit(&self, submission: SubmitSm) -> Reply {
+    /// Hands one over and waits for the answer, `until` then at most.
+    pub(super) async fn submit(&self, submission: SubmitSm, until: Tick) -> Reply {
         let mut state = self.state.clone();
-        let settled = match timeout(PATIENCE, state.wait_for(|state| !matches!(state, State::Connecting))).await {
+        let patience = PATIENCE.min(until.remaining());
+        let connection = match timeout(patience, state.wait_for(|state| !matches!(state, State::Connecting))).await {
             Ok(Ok(state)) => state.clone(),
             Ok(Err(_)) | Err(_) => State::Down("connection".to_owned()),
         };
-        if let State::Down(code) = settled {
+        if let State::Down(code) = connection {
             return Reply::NotSent(code);
         }
         let (reply, answer) = oneshot::channel();
-        if self.requests.try_send(Request { submission, reply }).is_err() {
+        let settled = Arc::new(AtomicBool::new(false));
+        if self.requests.try_send(Request { submission, reply, settled: Arc::clone(&settled) }).is_err() {
             return Reply::NotSent("window".to_owned());
         }
-        match timeout(self.timeout, answer).await {
+        match timeout(until.remaining(), answer).await {
             Ok(Ok(reply)) => reply,
             Ok(Err(_)) => Reply::Lost,
-            Err(_) => Reply::Silent,
+            Err(_) if settled.swap(true, Ordering::SeqCst) => Reply::Silent,
+            Err(_) => Reply::NotSent("queue".to_owned()),
         }
     }
 }
@@ -187,16 +193,20 @@ impl Keeper {
                     if matches!(answer.id(), CommandId::BindTransceiverResp | CommandId::GenericNack) =>
                 {
                     return match answer.status() {
-                        CommandStatus::EsmeRok => Ok(link),
+                        CommandStatus::EsmeRok if answer.id() == CommandId::BindTransceiverResp => Ok(link),
                         refused => Err(format!("bind_{}", status::code(refused))),
                     };
                 }
-                Frame::Unreadable(CommandId::BindTransceiverResp, _) => return Err("bind_unreadable".to_owned()),
+                Frame::Unreadable(CommandId::BindTransceiverResp, ..) => return Err("bind_unreadable".to_owned()),
                 // Whatever else comes before the answer has to be said again.
                 Frame::Whole(_) | Frame::Unreadable(..) => {}
             }
         }
     }
+}
+
+fn is_ok(status: CommandStatus) -> bool {
+    status == CommandStatus::EsmeRok
 }
 
 fn pauses() -> ExponentialBackoff {
@@ -278,8 +288,8 @@ impl<'a> Bound<'a> {
     }
 
     async fn submit(&mut self, request: Request) -> Result<(), String> {
-        // Whoever has given up counts it as unknown already: it must not go out behind that.
-        if request.reply.is_closed() {
+        // Whoever has given up counts it as not taken already: it must not go out behind that.
+        if request.settled.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
         let command = self.next_command(request.submission);
@@ -306,12 +316,12 @@ impl<'a> Bound<'a> {
         (self.heard, self.asked) = (Tick::now(), None);
         let command = match frame {
             Frame::Whole(command) => *command,
-            Frame::Unreadable(CommandId::SubmitSmResp, sequence) => {
-                // Taken or not, it does not say.
-                self.reply(sequence, Reply::Lost);
+            Frame::Unreadable(CommandId::SubmitSmResp, status, sequence) => {
+                // An error is said in the header, whatever stands behind it; that it was taken needs an id that can be read.
+                self.reply(sequence, if is_ok(status) { Reply::Unclear } else { Reply::Answered(status, None) });
                 return Ok(());
             }
-            Frame::Unreadable(id, sequence) => {
+            Frame::Unreadable(id, _, sequence) => {
                 tracing::warn!(?id, "the message centre says what cannot be read");
                 return match id {
                     CommandId::DeliverSm | CommandId::DataSm => self.acknowledge(sequence, id, Fate::Useless).await,
@@ -333,7 +343,8 @@ impl<'a> Bound<'a> {
             }
             // An error needs no body, so the codec tells it by its name alone.
             _ if matches!(command.id(), CommandId::SubmitSmResp | CommandId::GenericNack) => {
-                self.reply(sequence, Reply::Answered(status, None));
+                let nothing = command.id() == CommandId::GenericNack && is_ok(status);
+                self.reply(sequence, if nothing { Reply::Unclear } else { Reply::Answered(status, None) });
             }
             _ if u32::from(command.id()) & 0x8000_0000 != 0 => {}
             _ => self.answer(sequence, CommandStatus::EsmeRinvcmdid, Pdu::GenericNack).await?,
