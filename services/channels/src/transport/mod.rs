@@ -193,6 +193,15 @@ pub enum About {
         /// Whom it was for.
         customer_id: String,
     },
+    /// The provider's id of a send, told after its hand-over had ended. Nobody waits for its fate.
+    Named {
+        /// The provider's id.
+        provider_id: String,
+        /// The send.
+        send_id: String,
+        /// Whom it was for.
+        customer_id: String,
+    },
     /// Nothing that anybody could use; why, as a label.
     Nothing(&'static str),
 }
@@ -203,6 +212,7 @@ impl fmt::Debug for About {
             About::ProviderId(id) => f.debug_tuple("ProviderId").field(id).finish(),
             About::Nothing(why) => f.debug_tuple("Nothing").field(why).finish(),
             About::Send { send_id, .. } => f.debug_struct("Send").field("send_id", send_id).finish_non_exhaustive(),
+            About::Named { send_id, .. } => f.debug_struct("Named").field("send_id", send_id).finish_non_exhaustive(),
         }
     }
 }

@@ -192,6 +192,18 @@ async fn a_message_of_which_a_part_has_gone_out_is_never_one_that_was_not_taken(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_is_too_late_still_tells_the_id() {
+    let centre = Peer::start("smsc.py", &[]).await;
+    let transport = open(centre.port, json!({ "receipts": false }));
+    let mut ear = transport.ear().expect("it is heard");
+    assert_eq!(settled(&*transport, &message("0000", "a")).await, accepted("00000001"));
+    let late = message("8011", "a");
+    assert_eq!(transport.hand_over(&late).await, Answer::Unknown { code: "timeout".to_owned() });
+    let (send_id, customer_id) = (late.send_id.clone(), late.customer_id.clone());
+    assert_eq!(word(&mut ear).await.about, About::Named { provider_id: "00000002".to_owned(), send_id, customer_id });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_never_written_is_not_taken() {
     let centre = Peer::start("smsc.py", &[]).await;
     let transport = open(centre.port, json!({ "window": 1 }));

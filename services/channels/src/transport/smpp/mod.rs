@@ -289,8 +289,8 @@ impl Transport for Smpp {
             let mut last = Answer::refused("empty");
             for (at, submission) in submissions.into_iter().enumerate() {
                 last = match at {
-                    0 => self.submit(submission, until).await,
-                    _ => self.insist(submission, until).await,
+                    0 => self.submit(submission, message, until).await,
+                    _ => self.insist(submission, message, until).await,
                 };
                 if !matches!(last, Answer::Accepted { .. }) {
                     break;
@@ -311,8 +311,8 @@ impl Transport for Smpp {
 }
 
 impl Smpp {
-    async fn submit(&self, submission: rusmpp::pdus::SubmitSm, until: Tick) -> Answer {
-        match self.session.submit(submission, until).await {
+    async fn submit(&self, submission: rusmpp::pdus::SubmitSm, message: &Message, until: Tick) -> Answer {
+        match self.session.submit(submission, inbound::sent(message), until).await {
             Reply::Answered(status, id) => self.statuses.read(status, id),
             Reply::NotSent(code) => Answer::not_taken(code),
             Reply::Lost => Answer::unknown("connection_broke"),
@@ -323,10 +323,10 @@ impl Smpp {
 
     /// A further segment. The ones before are taken and paid for, so this one is tried again while there is time, and nothing that
     /// becomes of it makes the message one that was not taken.
-    async fn insist(&self, submission: rusmpp::pdus::SubmitSm, until: Tick) -> Answer {
+    async fn insist(&self, submission: rusmpp::pdus::SubmitSm, message: &Message, until: Tick) -> Answer {
         const PAUSE: Duration = Duration::from_millis(500);
         while !until.remaining().is_zero() {
-            match self.submit(submission.clone(), until).await {
+            match self.submit(submission.clone(), message, until).await {
                 Answer::NotTaken { retry_after, .. } => {
                     tokio::time::sleep(retry_after.unwrap_or(PAUSE).min(until.remaining())).await;
                 }

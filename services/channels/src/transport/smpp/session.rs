@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_rustls::rustls::ClientConfig;
 
-use super::inbound::Inbound;
+use super::inbound::{Inbound, Sent};
 use super::link::{Frame, Link};
 use super::{Config, status};
 use crate::transport::Fate;
@@ -38,6 +38,9 @@ const GOOD: Duration = Duration::from_secs(60);
 
 /// A hand-over waits so long for a connection that is being made: the look at the withdrawals must not become too old.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// An answer that comes so late still tells the id of its message.
+const LATE: Duration = Duration::from_secs(600);
 
 /// What of the configuration is secret or read from files.
 #[derive(Clone)]
@@ -63,6 +66,7 @@ pub(super) enum Reply {
 
 struct Request {
     submission: SubmitSm,
+    of: Sent,
     reply: oneshot::Sender<Reply>,
     /// Set by who comes first: the keeper when it is about to write it, or the asker when it gives up.
     settled: Arc<AtomicBool>,
@@ -100,7 +104,7 @@ impl Session {
     }
 
     /// Hands one over and waits for the answer, `until` then at most.
-    pub(super) async fn submit(&self, submission: SubmitSm, until: Tick) -> Reply {
+    pub(super) async fn submit(&self, submission: SubmitSm, of: Sent, until: Tick) -> Reply {
         let mut state = self.state.clone();
         let patience = PATIENCE.min(until.remaining());
         let connection = match timeout(patience, state.wait_for(|state| !matches!(state, State::Connecting))).await {
@@ -112,7 +116,7 @@ impl Session {
         }
         let (reply, answer) = oneshot::channel();
         let settled = Arc::new(AtomicBool::new(false));
-        if self.requests.try_send(Request { submission, reply, settled: Arc::clone(&settled) }).is_err() {
+        if self.requests.try_send(Request { submission, of, reply, settled: Arc::clone(&settled) }).is_err() {
             return Reply::NotSent("window".to_owned());
         }
         match timeout(until.remaining(), answer).await {
@@ -218,7 +222,9 @@ fn pauses() -> ExponentialBackoff {
 struct Bound<'a> {
     link: Link,
     keeper: &'a mut Keeper,
-    pending: HashMap<u32, oneshot::Sender<Reply>>,
+    pending: HashMap<u32, (oneshot::Sender<Reply>, Sent)>,
+    /// Those that had no answer in time, and since when.
+    late: HashMap<u32, (Sent, Tick)>,
     /// Words of the provider whose fate is not known yet.
     fates: JoinSet<(u32, CommandId, Fate)>,
     sequence: u32,
@@ -230,14 +236,14 @@ struct Bound<'a> {
 
 impl<'a> Bound<'a> {
     fn new(link: Link, keeper: &'a mut Keeper) -> Self {
-        let (pending, fates) = (HashMap::new(), JoinSet::new());
-        Bound { link, keeper, pending, fates, sequence: 1, heard: Tick::now(), asked: None }
+        let (pending, late, fates) = (HashMap::new(), HashMap::new(), JoinSet::new());
+        Bound { link, keeper, pending, late, fates, sequence: 1, heard: Tick::now(), asked: None }
     }
 
     /// Returns why it ended; none if nobody wants it any more.
     async fn serve(mut self) -> Option<String> {
         let ended = self.run().await;
-        for (_, reply) in self.pending.drain() {
+        for (_, (reply, _)) in self.pending.drain() {
             drop(reply.send(Reply::Lost));
         }
         match ended {
@@ -293,13 +299,15 @@ impl<'a> Bound<'a> {
             return Ok(());
         }
         let command = self.next_command(request.submission);
-        self.pending.insert(self.sequence, request.reply);
+        self.pending.insert(self.sequence, (request.reply, request.of));
         self.write(&command).await
     }
 
     /// Asks whether the other side lives, and gives up where it does not say so.
     async fn beat(&mut self) -> Result<(), String> {
-        self.pending.retain(|_, reply| !reply.is_closed());
+        let given_up = self.pending.extract_if(|_, (reply, _)| reply.is_closed());
+        self.late.extend(given_up.map(|(sequence, (_, of))| (sequence, (of, Tick::now()))));
+        self.late.retain(|_, (_, since)| since.elapsed() < LATE);
         let config = &self.keeper.config;
         if self.asked.is_some_and(|asked| asked.elapsed() > Duration::from_secs(config.timeout_seconds)) {
             return Err("silent".to_owned());
@@ -353,9 +361,20 @@ impl<'a> Bound<'a> {
     }
 
     fn reply(&mut self, sequence: u32, reply: Reply) {
-        match self.pending.remove(&sequence) {
-            Some(asked) => drop(asked.send(reply)),
-            None => tracing::info!("an answer of the message centre came too late, or twice"),
+        let pending = self.pending.remove(&sequence);
+        let (reply, of) = match pending {
+            Some((asked, of)) => match asked.send(reply) {
+                Ok(()) => return,
+                Err(reply) => (reply, Some(of)),
+            },
+            None => (reply, self.late.remove(&sequence).map(|(of, _)| of)),
+        };
+        tracing::info!("an answer of the message centre came too late, or twice");
+        // The outcome is told already, but receipts will name this id.
+        if let (Reply::Answered(status, Some(id)), Some(of)) = (reply, of)
+            && is_ok(status)
+        {
+            self.keeper.inbound.named(id, of);
         }
     }
 
