@@ -75,8 +75,13 @@ fn transports(at: &str) -> Vec<(&'static str, String, Value, &'static str)> {
         ("viber", address(), json!({"token": "word", "sender": "Shop", "url": at}), answers!("viber")),
         ("vk", address(), json!({"token": "word", "url": at}), answers!("vk")),
         ("exolve", address(), json!({"token": "word", "sender": "Shop", "url": at}), answers!("exolve")),
-        ("webhook", address(), json!({"secret": "word", "url": at, "allow_private_hosts": true}), answers!("webhook")),
-        ("http", address(), json!({"bearer": "word", "url": at}), answers!("webhook")),
+        (
+            "webhook",
+            address(),
+            json!({"secret": "word", "url": format!("{at}/{MARK}"), "allow_private_hosts": true}),
+            answers!("webhook"),
+        ),
+        ("http", address(), json!({"bearer": "word", "url": at, "headers": {"x-key": MARK}}), answers!("webhook")),
     ]
 }
 
