@@ -15,6 +15,7 @@
 //!
 //! *Limits.* A token is signed, not secret: whoever holds one can read the customer id in it. It never holds an address.
 
+use std::env::VarError;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -124,7 +125,11 @@ impl Key {
             (Some(path), None) => {
                 std::fs::read_to_string(path).map_err(|error| format!("secret_file {}: {error}", path.display()))?
             }
-            (None, Some(name)) => std::env::var(name).map_err(|error| format!("secret_env {name}: {error}"))?,
+            (None, Some(name)) => std::env::var(name).map_err(|error| match error {
+                // The error's own words would show the secret.
+                VarError::NotUnicode(_) => format!("secret_env {name} is not UTF-8"),
+                VarError::NotPresent => format!("secret_env {name} is not set"),
+            })?,
             _ => return Err("give either secret_file or secret_env".to_owned()),
         };
         let secret = text.trim().as_bytes().to_vec();

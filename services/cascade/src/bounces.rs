@@ -41,9 +41,9 @@ fn keys(reader: &mut Reader<'_>) -> Option<Keyring> {
     keys.map_err(|problems| problems.into_iter().for_each(|problem| reader.problem(problem))).ok()
 }
 
-/// A mail, and the file that it stands in, if that is its own.
+/// What a mail says, and the file that it stands in, if that is its own. The mail itself is not kept: there may be many.
 struct Mail {
-    bytes: Vec<u8>,
+    read: Result<Bounce, Useless>,
     file: Option<PathBuf>,
 }
 
@@ -60,11 +60,13 @@ pub fn run(flags: &Flags, args: &Args) -> Result<String, Failure> {
     let clock = common.time.clock()?;
     let publisher = Publisher::new(&common.kafka, &[&feedback])?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::unexpected)?;
-    let mails = mails(args)?;
-    let read: Vec<Result<Bounce, Useless>> = mails.iter().map(|mail| bounce::read(&mail.bytes, &keys)).collect();
-    let customers = customers(&common, &args.channel, &read)?;
+    let (mails, unusable) = mails(args, &keys)?;
+    let customers = customers(&common, &args.channel, &mails)?;
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-    for (mail, read) in mails.iter().zip(read) {
+    if unusable > 0 {
+        counts.insert("unusable".to_owned(), unusable);
+    }
+    for Mail { read, file } in mails {
         let fact = read.and_then(|bounce| fact(bounce, &customers, args, clock.now()));
         match fact {
             Ok(fact) => {
@@ -75,7 +77,7 @@ pub fn run(flags: &Flags, args: &Args) -> Result<String, Failure> {
             }
             Err(useless) => *counts.entry(useless.as_str().to_owned()).or_default() += 1,
         }
-        if let Some(file) = &mail.file {
+        if let Some(file) = &file {
             done(file)?;
         }
     }
@@ -107,8 +109,8 @@ fn fact(
 }
 
 /// Whom the sends were for that no report names a customer of. The topic is read once, and only if there are any.
-fn customers(common: &Common, channel: &str, read: &[Result<Bounce, Useless>]) -> Result<HashMap<Id, String>, Failure> {
-    let unknown = read.iter().flatten().filter(|bounce| bounce.whose.is_none());
+fn customers(common: &Common, channel: &str, mails: &[Mail]) -> Result<HashMap<Id, String>, Failure> {
+    let unknown = mails.iter().filter_map(|mail| mail.read.as_ref().ok()).filter(|bounce| bounce.whose.is_none());
     let wanted: BTreeSet<String> = unknown.map(|bounce| bounce.send_id.to_string()).collect();
     let mut found = HashMap::new();
     if wanted.is_empty() {
@@ -129,35 +131,43 @@ fn customers(common: &Common, channel: &str, read: &[Result<Bounce, Useless>]) -
     Ok(found)
 }
 
-fn mails(args: &Args) -> Result<Vec<Mail>, Failure> {
+/// What all mails say, and how many entries could not be read.
+fn mails(args: &Args, keys: &Keyring) -> Result<(Vec<Mail>, u64), Failure> {
+    let alone = |bytes: &[u8]| Mail { read: bounce::read(bytes, keys), file: None };
     if let Some(directory) = &args.maildir {
-        return maildir(&directory.join("new"));
+        return maildir(&directory.join("new"), keys);
     }
     if let Some(path) = &args.mbox {
         let file = std::fs::File::open(path).map_err(|error| unusable(path, &error))?;
-        let mails = MessageIterator::new(std::io::BufReader::new(file));
-        return mails
-            .map(|mail| {
-                let mail = mail.map_err(|_| Failure::new(Exit::Input, format!("{} is no mbox", path.display())))?;
-                Ok(Mail { bytes: mail.unwrap_contents(), file: None })
-            })
-            .collect();
+        let mails = MessageIterator::new(std::io::BufReader::new(file)).map(|mail| {
+            let mail = mail.map_err(|_| Failure::new(Exit::Input, format!("{} is no mbox", path.display())))?;
+            Ok(alone(mail.contents()))
+        });
+        return Ok((mails.collect::<Result<_, Failure>>()?, 0));
     }
-    Ok(vec![Mail { bytes: whole(std::io::stdin().lock(), Path::new("stdin"))?, file: None }])
+    Ok((vec![alone(&whole(std::io::stdin().lock(), Path::new("stdin"))?)], 0))
 }
 
-fn maildir(directory: &Path) -> Result<Vec<Mail>, Failure> {
+/// An entry that is no file, or not ours to read, stays where it is and holds up no other.
+fn maildir(directory: &Path, keys: &Keyring) -> Result<(Vec<Mail>, u64), Failure> {
     let failed = |error: std::io::Error| unusable(directory, &error);
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(failed)? {
         files.push(entry.map_err(failed)?.path());
     }
     files.sort();
-    let read = |file: PathBuf| {
-        let open = std::fs::File::open(&file).map_err(|error| unusable(&file, &error))?;
-        Ok(Mail { bytes: whole(open, &file)?, file: Some(file) })
-    };
-    files.into_iter().map(read).collect()
+    let (mut mails, mut skipped) = (Vec::new(), 0);
+    for file in files {
+        let open = std::fs::File::open(&file).map_err(|error| unusable(&file, &error));
+        match open.and_then(|open| whole(open, &file)) {
+            Ok(bytes) => mails.push(Mail { read: bounce::read(&bytes, keys), file: Some(file) }),
+            Err(failure) => {
+                tracing::warn!("a mail is skipped: {failure}");
+                skipped += 1;
+            }
+        }
+    }
+    Ok((mails, skipped))
 }
 
 /// As much of a mail as counts.
@@ -177,4 +187,22 @@ fn done(file: &Path) -> Result<(), Failure> {
 
 fn unusable(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(Exit::Input, format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_odd_entry_of_a_maildir_holds_up_no_other() {
+        let keys = Keyring::new(vec![(1, b"links are signed with this secret".to_vec())]).unwrap();
+        let maildir = tempfile::tempdir().unwrap();
+        let new = maildir.path().join("new");
+        std::fs::create_dir_all(new.join("a-directory")).unwrap();
+        std::fs::write(new.join("b"), "From: a@b.example\r\n\r\nI am away.\r\n").unwrap();
+        let (mails, skipped) = super::maildir(&new, &keys).unwrap();
+        assert_eq!((mails.len(), skipped), (1, 1));
+        assert!(mails[0].file.as_ref().is_some_and(|file| file.ends_with("b")));
+        assert_eq!(mails[0].read, Err(Useless::NoReport));
+    }
 }

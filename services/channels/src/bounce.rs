@@ -13,7 +13,8 @@
 //!
 //! Where the status says nothing (`5.0.0`, or none at all), the one in the words of the far server (`Diagnostic-Code`) counts.
 //!
-//! *How a report finds its send.* By the mark in the address that it was sent to, and by the token among the headers of the mail
+//! *How a report finds its send.* By the mark in the address that it was sent to (`Delivered-To`, `X-Original-To`, `To`, and what a
+//! complaint names), and by the token among the headers of the mail
 //! that it encloses ([`crate::transport::email`]). Both are signed; a report with neither is of no use, whoever wrote it. The token
 //! names the customer, too; where a report encloses no headers, the customer is looked up in `attempt.<channel>` by the send.
 //! If they name different sends, the address counts: the mail system wrote it, the enclosure may be any mail.
@@ -109,11 +110,16 @@ fn kind(part: &MessagePart<'_>) -> String {
     kind.unwrap_or_default().to_ascii_lowercase()
 }
 
-/// Everything in the headers of the mail itself, and in the report, that looks like a mark in an address.
+/// Headers in which mail systems say whom a mail was for. Any other one may quote what a stranger has written.
+const RECIPIENT_HEADERS: [&str; 3] = ["delivered-to", "x-original-to", "to"];
+
+/// Everything that looks like a mark in an address that the mail was for, or that the report names.
 fn marks(mail: &Message<'_>) -> impl Iterator<Item = String> {
     let mut found = Vec::new();
-    for (_, value) in mail.headers_raw() {
-        found.extend(marks_in(value));
+    for (name, value) in mail.headers_raw() {
+        if RECIPIENT_HEADERS.iter().any(|header| name.eq_ignore_ascii_case(header)) {
+            found.extend(marks_in(value));
+        }
     }
     let reports = mail.parts.iter().filter(|part| kind(part) == "message/feedback-report");
     reports.for_each(|part| found.extend(marks_in(&String::from_utf8_lossy(part.contents()))));

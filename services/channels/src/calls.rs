@@ -147,6 +147,11 @@ impl Calls {
         self.transport.ear().map(|ear| (ear, self.runtime.handle()))
     }
 
+    /// Whether failures say something of the whole channel.
+    pub(crate) fn is_one_provider(&self) -> bool {
+        self.transport.is_one_provider()
+    }
+
     /// Calls that may be under way at once, of the `configured` ones.
     pub(crate) fn max(&self, configured: usize) -> usize {
         self.transport.calls_max().map_or(configured, |most| most.min(configured))

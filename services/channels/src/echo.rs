@@ -9,18 +9,21 @@
 //! again. A word that comes twice makes facts with the same id. A word that nothing is known for is acknowledged and counted
 //! (`cascade_provider_words_total`): said again it would be no other.
 //!
+//! *Late ids.* An answer that comes after its hand-over had ended as unknown still says the id of the message. This process remembers
+//! it; another replica, or this one after a start, does not know it.
+//!
 //! *Limits.* A receipt is lost that comes after its send has fallen out of the memory: with a hundred sends a second the default
 //! holds an hour and a half. After a start the memory is read anew, from as far back as it can hold; until then receipts wait, and
 //! the provider has to repeat what waits too long.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use schemas::{Actor, Attempt, AttemptState, Feedback, Id, Outcome, Status, decode, encode};
+use schemas::{Actor, Attempt, AttemptState, Feedback, Id, Millis, Outcome, Status, decode, encode};
 use stream::clock::{Clock, Tick};
 use stream::kafka::{Fetched, Reader, Record, Settings};
 use stream::publisher::Publisher;
@@ -38,8 +41,9 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 /// While the memory is read anew after a start, it waits longer, and has to be repeated then.
 const READING: Duration = Duration::from_secs(20);
 
-/// Words that are looked after at once.
-const AT_ONCE: usize = 256;
+/// Words that are looked after at once. One that nothing is known for holds its place for all of [`PATIENCE`]: so eight hundred such
+/// receipts a second do not yet make others wait.
+const AT_ONCE: usize = 4_096;
 
 /// Records that are taken from the queue at once.
 const BATCH: usize = 2_048;
@@ -68,29 +72,54 @@ impl Facts for Kafka {
 }
 
 /// The latest sends by the provider's ids.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Memory {
-    sends: HashMap<Arc<str>, (Id, Box<str>)>,
-    order: VecDeque<Arc<str>>,
+    sends: HashMap<Arc<str>, Remembered>,
+    /// The oldest goes first, in whatever order the partitions were read.
+    order: BTreeMap<Place, Arc<str>>,
+    inserted: u64,
+    limit: usize,
     /// Everything that stood in the topic at the start was read.
     caught_up: bool,
 }
 
+/// When a record was written, and a number of its own.
+type Place = (Millis, u64);
+
+#[derive(Debug)]
+struct Remembered {
+    id: Id,
+    customer_id: Box<str>,
+    place: Place,
+}
+
 impl Memory {
-    fn insert(&mut self, provider_id: &str, id: Id, customer_id: String, limit: usize) {
+    fn new(limit: usize) -> Self {
+        Memory { sends: HashMap::new(), order: BTreeMap::new(), inserted: 0, limit, caught_up: false }
+    }
+
+    /// An id that comes again belongs to the later send.
+    fn insert(&mut self, provider_id: &str, id: Id, customer_id: String, at: Millis) {
         let key: Arc<str> = normal(provider_id).into();
-        if self.sends.insert(Arc::clone(&key), (id, customer_id.into())).is_none() {
-            self.order.push_back(key);
+        if let Some(known) = self.sends.get(&key) {
+            if known.place.0 > at {
+                return;
+            }
+            self.order.remove(&known.place);
         }
-        if self.order.len() > limit
-            && let Some(oldest) = self.order.pop_front()
+        self.inserted += 1;
+        let place = (at, self.inserted);
+        self.sends.insert(Arc::clone(&key), Remembered { id, customer_id: customer_id.into(), place });
+        self.order.insert(place, key);
+        if self.order.len() > self.limit
+            && let Some((_, oldest)) = self.order.pop_first()
         {
             self.sends.remove(&oldest);
         }
     }
 
     fn find(&self, provider_id: &str) -> Option<(Id, String)> {
-        self.sends.get(normal(provider_id).as_str()).map(|(id, customer)| (*id, customer.to_string()))
+        self.sends.get(normal(provider_id).as_str()).map(|send| (send.id, send.customer_id.to_string()))
     }
 }
 
@@ -123,7 +152,7 @@ impl Echo {
         let publisher = Publisher::new(origin.settings, &[origin.feedback])?;
         let (turned, turns) = watch::channel(0_u64);
         let listener = Listener {
-            memory: Arc::default(),
+            memory: Arc::new(Mutex::new(Memory::new(ear.memory))),
             turns,
             facts: Arc::new(Kafka { publisher, topic: origin.feedback.to_owned() }),
             clock: origin.clock.clone(),
@@ -152,12 +181,18 @@ impl Drop for Echo {
     }
 }
 
+/// Offsets to go back in each partition: two records for each send and, where little is sent, a mark of a transaction behind each.
+/// Sends are spread evenly; what is read beyond the memory's room falls out of it again, the oldest first.
+fn look_back(limit: usize, partitions: u32) -> i64 {
+    let share = limit.div_ceil(usize::try_from(partitions.max(1)).unwrap_or(1));
+    i64::try_from(share.saturating_mul(4)).unwrap_or(i64::MAX)
+}
+
 /// Reads all partitions of `attempt.<channel>`.
 struct Follower {
     reader: Reader,
     topic: usize,
     memory: Arc<Mutex<Memory>>,
-    limit: usize,
     turned: watch::Sender<u64>,
     /// Partitions that are not read yet to where they ended at the start.
     behind: BTreeMap<i32, i64>,
@@ -172,8 +207,7 @@ impl Follower {
     ) -> Result<Self, Error> {
         let mut reader = Reader::new(origin.settings)?;
         let topic = reader.topic(origin.attempt)?;
-        // Two records for each send; older ones could not be held anyway.
-        let back = i64::try_from(limit.saturating_mul(2)).unwrap_or(i64::MAX);
+        let back = look_back(limit, origin.partitions);
         let mut behind = BTreeMap::new();
         for partition in 0..i32::try_from(origin.partitions).unwrap_or(i32::MAX) {
             let (low, high) = reader.range(topic, partition)?;
@@ -182,7 +216,7 @@ impl Follower {
                 behind.insert(partition, high);
             }
         }
-        Ok(Follower { reader, topic, memory, limit, turned, behind })
+        Ok(Follower { reader, topic, memory, turned, behind })
     }
 
     fn follow(mut self, stop: &AtomicBool) {
@@ -215,7 +249,7 @@ impl Follower {
         let taken = attempt.state == AttemptState::Settled && attempt.status == Status::Accepted;
         if let (true, Some(provider_id), Some(id)) = (taken, &attempt.provider_id, Id::parse(&attempt.send_id)) {
             let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-            memory.insert(provider_id, id, attempt.customer_id, self.limit);
+            memory.insert(provider_id, id, attempt.customer_id, record.timestamp());
         }
     }
 
@@ -269,9 +303,21 @@ impl Listener {
                 tasks.join_next().await;
             }
             while tasks.try_join_next().is_some() {}
+            // Not beside the others: the receipt may be the next word.
+            if let About::Named { provider_id, send_id, customer_id } = word.about {
+                self.learn(&provider_id, &send_id, customer_id);
+                continue;
+            }
             tasks.spawn(self.clone().hear(word));
         }
         while tasks.join_next().await.is_some() {}
+    }
+
+    fn learn(&self, provider_id: &str, send_id: &str, customer_id: String) {
+        if let Some(id) = Id::parse(send_id) {
+            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            memory.insert(provider_id, id, customer_id, self.clock.now());
+        }
     }
 
     async fn hear(self, word: Word) {
@@ -282,6 +328,7 @@ impl Listener {
                 (Id::parse(&send_id).map_or(Found::Nothing, |id| Found::Send(id, customer_id)), "unknown_send")
             }
             About::Nothing(why) => (Found::Nothing, why),
+            About::Named { .. } => (Found::Nothing, "late_id"),
         };
         let told = match found {
             Found::Send(id, customer_id) => {

@@ -348,7 +348,7 @@ impl<'a> Worker<'a> {
         }
         let (now, tick, was_open) = (self.clock.now(), Tick::now(), self.breaker.is_open());
         let (lanes, breaker, metrics) = (&mut self.lanes, &mut self.breaker, &self.metrics);
-        let mut last_failure = None;
+        let (mut last_failure, one) = (None, self.calls.is_one_provider());
         self.calls.deliver(|id, answer| {
             let Some(lane) = lanes.values_mut().find(|lane| lane.is_out(id)) else { return false };
             lane.answered(id, answer, now, tick);
@@ -356,14 +356,18 @@ impl<'a> Worker<'a> {
                 Answer::Accepted { .. } | Answer::Refused { .. } | Answer::NobodyThere { .. } => breaker.answered(),
                 Answer::NotTaken { retry_after, code } => {
                     tracing::debug!(code, "the provider did not take a message; it waits for another turn");
-                    breaker.failed(*retry_after, tick);
-                    last_failure = Some(code.clone());
                     metrics.hand_over("retry");
+                    if one {
+                        breaker.failed(*retry_after, tick);
+                        last_failure = Some(code.clone());
+                    }
                 }
                 Answer::Unknown { code } => {
                     tracing::info!(code, "whether the provider took a message is not known");
-                    breaker.failed(None, tick);
-                    last_failure = Some(code.clone());
+                    if one {
+                        breaker.failed(None, tick);
+                        last_failure = Some(code.clone());
+                    }
                 }
                 Answer::Stale | Answer::TooLate => {}
             }

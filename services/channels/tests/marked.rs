@@ -75,8 +75,13 @@ fn transports(at: &str) -> Vec<(&'static str, String, Value, &'static str)> {
         ("viber", address(), json!({"token": "word", "sender": "Shop", "url": at}), answers!("viber")),
         ("vk", address(), json!({"token": "word", "url": at}), answers!("vk")),
         ("exolve", address(), json!({"token": "word", "sender": "Shop", "url": at}), answers!("exolve")),
-        ("webhook", address(), json!({"secret": "word", "url": at, "allow_private_hosts": true}), answers!("webhook")),
-        ("http", address(), json!({"bearer": "word", "url": at}), answers!("webhook")),
+        (
+            "webhook",
+            address(),
+            json!({"secret": "word", "url": format!("{at}/{MARK}"), "allow_private_hosts": true}),
+            answers!("webhook"),
+        ),
+        ("http", address(), json!({"bearer": "word", "url": at, "headers": {"x-key": MARK}}), answers!("webhook")),
     ]
 }
 
@@ -106,11 +111,11 @@ fn configured(kind: &str, settings: &Value) -> (Config, Vec<tempfile::NamedTempF
 }
 
 /// The same answer by a provider that repeats in every text what it was asked about.
-fn repeated(value: &mut Value) {
+fn repeated(value: &mut Value, by: &dyn Fn(&str) -> String) {
     match value {
-        Value::String(text) => *text = format!("to {MARK}: {text}"),
-        Value::Array(list) => list.iter_mut().for_each(repeated),
-        Value::Object(map) => map.values_mut().for_each(repeated),
+        Value::String(text) => *text = by(text),
+        Value::Array(list) => list.iter_mut().for_each(|value| repeated(value, by)),
+        Value::Object(map) => map.values_mut().for_each(|value| repeated(value, by)),
         _ => {}
     }
 }
@@ -151,8 +156,12 @@ fn answers(json: &str) -> Vec<Saying> {
     let mut answers = serde_json::from_str::<double::Recorded>(json).unwrap().answers;
     let mut telling: Vec<Saying> =
         answers.iter().filter(|saying| !saying.read_as.starts_with("accepted")).cloned().collect();
-    telling.iter_mut().for_each(|saying| repeated(&mut saying.body));
+    // One that says nothing but the address.
+    let mut bare = telling.clone();
+    telling.iter_mut().for_each(|saying| repeated(&mut saying.body, &|text| format!("to {MARK}: {text}")));
+    bare.iter_mut().for_each(|saying| repeated(&mut saying.body, &|_| format!("{MARK}address")));
     answers.append(&mut telling);
+    answers.append(&mut bare);
     // It hangs up.
     answers.push(Saying::of(0, Value::Null));
     answers

@@ -69,6 +69,23 @@ fn without_the_enclosed_headers_the_address_names_the_send_and_it_outweighs_them
 }
 
 #[test]
+fn a_mark_counts_only_where_it_says_whom_the_report_was_for() {
+    let (_, mail) = POSTFIX[0];
+    let known = read(mail.as_bytes(), &keys()).unwrap();
+    let bare = mail.replace(&keys().sign_send(known.send_id), "x").replace(TOKEN_HEADER, "X-Other");
+    let with = |header: &str| {
+        let address = format!("bounces+{}@c.test", keys().sign_send(id("other")));
+        read(format!("{header}: <{address}>\r\n{bare}").as_bytes(), &keys())
+    };
+    for header in ["Subject", "References", "X-Any", "From"] {
+        assert_eq!(with(header), Err(Useless::NotOurs), "{header}");
+    }
+    for header in ["To", "delivered-to", "X-Original-To"] {
+        assert_eq!(with(header).map(|bounce| bounce.send_id), Ok(id("other")), "{header}");
+    }
+}
+
+#[test]
 fn a_header_that_was_folded_on_the_way_is_read() {
     let (_, mail) = POSTFIX[0];
     let line = mail.lines().find(|line| line.starts_with(TOKEN_HEADER)).unwrap();

@@ -36,7 +36,7 @@ impl Bench {
     fn new(caught_up: bool) -> Self {
         let (turned, turns) = watch::channel(0);
         let book = Arc::new(Book::default());
-        let memory = Arc::new(Mutex::new(Memory { caught_up, ..Memory::default() }));
+        let memory = Arc::new(Mutex::new(Memory { caught_up, ..Memory::new(100) }));
         let listener = Listener {
             memory: Arc::clone(&memory),
             turns,
@@ -60,7 +60,7 @@ impl Bench {
     }
 
     fn learn(&self, provider_id: &str, id: Id) {
-        self.memory.lock().unwrap().insert(provider_id, id, "c1".to_owned(), 100);
+        self.memory.lock().unwrap().insert(provider_id, id, "c1".to_owned(), 0);
         self.turned.send_modify(|turn| *turn += 1);
     }
 }
@@ -119,9 +119,28 @@ async fn a_word_is_ours_only_once_it_is_published() {
 
 #[test]
 fn only_the_latest_sends_are_remembered() {
-    let mut memory = Memory::default();
+    let known = |memory: &Memory| ["1", "2", "3"].map(|provider_id| memory.find(provider_id).is_some());
+    let mut memory = Memory::new(2);
     for provider_id in ["1", "2", "1", "3"] {
-        memory.insert(provider_id, id(), "c1".to_owned(), 2);
+        memory.insert(provider_id, id(), "c1".to_owned(), 7);
     }
-    assert_eq!(["1", "2", "3"].map(|provider_id| memory.find(provider_id).is_some()), [false, true, true]);
+    assert_eq!(known(&memory), [true, false, true], "who comes again is new");
+    // Another partition is read later, and its records are older.
+    memory.insert("2", id(), "c1".to_owned(), 6);
+    assert_eq!(known(&memory), [true, false, true]);
+    memory.insert("2", id(), "c1".to_owned(), 8);
+    assert_eq!(known(&memory), [false, true, true]);
+}
+
+#[test]
+fn all_partitions_together_are_read_back_as_far_as_the_memory_holds() {
+    assert_eq!((look_back(600, 1), look_back(600, 6), look_back(1, 6)), (2_400, 400, 4));
+}
+
+#[tokio::test]
+async fn an_id_that_is_told_late_finds_its_send() {
+    let bench = Bench::new(true);
+    let named = About::Named { provider_id: "7".to_owned(), send_id: id().to_string(), customer_id: "c1".to_owned() };
+    drop(bench.say(named, Status::Unspecified).await);
+    assert_eq!(bench.say(by_provider("7"), Status::Delivered).await.await, Ok(Fate::Kept));
 }

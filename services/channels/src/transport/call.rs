@@ -95,9 +95,15 @@ pub(super) fn client_like(example: Option<&Url>, timeout_seconds: u64) -> Client
     };
     builder
         .timeout(Duration::from_secs(timeout_seconds))
-        .connect_timeout(Duration::from_secs(timeout_seconds.min(5)))
+        .connect_timeout(connect_timeout(timeout_seconds))
         // A redirect would carry the address and the token to somebody else.
         .redirect(redirect::Policy::none())
+}
+
+/// How long a connection may take to come about. Well below the whole: where both end at once, a provider that nobody reached counts
+/// as one that did not answer.
+pub(super) fn connect_timeout(timeout_seconds: u64) -> Duration {
+    Duration::from_millis(timeout_seconds * 500).min(Duration::from_secs(5))
 }
 
 /// What the provider says.
@@ -186,12 +192,40 @@ pub(super) fn id(answer: Option<&Value>, path: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpStream;
+    use tokio::time::timeout;
+
     use super::*;
 
     #[test]
     fn a_name_may_be_all_digits() {
         for (text, expected) in [("\"SHOP\"", "SHOP"), ("106540352242922", "106540352242922"), ("\"7\"", "7")] {
             assert_eq!(name(&mut serde_json::Deserializer::from_str(text)).unwrap(), expected);
+        }
+    }
+
+    /// Connections come about in the kernel, and nobody speaks TLS; behind a full queue they do not come about at all.
+    #[tokio::test]
+    async fn a_provider_that_is_not_reached_took_nothing_however_short_the_hand_over() {
+        let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let away = tokio::net::TcpSocket::new_v4().unwrap();
+        away.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let away = away.listen(1).unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(connected) =
+            timeout(Duration::from_millis(200), TcpStream::connect(away.local_addr().unwrap())).await
+        {
+            waiting.push(connected.unwrap());
+        }
+        for address in
+            [format!("https://{}", mute.local_addr().unwrap()), format!("http://{}", away.local_addr().unwrap())]
+        {
+            for seconds in [1, 2] {
+                let address = url("url", &address).unwrap();
+                let client = client(&address, seconds).build().unwrap();
+                let asked = ask(client.post(address.clone())).await;
+                assert_eq!(asked.err(), Some(Answer::not_taken("connection")), "{address}, {seconds} s");
+            }
         }
     }
 

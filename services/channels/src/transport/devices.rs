@@ -28,12 +28,13 @@ pub(super) async fn each<'a, F: Future<Output = Answer>>(
     address: &str,
     call: impl Fn(String, bool) -> F + 'a,
 ) -> Answer {
-    let devices = devices(address);
+    let devices = of(address);
     let alone = devices.len() == 1;
     joined(join_all(devices.into_iter().map(|device| call(device, alone))).await)
 }
 
-fn devices(address: &str) -> Vec<String> {
+/// The devices of an address.
+pub(super) fn of(address: &str) -> Vec<String> {
     let text = |value: Value| match value {
         Value::String(text) => text,
         // A subscription of a browser is an object.
@@ -85,12 +86,12 @@ mod tests {
 
     #[test]
     fn an_address_is_one_device_or_a_list_of_them() {
-        assert_eq!(devices("token"), ["token"]);
-        assert_eq!(devices(r#"["a","b"]"#), ["a", "b"]);
-        assert_eq!(devices(r#"{"endpoint":"x"}"#), [r#"{"endpoint":"x"}"#]);
-        assert_eq!(devices(r#"[{"endpoint":"x"},{"endpoint":"y"}]"#), [r#"{"endpoint":"x"}"#, r#"{"endpoint":"y"}"#]);
+        assert_eq!(of("token"), ["token"]);
+        assert_eq!(of(r#"["a","b"]"#), ["a", "b"]);
+        assert_eq!(of(r#"{"endpoint":"x"}"#), [r#"{"endpoint":"x"}"#]);
+        assert_eq!(of(r#"[{"endpoint":"x"},{"endpoint":"y"}]"#), [r#"{"endpoint":"x"}"#, r#"{"endpoint":"y"}"#]);
         let many: Vec<String> = (0..DEVICES_MAX + 2).map(|number| number.to_string()).collect();
-        assert_eq!(devices(&serde_json::to_string(&many).unwrap()), many[2..]);
+        assert_eq!(of(&serde_json::to_string(&many).unwrap()), many[2..]);
     }
 
     #[test]

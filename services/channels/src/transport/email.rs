@@ -30,6 +30,7 @@ use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use schemas::token::MARK_CHARACTERS;
 use serde::Deserialize;
 
+use super::call::connect_timeout;
 use super::{Answer, Call, Message, Secret, Transport};
 use crate::config::CALLS_MAX;
 
@@ -142,7 +143,7 @@ pub(super) fn open(config: &Config) -> Result<Box<dyn Transport>, String> {
     let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&config.host)
         .port(config.port)
         .tls(tls)
-        .timeout(Some(timeout))
+        .timeout(Some(connect_timeout(config.timeout_seconds)))
         .pool_config(pool);
     if let (Some(username), Some(password)) = (&config.username, &config.password) {
         builder = builder.credentials(Credentials::new(username.clone(), password.read()?));

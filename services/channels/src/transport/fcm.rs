@@ -4,7 +4,7 @@
 //! cannot be shown while the message is valid is dropped (`ttl`).
 //!
 //! *Who we are* says a token of Google's (OAuth), which we get for one that the service account's key has signed. It is kept,
-//! and renewed five minutes before its end; the old one serves until then if that fails.
+//! and renewed five minutes before its end; the old one serves until then if that fails. To get one may take a third of a hand-over.
 //!
 //! | FCM says | is read as |
 //! |---|---|
@@ -12,7 +12,7 @@
 //! | 404 `UNREGISTERED` | nobody is there |
 //! | 400 `INVALID_ARGUMENT` about `message.token`, or that it is `not a valid FCM registration token` | nobody is there |
 //! | other 400 `INVALID_ARGUMENT` | this message is refused |
-//! | 403 `SENDER_ID_MISMATCH`: the token is another sender's | this message is refused |
+//! | 403 `SENDER_ID_MISMATCH`: the token is another sender's | this message is refused; until this process has had a message taken, it is not taken for now: the project may be the wrong one |
 //! | 429 `QUOTA_EXCEEDED` | not taken for now; `retry-after` is kept for all calls, or a minute |
 //! | 503 `UNAVAILABLE` | not taken for now; `retry-after` is kept for all calls |
 //! | 500 `INTERNAL` | unknown |
@@ -34,7 +34,7 @@ use tokio::sync::Mutex;
 
 use super::call::{self, Reply, default_timeout};
 use super::signed::{Signer, now_seconds};
-use super::{Answer, Call, Message, Secret, Transport, devices, plain_code};
+use super::{Answer, Call, Message, Proof, Secret, Transport, devices, plain_code};
 
 /// A project of Firebase.
 #[derive(Clone, Debug, Deserialize)]
@@ -89,41 +89,55 @@ struct Fcm {
     method: Url,
     login: Login,
     timeout: Duration,
+    proof: Proof,
 }
+
+/// The part of a hand-over that getting a token may take: the call itself needs time to connect and to be answered.
+const LOGIN_PART: u32 = 3;
 
 pub(super) fn open(config: &Config) -> Result<Box<dyn Transport>, String> {
     let (account, signer, token_uri) = config.account()?;
     let base = call::url("url", &config.url)?;
+    let timeout = Duration::from_secs(config.timeout_seconds);
     let client = call::client(&base, config.timeout_seconds).build().map_err(|error| error.to_string())?;
     let own = call::client(&token_uri, config.timeout_seconds).build().map_err(|error| error.to_string())?;
     Ok(Box::new(Fcm {
         client,
         method: call::under(&base, &format!("v1/projects/{}/messages:send", account.project_id))?,
-        login: Login { client: own, token_uri, signer, issuer: account.client_email, kept: Mutex::default() },
-        timeout: Duration::from_secs(config.timeout_seconds),
+        login: Login {
+            client: own,
+            token_uri,
+            signer,
+            issuer: account.client_email,
+            timeout: timeout / (LOGIN_PART + 1),
+            kept: Mutex::default(),
+        },
+        timeout,
+        proof: Proof::default(),
     }))
 }
 
 impl Transport for Fcm {
     fn hand_over<'a>(&'a self, message: &'a Message) -> Call<'a> {
         Box::pin(async move {
+            let until = Tick::now().after(self.timeout);
             // Nobody was called as long as there is no token: that it takes long is no unknown outcome.
-            let bearer = match tokio::time::timeout(self.timeout, self.login.bearer()).await {
+            let bearer = match tokio::time::timeout(self.timeout / LOGIN_PART, self.login.bearer()).await {
                 Ok(Ok(bearer)) => bearer,
                 Ok(Err(answer)) => return answer,
                 Err(_) => return Answer::not_taken("oauth_timeout"),
             };
-            devices::each(&message.address, |device, _| self.call(message, device, bearer.clone())).await
+            devices::each(&message.address, |device, _| self.call(message, device, bearer.clone(), until)).await
         })
     }
 }
 
 impl Fcm {
-    async fn call(&self, message: &Message, device: String, bearer: HeaderValue) -> Answer {
+    async fn call(&self, message: &Message, device: String, bearer: HeaderValue, until: Tick) -> Answer {
         let body = body(message, &device);
         let request = self.client.post(self.method.clone()).header(AUTHORIZATION, bearer.clone()).json(&body);
-        match call::ask(request).await {
-            Ok(reply) => self.read(reply, &bearer).await,
+        match call::ask(request.timeout(until.remaining())).await {
+            Ok(reply) => self.proof.note(self.read(reply, &bearer).await),
             Err(answer) => answer,
         }
     }
@@ -139,7 +153,8 @@ impl Fcm {
         match code(&said).as_deref() {
             Some("UNREGISTERED") => Answer::nobody_there("UNREGISTERED"),
             Some("INVALID_ARGUMENT") if is_about_the_token(&said) => Answer::nobody_there("INVALID_ARGUMENT"),
-            Some(code @ ("INVALID_ARGUMENT" | "SENDER_ID_MISMATCH")) => Answer::refused(code),
+            Some("INVALID_ARGUMENT") => Answer::refused("INVALID_ARGUMENT"),
+            Some(code @ "SENDER_ID_MISMATCH") => self.proof.of_address(Answer::refused(code)),
             Some(code @ "QUOTA_EXCEEDED") => later(code, retry_after.or(Some(QUOTA_PAUSE))),
             Some(code @ ("UNAVAILABLE" | "THIRD_PARTY_AUTH_ERROR" | "PERMISSION_DENIED" | "NOT_FOUND")) => {
                 later(code, retry_after)
@@ -210,6 +225,8 @@ struct Login {
     token_uri: Url,
     signer: Signer,
     issuer: String,
+    /// How long a trial to get a token may take: shorter than anybody waits, so that the old one serves where it fails.
+    timeout: Duration,
     kept: Mutex<Option<Bearer>>,
 }
 
@@ -256,7 +273,7 @@ impl Login {
         });
         let assertion = self.signer.sign(&claims).map_err(|_| Answer::not_taken("oauth_key"))?;
         let form = [("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("assertion", &*assertion)];
-        let reply = match call::ask(self.client.post(self.token_uri.clone()).form(&form)).await {
+        let reply = match call::ask(self.client.post(self.token_uri.clone()).timeout(self.timeout).form(&form)).await {
             Ok(reply) => reply,
             // Whatever this call came to, FCM was not called.
             Err(_) => return Err(Answer::not_taken("oauth_connection")),

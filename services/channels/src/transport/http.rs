@@ -18,6 +18,7 @@
 //! | the connection breaks, or there is no answer in time | unknown |
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, StatusCode, Url};
@@ -26,8 +27,8 @@ use serde::{Deserialize, Serialize};
 use super::call::{self, Reply, default_timeout};
 use super::{Answer, Call, Message, Secret, Transport, plain_code};
 
-/// A provider with a JSON interface.
-#[derive(Clone, Debug, Deserialize)]
+/// A provider with a JSON interface. `Debug` shows the names of the headers and not their values: keys stand there, too.
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where messages are posted to.
@@ -46,6 +47,18 @@ pub struct Config {
     pub timeout_seconds: u64,
 }
 
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("url", &self.url)
+            .field("headers", &self.headers.keys())
+            .field("bearer", &self.bearer)
+            .field("provider_id_field", &self.provider_id_field)
+            .field("timeout_seconds", &self.timeout_seconds)
+            .finish()
+    }
+}
+
 fn default_field() -> String {
     "provider_id".to_owned()
 }
@@ -61,8 +74,9 @@ impl Config {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
             let parsed = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
-            let (name, value) =
+            let (name, mut value) =
                 parsed.ok_or_else(|| format!("transport.headers: {name} or its value cannot be a header"))?;
+            value.set_sensitive(true);
             headers.insert(name, value);
         }
         if let Some(secret) = &self.bearer {

@@ -18,7 +18,8 @@
 //! |---|---|
 //! | 200 | taken; the provider's id is `messages[0].id`, or `message_id` |
 //! | 100 with subcode `2018001` (no such user) | nobody is there |
-//! | 100 (a parameter is wrong), `131008`, `131009`, `131051`, `131052`, `131053` (the message), `132000`, `132001`, `132005`, `132007`, `132012`, `132015`, `132016` (the template) | this message is refused |
+//! | 100 with subcode `33` (there is no such sender, or no right to it) | not taken for now: it would be so for everybody |
+//! | other 100 (a parameter is wrong), `131008`, `131009`, `131051`, `131052`, `131053` (the message), `132000`, `132001`, `132005`, `132007`, `132012`, `132015`, `132016` (the template) | this message is refused |
 //! | `131021` (to ourselves), `131026` (undeliverable), `131047` or 10 with subcode `2018278` or `2534022` (the time to answer is over), `131049`, `131050`, `130472`, `130497` (not this person now), 551 or 200 with subcode `1545041`, `2018065` or `2018108` (not available) | this message is refused |
 //! | 4, 32, 613, `80007`, `130429`, `131048`, `131056`, `133016` (limits) | not taken for now |
 //! | 0, 3, 10, 33, 190, 200 to 299, 368, `131005`, `131030`, `131031`, `131042`, `131045`, `131057`, `133010` (token, right, account, payment) | not taken for now: it would be so for everybody |
@@ -173,6 +174,7 @@ async fn read(reply: Reply) -> Answer {
     let later = || Answer::NotTaken { code: code.clone(), retry_after };
     match (error, number("/error/error_subcode")) {
         (100, Some(2_018_001)) => Answer::nobody_there(code),
+        (100, Some(33)) => later(),
         (10, Some(2_018_278 | 2_534_022)) | (200, Some(1_545_041 | 2_018_065 | 2_018_108)) => Answer::refused(code),
         (error, _) if ABOUT_THE_MESSAGE.contains(&error) || ABOUT_THE_PERSON.contains(&error) => Answer::refused(code),
         (200..=299, _) => later(),

@@ -23,6 +23,7 @@ mod double;
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use schemas::{Millis, Status};
@@ -146,6 +147,12 @@ pub trait Transport: fmt::Debug + std::marker::Send + Sync {
         None
     }
 
+    /// Whether one provider takes all messages, so that an outage or a pause that it asks for is one of the whole channel. Where each
+    /// address brings a server of its own, the transport keeps them apart itself.
+    fn is_one_provider(&self) -> bool {
+        true
+    }
+
     /// What the provider says of its own accord, over the connection that we opened. Asked once; none where it never does.
     fn ear(&self) -> Option<Ear> {
         None
@@ -186,6 +193,15 @@ pub enum About {
         /// Whom it was for.
         customer_id: String,
     },
+    /// The provider's id of a send, told after its hand-over had ended. Nobody waits for its fate.
+    Named {
+        /// The provider's id.
+        provider_id: String,
+        /// The send.
+        send_id: String,
+        /// Whom it was for.
+        customer_id: String,
+    },
     /// Nothing that anybody could use; why, as a label.
     Nothing(&'static str),
 }
@@ -196,6 +212,7 @@ impl fmt::Debug for About {
             About::ProviderId(id) => f.debug_tuple("ProviderId").field(id).finish(),
             About::Nothing(why) => f.debug_tuple("Nothing").field(why).finish(),
             About::Send { send_id, .. } => f.debug_struct("Send").field("send_id", send_id).finish_non_exhaustive(),
+            About::Named { send_id, .. } => f.debug_struct("Named").field("send_id", send_id).finish_non_exhaustive(),
         }
     }
 }
@@ -237,9 +254,10 @@ macro_rules! transports {
             /// # Errors
             /// In words, if the configuration cannot be used.
             pub fn open(&self) -> Result<Box<dyn Transport>, String> {
-                match self {
+                let transport = match self {
                     $(Config::$name(config) => $module::open(config),)*
-                }
+                };
+                Ok(Box::new(Discreet(transport?)))
             }
         }
     };
@@ -272,15 +290,103 @@ transports! {
     Smpp smpp;
 }
 
-/// A provider's code as it may be shown: short and of plain characters, so that no address slips through.
+/// Whether the provider has taken anything since this process started. Until then, what says of one address that it is wrong may
+/// mean us: a server, a key or an app that does not go with any of our addresses.
+#[derive(Debug, Default)]
+struct Proof(AtomicBool);
+
+impl Proof {
+    /// Passes an answer on, and keeps in mind that something was taken.
+    fn note(&self, answer: Answer) -> Answer {
+        if matches!(answer, Answer::Accepted { .. }) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+        answer
+    }
+
+    /// What is said of an address, which counts once we are not to blame.
+    fn of_address(&self, answer: Answer) -> Answer {
+        match answer {
+            Answer::NobodyThere { code } | Answer::Refused { code } if !self.0.load(Ordering::Relaxed) => {
+                Answer::not_taken(code)
+            }
+            answer => answer,
+        }
+    }
+}
+
+/// A provider's code as it may be shown: short, of plain characters, and without digits enough for a phone number. What repeats the
+/// address itself is told apart by [`Discreet`].
 fn plain_code(code: &str) -> Option<&str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    (!code.is_empty() && code.len() <= 48 && code.chars().all(plain)).then_some(code)
+    let is_number = |run: &str| run.len() >= 7;
+    let has_number = code.split(|c: char| !c.is_ascii_digit()).any(is_number);
+    (!code.is_empty() && code.len() <= 48 && code.chars().all(plain) && !has_number).then_some(code)
+}
+
+/// A transport whose codes never repeat the address, whatever the provider says.
+#[derive(Debug)]
+struct Discreet(Box<dyn Transport>);
+
+impl Transport for Discreet {
+    fn hand_over<'a>(&'a self, message: &'a Message) -> Call<'a> {
+        Box::pin(async move { without_address(self.0.hand_over(message).await, &message.address) })
+    }
+
+    fn calls_max(&self) -> Option<usize> {
+        self.0.calls_max()
+    }
+
+    fn is_one_provider(&self) -> bool {
+        self.0.is_one_provider()
+    }
+
+    fn ear(&self) -> Option<Ear> {
+        self.0.ear()
+    }
+}
+
+/// Shorter ones are words that a code may hold by chance, in characters.
+const ADDRESS_MIN: usize = 5;
+
+fn without_address(mut answer: Answer, address: &str) -> Answer {
+    if let Answer::Refused { code }
+    | Answer::NobodyThere { code }
+    | Answer::NotTaken { code, .. }
+    | Answer::Unknown { code } = &mut answer
+    {
+        let lower = code.to_lowercase();
+        let repeats = |part: &String| {
+            let part = part.trim_start_matches('+').to_lowercase();
+            part.len() >= ADDRESS_MIN && lower.contains(&part)
+        };
+        if devices::of(address).iter().any(repeats) {
+            *code = "hidden".to_owned();
+        }
+    }
+    answer
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_that_may_be_an_address_is_not_shown() {
+        for code in ["79001234567", "to_79001234567", "", "a b", "+7900"] {
+            assert_eq!(plain_code(code), None, "{code}");
+        }
+        assert_eq!((plain_code("code_131026"), plain_code("5.1.1")), (Some("code_131026"), Some("5.1.1")));
+        for (code, address, shown) in [
+            ("bad_a1b2c3d4", "A1B2C3D4", "hidden"),
+            ("bad_a1b2c3d4", r#"["x","a1b2c3d4"]"#, "hidden"),
+            ("to.790012", "+790012", "hidden"),
+            ("bad_a1b2c3d4", "other", "bad_a1b2c3d4"),
+            ("bad", "bad", "bad"),
+        ] {
+            assert_eq!(without_address(Answer::refused(code), address), Answer::refused(shown), "{code} {address}");
+        }
+    }
 
     #[test]
     fn every_kind_is_known_by_its_name() {

@@ -16,15 +16,22 @@
 //! |---|---|
 //! | 201, 202 | taken |
 //! | 404, 410 | nobody is there |
-//! | 400, 413 | this message is refused |
-//! | 429, 503 | not taken for now; `retry-after` is kept for all calls |
+//! | 413 | this message is refused |
+//! | 400 | this message is refused; until this process has had a message taken, it is not taken for now: the fault may be ours |
+//! | 429, 503 | not taken for now; `retry-after` is kept for all calls of this push service |
 //! | 401, 403: our name is not believed | not taken for now: it would be so for everybody |
 //! | everything else, also 307 and 500 | as `call.rs` says |
 //!
 //! A subscription that cannot be read: nobody is there. An endpoint that is not https or not public: the message is refused.
 //!
+//! *Outages.* Each endpoint names its push service, and a subscriber may write any there. So a service that is down, or asks for a
+//! pause, is left alone by itself (`service_paused`), and never holds up the calls of another: the channel does not pause.
+//!
 //! *Limits.* A push service tells nobody what became of a message; only the service worker can (`receipt_token`). 403 is also said to
 //! the subscriptions of a former key: after a change of keys browsers have to subscribe anew.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -32,6 +39,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::json;
+use stream::clock::Tick;
 use web_push_native::p256::elliptic_curve::sec1::ToEncodedPoint;
 use web_push_native::p256::pkcs8::DecodePrivateKey;
 use web_push_native::p256::{PublicKey, SecretKey};
@@ -40,7 +48,8 @@ use web_push_native::{Auth, encrypt};
 use super::call::{self, Reply, default_timeout};
 use super::guard::{self, Unfit};
 use super::signed::{Signer, now_seconds};
-use super::{Answer, Call, Message, Secret, Transport, devices};
+use super::{Answer, Call, Message, Proof, Secret, Transport, devices};
+use crate::breaker::Breaker;
 
 /// An application server, as browsers call whoever sends pushes.
 #[derive(Clone, Debug, Deserialize)]
@@ -97,7 +106,13 @@ struct WebPush {
     subject: String,
     urgency: String,
     allow_private: bool,
+    proof: Proof,
+    /// Push services that took nothing lately, by their origins.
+    failing: Mutex<HashMap<String, Breaker>>,
 }
+
+/// More failing push services are not told apart: then all of them are tried again.
+const FAILING_MAX: usize = 10_000;
 
 pub(super) fn open(config: &Config) -> Result<Box<dyn Transport>, String> {
     let key = config.key()?;
@@ -109,12 +124,18 @@ pub(super) fn open(config: &Config) -> Result<Box<dyn Transport>, String> {
         subject: config.subject.clone(),
         urgency: config.urgency.clone(),
         allow_private: config.allow_private_hosts,
+        proof: Proof::default(),
+        failing: Mutex::default(),
     }))
 }
 
 impl Transport for WebPush {
     fn hand_over<'a>(&'a self, message: &'a Message) -> Call<'a> {
         Box::pin(devices::each(&message.address, |subscription, _| self.call(message, subscription)))
+    }
+
+    fn is_one_provider(&self) -> bool {
+        false
     }
 }
 
@@ -140,6 +161,10 @@ impl WebPush {
             return Answer::nobody_there("bad_subscription");
         };
         let Some(vapid) = self.vapid(&browser.endpoint) else { return Answer::not_taken("vapid_key") };
+        let service = browser.endpoint.origin().ascii_serialization();
+        if self.is_paused(&service) {
+            return Answer::not_taken("service_paused");
+        }
         let request = self
             .client
             .post(browser.endpoint)
@@ -150,10 +175,33 @@ impl WebPush {
             .header("urgency", &self.urgency)
             .header("topic", topic(&message.send_id))
             .body(sealed);
-        match call::ask(request).await {
-            Ok(reply) => read(&reply),
+        let answer = match call::ask(request).await {
+            Ok(reply) => self.proof.note(read(&reply, &self.proof)),
             Err(answer) => answer,
+        };
+        self.remember(service, &answer);
+        answer
+    }
+
+    fn is_paused(&self, service: &str) -> bool {
+        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        failing.get(service).is_some_and(|breaker| breaker.admits(0, 1, Tick::now()) == 0)
+    }
+
+    fn remember(&self, service: String, answer: &Answer) {
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = match answer {
+            Answer::NotTaken { retry_after, .. } => *retry_after,
+            Answer::Unknown { .. } => None,
+            _ => {
+                failing.remove(&service);
+                return;
+            }
+        };
+        if failing.len() >= FAILING_MAX {
+            failing.clear();
         }
+        failing.entry(service).or_default().failed(asked, Tick::now());
     }
 
     /// Who we are, to this push service and for half a day.
@@ -185,12 +233,13 @@ fn body(message: &Message) -> Vec<u8> {
     body.to_string().into_bytes()
 }
 
-fn read(reply: &Reply) -> Answer {
+fn read(reply: &Reply, proof: &Proof) -> Answer {
     let code = format!("http_{}", reply.status.as_u16());
     match reply.status {
         status if status.is_success() => Answer::Accepted { provider_id: None },
         StatusCode::NOT_FOUND | StatusCode::GONE => Answer::nobody_there(code),
-        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => Answer::refused(code),
+        StatusCode::BAD_REQUEST => proof.of_address(Answer::refused(code)),
+        StatusCode::PAYLOAD_TOO_LARGE => Answer::refused(code),
         _ => reply.by_status(),
     }
 }

@@ -24,6 +24,8 @@
 //! | its name resolves to nothing public | not taken for now |
 //! | everything else | as `call.rs` says |
 
+use std::fmt;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -39,7 +41,9 @@ use super::signed::now_seconds;
 use super::{Answer, Call, Message, Secret, Transport, plain_code};
 
 /// Who is called.
-#[derive(Clone, Debug, Deserialize)]
+///
+/// `Debug` does not show the address: many a receiver has a key in it.
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where messages are posted to.
@@ -58,6 +62,18 @@ pub struct Config {
     /// Longest hand-over, in seconds.
     #[serde(default = "default_timeout")]
     pub timeout_seconds: u64,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("secret", &self.secret)
+            .field("other_secret", &self.other_secret)
+            .field("event", &self.event)
+            .field("allow_private_hosts", &self.allow_private_hosts)
+            .field("timeout_seconds", &self.timeout_seconds)
+            .finish_non_exhaustive()
+    }
 }
 
 fn default_type() -> String {
@@ -104,8 +120,8 @@ struct Webhook {
     allow_private: bool,
 }
 
-impl std::fmt::Debug for Webhook {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // An address may have a secret part, and the keys are secrets.
         f.debug_struct("Webhook").field("event", &self.event).finish_non_exhaustive()
     }

@@ -167,7 +167,9 @@ async fn what_the_centre_says_is_read_as_the_table_says() {
         ("9010", not_taken("smpp_0x0a")),
         ("9255", Answer::Unknown { code: code("smpp_0xff") }),
         ("8001", Answer::Unknown { code: code("timeout") }),
-        ("8003", Answer::Unknown { code: code("connection_broke") }),
+        ("8003", Answer::Unknown { code: code("unreadable") }),
+        ("8008", Answer::Unknown { code: code("unreadable") }),
+        ("8009", Answer::NobodyThere { code: code("smpp_0x0b") }),
         ("8002", Answer::Unknown { code: code("connection_broke") }),
     ];
     for (what, answer) in rows {
@@ -175,6 +177,57 @@ async fn what_the_centre_says_is_read_as_the_table_says() {
     }
     let bad = Message { address: "not a number".to_owned(), ..message("0000", "a") };
     assert_eq!(transport.hand_over(&bad).await, Answer::Refused { code: code("bad_address") });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_of_which_a_part_has_gone_out_is_never_one_that_was_not_taken() {
+    let centre = Peer::start("smsc.py", &[]).await;
+    let transport = open(centre.port, json!({}));
+    let text = "Ваша корзина ждёт вас! ".repeat(7);
+    assert!(matches!(settled(&*transport, &message("0000", "a")).await, Answer::Accepted { .. }));
+    let unknown = |code: &str| Answer::Unknown { code: code.to_owned() };
+    assert_eq!(transport.hand_over(&message("8007", &text)).await, unknown("incomplete"), "the second part is refused");
+    // Three parts of 800 ms each, in a hand-over of two seconds.
+    assert_eq!(transport.hand_over(&message("8010", &text)).await, unknown("timeout"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_is_too_late_still_tells_the_id() {
+    let centre = Peer::start("smsc.py", &[]).await;
+    let transport = open(centre.port, json!({ "receipts": false }));
+    let mut ear = transport.ear().expect("it is heard");
+    assert_eq!(settled(&*transport, &message("0000", "a")).await, accepted("00000001"));
+    let late = message("8011", "a");
+    assert_eq!(transport.hand_over(&late).await, Answer::Unknown { code: "timeout".to_owned() });
+    let (send_id, customer_id) = (late.send_id.clone(), late.customer_id.clone());
+    assert_eq!(word(&mut ear).await.about, About::Named { provider_id: "00000002".to_owned(), send_id, customer_id });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_never_written_is_not_taken() {
+    let centre = Peer::start("smsc.py", &[]).await;
+    let transport = open(centre.port, json!({ "window": 1 }));
+    assert!(matches!(settled(&*transport, &message("0000", "a")).await, Answer::Accepted { .. }));
+    // Off the beats of the session, in which the window gets rid of who has given up.
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let (first, second) = (message("8001", "a"), message("0000", "a"));
+    let (first, second) = tokio::join!(transport.hand_over(&first), async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        transport.hand_over(&second).await
+    });
+    assert_eq!((first, second), (Answer::Unknown { code: "timeout".to_owned() }, not_taken("queue")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_centre_that_does_not_say_that_it_lives_is_called_anew() {
+    let mut centre = Peer::start("smsc.py", &[]).await;
+    let transport = open(centre.port, json!({}));
+    assert!(matches!(settled(&*transport, &message("0000", "a")).await, Answer::Accepted { .. }));
+    centre.event("bind").await;
+    centre.order(json!({ "do": "ignore_enquiries" })).await;
+    centre.event("closed").await;
+    centre.event("bind").await;
+    assert!(matches!(settled(&*transport, &message("0000", "a")).await, Answer::Accepted { .. }));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,7 @@ use web_push_native::p256::SecretKey;
 use web_push_native::p256::elliptic_curve::sec1::ToEncodedPoint;
 use web_push_native::p256::pkcs8::{EncodePrivateKey, LineEnding};
 
-use super::super::double::{Double, Saying, meaning, message, recorded, secret};
+use super::super::double::{Asked, Double, Saying, meaning, message, recorded, secret};
 use super::*;
 
 fn key() -> SecretKey {
@@ -34,8 +34,19 @@ async fn every_documented_answer_is_read_as_the_table_says() {
     for saying in answers {
         let expected = meaning(&saying.read_as);
         let said = saying.clone();
-        let double = Double::http2(move |_| said.clone()).await;
-        assert_eq!(apns(&double).hand_over(&message("a1b2c3")).await, expected, "{saying:?}");
+        let script = move |asked: &Asked| if asked.line().contains("/known ") { taken() } else { said.clone() };
+        let double = Double::http2(script).await;
+        let apns = apns(&double);
+        assert_eq!(apns.hand_over(&message("known")).await, Answer::Accepted { provider_id: None });
+        assert_eq!(apns.hand_over(&message("a1b2c3")).await, expected, "{saying:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_server_or_topic_of_ours_is_no_refusal_of_all_our_customers() {
+    for reason in ["BadDeviceToken", "DeviceTokenNotForTopic"] {
+        let double = Double::http2(move |_| Saying::of(400, json!({"reason": reason}))).await;
+        assert_eq!(apns(&double).hand_over(&message("a1b2c3")).await, Answer::not_taken(reason));
     }
 }
 
@@ -89,6 +100,7 @@ fn a_provider_token_serves_for_half_an_hour() {
         sound: None,
         signer: config.signer().unwrap(),
         team_id: config.team_id,
+        proof: Proof::default(),
         kept: Mutex::default(),
     };
     let at = |now: i64| apns.bearer(now).unwrap();

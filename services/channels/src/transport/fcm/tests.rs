@@ -45,11 +45,28 @@ async fn every_documented_answer_is_read_as_the_table_says() {
     for saying in recorded(include_str!("../answers/fcm.json"), include_str!("../fcm.rs")) {
         let (expected, of_login) = (meaning(&saying.read_as), saying.about.starts_with("login"));
         let said = saying.clone();
-        let double =
-            Double::start(move |asked| if is_login(asked) && !of_login { token(3_599) } else { said.clone() }).await;
-        assert_eq!(fcm(&double).hand_over(&message("device")).await, expected, "{saying:?}");
-        assert_eq!(double.asked().len(), if of_login { 1 } else { 2 });
+        let double = Double::start(move |asked| match is_login(asked) {
+            true if !of_login => token(3_599),
+            false if device(asked) == "known" => taken("7"),
+            _ => said.clone(),
+        })
+        .await;
+        let fcm = fcm(&double);
+        if !of_login {
+            assert_eq!(fcm.hand_over(&message("known")).await, meaning("accepted 7"));
+        }
+        assert_eq!(fcm.hand_over(&message("device")).await, expected, "{saying:?}");
+        assert_eq!(double.asked().len(), if of_login { 1 } else { 3 });
     }
+}
+
+#[tokio::test]
+async fn a_wrong_project_of_ours_is_no_refusal_of_all_our_customers() {
+    let mismatch = json!({"error": {"details": [{"errorCode": "SENDER_ID_MISMATCH"}]}});
+    let double =
+        Double::start(move |asked| if is_login(asked) { token(3_599) } else { Saying::of(403, mismatch.clone()) })
+            .await;
+    assert_eq!(fcm(&double).hand_over(&message("device")).await, meaning("not_taken SENDER_ID_MISMATCH"));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What the provider says later: receipts, and replies of customers.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
@@ -22,6 +22,13 @@ const KIND: u8 = 0x3c;
 const RECEIPT: u8 = 0x04;
 const INTERMEDIATE: u8 = 0x20;
 
+/// A send, and whom it is for.
+pub(super) type Sent = (String, String);
+
+pub(super) fn sent(message: &Message) -> Sent {
+    (message.send_id.clone(), message.customer_id.clone())
+}
+
 /// Takes in what comes. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Inbound {
@@ -33,8 +40,25 @@ pub(super) struct Inbound {
 /// Whom this process has lately written to.
 #[derive(Default)]
 struct Written {
-    by_number: HashMap<String, (String, String)>,
-    order: VecDeque<String>,
+    by_number: HashMap<String, (u64, Sent)>,
+    /// Who was written to longest ago is forgotten first.
+    order: BTreeMap<u64, String>,
+    count: u64,
+}
+
+impl Written {
+    fn insert(&mut self, number: String, to: Sent) {
+        self.count += 1;
+        if let Some((place, _)) = self.by_number.insert(number.clone(), (self.count, to)) {
+            self.order.remove(&place);
+        }
+        self.order.insert(self.count, number);
+        if self.order.len() > NUMBERS
+            && let Some((_, oldest)) = self.order.pop_first()
+        {
+            self.by_number.remove(&oldest);
+        }
+    }
 }
 
 impl std::fmt::Debug for Written {
@@ -66,15 +90,14 @@ impl Inbound {
     pub(super) fn wrote_to(&self, message: &Message) {
         let Ok(mut written) = self.written.lock() else { return };
         let number = number(&message.address);
-        let to = (message.send_id.clone(), message.customer_id.clone());
-        if written.by_number.insert(number.clone(), to).is_none() {
-            written.order.push_back(number);
-        }
-        if written.order.len() > NUMBERS
-            && let Some(oldest) = written.order.pop_front()
-        {
-            written.by_number.remove(&oldest);
-        }
+        written.insert(number, sent(message));
+    }
+
+    /// The centre's id of a message, told after its hand-over had ended.
+    pub(super) fn named(&self, provider_id: String, (send_id, customer_id): Sent) {
+        let about = About::Named { provider_id, send_id, customer_id };
+        let (fate, _) = oneshot::channel();
+        drop(self.words.try_send(Word { about, status: Status::Unspecified, code: None, fate }));
     }
 
     /// Passes on what `deliver_sm` or `data_sm` says; what comes back is its fate.
@@ -132,7 +155,7 @@ impl Inbound {
 
     fn reply(&self, from: &str, text: &[u8], coding: u8) -> Said {
         let known = self.written.lock().ok().and_then(|written| written.by_number.get(&number(from)).cloned());
-        let Some((send_id, customer_id)) = known else { return Said::nothing("unknown_sender") };
+        let Some((_, (send_id, customer_id))) = known else { return Said::nothing("unknown_sender") };
         let text = match coding {
             8 => sms::text_of(text, Alphabet::Ucs2),
             3 => text.iter().map(|octet| char::from(*octet)).collect(),
@@ -160,5 +183,21 @@ fn without_header(class: u8, text: Vec<u8>) -> Vec<u8> {
     match text.first() {
         Some(length) if class & 0x40 != 0 => text.get(usize::from(*length) + 1..).unwrap_or_default().to_vec(),
         _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_written_to_again_is_remembered_longest() {
+        let mut written = Written::default();
+        let to = |send: &str| (send.to_owned(), "c1".to_owned());
+        ["a", "b", "a"].into_iter().for_each(|number| written.insert(number.to_owned(), to(number)));
+        (2..NUMBERS).for_each(|count| written.insert(count.to_string(), to("x")));
+        written.insert("c".to_owned(), to("c"));
+        assert_eq!(["a", "b", "c"].map(|number| written.by_number.contains_key(number)), [true, false, true]);
+        assert_eq!((written.by_number.len(), written.order.len()), (NUMBERS, NUMBERS));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusmpp::decode::DecodeWithLength;
 use rusmpp::tokio_codec::CommandCodec;
-use rusmpp::{Command, CommandId};
+use rusmpp::{Command, CommandId, CommandStatus};
 use rustls_platform_verifier::ConfigVerifierExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -40,8 +40,8 @@ pub(super) struct Link {
 pub(super) enum Frame {
     /// A command.
     Whole(Box<Command>),
-    /// Its body cannot be read.
-    Unreadable(CommandId, u32),
+    /// Its body cannot be read; status and sequence number stand before that.
+    Unreadable(CommandId, CommandStatus, u32),
 }
 
 /// How the server is known; none without TLS.
@@ -118,11 +118,11 @@ fn cut(bytes: &mut BytesMut) -> Result<Option<Frame>, Error> {
         return Ok(None);
     }
     let mut frame = bytes.split_to(length);
-    let (id, sequence) = (word(&frame, 4).unwrap_or_default(), word(&frame, 12).unwrap_or_default());
+    let [id, status, sequence] = [4, 8, 12].map(|at| word(&frame, at).unwrap_or_default());
     let mut body = frame.split_off(4);
     Ok(Some(match Command::decode(&mut body, length - 4) {
         Ok((command, _)) => Frame::Whole(Box::new(command)),
-        Err(_) => Frame::Unreadable(CommandId::from(id), sequence),
+        Err(_) => Frame::Unreadable(CommandId::from(id), CommandStatus::from(status), sequence),
     }))
 }
 
@@ -144,7 +144,11 @@ mod tests {
         let all = [&good[..], &bad, &refusal].concat();
         let read = frames(&all);
         assert!(matches!(&read[0], Frame::Whole(command) if command.id() == CommandId::EnquireLink));
-        assert!(matches!(&read[1], Frame::Unreadable(CommandId::SubmitSmResp, 8)), "{:?}", read[1]);
+        assert!(
+            matches!(&read[1], Frame::Unreadable(CommandId::SubmitSmResp, CommandStatus::EsmeRok, 8)),
+            "{:?}",
+            read[1]
+        );
         assert!(matches!(&read[2], Frame::Whole(command) if u32::from(command.status()) == 0x58));
         for end in 0..all.len() {
             let whole = [16, 34, 50].iter().filter(|length| **length <= end).count();

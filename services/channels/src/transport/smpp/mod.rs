@@ -13,14 +13,16 @@
 //! | 0xff `RUNKNOWNERR` | unknown |
 //! | every other one of the standard: a sender, a login, a way of speaking of ours is wrong | not taken for now: it would be so for everybody |
 //! | one of the provider's own (0x400 to 0x4ff), or one that is reserved | as `statuses` says, else not taken for now |
-//! | no connection, no bind | not taken for now |
+//! | no connection, no bind, no turn in the window in time: it was never written | not taken for now |
 //! | the connection breaks, or there is no answer in time | unknown |
+//! | 0x00 with an id that cannot be read, or in a `generic_nack` | unknown |
 //!
 //! *Segments.* A text goes out in the alphabet of seven bits where that has all of its characters, else in UCS-2
 //! ([`schemas::sms`]). What does not fit into one message is cut, with a header in each (`concatenation = "udh"`), or goes whole into
 //! `message_payload` and is cut by the provider (`"payload"`). Segments go out one after the other, each once the one before was
-//! taken. If the first is not taken, the message is not; if a later one is not, it is tried again for as long as the hand-over
-//! may take, and then the outcome is unknown (`incomplete`). A repeat carries the same reference, so that a phone joins its
+//! taken, and all of them within `timeout_seconds`. If the first is not taken, the message is not; if a later one is not, it is tried
+//! again while there is time (each time after half a second, or the second of `RTHROTTLED`). One that is refused, or not taken in
+//! time, leaves the outcome unknown (`incomplete`): a part has gone out. A repeat carries the same reference, so that a phone joins its
 //! segments with those of the first trial.
 //!
 //! *Receipts.* They are asked for with the last segment (`receipts`), and acknowledged once Kafka has the fact. What finds their
@@ -191,6 +193,9 @@ fn default_memory() -> usize {
     500_000
 }
 
+/// Each takes some two hundred bytes of memory.
+const MEMORY_MAX: usize = 20_000_000;
+
 fn default_stop_words() -> Vec<String> {
     ["STOP", "СТОП"].map(str::to_owned).into()
 }
@@ -225,6 +230,11 @@ impl Config {
             check(false, format!("password: {error}"));
         }
         check((1..=CALLS_MAX).contains(&self.window), format!("window must be from 1 to {CALLS_MAX}"));
+        let remembered = 1..=MEMORY_MAX;
+        check(
+            remembered.contains(&self.receipts_remembered),
+            format!("receipts_remembered must be from 1 to {MEMORY_MAX}"),
+        );
         check((1..=45).contains(&self.timeout_seconds), "timeout_seconds must be from 1 to 45".to_owned());
         check(
             (1..=3600).contains(&self.enquire_link_seconds),
@@ -275,12 +285,12 @@ impl Transport for Smpp {
             };
             // Before the provider can answer: a receipt or a reply may be faster than we are.
             self.session.inbound().wrote_to(message);
-            let began = Tick::now();
+            let until = Tick::now().after(Duration::from_secs(self.config.timeout_seconds));
             let mut last = Answer::refused("empty");
             for (at, submission) in submissions.into_iter().enumerate() {
                 last = match at {
-                    0 => self.submit(submission).await,
-                    _ => self.insist(submission, began).await,
+                    0 => self.submit(submission, message, until).await,
+                    _ => self.insist(submission, message, until).await,
                 };
                 if !matches!(last, Answer::Accepted { .. }) {
                     break;
@@ -301,29 +311,30 @@ impl Transport for Smpp {
 }
 
 impl Smpp {
-    async fn submit(&self, submission: rusmpp::pdus::SubmitSm) -> Answer {
-        match self.session.submit(submission).await {
+    async fn submit(&self, submission: rusmpp::pdus::SubmitSm, message: &Message, until: Tick) -> Answer {
+        match self.session.submit(submission, inbound::sent(message), until).await {
             Reply::Answered(status, id) => self.statuses.read(status, id),
             Reply::NotSent(code) => Answer::not_taken(code),
             Reply::Lost => Answer::unknown("connection_broke"),
             Reply::Silent => Answer::unknown("timeout"),
+            Reply::Unclear => Answer::unknown("unreadable"),
         }
     }
 
-    /// A further segment. The ones before are paid for, so this one is tried again while there is time.
-    async fn insist(&self, submission: rusmpp::pdus::SubmitSm, began: Tick) -> Answer {
+    /// A further segment. The ones before are taken and paid for, so this one is tried again while there is time, and nothing that
+    /// becomes of it makes the message one that was not taken.
+    async fn insist(&self, submission: rusmpp::pdus::SubmitSm, message: &Message, until: Tick) -> Answer {
         const PAUSE: Duration = Duration::from_millis(500);
-        loop {
-            match self.submit(submission.clone()).await {
-                Answer::NotTaken { .. }
-                    if began.elapsed() + PAUSE < Duration::from_secs(self.config.timeout_seconds) =>
-                {
-                    tokio::time::sleep(PAUSE).await;
+        while !until.remaining().is_zero() {
+            match self.submit(submission.clone(), message, until).await {
+                Answer::NotTaken { retry_after, .. } => {
+                    tokio::time::sleep(retry_after.unwrap_or(PAUSE).min(until.remaining())).await;
                 }
-                Answer::NotTaken { .. } => return Answer::unknown("incomplete"),
-                answer => return answer,
+                answer @ (Answer::Accepted { .. } | Answer::Unknown { .. }) => return answer,
+                _ => break,
             }
         }
+        Answer::unknown("incomplete")
     }
 }
 

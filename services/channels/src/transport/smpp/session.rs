@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
@@ -24,7 +25,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_rustls::rustls::ClientConfig;
 
-use super::inbound::Inbound;
+use super::inbound::{Inbound, Sent};
 use super::link::{Frame, Link};
 use super::{Config, status};
 use crate::transport::Fate;
@@ -37,6 +38,9 @@ const GOOD: Duration = Duration::from_secs(60);
 
 /// A hand-over waits so long for a connection that is being made: the look at the withdrawals must not become too old.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// An answer that comes so late still tells the id of its message.
+const LATE: Duration = Duration::from_secs(600);
 
 /// What of the configuration is secret or read from files.
 #[derive(Clone)]
@@ -56,11 +60,16 @@ pub(super) enum Reply {
     Lost,
     /// There was no answer in time.
     Silent,
+    /// The answer does not say whether it was taken.
+    Unclear,
 }
 
 struct Request {
     submission: SubmitSm,
+    of: Sent,
     reply: oneshot::Sender<Reply>,
+    /// Set by who comes first: the keeper when it is about to write it, or the asker when it gives up.
+    settled: Arc<AtomicBool>,
 }
 
 #[derive(Clone, Debug)]
@@ -77,7 +86,6 @@ pub(super) struct Session {
     requests: mpsc::Sender<Request>,
     state: watch::Receiver<State>,
     inbound: Inbound,
-    timeout: Duration,
     keeper: JoinSet<()>,
 }
 
@@ -86,34 +94,36 @@ impl Session {
     pub(super) fn start(config: Config, login: Login, inbound: Inbound) -> Self {
         let (requests, asked) = mpsc::channel(config.window);
         let (told, state) = watch::channel(State::Connecting);
-        let timeout = Duration::from_secs(config.timeout_seconds);
         let mut keeper = JoinSet::new();
         keeper.spawn(Keeper { config, login, inbound: inbound.clone(), asked, told }.keep());
-        Session { requests, state, inbound, timeout, keeper }
+        Session { requests, state, inbound, keeper }
     }
 
     pub(super) fn inbound(&self) -> &Inbound {
         &self.inbound
     }
 
-    /// Hands one over and waits for the answer.
-    pub(super) async fn submit(&self, submission: SubmitSm) -> Reply {
+    /// Hands one over and waits for the answer, `until` then at most.
+    pub(super) async fn submit(&self, submission: SubmitSm, of: Sent, until: Tick) -> Reply {
         let mut state = self.state.clone();
-        let settled = match timeout(PATIENCE, state.wait_for(|state| !matches!(state, State::Connecting))).await {
+        let patience = PATIENCE.min(until.remaining());
+        let connection = match timeout(patience, state.wait_for(|state| !matches!(state, State::Connecting))).await {
             Ok(Ok(state)) => state.clone(),
             Ok(Err(_)) | Err(_) => State::Down("connection".to_owned()),
         };
-        if let State::Down(code) = settled {
+        if let State::Down(code) = connection {
             return Reply::NotSent(code);
         }
         let (reply, answer) = oneshot::channel();
-        if self.requests.try_send(Request { submission, reply }).is_err() {
+        let settled = Arc::new(AtomicBool::new(false));
+        if self.requests.try_send(Request { submission, of, reply, settled: Arc::clone(&settled) }).is_err() {
             return Reply::NotSent("window".to_owned());
         }
-        match timeout(self.timeout, answer).await {
+        match timeout(until.remaining(), answer).await {
             Ok(Ok(reply)) => reply,
             Ok(Err(_)) => Reply::Lost,
-            Err(_) => Reply::Silent,
+            Err(_) if settled.swap(true, Ordering::SeqCst) => Reply::Silent,
+            Err(_) => Reply::NotSent("queue".to_owned()),
         }
     }
 }
@@ -187,16 +197,20 @@ impl Keeper {
                     if matches!(answer.id(), CommandId::BindTransceiverResp | CommandId::GenericNack) =>
                 {
                     return match answer.status() {
-                        CommandStatus::EsmeRok => Ok(link),
+                        CommandStatus::EsmeRok if answer.id() == CommandId::BindTransceiverResp => Ok(link),
                         refused => Err(format!("bind_{}", status::code(refused))),
                     };
                 }
-                Frame::Unreadable(CommandId::BindTransceiverResp, _) => return Err("bind_unreadable".to_owned()),
+                Frame::Unreadable(CommandId::BindTransceiverResp, ..) => return Err("bind_unreadable".to_owned()),
                 // Whatever else comes before the answer has to be said again.
                 Frame::Whole(_) | Frame::Unreadable(..) => {}
             }
         }
     }
+}
+
+fn is_ok(status: CommandStatus) -> bool {
+    status == CommandStatus::EsmeRok
 }
 
 fn pauses() -> ExponentialBackoff {
@@ -208,7 +222,9 @@ fn pauses() -> ExponentialBackoff {
 struct Bound<'a> {
     link: Link,
     keeper: &'a mut Keeper,
-    pending: HashMap<u32, oneshot::Sender<Reply>>,
+    pending: HashMap<u32, (oneshot::Sender<Reply>, Sent)>,
+    /// Those that had no answer in time, and since when.
+    late: HashMap<u32, (Sent, Tick)>,
     /// Words of the provider whose fate is not known yet.
     fates: JoinSet<(u32, CommandId, Fate)>,
     sequence: u32,
@@ -220,14 +236,14 @@ struct Bound<'a> {
 
 impl<'a> Bound<'a> {
     fn new(link: Link, keeper: &'a mut Keeper) -> Self {
-        let (pending, fates) = (HashMap::new(), JoinSet::new());
-        Bound { link, keeper, pending, fates, sequence: 1, heard: Tick::now(), asked: None }
+        let (pending, late, fates) = (HashMap::new(), HashMap::new(), JoinSet::new());
+        Bound { link, keeper, pending, late, fates, sequence: 1, heard: Tick::now(), asked: None }
     }
 
     /// Returns why it ended; none if nobody wants it any more.
     async fn serve(mut self) -> Option<String> {
         let ended = self.run().await;
-        for (_, reply) in self.pending.drain() {
+        for (_, (reply, _)) in self.pending.drain() {
             drop(reply.send(Reply::Lost));
         }
         match ended {
@@ -278,18 +294,20 @@ impl<'a> Bound<'a> {
     }
 
     async fn submit(&mut self, request: Request) -> Result<(), String> {
-        // Whoever has given up counts it as unknown already: it must not go out behind that.
-        if request.reply.is_closed() {
+        // Whoever has given up counts it as not taken already: it must not go out behind that.
+        if request.settled.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
         let command = self.next_command(request.submission);
-        self.pending.insert(self.sequence, request.reply);
+        self.pending.insert(self.sequence, (request.reply, request.of));
         self.write(&command).await
     }
 
     /// Asks whether the other side lives, and gives up where it does not say so.
     async fn beat(&mut self) -> Result<(), String> {
-        self.pending.retain(|_, reply| !reply.is_closed());
+        let given_up = self.pending.extract_if(|_, (reply, _)| reply.is_closed());
+        self.late.extend(given_up.map(|(sequence, (_, of))| (sequence, (of, Tick::now()))));
+        self.late.retain(|_, (_, since)| since.elapsed() < LATE);
         let config = &self.keeper.config;
         if self.asked.is_some_and(|asked| asked.elapsed() > Duration::from_secs(config.timeout_seconds)) {
             return Err("silent".to_owned());
@@ -306,12 +324,12 @@ impl<'a> Bound<'a> {
         (self.heard, self.asked) = (Tick::now(), None);
         let command = match frame {
             Frame::Whole(command) => *command,
-            Frame::Unreadable(CommandId::SubmitSmResp, sequence) => {
-                // Taken or not, it does not say.
-                self.reply(sequence, Reply::Lost);
+            Frame::Unreadable(CommandId::SubmitSmResp, status, sequence) => {
+                // An error is said in the header, whatever stands behind it; that it was taken needs an id that can be read.
+                self.reply(sequence, if is_ok(status) { Reply::Unclear } else { Reply::Answered(status, None) });
                 return Ok(());
             }
-            Frame::Unreadable(id, sequence) => {
+            Frame::Unreadable(id, _, sequence) => {
                 tracing::warn!(?id, "the message centre says what cannot be read");
                 return match id {
                     CommandId::DeliverSm | CommandId::DataSm => self.acknowledge(sequence, id, Fate::Useless).await,
@@ -333,7 +351,8 @@ impl<'a> Bound<'a> {
             }
             // An error needs no body, so the codec tells it by its name alone.
             _ if matches!(command.id(), CommandId::SubmitSmResp | CommandId::GenericNack) => {
-                self.reply(sequence, Reply::Answered(status, None));
+                let nothing = command.id() == CommandId::GenericNack && is_ok(status);
+                self.reply(sequence, if nothing { Reply::Unclear } else { Reply::Answered(status, None) });
             }
             _ if u32::from(command.id()) & 0x8000_0000 != 0 => {}
             _ => self.answer(sequence, CommandStatus::EsmeRinvcmdid, Pdu::GenericNack).await?,
@@ -342,9 +361,20 @@ impl<'a> Bound<'a> {
     }
 
     fn reply(&mut self, sequence: u32, reply: Reply) {
-        match self.pending.remove(&sequence) {
-            Some(asked) => drop(asked.send(reply)),
-            None => tracing::info!("an answer of the message centre came too late, or twice"),
+        let pending = self.pending.remove(&sequence);
+        let (reply, of) = match pending {
+            Some((asked, of)) => match asked.send(reply) {
+                Ok(()) => return,
+                Err(reply) => (reply, Some(of)),
+            },
+            None => (reply, self.late.remove(&sequence).map(|(of, _)| of)),
+        };
+        tracing::info!("an answer of the message centre came too late, or twice");
+        // The outcome is told already, but receipts will name this id.
+        if let (Reply::Answered(status, Some(id)), Some(of)) = (reply, of)
+            && is_ok(status)
+        {
+            self.keeper.inbound.named(id, of);
         }
     }
 

@@ -32,7 +32,9 @@ pub(super) fn message(text: &str) -> Message {
 fn a_configuration_that_cannot_work_is_told_before_anything_starts() {
     assert_eq!(config(2775).problems(), Vec::<String>::new());
     type Spoil = fn(&mut Config);
-    let cases: [(&str, Spoil); 12] = [
+    let cases: [(&str, Spoil); 14] = [
+        ("receipts_remembered", |config| config.receipts_remembered = 0),
+        ("receipts_remembered", |config| config.receipts_remembered = MEMORY_MAX + 1),
         ("system_id", |config| config.system_id = "a".repeat(16)),
         ("system_id", |config| config.system_id.clear()),
         ("password", |config| config.password = Secret::File("/nowhere".into())),

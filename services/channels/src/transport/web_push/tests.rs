@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE;
 use serde_json::Value;
 use web_push_native::p256::pkcs8::{EncodePrivateKey, LineEnding};
 
-use super::super::double::{Asked, Double, Saying, message, recorded, replay, secret};
+use super::super::double::{Asked, Double, Saying, meaning, message, recorded, secret};
 use super::*;
 
 const AUTH: [u8; 16] = [9; 16];
@@ -51,9 +51,29 @@ fn created() -> Saying {
 async fn every_documented_answer_is_read_as_the_table_says() {
     for saying in recorded(include_str!("../answers/web_push.json"), include_str!("../web_push.rs")) {
         let double = Double::saying(saying.clone()).await;
-        let to = message(&subscription(&double.url()));
-        replay(vec![saying], &to, |_| web_push()).await;
+        let (known, expected) = (Double::saying(created()).await, meaning(&saying.read_as));
+        let web_push = web_push();
+        let taken = web_push.hand_over(&message(&subscription(&known.url()))).await;
+        assert_eq!(taken, Answer::Accepted { provider_id: None });
+        assert_eq!(web_push.hand_over(&message(&subscription(&double.url()))).await, expected, "{saying:?}");
     }
+}
+
+#[tokio::test]
+async fn a_push_service_that_fails_or_wants_a_pause_holds_up_no_other() {
+    let pause =
+        Saying { headers: [("retry-after".to_owned(), "600".to_owned())].into(), ..Saying::of(429, Value::Null) };
+    let (away, good) = (Double::saying(pause).await, Double::saying(created()).await);
+    let web_push = web_push();
+    assert!(!web_push.is_one_provider());
+    let to = |double: &Double| message(&subscription(&double.url()));
+    assert!(matches!(web_push.hand_over(&to(&away)).await, Answer::NotTaken { retry_after: Some(_), .. }));
+    assert_eq!(web_push.hand_over(&to(&away)).await, Answer::not_taken("service_paused"));
+    assert_eq!(web_push.hand_over(&to(&good)).await, Answer::Accepted { provider_id: None });
+    assert_eq!(away.asked().len(), 1);
+    let refused = Double::saying(Saying::of(400, Value::Null)).await;
+    let fresh = self::web_push();
+    assert_eq!(fresh.hand_over(&to(&refused)).await, Answer::not_taken("http_400"), "it may be our fault");
 }
 
 /// Python with `http_ece`. A lock keeps two test runs from making the environment at once.

@@ -3,6 +3,8 @@
 The last four digits of the number choose what happens to a message, so that tests stay declarative:
     9NNN  command_status NNN (decimal)    8001 no answer        8002 the connection ends     8003 an answer without an id's end
     8004  an answer after 300 ms          8005 throttled at first, taken later              8006 the answer comes last
+    8007  refused from the second part on                  8008 a generic_nack that names no error
+    8009  an error with a body that cannot be read          8010 an answer after 800 ms      8011 an answer after 2.5 s
     7001  UNDELIV receipt                 7002 the receipt comes before the answer          7003 a receipt without its parameters
     7004  no receipt
 """
@@ -29,7 +31,7 @@ def tell(**what):
 
 class Centre:
     def __init__(self):
-        self.links, self.count, self.seen, self.flying, self.most = {}, 0, {}, 0, 0
+        self.links, self.count, self.seen, self.flying, self.most, self.deaf = {}, 0, {}, 0, 0, False
 
     async def serve(self, reader, writer):
         client = Client()
@@ -62,6 +64,8 @@ class Centre:
             asyncio.ensure_future(self.submit(pdu, client, writer))
         elif pdu.command == "enquire_link":
             tell(event="enquire_link")
+            if self.deaf:
+                return
             self.send(writer, client, "enquire_link_resp", pdu.sequence)
         elif pdu.command == "unbind":
             tell(event="unbind")
@@ -84,6 +88,10 @@ class Centre:
             await asyncio.sleep(0.3)
         elif what == "8006":
             await asyncio.sleep(0.1)
+        elif what == "8010":
+            await asyncio.sleep(0.8)
+        elif what == "8011":
+            await asyncio.sleep(2.5)
         self.flying -= 1
         if what == "8001":
             return
@@ -93,9 +101,17 @@ class Centre:
         if what == "8003":
             writer.write(struct.pack(">LLLL", 18, 0x80000004, 0, pdu.sequence) + b"ab")
             return
+        if what == "8008":
+            writer.write(struct.pack(">LLLL", 16, 0x80000000, 0, pdu.sequence))
+            return
+        if what == "8009":
+            writer.write(struct.pack(">LLLL", 18, 0x80000004, consts.SMPP_ESME_RINVDSTADR, pdu.sequence) + b"ab")
+            return
         status = int(what[1:]) if what[0] == "9" else 0
         if what == "8005" and self.seen[to] == 2:
             status = consts.SMPP_ESME_RTHROTTLED
+        if what == "8007" and self.seen[to] == 2:
+            status = consts.SMPP_ESME_RSUBMITFAIL
         if status:
             writer.write(struct.pack(">LLLL", 16, 0x80000004, status, pdu.sequence))
             return
@@ -125,6 +141,8 @@ class Centre:
         await asyncio.get_event_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         while line := await reader.readline():
             order = json.loads(line)
+            if order["do"] == "ignore_enquiries":
+                self.deaf = True
             for writer, client in list(self.links.items()):
                 if order["do"] == "cut":
                     writer.close()
