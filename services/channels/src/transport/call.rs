@@ -12,7 +12,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode, Url, redirect};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -79,6 +79,12 @@ pub(super) fn hidden(key: &str, value: &str) -> Result<HeaderValue, String> {
     let mut value = value.map_err(|_| format!("transport.{key} has characters that no header may have"))?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+/// The same, as the header `Authorization: Bearer …`.
+pub(super) fn bearer(key: &str, secret: &Secret) -> Result<HeaderMap, String> {
+    let value = hidden(key, &format!("Bearer {}", secret.of(key)?))?;
+    Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))
 }
 
 /// A client for calls of `url`.

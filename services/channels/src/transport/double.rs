@@ -81,10 +81,13 @@ impl Asked {
 
 type Script = dyn Fn(&Asked) -> Saying + Send + Sync;
 
+/// What it was asked.
+type Kept = Arc<Mutex<Vec<Asked>>>;
+
 /// A provider.
 pub(super) struct Double {
     pub(super) address: SocketAddr,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    asked: Kept,
     _tasks: JoinSet<()>,
 }
 
@@ -94,29 +97,26 @@ impl Double {
     }
 
     pub(super) async fn start(script: impl Fn(&Asked) -> Saying + Send + Sync + 'static) -> Self {
+        Double::listen(script, serve).await
+    }
+
+    /// One that speaks HTTP/2 and nothing else.
+    pub(super) async fn http2(script: impl Fn(&Asked) -> Saying + Send + Sync + 'static) -> Self {
+        Double::listen(script, serve_http2).await
+    }
+
+    async fn listen<F: Future<Output = ()> + Send + 'static>(
+        script: impl Fn(&Asked) -> Saying + Send + Sync + 'static,
+        serve: fn(TcpStream, Kept, Arc<Script>) -> F,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (asked, script): (Arc<Mutex<Vec<Asked>>>, Arc<Script>) = (Arc::default(), Arc::new(script));
+        let (asked, script): (Kept, Arc<Script>) = (Arc::default(), Arc::new(script));
         let (kept, mut tasks) = (Arc::clone(&asked), JoinSet::new());
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 connections.spawn(serve(stream, Arc::clone(&kept), Arc::clone(&script)));
-            }
-        });
-        Double { address, asked, _tasks: tasks }
-    }
-
-    /// One that speaks HTTP/2 and nothing else.
-    pub(super) async fn http2(script: impl Fn(&Asked) -> Saying + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (asked, script): (Arc<Mutex<Vec<Asked>>>, Arc<Script>) = (Arc::default(), Arc::new(script));
-        let (kept, mut tasks) = (Arc::clone(&asked), JoinSet::new());
-        tasks.spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve_http2(stream, Arc::clone(&kept), Arc::clone(&script)));
             }
         });
         Double { address, asked, _tasks: tasks }
@@ -138,7 +138,7 @@ impl Double {
     }
 }
 
-async fn serve(mut stream: TcpStream, kept: Arc<Mutex<Vec<Asked>>>, script: Arc<Script>) {
+async fn serve(mut stream: TcpStream, kept: Kept, script: Arc<Script>) {
     let Some(asked) = request(&mut stream).await else { return };
     let saying = script(&asked);
     kept.lock().unwrap().push(asked);
@@ -155,7 +155,7 @@ async fn serve(mut stream: TcpStream, kept: Arc<Mutex<Vec<Asked>>>, script: Arc<
     }
 }
 
-async fn serve_http2(stream: TcpStream, kept: Arc<Mutex<Vec<Asked>>>, script: Arc<Script>) {
+async fn serve_http2(stream: TcpStream, kept: Kept, script: Arc<Script>) {
     let Ok(mut connection) = h2::server::handshake(stream).await else { return };
     let mut streams = JoinSet::new();
     while let Some(Ok((request, mut respond))) = connection.accept().await {

@@ -16,7 +16,6 @@
 //! *Limits.* Exolve's documentation has no list of errors: the words above are those that users of its API have met. It knows no repeats,
 //! so a send of unknown outcome is best skipped (`on_unknown`). What became of a message comes by its webhook, under `message_id`.
 
-use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -68,9 +67,7 @@ struct Exolve {
 
 pub(super) fn open(config: &Config) -> Result<Box<dyn Transport>, String> {
     let base = call::url("url", &config.url)?;
-    let token = call::hidden("token", &format!("Bearer {}", config.token.of("token")?))?;
-    let client =
-        call::client(&base, config.timeout_seconds).default_headers(HeaderMap::from_iter([(AUTHORIZATION, token)]));
+    let client = call::client(&base, config.timeout_seconds).default_headers(call::bearer("token", &config.token)?);
     Ok(Box::new(Exolve {
         client: client.build().map_err(|error| error.to_string())?,
         method: call::under(&base, "messaging/v1/SendSMS")?,

@@ -80,8 +80,7 @@ impl Config {
             headers.insert(name, value);
         }
         if let Some(secret) = &self.bearer {
-            let token = secret.of("bearer")?;
-            headers.insert(reqwest::header::AUTHORIZATION, call::hidden("bearer", &format!("Bearer {token}"))?);
+            headers.extend(call::bearer("bearer", secret)?);
         }
         Ok(headers)
     }

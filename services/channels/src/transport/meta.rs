@@ -32,7 +32,6 @@
 //!
 //! *Limits.* Meta knows no repeats. What comes later (`failed`, `131026` again) comes by its webhook.
 
-use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Client, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -109,9 +108,7 @@ struct Meta {
 
 pub(super) fn open(config: &Config) -> Result<Box<dyn Transport>, String> {
     let base = call::url("url", &config.url)?;
-    let token = call::hidden("token", &format!("Bearer {}", config.token.of("token")?))?;
-    let client =
-        call::client(&base, config.timeout_seconds).default_headers(HeaderMap::from_iter([(AUTHORIZATION, token)]));
+    let client = call::client(&base, config.timeout_seconds).default_headers(call::bearer("token", &config.token)?);
     Ok(Box::new(Meta {
         client: client.build().map_err(|error| error.to_string())?,
         method: call::under(&base, &format!("{}/{}/messages", config.version, config.sender))?,

@@ -18,19 +18,17 @@ impl<L: Log, P: Processor> Shard<'_, L, P> {
 
     pub(super) fn commit_if_due(&mut self, is_idle: bool) -> Result<(), Error> {
         let config = self.around.config;
-        let Some(since) = self.open_since else {
-            self.report();
-            self.let_go()?;
-            return self.save_if_due();
-        };
-        let rows: usize = self.tasks.values().map(Task::dirty_len).sum();
-        if is_idle || since.elapsed() >= config.commit_age || self.open_records.max(rows) >= config.commit_records {
+        if let Some(since) = self.open_since {
+            let rows: usize = self.tasks.values().map(Task::dirty_len).sum();
+            let is_full = self.open_records.max(rows) >= config.commit_records;
+            if !is_idle && !is_full && since.elapsed() < config.commit_age {
+                return Ok(());
+            }
             self.commit()?;
-            self.report();
-            self.let_go()?;
-            return self.save_if_due();
         }
-        Ok(())
+        self.report();
+        self.let_go()?;
+        self.save_if_due()
     }
 
     /// The stores follow, and rows leave the memory, as far as their number asks for it. Only where nothing is uncommitted: no

@@ -68,14 +68,9 @@ impl<P: Processor> Task<P> {
     /// where nothing is uncommitted, as for the others. Returns whether the checkpoint is there by that.
     pub(crate) fn write_back(&mut self, processor: &P, waiting: usize, may_save: bool) -> Result<bool, Error> {
         let beyond = self.table.unwritten_len().saturating_sub(waiting).min(ROWS_AT_ONCE);
-        match &self.saving {
-            Some(saving) if may_save => {
-                let rows = beyond.max(saving.portion);
-                self.write_rows(processor, rows)
-            }
-            _ if beyond > 0 => self.write_rows(processor, beyond),
-            _ => Ok(false),
-        }
+        let portion = self.saving.as_ref().filter(|_| may_save).map_or(0, |saving| saving.portion);
+        let rows = beyond.max(portion);
+        if rows > 0 { self.write_rows(processor, rows) } else { Ok(false) }
     }
 
     /// The same with all that waits, which ends a checkpoint that is on its way.

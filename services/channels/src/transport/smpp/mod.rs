@@ -62,6 +62,7 @@ use serde::Deserialize;
 use stream::clock::Tick;
 use tokio::sync::mpsc;
 
+use super::call::default_timeout;
 use super::{Answer, Call, Ear, Message, Secret, Transport, Word};
 use crate::config::CALLS_MAX;
 use inbound::Inbound;
@@ -179,10 +180,6 @@ fn default_window() -> usize {
 
 fn default_enquire() -> u64 {
     30
-}
-
-fn default_timeout() -> u64 {
-    10
 }
 
 fn default_receipts() -> bool {
