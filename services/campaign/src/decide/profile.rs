@@ -131,7 +131,10 @@ pub(super) fn silence(
     })
 }
 
-fn withdraw(customer: &mut Customer, channel: &str, at: Millis) {
+/// Takes the consent for a channel away. Of several withdrawals the latest counts: it outlives what was granted before it.
+pub(super) fn withdraw(customer: &mut Customer, channel: &str, at: Millis) {
+    let withdrawn = customer.consents.iter().filter(|consent| consent.channel == channel && !consent.granted);
+    let at = withdrawn.map(|consent| consent.at).fold(at, Millis::max);
     customer.consents.retain(|consent| consent.channel != channel);
     customer.consents.push(Consent {
         channel: channel.to_owned(),

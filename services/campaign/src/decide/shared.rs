@@ -91,17 +91,15 @@ pub(super) fn hear(case: &mut Case<'_>, customer: &mut Customer, word: &Hearsay)
         return;
     };
     let at = word.occurred_at.min(case.now());
-    let is_news = match word.status {
-        Status::BouncedHard => true,
-        status => {
-            let withstands = |consent: &schemas::Consent| {
-                consent.channel == contact.channel && (consent.at > at || !consent.granted)
-            };
-            is_opt_out(status) && !customer.consents.iter().any(withstands)
+    if word.status != Status::BouncedHard {
+        let consent = customer.consents.iter().find(|consent| consent.channel == contact.channel);
+        match consent {
+            _ if !is_opt_out(word.status) => return,
+            Some(consent) if consent.granted && consent.at > at => return,
+            // Nothing new, but a consent that is still on its way has to be newer than this word, too.
+            Some(consent) if !consent.granted => return profile::withdraw(customer, &contact.channel, at),
+            _ => {}
         }
-    };
-    if !is_news {
-        return;
     }
     let entry = case.entry(Reason::SharedAddress).because("status", word.status.as_str());
     case.write(entry.because("channel", contact.channel.as_str()));

@@ -196,23 +196,24 @@ fn is_lost(cluster: &Cluster, partition: i32, meta: &Meta) -> Result<bool, Strin
 type Versions = BTreeMap<Vec<u8>, Vec<Option<Vec<u8>>>>;
 
 /// Of each key, the row as of the META at an offset or before it, and all later ones; the last commit of which there is anything is
-/// `as_of`. Who is on the way to a META that was looked for takes all rows before
-/// it, also a torn one, which is written anew before that META: so torn rows may be there, too, where that commit is not the last.
-/// Nor does he see a row that compaction has removed: until he comes to the later one that took its place, he has an older one.
+/// `as_of`. Who is on the way to a META that was looked for takes all rows before it, also a torn one, which is written anew before
+/// that META: so one behind the offset may be there, too, for as long as it is still to be replayed. Nor does he see a row that
+/// compaction has removed: until he comes to the later one that took its place, he has an older one.
 fn versions(cluster: &Cluster, partition: i32, place: i64, as_of: Sequence) -> Result<Versions, String> {
     let mut versions = Versions::new();
-    let mut rows: Vec<(Vec<u8>, Option<Vec<u8>>, bool)> = Vec::new();
-    let (mut torn, mut last) = (Vec::new(), Sequence::default());
+    let mut rows: Vec<(i64, Vec<u8>, Option<Vec<u8>>, bool)> = Vec::new();
+    let (mut torn, mut overtaken) = (Vec::new(), Vec::new());
     // A commit counts once it is decided, though its marker may still be missing.
     for (record, body) in cluster.decided(CHANGELOG, partition) {
         match control::read(body.key.as_deref().unwrap_or_default(), body.value.as_deref())? {
-            Entry::Row { key, bytes, .. } => rows.push((key.to_vec(), bytes.map(<[u8]>::to_vec), record.is_gone)),
+            Entry::Row { key, bytes, .. } => {
+                rows.push((record.offset, key.to_vec(), bytes.map(<[u8]>::to_vec), record.is_gone));
+            }
             // What no META closed before it is torn.
-            Entry::Barrier(_) if last >= as_of => torn.append(&mut rows),
-            Entry::Barrier(_) => rows.clear(),
+            Entry::Barrier(_) => torn.extend(rows.drain(..).filter(|(offset, ..)| *offset > place)),
             Entry::Meta(meta) => {
-                last = meta.sequence;
-                for (key, bytes, is_gone) in rows.drain(..) {
+                overtaken.append(&mut torn);
+                for (_, key, bytes, is_gone) in rows.drain(..) {
                     let known = versions.entry(key).or_insert_with(|| vec![None]);
                     if record.offset <= place && !is_gone {
                         known.clear();
@@ -225,7 +226,7 @@ fn versions(cluster: &Cluster, partition: i32, place: i64, as_of: Sequence) -> R
             }
         }
     }
-    for (key, bytes, _) in torn.into_iter().filter(|_| last > as_of) {
+    for (_, key, bytes, _) in overtaken {
         versions.entry(key).or_insert_with(|| vec![None]).push(bytes);
     }
     Ok(versions)
