@@ -494,8 +494,8 @@ impl Cluster {
         self.group.pass(now, |id| !is_away && is_silent(id));
     }
 
-    /// Compacts a share of a partition of the changelog. Not what a torn transaction has left and no META has met yet: it is
-    /// written anew long before compaction's lag (ten minutes) is over, which no life here lasts.
+    /// Compacts a share of a partition of the changelog. Not what a torn transaction has left without the META that it was written anew
+    /// before: compaction's lag (ten minutes) is far longer than the time between the two, so that it comes to both or to none.
     pub fn compact(&mut self, topic: usize, partition: i32, tombstones: Millis, share: f64) {
         let log = self.partition(topic, partition);
         #[expect(
@@ -508,9 +508,12 @@ impl Cluster {
             let key = entry.body.as_ref().and_then(|body| body.key.as_deref());
             entry.fate == Fate::Committed && key == Some(control::META_KEY)
         };
-        let met = log.entries_from(0).iter().rfind(is_meta).map_or(0, |meta| meta.offset);
         let is_torn = |entry: &&Entry| entry.draft.is_some_and(|draft| self.torn.contains(&draft));
-        let torn = log.entries_from(met).iter().find(is_torn).map_or(i64::MAX, |entry| entry.offset);
+        let is_met = |entry: &&Entry| {
+            log.entries_from(entry.offset).iter().find(is_meta).is_some_and(|meta| meta.offset < before)
+        };
+        let torn = log.entries_from(0).iter().filter(is_torn).find(|entry| !is_met(entry));
+        let torn = torn.map_or(i64::MAX, |entry| entry.offset);
         self.partition_mut(topic, partition).compact(before.min(torn), tombstones);
     }
 }
