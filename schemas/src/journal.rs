@@ -1,10 +1,8 @@
 //! The product's memory: why each thing was done, or not done.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use crate::{Millis, Reason};
+use crate::{Fields, Millis, Reason};
 
 /// One decision. Keyed by customer id. Holds no address, no name and no text of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,5 +39,5 @@ pub struct Journal {
     /// Of what was reserved so much is owed from this decision on, in minor units.
     pub charged_minor: i64,
     /// What the reason rests on: eligibility per channel, counters, computed windows.
-    pub evidence: BTreeMap<String, String>,
+    pub evidence: Fields,
 }

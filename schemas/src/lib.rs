@@ -23,6 +23,7 @@
 
 mod symbol;
 mod id;
+mod fields;
 mod source;
 mod feedback;
 mod input;
@@ -46,6 +47,7 @@ mod topics;
 pub use campaign::{Campaign, CampaignKind, OnResume};
 pub use codec::{DecodeError, RECORD_BYTES_MAX, decode, encode, encode_into};
 pub use feedback::{Actor, Feedback, Outcome, Status};
+pub use fields::Fields;
 pub use forwarded::{Address, Adopted, Budget, Demand, Grant, Hearsay, Holder, Key, Merged, Refund, Refusal};
 pub use id::Id;
 pub use ids::Ids;

@@ -11,7 +11,7 @@ mod packed;
 mod words;
 
 use crate::symbol::symbols;
-use crate::{Consent, Contact, Id, Millis, Outcome, Status};
+use crate::{Consent, Contact, Fields, Id, Millis, Outcome, Status};
 
 /// Everything that decisions about one customer rest on. Bounded: each list has a limit that `campaign` states and keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,7 +96,7 @@ pub struct Instance {
     /// When this instance must be looked at again, whatever happens. Never absent while it runs: every instance ends.
     pub due: Millis,
     /// The trigger's fields that predicates and templates use.
-    pub fields: BTreeMap<String, String>,
+    pub fields: Fields,
     /// What was sent, in the order of the decisions.
     pub sends: Vec<Sent>,
     /// When settling ends or ended: the steps' offsets to the trigger count from it.
@@ -151,7 +151,7 @@ pub struct Queued {
     /// When it came.
     pub at: Millis,
     /// Its fields that predicates and templates use.
-    pub fields: BTreeMap<String, String>,
+    pub fields: Fields,
 }
 
 symbols! {

@@ -1,11 +1,9 @@
 //! What channel workers consume, and the memory they keep of it.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use crate::Millis;
 use crate::symbol::symbols;
+use crate::{Fields, Millis};
 
 /// A command to hand one message over to a provider. Topic `send.<channel>`, keyed by customer id, in the partition of the
 /// customer's input.
@@ -37,7 +35,7 @@ pub struct Send {
     /// BCP 47.
     pub locale: Option<String>,
     /// What the template may use: the trigger's fields and the profile's attributes.
-    pub fields: BTreeMap<String, String>,
+    pub fields: Fields,
     /// When it was decided.
     pub decided_at: Millis,
     /// After this moment it must not be handed over any more.

@@ -85,7 +85,7 @@ fn journal() -> impl Strategy<Value = Journal> {
             next_at,
             amount_minor,
             charged_minor: amount_minor.wrapping_neg(),
-            evidence,
+            evidence: evidence.into_iter().collect(),
         }
     })
 }
@@ -103,7 +103,7 @@ fn row() -> impl Strategy<Value = Customer> {
         |(commands, fields, recent, times, ceiling)| {
             let mut row = Customer { recent, ..samples::row() };
             let instance = &mut row.instances[0];
-            (instance.fields, instance.ceiling) = (fields, ceiling);
+            (instance.fields, instance.ceiling) = (fields.into_iter().collect(), ceiling);
             [instance.settled_at, instance.turn, instance.due, instance.tried] = times;
             instance.sends.clear();
             for ([decided_at, send_before, price], number, step, channel, handed_over_at) in commands {

@@ -186,7 +186,7 @@ impl<'a> Running<'a> {
         let Instance { id, campaign, version, key, stage, step, alternative, due, .. } = instance;
         let Instance { fields, sends, settled_at, tried, ceiling, turn, variant, held_out, .. } = instance;
         let Instance { changes, frozen_at, skip_until, queued, given_up, adoption, asked_at, .. } = instance;
-        let occurred_at = fields.get(OCCURRED_AT).and_then(|text| moment(text));
+        let occurred_at = fields.get(OCCURRED_AT).and_then(moment);
         let decided = std::iter::once(*settled_at).chain(sends.iter().map(|sent| sent.decided_at));
         let (last_decided, last_valid) = Self::last(sends, *settled_at);
         Running {
@@ -237,7 +237,7 @@ impl<'a> Running<'a> {
         let (last_decided, last_valid) = Self::last(&sends, self.settled_at);
         let mut fields = self.fields.fields.into_owned();
         if let Some(occurred) = self.occurred {
-            fields.insert(OCCURRED_AT.to_owned(), self.settled_at.wrapping_add(occurred).to_string());
+            fields.insert(OCCURRED_AT, self.settled_at.wrapping_add(occurred).to_string());
         }
         Instance {
             id: self.id,
@@ -357,7 +357,7 @@ impl<'a> Command<'a> {
 /// An instance's fields, without the moment that stands elsewhere.
 #[derive(Default)]
 struct Fields<'a> {
-    fields: Cow<'a, BTreeMap<String, String>>,
+    fields: Cow<'a, crate::Fields>,
     without_moment: bool,
 }
 
@@ -387,9 +387,9 @@ impl<'de> Visitor<'de> for Entries {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = BTreeMap::new();
-        while let Some((Word(name), value)) = map.next_entry()? {
-            fields.insert(name.into_owned(), value);
+        let mut fields = crate::Fields::default();
+        while let Some((Word(name), text)) = map.next_entry::<Word<'static>, String>()? {
+            fields.insert(name, text);
         }
         Ok(Fields { fields: Cow::Owned(fields), without_moment: false })
     }

@@ -1,6 +1,5 @@
 //! One written-out value of every record: the readable twin of `golden/v1/*.bin`. Never changed: what was released stays.
 
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use schemas::*;
@@ -49,7 +48,7 @@ pub fn each(visitor: &mut impl Visitor) {
 /// 2026-03-01T10:00:00Z.
 const NOON: Millis = 1_772_359_200_000;
 
-fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+fn map<M: FromIterator<(String, String)>>(pairs: &[(&str, &str)]) -> M {
     pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
 }
 

@@ -488,7 +488,7 @@ fn a_journal_entry_says_when_the_instance_is_looked_at_again_and_no_address() {
     let ended = world.journal().into_iter().filter(|journal| !journal.instance.is_empty() && journal.next_at.is_none());
     assert_eq!(ended.map(|journal| journal.reason.as_str()).collect::<Vec<_>>(), ["NO_INFORMATION", "EXHAUSTED"]);
     let sent: Vec<_> = world.journal().into_iter().filter(|journal| journal.reason == schemas::Reason::Sent).collect();
-    assert_eq!(sent[0].evidence.get("email").map(String::as_str), Some("ok"));
+    assert_eq!(sent[0].evidence.get("email"), Some("ok"));
     assert_eq!(sent[1].amount_minor, 4);
 }
 

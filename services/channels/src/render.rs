@@ -140,7 +140,7 @@ fn files_of(directory: &Path, channel: &str) -> Result<Vec<(String, String)>, St
 
 fn context(send: &Send, links: Option<Links>, unsubscribe: Option<&str>) -> Value {
     let mut context: BTreeMap<&str, Value> =
-        send.fields.iter().map(|(name, value)| (name.as_str(), Value::from(value))).collect();
+        send.fields.iter().map(|(name, value)| (name, Value::from(value))).collect();
     context.insert("campaign", Value::from(&send.campaign));
     if let Some(locale) = &send.locale {
         context.insert("locale", Value::from(locale));

@@ -67,7 +67,7 @@ fn once_more(
         if cause.is_another_cart(instance) {
             return Fate::Runs;
         }
-        instance.fields.insert("version".to_owned(), revision.to_string());
+        instance.fields.insert("version", revision.to_string());
         return ending::close(case, customer, instance, Reason::Withdrawn, &[("items", "0".to_owned())]);
     }
     let is_unwanted = unwanted.contains(&instance.id);
@@ -83,7 +83,7 @@ fn once_more(
     if matches!(plan.trigger.again, Again::Ignore | Again::Queue) || (restarts && instance.stage != Stage::Settling) {
         // The version is kept all the same: of two records in the wrong order the higher one holds.
         if revision > 0 {
-            instance.fields.insert("version".to_owned(), revision.to_string());
+            instance.fields.insert("version", revision.to_string());
         }
         let entry = case.entry(Reason::AlreadyRunning).instance(instance);
         case.write(entry);

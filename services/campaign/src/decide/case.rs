@@ -1,5 +1,7 @@
 //! What one call of `decide` works with, and how it writes down what was decided.
 
+use std::borrow::Cow;
+
 use schemas::{
     Actor, Customer, Fact, Feedback, Grant, Id, Instance, Journal, Millis, Origin, Outcome, Queued, Reason, Sent,
 };
@@ -216,8 +218,8 @@ impl Entry {
         self
     }
 
-    pub fn because(mut self, what: &str, how: impl Into<String>) -> Self {
-        self.0.evidence.insert(what.to_owned(), how.into());
+    pub fn because(mut self, what: impl Into<Cow<'static, str>>, how: impl Into<String>) -> Self {
+        self.0.evidence.insert(what, how);
         self
     }
 

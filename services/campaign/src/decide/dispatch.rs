@@ -1,8 +1,6 @@
 //! The next message: whether it may go out, and the command.
 
-use std::collections::BTreeMap;
-
-use schemas::{Class, Contact, Customer, Id, Instance, Millis, Outcome, Reason, Send, Sent, Stage, Status};
+use schemas::{Class, Contact, Customer, Fields, Id, Instance, Millis, Outcome, Reason, Send, Sent, Stage, Status};
 
 use crate::caps::Then;
 use crate::channel::Channel;
@@ -447,12 +445,13 @@ fn send(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mu
 }
 
 /// What a template may use: of the same name, the trigger's holds.
-fn fields(customer: &Customer, instance: &Instance) -> BTreeMap<String, String> {
+fn fields(customer: &Customer, instance: &Instance) -> Fields {
     if customer.attributes.is_empty() {
         return instance.fields.clone();
     }
-    let mut fields = customer.attributes.clone();
-    fields.extend(instance.fields.iter().map(|(name, value)| (name.clone(), value.clone())));
+    let mut fields = instance.fields.clone();
+    let others = customer.attributes.iter().filter(|(name, _)| !instance.fields.contains_key(name));
+    fields.extend(others.map(|(name, value)| (name.clone(), value.as_str())));
     fields
 }
 

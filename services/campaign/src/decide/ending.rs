@@ -13,11 +13,11 @@ pub(super) fn close(
     customer: &mut Customer,
     instance: &mut Instance,
     reason: Reason,
-    evidence: &[(&str, String)],
+    evidence: &[(&'static str, String)],
 ) -> Fate {
     let mut entry = case.entry(reason).instance(instance);
     for (what, how) in evidence {
-        entry = entry.because(what, how.as_str());
+        entry = entry.because(*what, how.as_str());
     }
     end(case, customer, instance, reason, entry)
 }
@@ -27,13 +27,13 @@ pub(super) fn stopped(
     case: &mut Case<'_>,
     customer: &mut Customer,
     instance: &mut Instance,
-    evidence: &[(&str, &str)],
+    evidence: &[(&'static str, &str)],
 ) -> Fate {
     let handed_over = instance.sends.iter().filter(|sent| sent.handed_over_at.is_some()).count();
     let mut entry = case.entry(Reason::CampaignStopped).instance(instance);
     entry = entry.because("handed_over", handed_over.to_string());
     for (what, how) in evidence {
-        entry = entry.because(what, *how);
+        entry = entry.because(*what, *how);
     }
     end(case, customer, instance, Reason::CampaignStopped, entry)
 }

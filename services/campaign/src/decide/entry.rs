@@ -1,9 +1,8 @@
 //! A cascade begins, or does not, and why.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
-use schemas::{Customer, Done, Id, Instance, Millis, Queued, Reason, Stage};
+use schemas::{Customer, Done, Fields, Id, Instance, Millis, Queued, Reason, Stage};
 
 use crate::language::{Match, Plan, TriggerKind};
 use crate::limits;
@@ -225,7 +224,7 @@ struct Start<'a> {
     /// The trigger's id.
     id: &'a str,
     key: String,
-    fields: BTreeMap<String, String>,
+    fields: Fields,
     /// When the trigger came: it settles from then on.
     at: Millis,
 }
@@ -291,55 +290,55 @@ pub(super) fn join(case: &Case<'_>, customer: &mut Customer, instance: Instance)
 }
 
 /// What an instance keeps of its trigger: what conditions and templates may use. A field too long is left out.
-pub(super) fn fields(event: Event<'_>) -> BTreeMap<String, String> {
-    let mut fields = BTreeMap::new();
-    let mut put = |name: &str, value: String| {
-        if fields.len() < limits::FIELDS && value.len() <= limits::FIELD_BYTES {
-            fields.entry(name.to_owned()).or_insert(value);
+pub(super) fn fields(event: Event<'_>) -> Fields {
+    let mut fields = Fields::default();
+    let mut put = |name: Cow<'static, str>, value: String| {
+        if fields.len() < limits::FIELDS && value.len() <= limits::FIELD_BYTES && !fields.contains_key(&name) {
+            fields.insert(name, value);
         }
     };
     let attributes = match event {
         Event::Cart(cart) => {
-            put("occurred_at", cart.occurred_at.to_string());
-            put("cart_id", cart.cart_id.clone());
-            put("version", cart.version.to_string());
-            put("total_minor", cart.total_minor.to_string());
-            put("currency", cart.currency.clone());
-            put("item_count", cart.items.len().to_string());
+            put("occurred_at".into(), cart.occurred_at.to_string());
+            put("cart_id".into(), cart.cart_id.clone());
+            put("version".into(), cart.version.to_string());
+            put("total_minor".into(), cart.total_minor.to_string());
+            put("currency".into(), cart.currency.clone());
+            put("item_count".into(), cart.items.len().to_string());
             if let Some(link) = &cart.link {
-                put("link", link.clone());
+                put("link".into(), link.clone());
             }
             None
         }
         Event::Registration(it) => {
-            put("occurred_at", it.occurred_at.to_string());
-            put("source", it.source.clone());
+            put("occurred_at".into(), it.occurred_at.to_string());
+            put("source".into(), it.source.clone());
             Some(&it.attributes)
         }
         Event::Inactivity(it) => {
-            put("occurred_at", it.occurred_at.to_string());
-            put("since", it.since.to_string());
-            put("days", it.days.to_string());
+            put("occurred_at".into(), it.occurred_at.to_string());
+            put("since".into(), it.since.to_string());
+            put("days".into(), it.days.to_string());
             Some(&it.attributes)
         }
         Event::Action(it) => {
-            put("occurred_at", it.occurred_at.to_string());
-            put("action", it.action.clone());
-            put("amount_minor", it.amount_minor.to_string());
-            put("currency", it.currency.clone());
+            put("occurred_at".into(), it.occurred_at.to_string());
+            put("action".into(), it.action.clone());
+            put("amount_minor".into(), it.amount_minor.to_string());
+            put("currency".into(), it.currency.clone());
             if let Some(key) = &it.key {
-                put("key", key.clone());
+                put("key".into(), key.clone());
             }
             Some(&it.attributes)
         }
         Event::Moment(at) => {
-            put("occurred_at", at.to_string());
+            put("occurred_at".into(), at.to_string());
             None
         }
         Event::End(ended) => {
-            put("occurred_at", ended.at.to_string());
-            put("campaign", ended.campaign.clone());
-            put("key", ended.key.clone());
+            put("occurred_at".into(), ended.at.to_string());
+            put("campaign".into(), ended.campaign.clone());
+            put("key".into(), ended.key.clone());
             None
         }
         Event::Kept(_) => None,
@@ -347,7 +346,7 @@ pub(super) fn fields(event: Event<'_>) -> BTreeMap<String, String> {
     for (name, value) in attributes.into_iter().flatten() {
         // The revision of an instance is read back from this name: an attribute must not forge it.
         if name != "version" {
-            put(name, value.clone());
+            put(Cow::Owned(name.clone()), value.clone());
         }
     }
     fields

@@ -1,8 +1,8 @@
 //! What a row remembers of the past, each list within its limit.
 
-use std::collections::BTreeMap;
-
-use schemas::{Action, Begun, Contact, Counted, Customer, Done, Fact, Heard, Id, Instance, Millis, Past, Reason, Sent};
+use schemas::{
+    Action, Begun, Contact, Counted, Customer, Done, Fact, Fields, Heard, Id, Instance, Millis, Past, Reason, Sent,
+};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::language::Plan;
@@ -172,7 +172,7 @@ pub(super) fn past(plans: &Plans, customer: &mut Customer, instance: &mut Instan
 }
 
 /// The version of the thing that a trigger with these fields is about; 0 where it has none.
-pub(super) fn revision(fields: &BTreeMap<String, String>) -> i64 {
+pub(super) fn revision(fields: &Fields) -> i64 {
     fields.get("version").and_then(|version| version.parse().ok()).unwrap_or(0)
 }
 

@@ -98,12 +98,12 @@ struct Clock<'a> {
 impl Clock<'_> {
     /// A point, where a message was last handed over at `last`; none where its date is not known.
     fn point(&self, point: &Point, last: Millis) -> Option<Millis> {
-        let date = |text: Option<&String>| calendar::moment_of(text?, point.shift, &self.zone());
+        let date = |text: Option<&str>| calendar::moment_of(text?, point.shift, &self.zone());
         match &point.anchor {
             Anchor::Turn | Anchor::HandOver => Some(self.way(point.shift, last)),
             Anchor::Trigger => Some(self.way(point.shift, self.instance.settled_at).max(last)),
             Anchor::Event(field) => date(self.instance.fields.get(field)),
-            Anchor::Profile(attribute) => date(self.customer.attributes.get(attribute)),
+            Anchor::Profile(attribute) => date(self.customer.attributes.get(attribute).map(String::as_str)),
         }
     }
 

@@ -1,9 +1,7 @@
 //! What an expression is evaluated on: borrowed data, nothing copied.
 
-use std::collections::BTreeMap;
-
 use jiff::tz::TimeZone;
-use schemas::{Action, Cart, Customer, Inactivity, Item, Millis, Reason, Registration, Sent};
+use schemas::{Action, Cart, Customer, Fields, Inactivity, Item, Millis, Reason, Registration, Sent};
 
 use super::vocabulary::Field;
 use super::{Memory, Of, Value};
@@ -23,7 +21,7 @@ pub(crate) enum Event<'a> {
     /// A cascade ended.
     End(&'a Ended),
     /// What an instance kept of its trigger.
-    Kept(&'a BTreeMap<String, String>),
+    Kept(&'a Fields),
 }
 
 /// A cascade that ended just now.
@@ -63,12 +61,7 @@ impl<'a> Scope<'a> {
         Scope { event, customer, sends: &[], today, item: None }
     }
 
-    pub fn of_step(
-        fields: &'a BTreeMap<String, String>,
-        customer: &'a Customer,
-        sends: &'a [Sent],
-        today: Today<'a>,
-    ) -> Self {
+    pub fn of_step(fields: &'a Fields, customer: &'a Customer, sends: &'a [Sent], today: Today<'a>) -> Self {
         Scope { event: Event::Kept(fields), customer, sends, today, item: None }
     }
 
@@ -124,7 +117,7 @@ impl<'a> Scope<'a> {
             (Of::Event, Event::Registration(registration)) => &registration.attributes,
             (Of::Event, Event::Inactivity(inactivity)) => &inactivity.attributes,
             (Of::Event, Event::Action(action)) => &action.attributes,
-            (Of::Event, Event::Kept(fields)) => fields,
+            (Of::Event, Event::Kept(fields)) => return fields.get(name),
             (Of::Event, Event::Cart(_) | Event::Moment(_) | Event::End(_)) => return None,
         };
         map.get(name).map(String::as_str)
@@ -172,8 +165,8 @@ impl<'a> Scope<'a> {
 }
 
 /// Kept fields are text; numbers are read back.
-fn kept(fields: &BTreeMap<String, String>, field: Field) -> Option<Value<'_>> {
-    let text = |name: &str| fields.get(name).map(|text| Value::Text(text));
+fn kept(fields: &Fields, field: Field) -> Option<Value<'_>> {
+    let text = |name: &str| fields.get(name).map(Value::Text);
     let number = |name: &str| fields.get(name)?.parse().ok().map(Value::Int);
     match field {
         Field::OccurredAt => number("occurred_at"),

@@ -191,7 +191,7 @@ impl Tally {
     fn told(&mut self, record: &Journal) {
         let Some(sent) = self.sends.get_mut(&record.send_id) else { return };
         let Some(counts) = sent.counts(&mut self.campaigns) else { return };
-        let said = record.evidence.get("status").map_or("", String::as_str);
+        let said = record.evidence.get("status").unwrap_or_default();
         sent.unknown |= record.reason == Reason::UnknownOutcome;
         let reached = match record.reason {
             Reason::HandedOver => Status::Accepted,
@@ -199,9 +199,7 @@ impl Tally {
             Reason::Opened => Status::Opened,
             Reason::Clicked => Status::Clicked,
             Reason::Replied => Status::Replied,
-            Reason::LateFeedback | Reason::DoubleReached => {
-                positive(said, record.evidence.get("actor").map(String::as_str))
-            }
+            Reason::LateFeedback | Reason::DoubleReached => positive(said, record.evidence.get("actor")),
             Reason::NotDelivered | Reason::Refused => {
                 counts.failed += u64::from(!std::mem::replace(&mut sent.failed, true));
                 return;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use jiff::tz::TimeZone;
-use schemas::Journal;
+use schemas::{Fields, Journal};
 
 use crate::times::local;
 
@@ -87,7 +87,7 @@ fn push(sentence: &mut String, more: fmt::Arguments<'_>) {
     let _ = sentence.write_fmt(more);
 }
 
-fn evidence(evidence: &BTreeMap<String, String>) -> String {
+fn evidence(evidence: &Fields) -> String {
     evidence.iter().map(|(name, value)| format!("{name} = {value}")).collect::<Vec<_>>().join(", ")
 }
 
@@ -143,7 +143,7 @@ mod tests {
             step: "first".to_owned(),
             channel: "push".to_owned(),
             amount_minor: 250,
-            evidence: BTreeMap::from([("email".to_owned(), "no consent".to_owned())]),
+            evidence: [("email", "no consent")].into(),
             ..record(Reason::Sent, Some(NOON + 3_600_000))
         };
         assert_eq!(

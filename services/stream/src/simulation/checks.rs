@@ -5,10 +5,10 @@ use std::path::Path;
 
 use super::cluster::Cluster;
 use super::disk::Machine;
-use super::partition::Fate;
+use super::partition::{Entry, Fate};
 use super::world::Due;
 use crate::clock::Millis;
-use crate::control::{self, Barrier, Entry, Meta, Portion, Sequence};
+use crate::control::{self, Barrier, Meta, Portion, Sequence};
 use crate::log::{CHANGELOG, INPUT};
 use crate::store::{Checkpoint, UNARMED};
 
@@ -33,11 +33,11 @@ fn changelog(cluster: &Cluster, partition: i32) -> Verdict {
     for record in super::committed(cluster, CHANGELOG, partition, 0) {
         let words = |words: String| format!("offset {}: {words}", record.offset);
         match control::read(&record.key, record.value.as_deref()).map_err(words)? {
-            Entry::Row { sequence, .. } => {
+            control::Entry::Row { sequence, .. } => {
                 is_torn &= record.transaction.is_some_and(|transaction| cluster.torn().contains(&transaction));
                 rows.push(sequence);
             }
-            Entry::Barrier(barrier) => {
+            control::Entry::Barrier(barrier) => {
                 check(rows.is_empty() || is_torn, || {
                     format!("offset {}: rows without META before a BARRIER", record.offset)
                 })?;
@@ -47,7 +47,7 @@ fn changelog(cluster: &Cluster, partition: i32) -> Verdict {
                 expected = Some(last.as_ref().map_or(0, |meta| meta.sequence.epoch) + 1);
                 owner = Some(barrier);
             }
-            Entry::Meta(meta) => {
+            control::Entry::Meta(meta) => {
                 let at = record.offset;
                 check(owner.is_some(), || format!("offset {at}: a META before any BARRIER"))?;
                 check(Some(meta.sequence.epoch) == expected, || {
@@ -183,7 +183,8 @@ fn is_lost(cluster: &Cluster, partition: i32, meta: &Meta) -> Result<bool, Strin
         return Ok(false);
     }
     for (_, body) in cluster.decided(CHANGELOG, partition) {
-        if let Entry::Meta(found) = control::read(body.key.as_deref().unwrap_or_default(), body.value.as_deref())?
+        if let control::Entry::Meta(found) =
+            control::read(body.key.as_deref().unwrap_or_default(), body.value.as_deref())?
             && found == *meta
         {
             return Ok(false);
@@ -201,33 +202,32 @@ type Versions = BTreeMap<Vec<u8>, Vec<Option<Vec<u8>>>>;
 /// compaction has removed: until he comes to the later one that took its place, he has an older one.
 fn versions(cluster: &Cluster, partition: i32, place: i64, as_of: Sequence) -> Result<Versions, String> {
     let mut versions = Versions::new();
-    let mut rows: Vec<(i64, Vec<u8>, Option<Vec<u8>>, bool)> = Vec::new();
-    let (mut torn, mut overtaken) = (Vec::new(), Vec::new());
+    let (mut rows, mut torn, mut overtaken) = (Vec::new(), Vec::new(), Vec::new());
     // A commit counts once it is decided, though its marker may still be missing.
     for (record, body) in cluster.decided(CHANGELOG, partition) {
         match control::read(body.key.as_deref().unwrap_or_default(), body.value.as_deref())? {
-            Entry::Row { key, bytes, .. } => {
-                rows.push((record.offset, key.to_vec(), bytes.map(<[u8]>::to_vec), record.is_gone));
-            }
+            control::Entry::Row { key, bytes, .. } => rows.push((record, key, bytes)),
             // What no META closed before it is torn.
-            Entry::Barrier(_) => torn.extend(rows.drain(..).filter(|(offset, ..)| *offset > place)),
-            Entry::Meta(meta) => {
+            control::Entry::Barrier(_) => {
+                torn.extend(rows.drain(..).filter(|(row, ..): &(&Entry, _, _)| row.offset > place))
+            }
+            control::Entry::Meta(meta) => {
                 overtaken.append(&mut torn);
-                for (_, key, bytes, is_gone) in rows.drain(..) {
-                    let known = versions.entry(key).or_insert_with(|| vec![None]);
-                    if record.offset <= place && !is_gone {
+                for (row, key, bytes) in rows.drain(..) {
+                    let known = versions.entry(key.to_vec()).or_insert_with(|| vec![None]);
+                    if record.offset <= place && !row.is_gone {
                         known.clear();
                     }
                     // Each batch names the newest commit of which it holds anything.
                     if meta.sequence <= as_of {
-                        known.push(bytes);
+                        known.push(bytes.map(<[u8]>::to_vec));
                     }
                 }
             }
         }
     }
-    for (_, key, bytes, _) in overtaken {
-        versions.entry(key).or_insert_with(|| vec![None]).push(bytes);
+    for (_, key, bytes) in overtaken {
+        versions.entry(key.to_vec()).or_insert_with(|| vec![None]).push(bytes.map(<[u8]>::to_vec));
     }
     Ok(versions)
 }

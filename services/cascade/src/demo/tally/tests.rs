@@ -74,7 +74,7 @@ fn the_example_is_a_short_story_with_a_good_end() {
 #[test]
 fn a_hand_over_that_is_told_after_the_end_counts() {
     let mut late = record(Reason::LateFeedback, "s1");
-    late.evidence.insert("status".to_owned(), "ACCEPTED".to_owned());
+    late.evidence.insert("status", "ACCEPTED");
     late.instance.clear();
     let tally = tally(&[record(Reason::Sent, "s1"), record(Reason::Exhausted, ""), late]);
     assert_eq!(counts(&tally).handed_over, 1);
@@ -84,13 +84,13 @@ fn a_hand_over_that_is_told_after_the_end_counts() {
 #[test]
 fn a_late_open_counts_as_one_only_if_a_human_made_it() {
     let mut late = record(Reason::LateFeedback, "s1");
-    late.evidence.insert("status".to_owned(), "OPENED".to_owned());
+    late.evidence.insert("status", "OPENED");
     let sent = record(Reason::Sent, "s1");
     assert_eq!(
         counts(&tally(&[sent.clone(), late.clone()])),
         Counts { sent: 1, handed_over: 1, delivered: 1, ..Counts::default() }
     );
-    late.evidence.insert("actor".to_owned(), "HUMAN".to_owned());
+    late.evidence.insert("actor", "HUMAN");
     assert_eq!(counts(&tally(&[sent, late])).opened, 1);
 }
 

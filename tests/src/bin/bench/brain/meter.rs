@@ -23,8 +23,10 @@ const BATCHES: usize = 400;
 /// Allocations and instructions are the same each time, but for a vector that grows.
 const COUNTED: usize = 200;
 
-/// What one decision costs.
+/// What one call of `decide` costs.
 pub struct Cost {
+    /// What it decides: its journal entries, or that there is nothing to do.
+    pub decisions: usize,
     pub nanos: f64,
     pub allocations: f64,
     pub bytes: f64,
@@ -39,12 +41,16 @@ pub fn cost(call: &Call) -> Cost {
         decide_each(call, &mut rows, &mut effects);
         begun.elapsed().as_nanos()
     });
+    decide_one(call, call.record.as_ref(), &mut call.life.row.clone(), &mut effects);
+    let decisions = effects.iter().filter(|effect| matches!(effect, Effect::Journal(_))).count().max(1);
+    effects.clear();
     let mut rows = vec![call.life.row.clone(); COUNTED];
     let region = Region::new(ALLOCATOR);
     decide_each(call, &mut rows, &mut effects);
     let change = region.change();
     let each = |count: usize| count as f64 / COUNTED as f64;
-    Cost { nanos, allocations: each(change.allocations + change.reallocations), bytes: each(change.bytes_allocated) }
+    let allocations = each(change.allocations + change.reallocations);
+    Cost { decisions, nanos, allocations, bytes: each(change.bytes_allocated) }
 }
 
 /// Nanoseconds from the bytes of record and row to those of row and effects.

@@ -1,10 +1,11 @@
 //! What one decision costs, without Kafka, RocksDB or another process: time, allocations, instructions and bytes of a row.
 //!
 //! *decide alone*: the row and the record are in memory, the vector of effects is used again, and the effects are dropped, as whoever
-//! calls it does. *bytes to bytes*: record and row are decoded, it is decided, row and effects are encoded. The ceiling decodes and
-//! encodes the same record and row without deciding. Times are those of the quickest of many short batches, so that other work on
-//! the machine is not in them; they hold the counting of allocations, some 20 ns for each. On demand instructions are counted, by
-//! callgrind (Debian package valgrind): that takes minutes, but does not depend on what else the machine does.
+//! calls it does. *decisions/s* counts the journal's entries; where there is none, that there is nothing to do is one. *bytes to bytes*:
+//! record and row are decoded, it is decided, row and effects are encoded. The ceiling decodes and encodes the same record and row
+//! without deciding. Times are those of the quickest of many short batches, so that other work on the machine is not in them; they hold
+//! the counting of allocations, some 3 ns for each. On demand instructions are counted, by callgrind (Debian package valgrind): that takes
+//! minutes, but does not depend on what else the machine does.
 
 mod calls;
 mod life;
@@ -23,7 +24,7 @@ use meter::Cost;
 pub fn measure(with_instructions: bool) -> String {
     let before = load();
     let mut table = format!(
-        "{:<50}{:^56}{:>14}{:>10}{:>8}\n{:<50}{:>10}{:>12}{:>10}{:>10}{:>14}{:>14}{:>10}{:>8}\n",
+        "{:<50}{:^68}{:>14}{:>10}{:>8}\n{:<50}{:>10}{:>12}{:>12}{:>10}{:>10}{:>14}{:>14}{:>10}{:>8}\n",
         "",
         "decide alone",
         "bytes to",
@@ -32,6 +33,7 @@ pub fn measure(with_instructions: bool) -> String {
         "",
         "ns",
         "per s",
+        "decisions/s",
         "allocs",
         "bytes",
         "instructions",
@@ -41,14 +43,15 @@ pub fn measure(with_instructions: bool) -> String {
     );
     for (number, call) in calls::all().iter().enumerate() {
         let name = call.name;
-        let Cost { nanos, allocations, bytes } = meter::cost(call);
+        let Cost { decisions, nanos, allocations, bytes } = meter::cost(call);
         let instructions = if with_instructions { meter::instructions(number) } else { None };
         let instructions = instructions.map_or_else(|| "-".to_owned(), |count| format!("{count:.0}"));
         let (whole, ceiling) = (meter::bytes_to_bytes(call), meter::ceiling(call));
         let _ = writeln!(
             table,
-            "{name:<50}{nanos:>10.0}{:>12.0}{allocations:>10.1}{bytes:>10.0}{instructions:>14}{whole:>14.0}{ceiling:>10.0}{:>8.2}",
+            "{name:<50}{nanos:>10.0}{:>12.0}{:>12.0}{allocations:>10.1}{bytes:>10.0}{instructions:>14}{whole:>14.0}{ceiling:>10.0}{:>8.2}",
             1e9 / nanos,
+            decisions as f64 * 1e9 / nanos,
             ceiling / whole
         );
     }
