@@ -97,7 +97,7 @@ fn probe(ground: &Ground, customers: std::ops::Range<usize>) -> Taken {
 }
 
 /// A customer to whom a message went out, as the operator keeps it.
-fn row_of_a_waiting_customer(ground: &Ground) -> Customer {
+pub fn row_of_a_waiting_customer(ground: &Ground) -> Customer {
     // Not one of those that are written into the stores: the changelog would hold another row of it.
     let (customer, input) = ("sample", ground.topics.input());
     let feed = Feed::new(ground.place.brokers());
@@ -113,7 +113,7 @@ fn row_of_a_waiting_customer(ground: &Ground) -> Customer {
 }
 
 /// The same row for everybody; the herd is due at `moment`, the others one by one a day later.
-fn fill(ground: &Ground, mut row: Customer, outstanding: usize, herd: usize, moment: Millis) {
+pub fn fill(ground: &Ground, mut row: Customer, outstanding: usize, herd: usize, moment: Millis) {
     let settings = Settings::new(ground.place.brokers(), "bench");
     let (input, changelog) = (ground.topics.input(), ground.topics.changelog());
     std::fs::create_dir_all(ground.state_dir()).expect("the directory can be made");

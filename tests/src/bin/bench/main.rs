@@ -5,6 +5,7 @@
 //! cargo run -p system-tests --bin bench -- drain      records of `input` that the operator does with a second of CPU
 //! cargo run -p system-tests --bin bench -- restore [CUSTOMERS]              a lost state directory, from the changelog
 //! cargo run -p system-tests --bin bench -- deadlines [OUTSTANDING [HERD [STORES]]]   deadlines in one store or more, and many due at once
+//! cargo run -p system-tests --bin bench -- growth [CUSTOMERS...]      what an event costs as more is kept
 //! cargo run -p system-tests --bin bench -- brain [instructions]       what one decision costs: no Kafka, no other process
 //! cargo run -p system-tests --bin bench -- peers [EVENTS [CUSTOMERS [uniform|hot|zipf]]] [--rows N]   the engine beside others
 //! ```
@@ -18,6 +19,7 @@ mod latency;
 mod drain;
 mod restore;
 mod deadlines;
+mod growth;
 mod brain;
 mod peers;
 mod ground;
@@ -42,7 +44,9 @@ fn main() -> ExitCode {
     match arguments[..] {
         ["relay", order] => told(&relay::run(order)),
         ["peers", contender @ ("raw" | "ours"), order] => ended(peers::become_contender(contender, order)),
-        ["latency" | "drain" | "restore" | "deadlines" | "peers", ..] if std::env::var(LARGE_BROKER.0).is_err() => {
+        ["latency" | "drain" | "restore" | "deadlines" | "growth" | "peers", ..]
+            if std::env::var(LARGE_BROKER.0).is_err() =>
+        {
             with_a_large_broker(&arguments)
         }
         ["latency"] => told(&latency::measure()),
@@ -57,6 +61,8 @@ fn main() -> ExitCode {
         ["deadlines", outstanding, herd, stores] => sized(&[outstanding, herd, stores], |sizes| {
             deadlines::measure(sizes[0], sizes[1], i32::try_from(sizes[2]).unwrap_or(i32::MAX))
         }),
+        ["growth"] => told(&growth::measure(&[1_000_000, 10_000_000])),
+        ["growth", ref customers @ ..] => sized(customers, growth::measure),
         ["brain"] => told(&brain::measure(false)),
         ["brain", "instructions"] => told(&brain::measure(true)),
         ["brain", "decide", number] => told(&brain::decide(number)),
@@ -74,7 +80,7 @@ fn ended(result: Result<(), Box<dyn Error>>) -> ExitCode {
 fn usage() -> ExitCode {
     let _ = writeln!(
         std::io::stderr(),
-        "usage: bench latency|drain|restore [CUSTOMERS]|deadlines [OUTSTANDING [HERD [STORES]]]|brain [instructions]|peers [EVENTS [CUSTOMERS [KEYS]]]"
+        "usage: bench latency|drain|restore [CUSTOMERS]|deadlines [OUTSTANDING [HERD [STORES]]]|growth [CUSTOMERS...]|brain [instructions]|peers [EVENTS [CUSTOMERS [KEYS]]]"
     );
     ExitCode::from(64)
 }

@@ -43,6 +43,17 @@ pub fn all() -> Vec<Call> {
         calls.push(told(name, &life, |life| life.action("lead-0")));
         calls.push(told("the same campaigns, an event that concerns none", &life, |life| life.action("visit")));
     }
+    // As many as a customer may have, and less.
+    for (name, cascades) in [
+        ("a visit while 1 cascade runs", 1),
+        ("a visit while 5 cascades run", 5),
+        ("a visit while 16 cascades run", 16),
+    ] {
+        let mut life = Life::begin(leads(cascades));
+        (0..cascades).for_each(|number| life.tell(&life.action(&format!("lead-{number}"))));
+        calls.push(told(name, &life, |life| life.action("visit")));
+        calls.push(told("the same, a receipt", &life, |life| life.feedback(Status::Accepted)));
+    }
     calls
 }
 
