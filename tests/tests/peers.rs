@@ -35,6 +35,7 @@ fn the_engine_does_what_a_plain_fold_does() {
         state_dir: place.path("state"),
         // Fewer than there are customers, so that rows come back from the store.
         rows: Some(500),
+        shards: 1,
         arm_at: None,
     };
     let order = serde_json::to_string(&order).unwrap();

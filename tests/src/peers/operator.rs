@@ -35,6 +35,8 @@ pub struct Order {
     pub state_dir: PathBuf,
     /// Rows kept in memory; as many as usual, if none is said.
     pub rows: Option<usize>,
+    /// Its threads.
+    pub shards: usize,
     /// As for [`Cascade::new`].
     pub arm_at: Option<Millis>,
 }
@@ -89,7 +91,7 @@ pub fn run(order: &str) -> Result<(), Box<dyn Error>> {
     let order: Order = serde_json::from_str(order)?;
     let topics = Topics { input: order.input, changelog: order.changelog, reference: None, outputs: order.outputs };
     let usual = Config::new(&order.group, "one", topics, order.state_dir);
-    let config = Config { cache_rows: order.rows.unwrap_or(usual.cache_rows), ..usual };
+    let config = Config { cache_rows: order.rows.unwrap_or(usual.cache_rows), shards: order.shards, ..usual };
     let settings = Settings { properties: Arc::new(order.properties), ..Settings::new(&order.brokers, "one") };
     let metrics = Metrics::new(&prometheus::Registry::new(), &config.topics.input)?;
     let (probe, fired) = (Probe::default(), Arc::new(AtomicU64::new(0)));

@@ -30,7 +30,7 @@ pub fn measure(question: &Question, streams: Option<&Streams>) -> Vec<Fired> {
     let mut fired = Vec::new();
     if question.wants("ours") {
         let arm_at = soon(question);
-        let order = order(&ground, question, Some(arm_at));
+        let order = order(&ground, question, 1, Some(arm_at));
         let run = Run::of("cascade engine", ground.start_self("ours", &order), 0.0);
         let is_done = |sample: &Sample| sample.fired >= customers && sample.settled;
         fired.push(watch(&ground, run, (customers, arm_at), &order.outputs, is_done, Duration::ZERO));

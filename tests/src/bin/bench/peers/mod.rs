@@ -38,6 +38,9 @@ pub struct Question {
     /// Rows that the engine keeps in memory.
     #[arg(long)]
     rows: Option<usize>,
+    /// Threads of the engine: once with each number.
+    #[arg(long, value_delimiter = ',', default_value = "1")]
+    shards: Vec<usize>,
     /// Compression of all contenders' producers, instead of what is usual for each.
     #[arg(long)]
     compression: Option<String>,
@@ -103,9 +106,11 @@ fn drained(question: &Question, streams: Option<&Streams>, tell: &impl Fn(&str))
         drained.push(through_raw(&ground, question, &right));
     }
     if question.wants("ours") {
-        let (run, state) = through_ours(&ground, question, &right);
-        drained.push(run);
-        states.extend(state);
+        for shards in question.shards.iter().copied() {
+            let (run, state) = through_ours(&ground, question, &right, shards);
+            drained.push(run);
+            states.extend(state);
+        }
     }
     if let Some(streams) = streams {
         let (run, state) = through_streams(&ground, question, streams, &right);
@@ -144,23 +149,27 @@ fn through_raw(ground: &Ground, question: &Question, right: &Outcome) -> Drained
 }
 
 /// What the engine's process is told.
-fn order(ground: &Ground, question: &Question, arm_at: Option<i64>) -> Order {
+fn order(ground: &Ground, question: &Question, shards: usize, arm_at: Option<i64>) -> Order {
+    let name = if shards == 1 { "ours".to_owned() } else { format!("ours{shards}") };
     Order {
         brokers: ground.place.brokers().to_owned(),
         properties: ground.properties(&question.properties()),
-        group: ground.place.topic("ours"),
+        group: ground.place.topic(&name),
         input: ground.input.clone(),
-        changelog: ground.changelog("ours"),
-        outputs: ground.outputs("ours"),
-        state_dir: ground.state_dir("ours"),
+        changelog: ground.changelog(&name),
+        outputs: ground.outputs(&name),
+        state_dir: ground.state_dir(&name),
         rows: question.rows,
+        shards,
         arm_at,
     }
 }
 
-fn through_ours(ground: &Ground, question: &Question, right: &Outcome) -> (Drained, Option<State>) {
-    let order = order(ground, question, None);
-    let name = question.rows.map_or_else(|| "cascade engine".to_owned(), |rows| format!("cascade engine, {rows} rows"));
+fn through_ours(ground: &Ground, question: &Question, right: &Outcome, shards: usize) -> (Drained, Option<State>) {
+    let order = order(ground, question, shards, None);
+    let rows = question.rows.map_or_else(String::new, |rows| format!(", {rows} rows"));
+    let name =
+        format!("cascade engine{}{rows}", if shards == 1 { String::new() } else { format!(", {shards} shards") });
     let start = || {
         let broker = ground.broker_cpu();
         Run::of(&name, ground.start_self("ours", &order), broker)
