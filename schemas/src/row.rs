@@ -77,7 +77,7 @@ pub struct Hold {
 }
 
 /// One run of one campaign version for one customer and one key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Instance {
     /// The instance's id.
     pub id: Id,
@@ -175,7 +175,7 @@ symbols! {
 }
 
 /// A send command and what is known of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Sent {
     /// The send's id.
     pub id: Id,

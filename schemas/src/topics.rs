@@ -102,6 +102,8 @@ const JOURNAL_RETENTION: Millis = 400 * DAY;
 const DEAD_LETTER_RETENTION: Millis = 90 * DAY;
 /// A reader that was away for less sees every tombstone.
 const TOMBSTONE_RETENTION: Millis = 7 * DAY;
+/// What was erased, or replaced, is gone from disks after this and the age of a segment.
+const COMPACTION_DELAY: Millis = 7 * DAY;
 /// A restore that is under way still finds the version of a row that it knows of.
 const COMPACTION_LAG: Millis = 10 * MINUTE;
 
@@ -288,14 +290,15 @@ impl Topic {
             ("max.message.bytes", self.bytes_max.to_string()),
             // The broker's clock: watermarks rest on it, and a producer's wrong clock cannot make a record old at once.
             ("message.timestamp.type", "LogAppendTime".to_owned()),
+            // Old records go by whole segments: without this a record might stay for a week more than its retention says.
+            ("segment.ms", DAY.to_string()),
         ];
         if self.cleanup != Cleanup::Delete {
             settings.extend([
                 ("min.compaction.lag.ms", COMPACTION_LAG.to_string()),
+                ("max.compaction.lag.ms", COMPACTION_DELAY.to_string()),
                 ("delete.retention.ms", TOMBSTONE_RETENTION.to_string()),
                 ("min.cleanable.dirty.ratio", "0.2".to_owned()),
-                // Only closed segments are compacted.
-                ("segment.ms", DAY.to_string()),
             ]);
         }
         settings

@@ -1,15 +1,17 @@
 """Each service, and the tools, under a principal of its own, with exactly what deploy/kafka/acls.yaml grants it, on a broker whose authorizer is on.
 
-First a registration goes all the way to a provider. Then each permission is taken away in turn: whoever needs it must say so.
+First a registration goes all the way to a provider. Then come principals that lack something: whoever needs it must say so.
 
-    tests/deploy/acls.py                                       those of the tracker, a worker and the tools, in two minutes
-    tests/deploy/acls.py tools tracker intake channel operator everybody's
+    tests/deploy/acls.py                       in a minute: what one run can miss at once is taken away at once, and each must be named
+    CASCADE_ACLS=long tests/deploy/acls.py     each permission of everybody for itself, in some ten minutes
 """
 
 import json
+import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import yaml
 from confluent_kafka import Producer
@@ -25,16 +27,9 @@ from confluent_kafka.admin import (
 from private import ROOT, Kafka, Provider, Service, await_some, record, tool
 
 ACLS = yaml.safe_load((ROOT / "deploy/kafka/acls.yaml").read_text())
-ROLES = {"topics": ["topics", "apply"], "intake": ["intake"], "operator": ["operator"], "channel": ["channel", "push"], "tracker": ["tracker"], "tools": []}
+ROLES = {"topics": ["topics", "apply"], "intake": ["intake"], "operator": ["operator"], "channel": ["channel", "push"], "tracker": ["tracker"], "canary": ["canary"], "tools": []}
 SOURCES = ["cart", "registration", "inactivity", "action", "profile", "feedback"]
-# What only a record that comes along shows, not the start.
-AT_WORK = {
-    ("intake", "dead-letter"),
-    ("operator", "journal"),
-    ("operator", "revoke"),
-    ("operator", "dead-letter"),
-    ("operator", "send."),
-}
+IS_LONG = os.environ.get("CASCADE_ACLS") == "long"
 SETTINGS = """
 listeners=PLAINTEXT://127.0.0.1:@PLAIN@,SECURED://127.0.0.1:@SECURED@,CONTROLLER://127.0.0.1:@CONTROL@
 advertised.listeners=PLAINTEXT://127.0.0.1:@PLAIN@,SECURED://127.0.0.1:@SECURED@
@@ -52,6 +47,33 @@ steps:
   - {name: hello, channel: push, at: trigger, template: welcome}
 """
 REFUSED = ("AUTHORIZATION", "uthoriz", "not authorized", "denied")
+# Who may not even see a topic is told so.
+HIDDEN = ("missing topics", "there is no topic", "did not come in time")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A principal that lacks something of its role, and what shows it."""
+
+    principal: str
+    role: str
+    lacks: tuple
+    # Each must fail. None: the service itself.
+    commands: tuple = ()
+
+    def __str__(self):
+        return f"{self.role} without {json.dumps([{**grant, 'allow': operation} for grant, operation in self.lacks])}"
+
+    def granted(self):
+        """All but what it lacks."""
+        return [(grant, operation) for grant in ACLS[self.role] for operation in grant["allow"] if (grant, operation) not in self.lacks]
+
+    def findings(self, words):
+        """Nothing if these words say what is missing; of several topics each by its name."""
+        complaints = [line for line in words.splitlines() if any(word in line for word in (*REFUSED, *HIDDEN))]
+        names = {grant["topic"].replace("CHANNEL", "push") for grant, _ in self.lacks if len(self.lacks) > 1}
+        missing = [name for name in names if not any(name in line for line in complaints)]
+        return [f"{self} says nothing of {missing or 'it'}: {words[-600:]}"] if missing or not complaints else []
 
 
 def binding(role, grant, operation, kind=AclBinding):
@@ -72,22 +94,24 @@ def wait_for(answers):
 
 class World:
     def __init__(self):
-        self.kafka = Kafka(SETTINGS, ROLES)
+        self.cases = cases()
+        self.kafka = Kafka(SETTINGS, [*ROLES, *(case.principal for case in self.cases)])
         self.admin = AdminClient({"bootstrap.servers": self.kafka.brokers})
         self.provider = Provider()
+        self.runs = 0
         (self.kafka.dir / "key").write_text("links are signed with this secret")
         (self.kafka.dir / "key").chmod(0o600)
 
-    def settings(self, role, instance):
+    def settings(self, principal, instance):
         return {
             "brokers": f"127.0.0.1:{self.kafka.secured}",
             "instance": instance,
-            "channels": "push",
+            "channels": "push,canary",
             "topics.partitions": "1",
             "kafka.security.protocol": "SASL_PLAINTEXT",
             "kafka.sasl.mechanism": "SCRAM-SHA-256",
-            "kafka.sasl.username": role,
-            "kafka.sasl.password": f"{role}-password",
+            "kafka.sasl.username": principal,
+            "kafka.sasl.password": f"{principal}-password",
             "kafka.session.timeout.ms": "6000",
             "templates.dir": str(ROOT / "deploy/templates"),
             "tracker.listen": "127.0.0.1:0",
@@ -98,17 +122,18 @@ class World:
             "channel.push.on_unknown": "resend",
         }
 
-    def start(self, role, instance="one"):
-        return Service(ROLES[role], self.settings(role, instance), self.kafka.dir / f"{role}-{instance}")
+    def start(self, role, principal=None, instance="one"):
+        principal = principal or role
+        return Service(ROLES[role], self.settings(principal, instance), self.kafka.dir / f"{principal}-{instance}")
 
-    def tool(self, role, *arguments):
-        return tool(arguments, self.settings(role, "one"), self.kafka.dir / "tool")
+    def tool(self, principal, *arguments):
+        self.runs += 1
+        return tool(arguments, self.settings(principal, "one"), self.kafka.dir / f"tool-{self.runs}")
 
-    def grant(self, role, grant, operation):
-        wait_for(self.admin.create_acls([binding(role, grant, operation)]))
-
-    def revoke(self, role, grant, operation):
-        wait_for(self.admin.delete_acls([binding(role, grant, operation, AclBindingFilter)]))
+    def grant(self, principal, grants):
+        if not grants:
+            return
+        wait_for(self.admin.create_acls([binding(principal, grant, operation) for grant, operation in grants]))
 
     def register(self, customer):
         """A customer with an address, who registers; and a record that nobody can read."""
@@ -131,8 +156,10 @@ class World:
 
 def whole_way(world):
     """With exactly what is granted, everything works."""
-    for role, grants in ACLS.items():
-        wait_for(world.admin.create_acls([binding(role, grant, operation) for grant in grants for operation in grant["allow"]]))
+    for role in ACLS:
+        world.grant(role, singles(role))
+    for case in world.cases:
+        world.grant(case.principal, case.granted())
     code, words = world.tool("topics", "topics", "apply")
     if code:
         return [f"topics apply: {words}"], {}
@@ -140,7 +167,7 @@ def whole_way(world):
     code, words = world.tool("tools", "campaign", "apply", f"{world.kafka.dir}/probe.yaml")
     if code:
         return [f"campaign apply: {words}"], {}
-    services = {role: world.start(role) for role in ("intake", "operator", "channel", "tracker")}
+    services = {role: world.start(role) for role in ("intake", "operator", "channel", "tracker", "canary")}
     for role, service in services.items():
         await_some(f"{role} is ready:\n{service.words()}", service.is_ready, 60)
     world.register("first")
@@ -181,92 +208,128 @@ def second_chances(world):
     return findings + [f"dlq {' '.join(arguments)} says {said}" for arguments, words in expected if words not in (said := dlq(*arguments))]
 
 
-def without(world, role, services):
-    """Takes away one permission after the other; the service must name what it lacks, at its start or as soon as it needs it."""
-    findings = []
-    for number, grant in enumerate(ACLS[role]):
-        for operation in grant["allow"]:
-            what = json.dumps({**grant, "allow": operation})
-            world.revoke(role, grant, operation)
-            services[role].end()
-            service = services[role] = world.start(role, "one")
-            at_work = (role, grant.get("topic")) in AT_WORK or operation == "Write"
-
-            # A topic that one may not see looks like one that is not there.
-            hidden = f"missing topics: {grant.get('topic', '?').replace('CHANNEL', 'push')}"
-
-            def complains(service=service, hidden=hidden):
-                return any(word in service.words() for word in (*REFUSED, hidden))
-
-            until = time.monotonic() + 60
-            nudged = False
-            while not complains() and time.monotonic() < until:
-                if at_work and not nudged and service.is_ready():
-                    world.register(f"{role}-{number}-{operation}")
-                    nudged = True
-                time.sleep(0.2)
-            if not complains():
-                findings.append(f"{role} does not say that it lacks {what}: {service.words()[-300:]}")
-            world.grant(role, grant, operation)
-    services[role].end()
-    return findings
+def singles(role):
+    return [(grant, operation) for grant in ACLS[role] for operation in grant["allow"]]
 
 
-def shown_by(world, grant, operation):
+def shown_by(grant, operation):
     """The command that cannot do without this permission. None for what only a mail that came back shows: tests/tests/ways_back.rs has one."""
     topic, writes = grant.get("topic"), operation == "Write"
     if topic == "attempt.CHANNEL":
         return None
     if topic in SOURCES and writes:
-        return ["dlq", "redrive", "--from", topic, "--yes"]
+        return ("dlq", "redrive", "--from", topic, "--yes")
     if topic in (*SOURCES, "input") and not writes or "cluster" in grant:
-        return ["doctor"]
+        return ("doctor",)
     return {
-        ("campaign", False): ["campaign", "list"],
-        ("campaign", True): ["campaign", "apply", f"{world.kafka.dir}/other.yaml"],
-        ("changelog", False): ["campaign", "hygiene"],
-        ("journal", False): ["journal", "--customer", "first"],
-        ("dead-letter", False): ["dlq", "list"],
-        ("dead-letter", True): ["dlq", "drop", "--yes"],
-        ("input", True): ["dlq", "release", "--customer", "first", "--note", "probe"],
-        (None, True): ["dlq", "release", "--customer", "first", "--note", "probe"],
-        ("", False): ["topics", "verify"],
+        ("campaign", False): ("campaign", "list"),
+        ("campaign", True): ("campaign", "apply", "other.yaml"),
+        ("changelog", False): ("campaign", "hygiene"),
+        ("journal", False): ("journal", "--customer", "first"),
+        ("dead-letter", False): ("dlq", "list"),
+        ("dead-letter", True): ("dlq", "drop", "--yes"),
+        ("input", True): ("dlq", "release", "--customer", "first", "--note", "probe"),
+        (None, True): ("dlq", "release", "--customer", "first", "--note", "probe"),
+        ("", False): ("topics", "verify"),
     }[topic, writes]
 
 
-def tools_without(world):
-    """Takes away one permission of the tools after the other: the command that needs it works before, and says so after."""
+def cases():
+    """What is taken away from whom: in the long form each permission for itself, else together what one run tells of."""
+    found = []
+
+    def add(role, lacks, *commands):
+        found.append(Case(f"{role}-{len(found)}", role, tuple(lacks), commands))
+
+    read_by_doctor, written_by_redrive = [], []
+    for grant, operation in singles("tools"):
+        command = shown_by(grant, operation)
+        is_source = grant.get("topic") in (*SOURCES, "input")
+        if command and not IS_LONG and is_source and command[0] == "doctor":
+            read_by_doctor.append((grant, operation))
+        elif command and not IS_LONG and is_source and command[1] == "redrive":
+            written_by_redrive.append((grant, operation))
+        elif command:
+            add("tools", [(grant, operation)], command)
+    if not IS_LONG:
+        add("tools", read_by_doctor, ("doctor",))
+        # Who may not write to one topic is not stopped by another: each by a command of its own.
+        for lack in written_by_redrive:
+            add("tools", [lack], shown_by(*lack))
+        for role in ("tracker", "channel", "intake", "operator", "canary"):
+            add(role, [(grant, operation) for grant, operation in singles(role) if "topic" in grant])
+            for grant, operation in singles(role):
+                if "group" in grant and operation == "Read":
+                    add(role, [(grant, operation)])
+        # What is seen before, and lacks when there is something to do.
+        for grant, operation in singles("channel"):
+            if grant.get("topic") == "attempt.CHANNEL" or "transactional_id" in grant:
+                add("channel", [(grant, operation)])
+        return found
+    for role in ("tracker", "channel", "intake", "operator"):
+        for lack in singles(role):
+            add(role, [lack])
+    # Its campaign is in force by then: what it needs once for that is not missed.
+    for lack in singles("canary"):
+        if lack[0].get("topic", "campaign") != "campaign":
+            add("canary", [lack])
+    return found
+
+
+def service_without(world, case, services):
+    """Takes the service's place under a principal that lacks something; it must name what it lacks, at its start or as soon as it needs it."""
+    services[case.role].end()
+    service = services[case.role] = world.start(case.role, case.principal)
+    until = time.monotonic() + 60
+    nudged = False
+    while (findings := case.findings(service.words())) and time.monotonic() < until:
+        if not nudged and service.is_ready():
+            world.register(case.principal)
+            nudged = True
+        time.sleep(0.2)
+    service.end()
+    return findings
+
+
+def start_without(world, case):
+    """The same beside the service: it cannot even begin."""
+    service = world.start(case.role, case.principal, "beside")
+    until = time.monotonic() + 60
+    while (findings := case.findings(service.words())) and time.monotonic() < until:
+        time.sleep(0.2)
+    service.end()
+    return findings
+
+
+def tools_without(world, some):
+    """Commands, one after the other, since their transactions have the same name: each works for those who lack nothing, and says here what it lacks."""
+    findings = []
+    for case in some:
+        for command in case.commands:
+            command = [str(world.kafka.dir / word) if word.endswith(".yaml") else word for word in command]
+            found = case.findings(world.tool(case.principal, *command)[1])
+            findings += [f"{' '.join(command)}: {words}" for words in found]
+    return findings
+
+
+def letters(world):
+    """One of each source, for those who may not give it back; and the commands that whole_way has not tried say nothing of what is lacking."""
     (world.kafka.dir / "other.yaml").write_text(CAMPAIGN.replace("probe", "other"))
     producer = Producer({"bootstrap.servers": world.kafka.brokers})
     for source in SOURCES:
         producer.produce(source, key=f"{source}-poison", value=b"nobody reads this")
     producer.flush(10)
 
-    def has_letter(source):
-        return f"{source}-poison" in world.tool("tools", "dlq", "list", "--from", source)[1]
+    def are_there():
+        words = world.tool("tools", "dlq", "list")[1]
+        return all(f"{source}-poison" in words for source in SOURCES)
 
-    for source in SOURCES:
-        await_some(f"a record of {source} is a dead letter", lambda source=source: has_letter(source), 40)
-
-    def lacks(command):
+    await_some("a record of each source is a dead letter", are_there, 40)
+    findings = []
+    for command in (["doctor"], ["topics", "verify"], ["campaign", "hygiene"]):
         words = world.tool("tools", *command)[1]
-        return any(word in words for word in (*REFUSED, "missing topics", "there is no topic"))
-
-    findings = [f"{' '.join(command)} is refused something" for command in (["doctor"], ["topics", "verify"], ["campaign", "hygiene"]) if lacks(command)]
-    for grant in ACLS["tools"]:
-        for operation in grant["allow"]:
-            command = shown_by(world, grant, operation)
-            if not command:
-                continue
-            world.revoke("tools", grant, operation)
-            time.sleep(0.5)
-            until = time.monotonic() + 10
-            while not (is_told := lacks(command)) and time.monotonic() < until:
-                pass
-            if not is_told:
-                findings.append(f"{' '.join(command)} does not say that it lacks {json.dumps({**grant, 'allow': operation})}")
-            world.grant("tools", grant, operation)
-            time.sleep(0.5)
+        if any(word in words for word in (*REFUSED, *HIDDEN)):
+            findings.append(f"{' '.join(command)} is refused something: {words}")
     return findings
 
 
@@ -278,17 +341,34 @@ def wrong_password(world):
     return [] if code == 69 and said else [f"a wrong password ends with {code}: {words}"]
 
 
+def lanes(world, services):
+    """What goes on at the same time; in each lane one after the other."""
+    tools = [case for case in world.cases if case.role == "tools"]
+    # Those that write letters have one transactional id.
+    gives_back = [case for case in tools if case.commands[0][0] == "dlq" and case.commands[0][1] in ("redrive", "drop")]
+    others = [case for case in tools if case not in gives_back]
+    yield lambda: tools_without(world, gives_back)
+    for part in range(2):
+        yield lambda part=part: tools_without(world, others[part::2])
+    for role in services:
+        mine = [case for case in world.cases if case.role == role]
+        is_begun_in_vain = {case.principal for case in mine if not IS_LONG and (len(case.lacks) > 1 or "group" in case.lacks[0][0])}
+        yield lambda mine=mine, vain=is_begun_in_vain: [
+            finding for case in mine if case.principal in vain for finding in start_without(world, case)]
+        yield lambda mine=mine, vain=is_begun_in_vain: [
+            finding for case in mine if case.principal not in vain for finding in service_without(world, case, services)]
+    yield lambda: wrong_password(world)
+
+
 def main():
     world = World()
     services = {}
     try:
         findings, services = whole_way(world)
+        findings += [] if findings else letters(world)
         if not findings:
-            everybody = sys.argv[1:] or ["tools", "tracker", "channel"]
-            checks = [lambda role=role: without(world, role, services) if role in services else tools_without(world) for role in everybody]
-            checks.append(lambda: wrong_password(world))
-            with ThreadPoolExecutor() as pool:
-                for found in pool.map(lambda check: check(), checks):
+            with ThreadPoolExecutor(16) as pool:
+                for found in pool.map(lambda lane: lane(), list(lanes(world, services))):
                     findings += found
     finally:
         for service in services.values():

@@ -23,6 +23,7 @@ INSTALLATIONS = {
     "everything on": {
         "image": {"digest": "sha256:" + "0" * 64, "pullSecrets": [{"name": "registry"}]},
         "channels": {
+            "canary": {"enabled": True, "settings": {"transport.kind": "nowhere"}},
             "email": {
                 "enabled": True,
                 "settings": {"transport.kind": "email", "transport.host": "mail", "transport.port": 2525, "transport.from": "a@shop.example"},
@@ -69,6 +70,7 @@ INSTALLATIONS = {
             "rules": {"enabled": True, "runbooks": "https://runbooks.example.com/cascade/", "grafana": "https://grafana.example.com"},
             "dashboards": {"enabled": True},
         },
+        "canary": {"enabled": True},
         "templates": {"configMap": "messages"},
         "operator": {"replicas": 3, "shards": 4, "storage": {"className": "fast"}},
         "podAnnotations": {"team": "crm"},
@@ -91,6 +93,7 @@ REFUSED = {
     "a channel that is no DNS label": ({"channels": {"SMS": {"enabled": True}}}, "SMS"),
     "a worker without a provider": ({"channels": {"sms": {"enabled": True}}}, "sms is enabled and has no settings"),
     "links without a key": ({"tracker": {"keys": []}}, "keys"),
+    "a canary without a worker": ({"canary": {"enabled": True}}, "its messages need a worker"),
     "negative replicas": ({"intake": {"replicas": -1}}, "replicas"),
     "more replicas than partitions": ({"operator": {"replicas": 9}}, "9 replicas share 8 partitions"),
     "a policy that names no port": ({"networkPolicy": {"registry": [{"to": []}]}}, "ports"),
@@ -195,7 +198,7 @@ def check_settings(manifests):
         '"topics.partitions" = "64"',
         '"kafka.queue.buffering.max.kbytes" = "1000000"',
         '"kafka.enable.x" = "true"',
-        '"channels" = "email,push,sms,telegram,viber,whatsapp"',
+        '"channels" = "canary,email,push,sms,telegram,viber,whatsapp"',
         '"channel.email.transport.port" = "2525"',
         '"tracker.keys" = "7:/etc/cascade/keys/7,6:/etc/cascade/keys/6"',
     ]:
@@ -227,6 +230,8 @@ def check_secrets(manifests):
         "shop-cascade-intake": {"kafka-user"},
         "shop-cascade-operator": {"kafka-operator"},
         "shop-cascade-topics": {"kafka-user"},
+        "shop-cascade-canary": {"kafka-user"},
+        "shop-cascade-channel-canary": {"kafka-user", "links"},
         "shop-cascade-channel-email": {"kafka-user", "links"},
         "shop-cascade-test": {"kafka-tools"},
         "shop-cascade-channel-sms": {"kafka-user", "kafka-sms", "links", "sms-provider"},

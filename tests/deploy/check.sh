@@ -14,17 +14,39 @@ export PYTHONDONTWRITEBYTECODE=1
 . deploy/env.sh
 
 findings=0
-# Runs a check, shows its output only if it finds something.
+# Runs a check, says how long it took, shows its output only if it finds something.
 check() {
-    local what=$1 output
+    local what=$1 output begun=$SECONDS
     shift
     if output=$("$@" 2>&1); then
-        printf 'ok       %s\n' "$what"
+        printf 'ok       %4d s  %s\n' $((SECONDS - begun)) "$what"
     else
-        printf 'FINDING  %s\n' "$what"
+        printf 'FINDING  %4d s  %s\n' $((SECONDS - begun)) "$what"
         printf '%s\n' "$output" | sed 's/^/         /'
         findings=$((findings + 1))
     fi
+}
+# Those that wait more than they work: begun at once, told in their order by `await_begun`.
+begun=()
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+begin() {
+    local told=$scratch/${#begun[@]}
+    (
+        trap - EXIT
+        findings=0
+        "$@" >"$told"
+        exit "$findings"
+    ) &
+    begun+=("$!")
+}
+await_begun() {
+    local number
+    for number in "${!begun[@]}"; do
+        wait "${begun[number]}" || findings=$((findings + 1))
+        cat "$scratch/$number"
+    done
+    begun=()
 }
 # Like `check`, if the tool $1 is there.
 check_with() {
@@ -67,11 +89,13 @@ check "every alert is tested both ways; rules and dashboards name metrics that e
 check "the runbook has a page for each alert, and names what exists" "$python" tests/deploy/runbook.py
 check "dashboards" "$python" tests/deploy/dashboards.py
 if [ -x "${CASCADE_BIN:-$CARGO_TARGET_DIR/debug/cascade}" ]; then
-    check_with prometheus "every panel has data while the demo runs, every rule is evaluated" "$python" tests/deploy/live.py
-    check "the doctor finds what is planted" "$python" tests/deploy/doctor.py
-    check "each service needs what it is allowed on Kafka, and no more" "$python" tests/deploy/acls.py
+    begin check_with prometheus "every panel has data while the demo runs, every rule is evaluated" "$python" tests/deploy/live.py
+    begin check_with prometheus "causes fire their alerts, cures end them" "$python" tests/deploy/outages.py
+    begin check "the doctor finds what is planted" "$python" tests/deploy/doctor.py
+    begin check "each service needs what it is allowed on Kafka, and no more" "$python" tests/deploy/acls.py
+    await_begun
 else
-    echo "skipped  dashboards with data, doctor, permissions: the program is not built"
+    echo "skipped  dashboards with data, causes and alerts, doctor, permissions: the program is not built"
 fi
 check "Helm chart" "$python" tests/deploy/chart.py
 check "an upgrade goes no further with a chart that cannot be rendered" tests/deploy/cluster.sh

@@ -31,6 +31,8 @@ PATIENCE = 420
 # What a short demo cannot show, with the reason. The queries must be evaluated all the same.
 QUIET = {
     "cascade:hand_over_failure:ratio_10m": "needs ten minutes",
+    "cascade:canary_returned:ratio_10m": "the demo has no canary: tests/deploy/outages.py",
+    "cascade:canary_round_trip_seconds:p99_10m": "the same",
 }
 
 
@@ -51,10 +53,10 @@ def fetch(url):
 class Prometheus:
     """A private one on loopback that scrapes these addresses each second."""
 
-    def __init__(self, directory, targets):
+    def __init__(self, directory, targets, rules=ROOT / "deploy/prometheus/rules.yaml"):
         config = {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-            "rule_files": [str(ROOT / "deploy/prometheus/rules.yaml")],
+            "rule_files": [str(rules)],
             "scrape_configs": [
                 {
                     "job_name": "cascade",
@@ -107,6 +109,9 @@ def blank_queries(prometheus, since):
         answer = prometheus.ask("query_range", query=query, start=since, end=time.time(), step=1)
         if answer["status"] != "success":
             yield f"{where}: {answer.get('error')}"
+        elif ".json, panel Canary" in where:
+            # Business time of the demo jumps. Such panels have data in tests/deploy/outages.py.
+            continue
         elif ".json, panel" in where and not has_data(answer):
             yield f"{where} is blank: {query}"
 

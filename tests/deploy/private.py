@@ -110,15 +110,19 @@ def record(number, name, value):
 
 
 class Provider:
-    """Takes everything, and counts."""
+    """Takes everything, and counts; with another `status` it answers that, and takes nothing."""
 
     def __init__(self):
         self.taken = taken = []
+        self.status = 200
+        provider = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
-                taken.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
-                self.send_response(200)
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                if provider.status == 200:
+                    taken.append(body)
+                self.send_response(provider.status)
                 self.end_headers()
                 self.wfile.write(b"{}")
 

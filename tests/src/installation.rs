@@ -221,24 +221,55 @@ impl Installation {
                 "tls": "none",
                 "from": "The Shop <news@shop.test>",
             }),
+            "canary" => json!({"kind": "nowhere"}),
             _ => json!({"kind": "http", "url": format!("http://{}/{name}", self.providers.gateway)}),
         };
-        let is_free = matches!(name, "push" | "email" | "telegram");
+        let is_free = matches!(name, "push" | "email" | "telegram" | "canary");
         let on_unknown = plan.on_unknown.unwrap_or(if is_free { "resend" } else { "skip" });
         json!({"rate_per_second": plan.rate_per_second, "on_unknown": on_unknown, "transport": transport})
     }
 
     /// Runs a command of the binary to its end; it must succeed. Returns what it printed.
+    #[track_caller]
     pub fn tool(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> String {
+        let (is_done, words) = self.try_tool(arguments);
+        assert!(is_done, "{words}");
+        words
+    }
+
+    /// The same for one that must fail. Returns what it said.
+    #[track_caller]
+    pub fn tool_that_fails(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> String {
+        let (is_done, words) = self.try_tool(arguments);
+        assert!(!is_done, "it went well: {words}");
+        words
+    }
+
+    /// Runs a command of the binary to its end. Whether it succeeded, and what it printed, or said of its failure.
+    pub fn try_tool(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> (bool, String) {
         let ended = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "--"])
             .arg(binary())
             .args(arguments)
             .env("CASCADE_CONFIG", self.place.path("cascade.toml"))
+            .env("CASCADE_STATE_DIR", self.place.path("state-one"))
             .output()
             .expect("the binary can be run");
-        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
-        String::from_utf8(ended.stdout).expect("it prints text")
+        let said = if ended.status.success() { ended.stdout } else { ended.stderr };
+        (ended.status.success(), String::from_utf8(said).expect("it prints text"))
+    }
+
+    /// From now on everything has the topics of another prefix, with another number of partitions. Services that run keep theirs.
+    pub fn rename(&mut self, prefix: &str, partitions: i32) {
+        let path = self.place.path("cascade.toml");
+        let text = std::fs::read_to_string(&path).expect("it was written");
+        let mut settings: toml::Table = text.parse().expect("settings are TOML");
+        let topics = settings["topics"].as_table_mut().expect("a section");
+        topics.insert("prefix".to_owned(), prefix.into());
+        topics.insert("partitions".to_owned(), partitions.into());
+        std::fs::write(&path, settings.to_string()).expect("it can be written");
+        self.topics = Topics::new(prefix);
+        self.partitions = partitions;
     }
 
     /// Starts a service, again if it has ended. Does not wait until it is ready. `operator#two` is another replica of the

@@ -1,7 +1,7 @@
 //! What happens in the shop, and what becomes of messages: one line for each, at the present moment.
 
 use hmac::{Hmac, KeyInit, Mac};
-use schemas::{Action, Cart, Consent, Contact, Inactivity, Item, Profile, Record, Registration, Send, encode};
+use schemas::{Action, Cart, Consent, Contact, Inactivity, Item, Profile, Record, Registration, Send, Topics, encode};
 use serde_json::json;
 use sha2::Sha256;
 use stream::clock::{Millis, machine_now};
@@ -77,6 +77,19 @@ impl Installation {
     /// A purchase.
     pub fn purchase(&self, customer: &str) {
         self.action(customer, "purchase", None, &[]);
+    }
+
+    /// A purchase, told into the topics of another prefix.
+    pub fn purchase_in(&self, topics: &Topics, customer: &str) {
+        let action = Action {
+            event_id: self.event_id(),
+            customer_id: customer.to_owned(),
+            occurred_at: self.now,
+            action: "purchase".to_owned(),
+            ..Action::default()
+        };
+        self.tell(&topics.action(), customer, &action);
+        self.feed.flush();
     }
 
     /// A registration.

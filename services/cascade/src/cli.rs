@@ -6,6 +6,7 @@ use channels::transport::KINDS;
 use clap::{Parser, Subcommand};
 
 use crate::config::Flags;
+use crate::custody::{erase, rekey, rows};
 use crate::failure::{Exit, Failure};
 use crate::{bounces, campaigns, dead_letters, demo, doctor, journal, ops, topics};
 
@@ -21,20 +22,8 @@ pub struct Cli {
 /// Services, then the tools in the order in which one needs them.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run intake: source topics to `input`
-    Intake(Flags),
-    /// Run the operator: decides, keeps the state
-    Operator(Flags),
-    /// Run a channel's worker: hands messages over to the provider
-    #[command(after_help = kinds())]
-    Channel {
-        /// Name of the channel, one of the setting `channels`
-        name: String,
-        #[command(flatten)]
-        flags: Flags,
-    },
-    /// Run the tracker: opens, clicks, unsubscribes, receipts
-    Tracker(Flags),
+    #[command(flatten)]
+    Service(Service),
     /// Live through a real grocer's year
     Demo(demo::Args),
     /// Create, compare and configure topics
@@ -66,6 +55,8 @@ pub enum Command {
         #[command(flatten)]
         flags: Flags,
     },
+    #[command(flatten)]
+    Custody(Custody),
     /// Look at dead letters, release customers who are held
     #[command(subcommand)]
     Dlq(Dlq),
@@ -93,6 +84,27 @@ pub enum Command {
         /// The directory
         dir: PathBuf,
     },
+}
+
+/// What runs until it is told to end.
+#[derive(Debug, Subcommand)]
+pub enum Service {
+    /// Run intake: source topics to `input`
+    Intake(Flags),
+    /// Run the operator: decides, keeps the state
+    Operator(Flags),
+    /// Run a channel's worker: hands messages over to the provider
+    #[command(after_help = kinds())]
+    Channel {
+        /// Name of the channel, one of the setting `channels`
+        name: String,
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Run the tracker: opens, clicks, unsubscribes, receipts
+    Tracker(Flags),
+    /// Run the canary: synthetic customers go all the way round; loss and latency are the indicator of the whole
+    Canary(Flags),
 }
 
 /// What can be done with topics.
@@ -205,6 +217,49 @@ pub enum Rates {
     },
 }
 
+/// What is known of customers, in the hands of those who answer for it.
+#[derive(Debug, Subcommand)]
+pub enum Custody {
+    /// Show, check and export what is known of customers
+    #[command(subcommand)]
+    State(State),
+    /// Forget a customer: everywhere we hold data, with proof, and with what remains where and for how long at most
+    Erase {
+        #[command(flatten)]
+        args: erase::Args,
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Move the whole state into topics with another number of partitions; nobody may be at work meanwhile
+    Rekey {
+        #[command(flatten)]
+        args: rekey::Args,
+        #[command(flatten)]
+        flags: Flags,
+    },
+}
+
+/// What can be done with the state.
+#[derive(Debug, Subcommand)]
+pub enum State {
+    /// Show a customer's row as JSON
+    Show {
+        #[command(flatten)]
+        args: rows::ShowArgs,
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Check every row of the changelog, and the store in state.dir beside it; exit code 73 if something is wrong
+    Verify(Flags),
+    /// Print every row, one JSON object in a line
+    Export {
+        #[command(flatten)]
+        args: rows::ExportArgs,
+        #[command(flatten)]
+        flags: Flags,
+    },
+}
+
 /// What can be done with dead letters.
 #[derive(Debug, Subcommand)]
 pub enum Dlq {
@@ -301,7 +356,7 @@ mod tests {
     #[test]
     fn a_flag_is_named_like_its_setting() {
         let cli = Cli::try_parse_from(["cascade", "operator", "--state-dir", "/data", "--set", "kafka.client.rack=a"]);
-        assert!(matches!(cli.unwrap().command, Command::Operator(_)));
+        assert!(matches!(cli.unwrap().command, Command::Service(Service::Operator(_))));
         assert!(Cli::try_parse_from(["cascade", "operator", "--no-such-setting", "1"]).is_err());
     }
 }

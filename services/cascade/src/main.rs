@@ -13,6 +13,8 @@ mod topics;
 mod campaigns;
 mod journal;
 mod dead_letters;
+mod custody;
+mod canary;
 mod bounces;
 mod doctor;
 mod manual;
@@ -48,10 +50,7 @@ fn main() -> ExitCode {
 /// What is to be printed at the end.
 fn run(command: Command) -> Result<String, Failure> {
     match command {
-        Command::Intake(flags) => services::intake(&flags),
-        Command::Operator(flags) => services::operator(&flags),
-        Command::Channel { name, flags } => services::channel(&name, &flags),
-        Command::Tracker(flags) => services::tracker(&flags),
+        Command::Service(command) => services::serve(command),
         Command::Demo(args) => demo::run(args).map(|()| String::new()),
         Command::Topics(command) => topics::run(command),
         Command::Check { paths } => campaigns::check(&paths),
@@ -62,6 +61,7 @@ fn run(command: Command) -> Result<String, Failure> {
         Command::Rates(Rates::Apply { paths, flags }) => apply_table(&common(&flags)?, &Table::Rates, &paths),
         Command::Journal { args, flags } => journal::run(&common(&flags)?, &args),
         Command::Dlq(command) => dead_letters::run(command),
+        Command::Custody(command) => custody::run(command),
         Command::Doctor(args) => doctor::run(&args),
         Command::Bounces { args, flags } => bounces::run(&flags, &args),
         Command::Health(args) => ops::health::run(&args),

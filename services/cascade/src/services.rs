@@ -1,16 +1,32 @@
 //! Runs one service: check, run until a signal, drain.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use stream::clock::Clock;
 
+use crate::cli::Service;
 use crate::config::{self, Common, Flags, Process, Reader};
 use crate::failure::Failure;
 use crate::ops::{self, Ops, Shown};
-use crate::{logs, registry, state, topics};
+use crate::{canary, logs, registry, state, topics};
+
+/// Runs a service to its end.
+///
+/// # Errors
+/// Those of the service, and of its surroundings before it begins.
+pub fn serve(command: Service) -> Result<String, Failure> {
+    match command {
+        Service::Intake(flags) => intake(&flags),
+        Service::Operator(flags) => operator(&flags),
+        Service::Channel { name, flags } => channel(&name, &flags),
+        Service::Tracker(flags) => tracker(&flags),
+        Service::Canary(flags) => canary(&flags),
+    }
+}
 
 /// Source topics to `input`.
-pub fn intake(flags: &Flags) -> Result<String, Failure> {
+fn intake(flags: &Flags) -> Result<String, Failure> {
     let read = |reader: &mut Reader<'_>| {
         let (common, ops) = both(reader);
         (common, ops, registry::Settings::read(reader))
@@ -29,7 +45,7 @@ pub fn intake(flags: &Flags) -> Result<String, Failure> {
 }
 
 /// Decides, and keeps the state.
-pub fn operator(flags: &Flags) -> Result<String, Failure> {
+fn operator(flags: &Flags) -> Result<String, Failure> {
     let read = |reader: &mut Reader<'_>| {
         let (common, ops) = both(reader);
         let dir = PathBuf::from(reader.required("state.dir"));
@@ -63,7 +79,7 @@ pub fn operator(flags: &Flags) -> Result<String, Failure> {
 }
 
 /// Hands messages over to a channel's provider.
-pub fn channel(name: &str, flags: &Flags) -> Result<String, Failure> {
+fn channel(name: &str, flags: &Flags) -> Result<String, Failure> {
     let read = |reader: &mut Reader<'_>| {
         let (common, ops) = both(reader);
         let channel = config::channel(name, &common.channels, reader);
@@ -81,7 +97,7 @@ pub fn channel(name: &str, flags: &Flags) -> Result<String, Failure> {
 }
 
 /// What comes back from mail programs, customers and providers.
-pub fn tracker(flags: &Flags) -> Result<String, Failure> {
+fn tracker(flags: &Flags) -> Result<String, Failure> {
     let read = |reader: &mut Reader<'_>| {
         let (common, ops) = both(reader);
         let port_file = reader.optional("tracker.port_file").filter(|path| !path.is_empty()).map(PathBuf::from);
@@ -104,6 +120,30 @@ pub fn tracker(flags: &Flags) -> Result<String, Failure> {
         let (probe, drain) = (ops.shown.probe.clone(), ops.drain.clone());
         let served = tracker::run(&tracker, &common.kafka, &common.topics, clock.clone(), probe, metrics, drain, bound);
         Ok(runtime.block_on(served)?)
+    })
+}
+
+/// Synthetic customers, all the way round.
+fn canary(flags: &Flags) -> Result<String, Failure> {
+    let read = |reader: &mut Reader<'_>| {
+        let (common, ops) = both(reader);
+        if !common.channels.iter().any(|channel| channel == canary::CANARY) {
+            reader.problem(
+                "the canary needs the channel canary: add it to the setting `channels`, and run a worker for it with \
+                            transport.kind = \"nowhere\""
+                    .to_owned(),
+            );
+        }
+        let mut seconds = |key| Duration::from_secs(reader.number(key, 1..=86_400));
+        let settings = canary::Settings { interval: seconds("canary.interval"), patience: seconds("canary.patience") };
+        (common, ops, settings)
+    };
+    let (common, ops, settings) = config::read(flags, &Process, read)?;
+    let names = &common.topics;
+    let needed = [names.profile(), names.action(), names.journal(), names.campaign()];
+    run("canary", &common, &ops, &needed, |clock, ops| {
+        let metrics = canary::Metrics::new(&ops.shown.registry).map_err(Failure::unexpected)?;
+        canary::run(&common, settings, clock, &ops.shown.probe, &ops.stop, &metrics)
     })
 }
 

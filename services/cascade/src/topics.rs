@@ -119,6 +119,14 @@ fn verify(common: &Common) -> Result<String, Failure> {
     }
 }
 
+/// Those of the catalogue that exist, with their settings.
+///
+/// # Errors
+/// `Unreachable`; `Usage` if this user may not see settings.
+pub fn existing(common: &Common) -> Result<Existing, Failure> {
+    Ok(compared(common)?.0)
+}
+
 fn steps(common: &Common) -> Result<Vec<Step>, Failure> {
     let (existing, wanted) = compared(common)?;
     Ok(admin::plan(&existing, &wanted))

@@ -24,6 +24,7 @@
 //! | `smpp` | SMS by SMPP 3.4 | phone number | V |
 //! | `exolve` | SMS by MTS Exolve | phone number | |
 //! | `webhook` | a signed webhook: a gateway of one's own, a call or another task of a CRM | whatever the receiver wants | P I V |
+//! | `nowhere` | nobody: for the canary | whatever | |
 //!
 //! *What holds.*
 //! * A provider is called at most [`look::AGE_MAX`] after a moment up to which every withdrawal was read. The time between is

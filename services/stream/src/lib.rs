@@ -58,6 +58,10 @@ mod recovery;
 #[cfg(feature = "state")]
 mod rows;
 #[cfg(feature = "state")]
+pub mod audit;
+#[cfg(feature = "state")]
+pub mod rekey;
+#[cfg(feature = "state")]
 mod upstream;
 #[cfg(feature = "state")]
 mod shard;

@@ -16,40 +16,70 @@ pub fn read_rows(
     partition: i32,
     mut each: impl FnMut(&[u8], &[u8]),
 ) -> Result<(), Error> {
-    let mut reader = Reader::new(settings)?;
-    let topic = reader.topic(changelog)?;
-    let mut rows = Rows::default();
-    let mut wrong = None;
-    reader.read_whole(topic, partition, |record| {
-        let taken = rows.take(record.key().unwrap_or_default(), record.value());
-        if let (None, Err(words)) = (&wrong, taken) {
-            wrong = Some(format!("partition {partition}, offset {}: {words}", record.offset()));
-        }
-    })?;
-    match wrong {
-        Some(words) => Err(Error::stop("read the changelog", words)),
-        None => {
-            rows.closed.iter().for_each(|(key, bytes)| each(key, bytes));
-            Ok(())
-        }
-    }
+    Rows::read(settings, changelog, partition)?.closed.iter().for_each(|(key, bytes)| each(key, bytes));
+    Ok(())
 }
 
 /// Rows as far as a META closed them.
 #[derive(Debug, Default)]
-struct Rows {
-    closed: BTreeMap<Box<[u8]>, Box<[u8]>>,
-    open: Vec<Open>,
+pub(crate) struct Rows {
+    pub(crate) closed: BTreeMap<Box<[u8]>, Box<[u8]>>,
+    /// Rows that no META has closed.
+    pub(crate) open: Vec<Open>,
+    /// The last one.
+    pub(crate) meta: Option<Meta>,
+    /// The offset at which each key was last written, if anybody wants to know.
+    pub(crate) written: Option<BTreeMap<Box<[u8]>, i64>>,
+    /// Offset of the first META that cannot follow upon the one before.
+    pub(crate) disorder: Option<i64>,
 }
 
 /// A row that no META has closed yet: its key, the commit that wrote it, and its bytes.
-type Open = (Box<[u8]>, Option<Sequence>, Option<Box<[u8]>>);
+pub(crate) type Open = (Box<[u8]>, Option<Sequence>, Option<Box<[u8]>>);
 
 impl Rows {
+    /// One partition, whole.
+    pub(crate) fn read(settings: &Settings, changelog: &str, partition: i32) -> Result<Self, Error> {
+        Rows::default().filled(settings, changelog, partition)
+    }
+
+    /// The same, and where each key was last written.
+    pub(crate) fn read_with_places(settings: &Settings, changelog: &str, partition: i32) -> Result<Self, Error> {
+        Rows { written: Some(BTreeMap::new()), ..Rows::default() }.filled(settings, changelog, partition)
+    }
+
+    fn filled(self, settings: &Settings, changelog: &str, partition: i32) -> Result<Self, Error> {
+        let mut reader = Reader::new(settings)?;
+        let topic = reader.topic(changelog)?;
+        let mut rows = self;
+        let mut wrong = None;
+        reader.read_whole(topic, partition, |record| {
+            let (key, offset) = (record.key().unwrap_or_default(), record.offset());
+            if let (Some(written), [_, key @ ..]) = (&mut rows.written, key) {
+                written.insert(key.into(), offset);
+            }
+            let before = rows.meta.as_ref().map(|meta| meta.sequence);
+            let taken = rows.take(key, record.value());
+            if before > rows.meta.as_ref().map(|meta| meta.sequence) {
+                rows.disorder.get_or_insert(offset);
+            }
+            if let (None, Err(words)) = (&wrong, taken) {
+                wrong = Some(format!("partition {partition}, offset {offset}: {words}"));
+            }
+        })?;
+        match wrong {
+            Some(words) => Err(Error::stop("read the changelog", words)),
+            None => Ok(rows),
+        }
+    }
+
     fn take(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), String> {
         match control::read(key, value)? {
             Entry::Row { key, sequence, bytes } => self.open.push((key.into(), sequence, bytes.map(Into::into))),
-            Entry::Meta(meta) => self.close(&meta),
+            Entry::Meta(meta) => {
+                self.close(&meta);
+                self.meta = Some(meta);
+            }
             Entry::Barrier(_) => {}
         }
         Ok(())

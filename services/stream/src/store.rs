@@ -301,6 +301,18 @@ impl Store {
         Store::open(&path, disks)
     }
 
+    /// Opens the one at `path` to look at it: as it was last flushed, whoever else has it open.
+    ///
+    /// # Errors
+    /// `Stop` if it cannot be read.
+    pub fn look(path: &Path) -> Result<Self, Error> {
+        let options = Options::default();
+        let opened = DB::open_cf_with_opts_for_read_only(&options, path, [("default", options.clone())], false);
+        let db = opened.map_err(|error| unusable(path, error.as_ref()))?;
+        let disk = Rocks { db, path: path.to_owned(), unlogged: WriteOptions::default() };
+        Ok(Store { disk: Box::new(disk), path: path.to_owned() })
+    }
+
     /// What it is a checkpoint of; none for an empty one.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 pub mod documents;
 mod picture;
 mod rehearsal;
-mod book;
+pub mod book;
 mod life;
 mod base;
 #[cfg(test)]

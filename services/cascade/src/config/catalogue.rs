@@ -82,6 +82,8 @@ pub const SETTINGS: &[Setting] = &[
         Some(""),
         "Who may post receipts, NAME:PATH or NAME:env:VARIABLE of the secret, comma separated",
     ),
+    setting("canary.interval", Some("30"), "Seconds from one round of the canary to the next, in each partition"),
+    setting("canary.patience", Some("60"), "A round of the canary that takes longer than so many seconds is lost"),
 ];
 
 /// Prefix of the keys that are librdkafka's own.

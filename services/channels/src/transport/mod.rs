@@ -9,6 +9,7 @@ mod fcm;
 mod guard;
 mod http;
 mod meta;
+mod nowhere;
 mod secret;
 mod signed;
 pub mod smpp;
@@ -288,6 +289,8 @@ transports! {
     Webhook webhook;
     /// SMS by SMPP 3.4.
     Smpp smpp;
+    /// Nobody: for the canary, whose messages are for no customer.
+    Nowhere nowhere;
 }
 
 /// Whether the provider has taken anything since this process started. Until then, what says of one address that it is wrong may
@@ -390,7 +393,10 @@ mod tests {
 
     #[test]
     fn every_kind_is_known_by_its_name() {
-        for (kind, about) in KINDS {
+        // Whom nobody has to be told of.
+        let nobody = serde_json::from_value::<Config>(serde_json::json!({"kind": "nowhere"}));
+        assert!(matches!(nobody, Ok(Config::Nowhere(_))));
+        for (kind, about) in KINDS.iter().filter(|(kind, _)| *kind != "nowhere") {
             let empty = serde_json::json!({"kind": kind});
             let error = serde_json::from_value::<Config>(empty).unwrap_err().to_string();
             assert!(error.starts_with("missing field"), "{kind}: {error}");

@@ -12,6 +12,9 @@ use crate::{Error, Verdict};
 /// Records per call while a partition is read whole.
 const REPLAY_BATCH: usize = 4096;
 
+/// Permissions take a moment to get around: so long a tool that is refused goes on to ask.
+const FORBEARANCE: Duration = Duration::from_secs(2);
+
 /// A partition that is read whole and brings nothing for so long cannot be read.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -24,6 +27,8 @@ pub struct Reader {
     records: Queue,
     events: Queue,
     messages: Vec<Message>,
+    /// A topic was asked for that this user may not read. It may be allowed any moment, so most loops just go on to ask.
+    is_forbidden: bool,
     client: Arc<Client>,
 }
 
@@ -113,6 +118,7 @@ impl Reader {
             records: client.new_queue(),
             events: client.main_queue(),
             messages: Vec::new(),
+            is_forbidden: false,
             client,
         })
     }
@@ -169,6 +175,10 @@ impl Reader {
                 Kind::Record => fetched.push(Fetched::Record(Record(message))),
                 Kind::End => fetched.push(Fetched::End { topic, partition, offset }),
                 Kind::OutOfRange => fetched.push(Fetched::OutOfRange { topic, partition }),
+                Kind::Forbidden => {
+                    self.is_forbidden = true;
+                    tracing::warn!(topic = self.topics[topic].0, partition, "not authorized to read it");
+                }
                 Kind::Error(words) => {
                     tracing::warn!(topic = self.topics[topic].0, partition, "cannot read for now: {words}")
                 }
@@ -199,10 +209,26 @@ impl Reader {
     /// Returns the end.
     ///
     /// # Errors
-    /// If the brokers do not answer, or nothing comes for a minute.
-    pub fn read_whole(&mut self, topic: usize, partition: i32, mut each: impl FnMut(&Record)) -> Result<i64, Error> {
-        let (low, high) = self.range(topic, partition)?;
-        self.replay(topic, partition, low..high, &mut |record| {
+    /// If the brokers do not answer, or nothing comes for a minute; `Stop`, and soon, if this user may not read it.
+    pub fn read_whole(&mut self, topic: usize, partition: i32, each: impl FnMut(&Record)) -> Result<i64, Error> {
+        let (low, _) = self.range(topic, partition)?;
+        self.read_from(topic, partition, low, each)
+    }
+
+    /// The same from this offset on.
+    ///
+    /// # Errors
+    /// As for [`Reader::read_whole`]; `Stop` if the offset does not exist.
+    pub fn read_from(
+        &mut self,
+        topic: usize,
+        partition: i32,
+        from: i64,
+        mut each: impl FnMut(&Record),
+    ) -> Result<i64, Error> {
+        let (_, high) = self.range(topic, partition)?;
+        let patience = Some(FORBEARANCE);
+        self.walk(topic, partition, from..high, patience, &mut |record| {
             each(record);
             true
         })
@@ -220,10 +246,23 @@ impl Reader {
         offsets: Range<i64>,
         each: &mut dyn FnMut(&Record) -> bool,
     ) -> Result<i64, Error> {
+        self.walk(topic, partition, offsets, None, each)
+    }
+
+    /// Whoever is not allowed to read waits so long for a permission; none: as long as for anything else.
+    fn walk(
+        &mut self,
+        topic: usize,
+        partition: i32,
+        offsets: Range<i64>,
+        forbearance: Option<Duration>,
+        each: &mut dyn FnMut(&Record) -> bool,
+    ) -> Result<i64, Error> {
         let mut next = offsets.start;
         if offsets.is_empty() {
             return Ok(next);
         }
+        self.is_forbidden = false;
         self.start(topic, partition, next)?;
         let mut fetched = Vec::new();
         let mut heard = Tick::now();
@@ -232,6 +271,9 @@ impl Reader {
             self.fetch(Duration::from_millis(200), REPLAY_BATCH, &mut fetched)?;
             if !fetched.is_empty() {
                 heard = Tick::now();
+            } else if self.is_forbidden && forbearance.is_some_and(|wait| heard.elapsed() > wait) {
+                let words = format!("not authorized: give this user Read on {}", self.topics[topic].0);
+                return Err(Error::stop("read a topic", words));
             } else if heard.elapsed() > PATIENCE {
                 let name = &self.topics[topic].0;
                 let words = format!(

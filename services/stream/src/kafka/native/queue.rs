@@ -121,6 +121,8 @@ pub(crate) enum Kind {
     End,
     /// The position does not exist (any more).
     OutOfRange,
+    /// This user may not read the topic.
+    Forbidden,
     Error(String),
 }
 
@@ -137,6 +139,7 @@ impl Message {
             Code::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE | Code::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET => {
                 Kind::OutOfRange
             }
+            Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED => Kind::Forbidden,
             code => Kind::Error(name_of(code)),
         }
     }

@@ -1,0 +1,183 @@
+//! `cascade canary`: a synthetic customer of each partition of `input` goes all the way round, again and again.
+//!
+//! Its action goes through the source topic, intake and operator, its message through `send.canary` and a worker whose provider is
+//! `nowhere`, and the worker's word through `feedback`, intake and operator. When the journal says that the message was handed over, the round is
+//! done. What gets lost on the way, and how long it takes, is what customers would feel: the indicator of the whole.
+//!
+//! *What it is not.* It looks into nobody's state, and asks no service how it is.
+
+mod flock;
+mod metrics;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use schemas::{Action, Contact, Journal, Profile};
+use stream::clock::{Clock, machine_now};
+use stream::kafka::{Fetched, Reader};
+use stream::publisher::Publisher;
+use stream::{Probe, Verdict};
+use tokio::runtime::Runtime;
+
+pub use flock::CANARY;
+use flock::Flock;
+pub use metrics::Metrics;
+
+use crate::campaigns::book::{self, Book};
+use crate::campaigns::documents;
+use crate::config::Common;
+use crate::failure::{Exit, Failure};
+use crate::reading;
+
+/// What puts the campaign in force.
+const CAMPAIGN: &str = include_str!("canary.yaml");
+
+/// The journal is asked for so long at a time.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The action on which the campaign begins.
+const ACTION: &str = "cascade_canary";
+
+/// How the canary goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// From one round of a customer to the next.
+    pub interval: Duration,
+    /// A round that takes longer is lost.
+    pub patience: Duration,
+}
+
+/// Goes round until `stop`.
+///
+/// # Errors
+/// Those of Kafka, but for brokers that do not answer once it runs: then rounds are lost, which is what it is there to say.
+pub fn run(
+    common: &Common,
+    settings: Settings,
+    clock: &Clock,
+    probe: &Probe,
+    stop: &AtomicBool,
+    metrics: &Metrics,
+) -> Result<(), Failure> {
+    put_in_force(common, clock)?;
+    let mut canary = Canary::new(common, clock, metrics)?;
+    probe.set_ready(true);
+    while !stop.load(Ordering::Relaxed) {
+        probe.seen(clock.now());
+        canary.set_off(settings.interval)?;
+        canary.listen()?;
+        for customer in canary.flock.give_up(settings.patience) {
+            metrics.lost();
+            tracing::warn!(customer, "did not come back: `cascade journal --customer` of it tells how far it got");
+        }
+        metrics.missing(canary.flock.missing());
+    }
+    Ok(())
+}
+
+/// The customers, and what they speak and listen with.
+struct Canary<'a> {
+    flock: Flock,
+    clock: &'a Clock,
+    metrics: &'a Metrics,
+    runtime: Runtime,
+    publisher: Publisher,
+    action: String,
+    journal: Reader,
+    fetched: Vec<Fetched>,
+}
+
+impl<'a> Canary<'a> {
+    /// Tells who the customers are, and listens to the journal from now on.
+    fn new(common: &Common, clock: &'a Clock, metrics: &'a Metrics) -> Result<Self, Failure> {
+        let flock = Flock::of(common.partitions);
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::unexpected)?;
+        let (profile, action) = (common.topics.profile(), common.topics.action());
+        let publisher = Publisher::new(&common.kafka, &[profile.as_str(), action.as_str()])?;
+        for customer in flock.customers() {
+            let value = schemas::encode(&person(customer, clock));
+            runtime.block_on(publisher.publish(&profile, None, Some(customer.as_bytes()), Some(&value), &[]))?;
+        }
+        let mut journal = Reader::new(&common.kafka)?;
+        let topic = common.topics.journal();
+        let index = journal.topic(&topic)?;
+        for partition in 0..reading::partitions(&common.kafka, &topic)? {
+            let (_, end) = journal.range(index, partition)?;
+            journal.start(index, partition, end)?;
+        }
+        Ok(Canary { flock, clock, metrics, runtime, publisher, action, journal, fetched: Vec::new() })
+    }
+
+    /// Lets those go whose time has come.
+    fn set_off(&mut self, interval: Duration) -> Result<(), Failure> {
+        let now = self.clock.now();
+        // Numbers of rounds come from the machine's clock: whoever drives business time may let it stand still.
+        for start in self.flock.due(interval, u64::try_from(machine_now()).unwrap_or(0)) {
+            let value = schemas::encode(&Action {
+                event_id: start.event.clone(),
+                customer_id: start.customer.clone(),
+                occurred_at: now,
+                action: ACTION.to_owned(),
+                key: Some(start.event.clone()),
+                ..Action::default()
+            });
+            let key = Some(start.customer.as_bytes());
+            match self.runtime.block_on(self.publisher.publish(&self.action, None, key, Some(&value), &[])) {
+                Ok(()) => self.flock.published(&start),
+                Err(error) if error.verdict() == Verdict::Retry => {
+                    tracing::warn!("a round could not begin, and is tried again: {error}");
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what the journal says for a moment.
+    fn listen(&mut self) -> Result<(), Failure> {
+        self.journal.fetch(PAUSE, 1000, &mut self.fetched)?;
+        for item in self.fetched.drain(..) {
+            let Fetched::Record(record) = item else { continue };
+            // Of all others nothing is read but the key.
+            if !record.key().is_some_and(|key| key.starts_with(CANARY.as_bytes())) {
+                continue;
+            }
+            let entry = record.value().and_then(|value| schemas::decode::<Journal>(value).ok());
+            if let Some(after) = entry.and_then(|entry| self.flock.hear(&entry)) {
+                self.metrics.returned(after);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Applies the campaign, if this version of it is not there yet.
+fn put_in_force(common: &Common, clock: &Clock) -> Result<(), Failure> {
+    let document = documents::understand("canary.yaml", CAMPAIGN.to_owned())
+        .map_err(|problems| documents::refused(Exit::Unexpected, &problems, "the canary's campaign cannot be read"))?;
+    let is_new = |book: &Book| book.judge(&document).map_err(Failure::unexpected);
+    // Who only looks disturbs nobody who applies.
+    if !is_new(&Book::of(book::read(common)?))? {
+        return Ok(());
+    }
+    let mut book = Book::open(common)?;
+    match is_new(&book)? {
+        true => book.publish(&[document.into_record(clock.now())]),
+        false => Ok(()),
+    }
+}
+
+/// All that is known of the customer. The message is transactional: it needs no consent, and no cap counts it.
+fn person(customer: &str, clock: &Clock) -> Profile {
+    let contact = Contact { channel: CANARY.to_owned(), address: customer.to_owned() };
+    Profile {
+        event_id: format!("{customer}/{}", clock.now()),
+        customer_id: customer.to_owned(),
+        occurred_at: clock.now(),
+        contacts: vec![contact],
+        time_zone: Some("UTC".to_owned()),
+        ..Profile::default()
+    }
+}

@@ -1,0 +1,188 @@
+//! Tools that touch everybody's data, and the canary, on real processes.
+
+use std::collections::BTreeSet;
+
+use schemas::{Reason, Topics};
+use serde_json::Value;
+use system_tests::changelog::Changelog;
+use system_tests::installation::{HOUR, Installation, MINUTE, Plan};
+use system_tests::wait::{until, until_ok};
+
+/// First a push, and after three hours an SMS to whom nothing is heard of.
+const CAMPAIGN: &str = "campaign: probe
+version: 1
+trigger: {on: registration}
+goal: {action: purchase}
+stop: delivered
+steps:
+  - {name: first, channel: push, template: welcome, wait: 3h}
+  - {name: second, channel: sms, template: welcome, valid: 1d}
+";
+
+const CUSTOMERS: usize = 40;
+
+fn shop(name: &str) -> Installation {
+    let templates = ["welcome.push".to_owned(), "welcome.sms".to_owned()];
+    let plan = Plan { plain_templates: &templates, ..Plan::new(name, &[CAMPAIGN], &["push", "sms"]) };
+    let shop = Installation::start(&plan);
+    let customers: Vec<String> = (0..CUSTOMERS).map(|number| format!("c{number}")).collect();
+    customers.iter().for_each(|customer| shop.customer(customer, &["push", "sms"]));
+    shop.settle();
+    customers.iter().for_each(|customer| shop.registration(customer));
+    shop.settle();
+    assert_eq!(shop.sends().len(), CUSTOMERS);
+    shop
+}
+
+/// Another number of partitions, in the midst of everybody's cascade.
+#[test]
+fn state_goes_into_more_partitions_and_cascades_go_on() {
+    let mut shop = shop("rekeyed");
+    shop.receipt(&shop.message("c0", "push"), "delivered");
+    shop.purchase("c1");
+    shop.pass(HOUR);
+    let before = Changelog::read(shop.place.brokers(), &shop.topics.changelog()).rows();
+    assert_eq!(before.len(), CUSTOMERS);
+    let sent: BTreeSet<String> = shop.sends().into_iter().map(|send| send.send_id).collect();
+    let old = shop.topics.clone();
+    move_to(&mut shop, "rekeyed-2", 5);
+
+    let rekey = ["rekey", "--from-prefix", "rekeyed", "--yes"];
+    let words = shop.tool_that_fails(rekey);
+    assert!(words.contains("group rekeyed.operator has members"), "{words}");
+    let names: Vec<String> = shop.services.keys().cloned().collect();
+    for name in names {
+        shop.service(&name).process().terminate();
+        shop.services.remove(&name);
+    }
+    // What came when nobody was there to read it stands in the way, too.
+    shop.purchase_in(&old, "c2");
+    let words = until_ok("everybody's session has ended", || match shop.tool_that_fails(rekey) {
+        words if words.contains("has members") => Err(words),
+        words => Ok(words),
+    });
+    assert!(words.contains("rekeyed.intake has not read 1 records of rekeyed.action"), "{words}");
+    catch_up(&mut shop, &old, 2);
+    move_to(&mut shop, "rekeyed-2", 5);
+    let words = until_ok("everybody's session has ended once more", || {
+        let (is_done, words) = shop.try_tool(rekey);
+        if is_done { Ok(words) } else { Err(words) }
+    });
+    assert!(words.starts_with(&format!("{CUSTOMERS} rows of rekeyed.changelog (2 partitions)")), "{words}");
+
+    let before = Changelog::read(shop.place.brokers(), &old.changelog()).rows();
+    let after = Changelog::read(shop.place.brokers(), &shop.topics.changelog());
+    assert_eq!(after.rows(), before, "the same rows, byte by byte");
+    assert!((0..5).all(|partition| after.metas(partition).count() == 1), "each partition has its META");
+    let words = shop.tool_that_fails(rekey);
+    assert!(words.contains("is not new"), "{words}");
+    assert!(shop.tool(["state", "verify"]).contains(&format!("{CUSTOMERS} rows in 5 partitions")));
+
+    shop.bring_up(&["tracker", "intake", "operator", "channel push", "channel sms"]);
+    shop.settle();
+    assert_eq!(shop.sends().len(), 0, "nothing is sent twice");
+    shop.pass(2 * HOUR + MINUTE);
+    let sends = shop.sends();
+    // One was reached, one has bought, and one bought while everything stood still.
+    assert_eq!(sends.len(), CUSTOMERS - 3);
+    assert!(sends.iter().all(|send| send.channel == "sms" && !sent.contains(&send.send_id)));
+    shop.service("operator").process().terminate();
+    let words = shop.tool(["state", "verify"]);
+    assert!(words.contains(&format!("; {CUSTOMERS} of them are the same in")), "{words}");
+    spoil_a_row(&shop);
+    let words = shop.tool_that_fails(["state", "verify"]);
+    assert!(words.contains("1 rows differ from the changelog"), "{words}");
+}
+
+/// Changes the last byte of a row in a local store, as no operator does.
+fn spoil_a_row(shop: &Installation) {
+    let store = (0..shop.partitions).find_map(|partition| {
+        let path = shop.place.path(&format!("state-one/{}-{partition}", shop.topics.input()));
+        let store = rocksdb::DB::open_default(path).expect("nobody else has it open");
+        let row = store.iterator(rocksdb::IteratorMode::Start).flatten().find(|(key, _)| key.starts_with(b"R"));
+        row.map(|row| (store, row))
+    });
+    let (store, (key, mut value)) = store.expect("there are rows");
+    *value.last_mut().expect("a row has bytes") ^= 1;
+    store.put(key, value).and_then(|()| store.flush()).expect("it can be written");
+}
+
+/// Settings, topics and names of another prefix.
+fn move_to(shop: &mut Installation, prefix: &str, partitions: i32) {
+    shop.rename(prefix, partitions);
+    shop.tool(["topics", "apply"]);
+}
+
+/// What was left unread is read, under the old names.
+fn catch_up(shop: &mut Installation, old: &Topics, partitions: i32) {
+    shop.rename("rekeyed", partitions);
+    assert_eq!(shop.topics.input(), old.input());
+    shop.bring_up(&["intake", "operator", "channel push", "channel sms"]);
+    shop.settle();
+    for name in ["intake", "operator", "channel push", "channel sms"] {
+        shop.service(name).process().terminate();
+        shop.services.remove(name);
+    }
+}
+
+/// Nothing is left of who wants to be forgotten but what is said to be left.
+#[test]
+fn a_customer_is_erased_with_proof() {
+    let shop = shop("erased");
+    let shown = shop.tool(["state", "show", "c7"]);
+    let row: Value = serde_json::from_str(&shown).expect("JSON");
+    assert_eq!((&row["key"], &row["row"]["instances"][0]["campaign"]), (&"c7".into(), &"probe".into()));
+    assert!(!shown.contains("c7-push") && shop.tool(["state", "show", "c7", "--addresses"]).contains("c7-push"));
+
+    let told = shop.tool(["erase", "--customer", "c7"]);
+    assert!(told.contains("nothing was erased"), "{told}");
+    assert!(shop.tool(["state", "show", "c7"]).contains("probe"));
+    let told = shop.tool(["erase", "--customer", "c7", "--yes"]);
+    assert!(told.contains("customer c7 is forgotten") && told.contains("no row is left"), "{told}");
+    for topic in ["erased.input", "erased.send.push", "erased.journal", "erased.changelog", "erased.profile"] {
+        assert!(told.lines().any(|line| line.trim_start().starts_with(topic)), "nothing of {topic} in\n{told}");
+    }
+    assert!(!told.contains("for ever") && !told.contains("erased.send.sms"), "{told}");
+
+    let words = shop.tool_that_fails(["state", "show", "c7"]);
+    assert!(words.contains("nothing is known of customer c7"), "{words}");
+    let changelog = shop.read(&shop.topics.changelog());
+    let last = changelog.iter().rfind(|message| message.key.ends_with(b"c7") && message.key.len() == 3);
+    assert!(last.is_some_and(|message| message.value.is_none()), "the changelog holds a tombstone");
+    let journal = shop.read(&shop.topics.journal());
+    let reasons: Vec<Reason> = journal
+        .iter()
+        .map(|message| message.decode::<schemas::Journal>())
+        .filter(|entry| entry.customer_id == "c7")
+        .map(|entry| entry.reason)
+        .collect();
+    assert_eq!(reasons.last(), Some(&Reason::Erased), "{reasons:?}");
+    let exported = shop.tool(["state", "export"]);
+    assert_eq!(exported.lines().count(), CUSTOMERS - 1);
+    assert!(!exported.contains("\"c7\"") && !exported.contains("-push\""), "{exported}");
+    shop.assert_equal_to_a_fold();
+}
+
+/// All the way round, and not while a part of it is away.
+#[test]
+fn the_canary_comes_back_unless_something_on_the_way_is_gone() {
+    let mut shop = Installation::start(&Plan::new("canary", &[], &["canary"]));
+    let canary = "canary --canary-interval 1 --canary-patience 8";
+    shop.bring_up(&[canary]);
+    let counted = |shop: &mut Installation, outcome: &str| {
+        shop.service(canary).metric_with("cascade_canary_rounds_total", &format!("outcome=\"{outcome}\""))
+    };
+    until("each customer has come back twice", || counted(&mut shop, "returned") >= 4.0);
+    assert_eq!(counted(&mut shop, "lost"), 0.0);
+    assert!(shop.service(canary).metric("cascade_canary_round_trip_seconds_count") >= 4.0);
+    shop.kill("channel canary");
+    until("both are missing", || shop.service(canary).metric("cascade_canary_missing_partitions") == 2.0);
+    assert!(counted(&mut shop, "lost") >= 2.0);
+    shop.bring_up(&["channel canary"]);
+    until("both have come back", || shop.service(canary).metric("cascade_canary_missing_partitions") == 0.0);
+    let sends = shop.sends();
+    let ids: BTreeSet<&str> = sends.iter().map(|send| send.send_id.as_str()).collect();
+    assert_eq!(ids.len(), sends.len(), "no round was decided twice");
+    let customers: BTreeSet<&str> = sends.iter().map(|send| send.customer_id.as_str()).collect();
+    assert_eq!(customers.len(), 2, "one customer for each partition");
+}
