@@ -75,6 +75,7 @@ else
 fi
 check "Helm chart" "$python" tests/deploy/chart.py
 check "an upgrade goes no further with a chart that cannot be rendered" tests/deploy/cluster.sh
+check_with npm "topics and records, as AsyncAPI's own parser reads them" tests/deploy/asyncapi.sh
 check "container, as far as it can be judged without a builder" "$python" tests/deploy/image.py
 check "compose file" "$python" tests/deploy/compose.py
 if docker compose version >/dev/null 2>&1; then
