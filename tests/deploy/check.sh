@@ -70,8 +70,9 @@ if [ -x "${CASCADE_BIN:-$CARGO_TARGET_DIR/debug/cascade}" ]; then
     check_with prometheus "every panel has data while the demo runs, every rule is evaluated" "$python" tests/deploy/live.py
     check "the doctor finds what is planted" "$python" tests/deploy/doctor.py
     check "each service needs what it is allowed on Kafka, and no more" "$python" tests/deploy/acls.py
+    check "a fact is the same by every way in, and an import that was killed goes on" "$python" tests/deploy/ways_in.py
 else
-    echo "skipped  dashboards with data, doctor, permissions: the program is not built"
+    echo "skipped  dashboards with data, doctor, permissions, ways in: the program is not built"
 fi
 check "Helm chart" "$python" tests/deploy/chart.py
 check "an upgrade goes no further with a chart that cannot be rendered" tests/deploy/cluster.sh

@@ -82,6 +82,11 @@ pub const SETTINGS: &[Setting] = &[
         Some(""),
         "Who may post receipts, NAME:PATH or NAME:env:VARIABLE of the secret, comma separated",
     ),
+    setting(
+        "tracker.producers",
+        Some(""),
+        "Who may post events of the shop to /events/NAME, NAME:PATH or NAME:env:VARIABLE of the secret, comma separated",
+    ),
 ];
 
 /// Prefix of the keys that are librdkafka's own.
