@@ -21,9 +21,9 @@ missing_packages() {
     has clang || echo clang
     compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null || [ -n "${LIBCLANG_PATH:-}" ] || echo libclang-dev
     has ccache || echo ccache
-    has java || echo default-jre-headless
-    # Maven is needed only to fetch the broker.
-    broker_is_there || has mvn || echo maven
+    # The compiler and Maven also build the worker in Java that tests run (schemas/workers/java).
+    has java && has javac || echo default-jdk-headless
+    has mvn || echo maven
     has promtool || echo prometheus
     has pgrep || echo procps
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv

@@ -39,6 +39,7 @@ pub mod sms;
 mod datum;
 mod codec;
 mod record;
+pub mod json;
 mod projection;
 mod ids;
 pub mod registry;

@@ -186,3 +186,31 @@ fn asyncapi_names_every_header_of_a_dead_letter() {
     expected.sort_unstable();
     assert_eq!(described, expected);
 }
+
+/// What nobody who serves a channel may miss.
+#[test]
+fn asyncapi_states_what_a_worker_must_know() {
+    let document = document();
+    for (channel, words) in [
+        ("send", ["isolation.level=read_committed", "Guarantee:", "Duplicates:", "Order:"]),
+        ("revoke", ["isolation.level=read_committed", "Guarantee:", "Duplicates:", "Order:"]),
+        ("feedback", ["event_id", "Guarantee:", "Duplicates:", "Order:"]),
+    ] {
+        let said = document["channels"][channel]["description"].as_str().unwrap_or_default();
+        for word in words {
+            assert!(said.contains(word), "{channel} does not speak of {word}");
+        }
+    }
+}
+
+/// Workers of others know schemas by their ids, which stand in their sources.
+#[test]
+fn the_workers_beside_the_schemas_know_their_ids() {
+    for file in ["README.md", "python/worker.py", "java/src/main/java/Worker.java"] {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("workers").join(file)).unwrap();
+        let text = text.replace('_', "");
+        for id in [Send::ID, Revoke::ID, Feedback::ID] {
+            assert!(text.contains(&id.to_string()), "{file} does not name schema id {id}");
+        }
+    }
+}

@@ -93,12 +93,14 @@ if [ -x "${CASCADE_BIN:-$CARGO_TARGET_DIR/debug/cascade}" ]; then
     begin check_with prometheus "causes fire their alerts, cures end them" "$python" tests/deploy/outages.py
     begin check "the doctor finds what is planted" "$python" tests/deploy/doctor.py
     begin check "each service needs what it is allowed on Kafka, and no more" "$python" tests/deploy/acls.py
+    begin check "a fact is the same by every way in, and an import that was killed goes on" "$python" tests/deploy/ways_in.py
     await_begun
 else
-    echo "skipped  dashboards with data, causes and alerts, doctor, permissions: the program is not built"
+    echo "skipped  dashboards with data, causes and alerts, doctor, permissions, ways in: the program is not built"
 fi
 check "Helm chart" "$python" tests/deploy/chart.py
 check "an upgrade goes no further with a chart that cannot be rendered" tests/deploy/cluster.sh
+check_with npm "topics and records, as AsyncAPI's own parser reads them" tests/deploy/asyncapi.sh
 check "container, as far as it can be judged without a builder" "$python" tests/deploy/image.py
 check "compose file" "$python" tests/deploy/compose.py
 if docker compose version >/dev/null 2>&1; then

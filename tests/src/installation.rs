@@ -191,6 +191,7 @@ impl Installation {
                 "port_file": self.place.path("tracker.address"),
                 "keys": format!("1:{}", key.display()),
                 "providers": format!("{PROVIDER}:{}", receipts.display()),
+                "producers": format!("{PROVIDER}:{}", receipts.display()),
             },
             "kafka": kafka,
             "channel": channels,

@@ -171,12 +171,17 @@ impl Installation {
 
     /// Posts a signed receipt; the status of the answer, none where there is none.
     pub fn post_receipt(&self, body: &str) -> Option<u16> {
+        self.post_signed(&format!("/receipts/{PROVIDER}"), body)
+    }
+
+    /// Posts something signed to the tracker; the status of the answer, none where there is none.
+    pub fn post_signed(&self, path: &str, body: &str) -> Option<u16> {
         let (id, timestamp) = (format!("msg-{}", self.event_number()), (machine_now() / 1000).to_string());
         let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.as_bytes()).expect("any length will do");
         mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
         let signature = format!("v1,{}", base64(&mac.finalize().into_bytes()));
         let request = client()
-            .post(format!("http://{}/receipts/{PROVIDER}", self.tracker_address()))
+            .post(format!("http://{}{path}", self.tracker_address()))
             .header("webhook-id", id)
             .header("webhook-timestamp", timestamp)
             .header("webhook-signature", signature)

@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use crate::config::Flags;
 use crate::custody::{erase, rekey, rows};
 use crate::failure::{Exit, Failure};
-use crate::{bounces, campaigns, dead_letters, demo, doctor, journal, ops, topics};
+use crate::{bounces, campaigns, dead_letters, demo, doctor, import, journal, ops, topics};
 
 /// Kafka-native cascade messaging: the cheapest channel speaks first, dearer ones only where it failed.
 #[derive(Debug, Parser)]
@@ -64,6 +64,13 @@ pub enum Command {
     Bounces {
         #[command(flatten)]
         args: bounces::Args,
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Publish a file of the shop's records, CSV or NDJSON, to their topic; goes on where it was interrupted
+    Import {
+        #[command(flatten)]
+        args: import::Args,
         #[command(flatten)]
         flags: Flags,
     },

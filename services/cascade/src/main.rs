@@ -16,6 +16,7 @@ mod dead_letters;
 mod custody;
 mod canary;
 mod bounces;
+mod import;
 mod doctor;
 mod manual;
 mod reading;
@@ -23,11 +24,9 @@ mod times;
 mod demo;
 mod failure;
 
-use std::io::Write;
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
-use campaigns::apply_table;
-use campaigns::documents::Kind as Table;
+use campaigns::{apply_table, documents::Kind as Table};
 use cli::{Command, Config, Prices, Rates};
 use config::{Common, Flags, Process};
 use failure::Failure;
@@ -64,6 +63,7 @@ fn run(command: Command) -> Result<String, Failure> {
         Command::Custody(command) => custody::run(command),
         Command::Doctor(args) => doctor::run(&args),
         Command::Bounces { args, flags } => bounces::run(&flags, &args),
+        Command::Import { args, flags } => import::run(&common(&flags)?, &args),
         Command::Health(args) => ops::health::run(&args),
         Command::Config(Config::Explain(flags)) => config::explain(&flags, &Process, &mut std::io::stdout()),
         Command::Config(Config::Reference) => Ok(manual::settings()),

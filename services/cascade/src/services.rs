@@ -105,7 +105,8 @@ fn tracker(flags: &Flags) -> Result<String, Failure> {
     };
     let (common, ops, tracker, port_file) = config::read(flags, &Process, read)?;
     let tracker = tracker.ok_or_else(|| Failure::unexpected("the tracker's settings were not read"))?;
-    run("tracker", &common, &ops, &[common.topics.feedback()], |clock, ops| {
+    let written = tracker::written(&tracker, &common.topics);
+    run("tracker", &common, &ops, &written, |clock, ops| {
         let metrics = tracker::Metrics::new(&ops.shown.registry).map_err(Failure::unexpected)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)

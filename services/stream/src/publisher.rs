@@ -2,6 +2,9 @@
 //!
 //! For HTTP handlers, which answer 2xx only then. Not for loops that read Kafka: those write in transactions.
 
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use rdkafka::message::{Header, OwnedHeaders};
@@ -92,6 +95,29 @@ impl Publisher {
             }
         }
     }
+}
+
+/// Something that ends well or badly.
+pub type Pending<'a, E> = Pin<Box<dyn Future<Output = Result<(), E>> + Send + 'a>>;
+
+/// Begins all publications in their order, which each partition keeps as long as the queue has room for them, and waits for all.
+///
+/// # Errors
+/// The first one; the others may have ended well or badly.
+pub async fn all<E>(mut publications: Vec<Pending<'_, E>>) -> Result<(), E> {
+    let mut failed = None;
+    poll_fn(|context| {
+        publications.retain_mut(|publication| match publication.as_mut().poll(context) {
+            Poll::Ready(ended) => {
+                failed = failed.take().or_else(|| ended.err());
+                false
+            }
+            Poll::Pending => true,
+        });
+        if publications.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    failed.map_or(Ok(()), Err)
 }
 
 impl std::fmt::Debug for Publisher {

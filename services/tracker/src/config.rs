@@ -20,9 +20,12 @@ pub struct Config {
     /// Who may post receipts.
     #[serde(default)]
     pub providers: Vec<Provider>,
+    /// Who may post events of the shop to `/events/<name>`.
+    #[serde(default)]
+    pub producers: Vec<Provider>,
 }
 
-/// A provider that posts receipts to `/receipts/<name>`.
+/// Who posts signed requests: a provider to `/receipts/<name>`, a producer to `/events/<name>`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
@@ -44,15 +47,17 @@ impl Config {
     /// Everything that is wrong, each in a sentence; nothing if all is well.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Keyring::load(&self.keys).err().unwrap_or_default();
-        for provider in &self.providers {
-            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-            if provider.name.is_empty() || !provider.name.chars().all(plain) {
-                problems.push(format!("provider {:?}: a name is lower-case letters, digits, - and _", provider.name));
+        for (role, all) in [("provider", &self.providers), ("producer", &self.producers)] {
+            for one in all {
+                let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+                if one.name.is_empty() || !one.name.chars().all(plain) {
+                    problems.push(format!("{role} {:?}: a name is lower-case letters, digits, - and _", one.name));
+                }
+                if all.iter().filter(|other| other.name == one.name).count() > 1 {
+                    problems.push(format!("{role} {} is given more than once", one.name));
+                }
+                problems.extend(one.secrets(role).err().into_iter().flatten());
             }
-            if self.providers.iter().filter(|other| other.name == provider.name).count() > 1 {
-                problems.push(format!("provider {} is given more than once", provider.name));
-            }
-            problems.extend(provider.secrets().err().into_iter().flatten());
         }
         problems.dedup();
         problems
@@ -60,11 +65,11 @@ impl Config {
 }
 
 impl Provider {
-    /// Reads the secrets.
+    /// Reads the secrets; `role` is what the problems call him.
     ///
     /// # Errors
     /// One sentence for each that cannot be used.
-    pub(crate) fn secrets(&self) -> Result<Vec<Secret>, Vec<String>> {
+    pub(crate) fn secrets(&self, role: &str) -> Result<Vec<Secret>, Vec<String>> {
         let files = self.secret_files.iter().map(|path| {
             let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
             Secret::parse(&text)
@@ -74,13 +79,10 @@ impl Provider {
             Secret::parse(&text)
         });
         let (good, bad): (Vec<_>, Vec<_>) = files.chain(variables).partition(Result::is_ok);
-        let mut problems: Vec<_> = bad
-            .into_iter()
-            .filter_map(Result::err)
-            .map(|problem| format!("provider {}: {problem}", self.name))
-            .collect();
+        let mut problems: Vec<_> =
+            bad.into_iter().filter_map(Result::err).map(|problem| format!("{role} {}: {problem}", self.name)).collect();
         if good.is_empty() && problems.is_empty() {
-            problems.push(format!("provider {}: give a secret, receipts must be signed", self.name));
+            problems.push(format!("{role} {}: give a secret, what is posted must be signed", self.name));
         }
         if problems.is_empty() { Ok(good.into_iter().filter_map(Result::ok).collect()) } else { Err(problems) }
     }

@@ -1,4 +1,4 @@
-//! The HTTP edge: what comes back from mail programs, customers and providers becomes feedback.
+//! The HTTP edge: what comes back from mail programs, customers and providers becomes feedback, and what a shop without Kafka posts, facts.
 //!
 //! | request | does | answers |
 //! |---|---|---|
@@ -7,16 +7,18 @@
 //! | `GET /u/{token}` | nothing | a page that asks |
 //! | `POST /u/{token}` | unsubscribed (RFC 8058, one click) | 200 once Kafka has it |
 //! | `POST /receipts/{provider}` | what the receipts say | 204 once Kafka has all of them |
+//! | `POST /events/{producer}` | carts, registrations, actions, profiles of a shop without Kafka | 204 once Kafka has all of them |
 //! | `GET /health`, `GET /ready` | nothing | 200 or 503 |
 //!
 //! *What holds.* Tokens are signed, so there is no redirect to an address that we did not write, and no fact about a send that
 //! we did not make. A token that is not believed changes nothing. What was answered 2xx is in Kafka, save opens and clicks,
 //! which are spooled in memory (at most [`spool::LIMIT`]) and lost with the process: a customer must not wait for a broker. A
-//! repeat of a fact carries the same event id. No address and no token is ever logged.
+//! repeat of a fact carries the same event id. What waits for Kafka is bounded: beyond that, receipts and events are answered 503 with
+//! `retry-after`. No address and no token is ever logged.
 //!
 //! *What it is not.* It keeps nothing and decides nothing; who may be written to is the operator's business.
 //!
-//! *Limits.* Bodies of at most 1 MiB, requests of at most ten seconds. A receipt names its send, by the token that the
+//! *Limits.* Bodies of at most 1 MiB, requests of at most fifteen seconds. A receipt names its send, by the token that the
 //! provider was given or by id: receipts with a provider's id alone are refused.
 
 pub mod config;
@@ -28,10 +30,12 @@ mod fact;
 mod links;
 mod unsubscribe;
 mod receipts;
+pub mod events;
+mod room;
 pub mod signature;
 mod metrics;
 
 pub use config::Config;
 pub use metrics::Metrics;
-pub use server::{Edge, run};
+pub use server::{Edge, run, written};
 pub use sink::{Refused, Sink};

@@ -10,6 +10,7 @@ pub struct Metrics {
     feedback: IntCounterVec,
     lost: IntCounter,
     unknown_statuses: IntCounterVec,
+    events: IntCounterVec,
 }
 
 impl Metrics {
@@ -35,11 +36,19 @@ impl Metrics {
                 Opts::new("cascade_receipts_unreadable_total", "Receipts that say nothing that we know, by provider."),
                 &["provider"],
             )?,
+            events: IntCounterVec::new(
+                Opts::new(
+                    "cascade_tracker_events_total",
+                    "Events of the shop that came by HTTP and are in Kafka, by record.",
+                ),
+                &["record"],
+            )?,
         };
         registry.register(Box::new(metrics.requests.clone()))?;
         registry.register(Box::new(metrics.feedback.clone()))?;
         registry.register(Box::new(metrics.lost.clone()))?;
         registry.register(Box::new(metrics.unknown_statuses.clone()))?;
+        registry.register(Box::new(metrics.events.clone()))?;
         Ok(metrics)
     }
 
@@ -49,6 +58,10 @@ impl Metrics {
 
     pub(crate) fn fact(&self, fact: &Feedback) {
         self.feedback.with_label_values(&[fact.channel.as_str(), fact.status.as_str()]).inc();
+    }
+
+    pub(crate) fn event(&self, record: &str) {
+        self.events.with_label_values(&[record]).inc();
     }
 
     pub(crate) fn lost(&self) {

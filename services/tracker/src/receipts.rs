@@ -30,19 +30,18 @@
 //! A receipt that says something else is counted and dropped: the rest of its request counts, since a provider that gets no 2xx
 //! would repeat all of it for days.
 
-use std::sync::Arc;
-
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use schemas::token::Kind;
 use schemas::{Actor, Feedback, Id, Millis, Outcome, Status};
 use serde::Deserialize;
-use tokio::task::JoinSet;
+use stream::publisher::all;
 
+use crate::events::later;
 use crate::server::Edge;
 use crate::signature;
-use crate::sink::{Refused, Sink};
 
 /// Receipts in one request.
 const RECEIPTS_MAX: usize = 5_000;
@@ -80,17 +79,17 @@ pub(crate) async fn post(
     Path(provider): Path<String>,
     headers: HeaderMap,
     body: Bytes,
-) -> StatusCode {
-    let Some(secrets) = edge.secrets.get(&provider) else { return StatusCode::NOT_FOUND };
+) -> Response {
+    let Some(secrets) = edge.secrets.get(&provider) else { return StatusCode::NOT_FOUND.into_response() };
     if let Err(why) = signature::verify(secrets, &headers, &body, stream::clock::machine_now()) {
         tracing::warn!(provider, ?why, "receipts are not believed");
-        return StatusCode::UNAUTHORIZED;
+        return StatusCode::UNAUTHORIZED.into_response();
     }
     let receipts = match serde_json::from_slice(&body) {
         Ok(Body::Many(receipts)) if receipts.len() <= RECEIPTS_MAX => receipts,
-        Ok(Body::Many(_)) => return StatusCode::PAYLOAD_TOO_LARGE,
+        Ok(Body::Many(_)) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
         Ok(Body::One(receipt)) => vec![*receipt],
-        Err(_) => return StatusCode::BAD_REQUEST,
+        Err(_) => return StatusCode::BAD_REQUEST.into_response(),
     };
     let now = edge.clock.now();
     let mut facts = Vec::with_capacity(receipts.len());
@@ -100,31 +99,17 @@ pub(crate) async fn post(
             None => edge.metrics.unreadable_receipt(&provider),
         }
     }
-    match publish(&edge.sink, &facts).await {
+    let Some(_place) = edge.room.take(facts.len(), body.len()) else { return later() };
+    match all(facts.iter().map(|fact| edge.sink.publish(fact)).collect()).await {
         Ok(()) => {
             facts.iter().for_each(|fact| edge.metrics.fact(fact));
-            StatusCode::NO_CONTENT
+            StatusCode::NO_CONTENT.into_response()
         }
         Err(refused) => {
             tracing::warn!(provider, "receipts could not be published: {}", refused.0);
-            StatusCode::SERVICE_UNAVAILABLE
+            later()
         }
     }
-}
-
-/// All of them side by side; the first failure counts, and the provider repeats the whole request.
-async fn publish(sink: &Arc<dyn Sink>, facts: &[Feedback]) -> Result<(), Refused> {
-    let mut publications = JoinSet::new();
-    for fact in facts {
-        let (sink, fact) = (Arc::clone(sink), fact.clone());
-        publications.spawn(async move { sink.publish(&fact).await });
-    }
-    let mut failed = None;
-    while let Some(ended) = publications.join_next().await {
-        let ended = ended.unwrap_or_else(|error| Err(Refused(error.to_string())));
-        failed = failed.or_else(|| ended.err());
-    }
-    failed.map_or(Ok(()), Err)
 }
 
 fn fact(edge: &Edge, provider: &str, receipt: Receipt, now: Millis) -> Option<Feedback> {

@@ -23,12 +23,13 @@ use tokio_util::sync::CancellationToken;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 
-use crate::config::Config;
+use crate::config::{Config, Provider};
 use crate::metrics::Metrics;
+use crate::room::Room;
 use crate::signature::Secret;
 use crate::sink::{Kafka, Sink};
 use crate::spool::{Spool, publish, spool};
-use crate::{links, receipts, unsubscribe};
+use crate::{events, links, receipts, unsubscribe};
 
 /// Largest body, in bytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -44,6 +45,8 @@ const DRAIN: Duration = Duration::from_secs(20);
 pub struct Edge {
     pub(crate) keys: Arc<Keyring>,
     pub(crate) secrets: Arc<HashMap<String, Vec<Secret>>>,
+    pub(crate) producers: Arc<HashMap<String, Vec<Secret>>>,
+    pub(crate) room: Room,
     pub(crate) clock: Clock,
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) spool: Spool,
@@ -66,19 +69,32 @@ pub async fn run(
     shutdown: CancellationToken,
     bound: impl FnOnce(SocketAddr),
 ) -> Result<(), Error> {
-    let topic = topics.feedback();
+    let written = written(config, topics);
     let publisher = {
         // Asks the brokers, which blocks.
-        let (settings, topic) = (settings.clone(), topic.clone());
-        let made = tokio::task::spawn_blocking(move || Publisher::new(&settings, &[&topic])).await;
+        let settings = settings.clone();
+        let made = tokio::task::spawn_blocking(move || {
+            let names: Vec<&str> = written.iter().map(String::as_str).collect();
+            Publisher::new(&settings, &names)
+        })
+        .await;
         made.map_err(|error| Error::stop("start the tracker", error.to_string()))??
     };
-    let ended = serve(config, Arc::new(Kafka::new(publisher, topic)), clock, &probe, metrics, shutdown, bound).await;
+    let ended =
+        serve(config, Arc::new(Kafka::new(publisher, topics.clone())), clock, &probe, metrics, shutdown, bound).await;
     probe.set_ready(false);
     if ended.is_err() {
         probe.set_failed();
     }
     ended
+}
+
+/// The topics that a tracker with this configuration writes.
+pub fn written(config: &Config, topics: &Topics) -> Vec<String> {
+    let of_the_shop = topics.sources().map(|(topic, _)| topic).into_iter().filter(|topic| *topic != topics.feedback());
+    let mut written = vec![topics.feedback()];
+    written.extend(of_the_shop.filter(|_| !config.producers.is_empty()));
+    written
 }
 
 /// The same with any sink.
@@ -92,14 +108,16 @@ pub(crate) async fn serve(
     bound: impl FnOnce(SocketAddr),
 ) -> Result<(), Error> {
     let stop = |problems: Vec<String>| Error::stop("start the tracker", problems.join("; "));
-    let mut secrets = HashMap::new();
-    for provider in &config.providers {
-        secrets.insert(provider.name.clone(), provider.secrets().map_err(stop)?);
-    }
+    let secrets = |role: &str, all: &[Provider]| {
+        let one = |one: &Provider| Ok((one.name.clone(), one.secrets(role)?));
+        all.iter().map(one).collect::<Result<HashMap<_, _>, _>>().map(Arc::new).map_err(stop)
+    };
     let (spool, waiting) = spool(metrics.clone());
     let edge = Edge {
         keys: Arc::new(Keyring::load(&config.keys).map_err(stop)?),
-        secrets: Arc::new(secrets),
+        secrets: secrets("provider", &config.providers)?,
+        producers: secrets("producer", &config.producers)?,
+        room: Room::new(),
         clock,
         sink: Arc::clone(&sink),
         spool,
@@ -137,6 +155,7 @@ fn router(edge: Edge) -> Router {
         .route("/c/{token}", get(links::click))
         .route("/u/{token}", get(unsubscribe::ask).post(unsubscribe::act))
         .route("/receipts/{provider}", post(receipts::post))
+        .route("/events/{producer}", post(events::post))
         .route("/health", get(health))
         .route("/ready", get(ready))
         .layer(RequestBodyLimitLayer::new(BODY_BYTES_MAX))
@@ -153,6 +172,7 @@ async fn count(State(edge): State<Edge>, request: Request, next: Next) -> Respon
         Some("c") => "click",
         Some("u") => "unsubscribe",
         Some("receipts") => "receipts",
+        Some("events") => "events",
         Some("health" | "ready") => "probe",
         _ => "other",
     };

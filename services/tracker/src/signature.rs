@@ -1,4 +1,4 @@
-//! Signatures of receipts, after the Standard Webhooks specification.
+//! Signatures of receipts and events, after the Standard Webhooks specification.
 //!
 //! ```text
 //! webhook-id: msg_1            webhook-timestamp: 1674087231 (seconds)

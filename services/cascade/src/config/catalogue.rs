@@ -84,6 +84,11 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("canary.interval", Some("30"), "Seconds from one round of the canary to the next, in each partition"),
     setting("canary.patience", Some("60"), "A round of the canary that takes longer than so many seconds is lost"),
+    setting(
+        "tracker.producers",
+        Some(""),
+        "Who may post events of the shop to /events/NAME, NAME:PATH or NAME:env:VARIABLE of the secret, comma separated",
+    ),
 ];
 
 /// Prefix of the keys that are librdkafka's own.

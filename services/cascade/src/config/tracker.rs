@@ -16,7 +16,8 @@ pub fn tracker(reader: &mut Reader<'_>) -> Option<tracker::Config> {
         return None;
     }
     table.insert("keys".to_owned(), keys.into());
-    table.insert("providers".to_owned(), providers(reader).into());
+    table.insert("providers".to_owned(), signers(reader, "tracker.providers").into());
+    table.insert("producers".to_owned(), signers(reader, "tracker.producers").into());
     match tracker::Config::deserialize(toml::Value::Table(table)) {
         Ok(config) => {
             config.problems().into_iter().for_each(|problem| reader.problem(format!("tracker: {problem}")));
@@ -29,14 +30,13 @@ pub fn tracker(reader: &mut Reader<'_>) -> Option<tracker::Config> {
     }
 }
 
-/// Who may post receipts, each with the places of his secrets: one name may stand there several times.
-fn providers(reader: &mut Reader<'_>) -> Vec<toml::Value> {
-    const KEY: &str = "tracker.providers";
-    let text = reader.text(KEY);
+/// Who may post, each with the places of his secrets: one name may stand there several times.
+fn signers(reader: &mut Reader<'_>, key: &str) -> Vec<toml::Value> {
+    let text = reader.text(key);
     let mut secrets: BTreeMap<&str, [Vec<toml::Value>; 2]> = BTreeMap::new();
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         match part.split_once(':') {
-            None => reader.wrong(KEY, "must be NAME:PATH or NAME:env:VARIABLE for each provider, separated by commas"),
+            None => reader.wrong(key, "must be NAME:PATH or NAME:env:VARIABLE for each of them, separated by commas"),
             Some((name, place)) => {
                 let [files, variables] = secrets.entry(name).or_default();
                 match place.strip_prefix("env:") {

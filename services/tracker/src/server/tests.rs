@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use reqwest::header::{CACHE_CONTROL, LOCATION, USER_AGENT};
 use reqwest::{Client, StatusCode, redirect};
+use schemas::json::SourceRecord;
 use schemas::token::{Key, Kind};
 use schemas::{Actor, Feedback, Millis, Outcome, Status};
 use tempfile::TempDir;
@@ -13,6 +14,7 @@ use tokio::sync::Notify;
 use super::*;
 use crate::config::Provider;
 use crate::fact::tests::token;
+use crate::room;
 use crate::sink::{Publication, Refused};
 
 const NOW: Millis = 500_000;
@@ -21,6 +23,9 @@ const NOW: Millis = 500_000;
 #[derive(Default)]
 struct Memory {
     facts: Mutex<Vec<Feedback>>,
+    records: Mutex<Vec<SourceRecord>>,
+    /// Answers nobody until told that it may.
+    waits: Option<Arc<Notify>>,
     refuses: Mutex<bool>,
     came: Notify,
 }
@@ -33,6 +38,20 @@ impl Sink for Memory {
             }
             self.facts.lock().unwrap().push(feedback.clone());
             self.came.notify_one();
+            Ok(())
+        })
+    }
+
+    fn put<'a>(&'a self, record: &'a SourceRecord) -> Publication<'a> {
+        Box::pin(async move {
+            if *self.refuses.lock().unwrap() {
+                return Err(Refused("no broker".to_owned()));
+            }
+            self.records.lock().unwrap().push(record.clone());
+            self.came.notify_one();
+            if let Some(answer) = &self.waits {
+                answer.notified().await;
+            }
             Ok(())
         })
     }
@@ -51,15 +70,20 @@ struct Fixture {
 
 impl Fixture {
     async fn start() -> Self {
+        Self::on(Memory::default()).await
+    }
+
+    async fn on(memory: Memory) -> Self {
         let files = TempDir::new().unwrap();
         std::fs::write(files.path().join("key"), "a signing key of ours").unwrap();
         std::fs::write(files.path().join("secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let keys = vec![Key { id: 1, secret_file: Some(files.path().join("key")), secret_env: None }];
         let secret_files = vec![files.path().join("secret")];
         let providers = vec![Provider { name: "sandbox".to_owned(), secret_files, secret_envs: Vec::new() }];
-        let config = Config { listen: ([127, 0, 0, 1], 0).into(), keys, providers };
+        let producers = vec![Provider { name: "crm".to_owned(), ..providers[0].clone() }];
+        let config = Config { listen: ([127, 0, 0, 1], 0).into(), keys, providers, producers };
         assert_eq!(config.problems(), Vec::<String>::new());
-        let (memory, shutdown) = (Arc::new(Memory::default()), CancellationToken::new());
+        let (memory, shutdown) = (Arc::new(memory), CancellationToken::new());
         let (tell, told) = tokio::sync::oneshot::channel();
         let mut server = JoinSet::new();
         let fixture_keys = Keyring::load(&config.keys).unwrap();
@@ -95,11 +119,15 @@ impl Fixture {
     }
 
     async fn receipts(&self, body: &str, signature: Option<&str>) -> StatusCode {
+        self.signed("/receipts/sandbox", body, signature).await.status()
+    }
+
+    async fn signed(&self, path: &str, body: &str, signature: Option<&str>) -> reqwest::Response {
         let timestamp = (stream::clock::machine_now() / 1_000).to_string();
         let signature = signature.map_or_else(|| self.secret.sign("msg_1", &timestamp, body.as_bytes()), str::to_owned);
-        let request = self.client.post(format!("{}/receipts/sandbox", self.url)).body(body.to_owned());
+        let request = self.client.post(format!("{}{path}", self.url)).body(body.to_owned());
         let request = request.header("webhook-id", "msg_1").header("webhook-timestamp", timestamp);
-        request.header("webhook-signature", signature).send().await.unwrap().status()
+        request.header("webhook-signature", signature).send().await.unwrap()
     }
 
     /// Waits until so many facts came.
@@ -264,4 +292,79 @@ async fn what_a_call_came_to_is_a_fact_with_the_status_that_it_stands_for() {
     let told: Vec<_> = facts.iter().map(|fact| (fact.outcome, fact.status, fact.event_id.clone())).collect();
     let wanted = [(Outcome::NoAnswer, Status::Failed), (Outcome::Agreed, Status::Replied)];
     assert_eq!(told, wanted.map(|(outcome, status)| (outcome, status, format!("{id}/{outcome}/sandbox"))));
+}
+
+fn purchase(event: &str, customer: &str) -> String {
+    format!(
+        r#"{{"type": "action", "data": {{{event} "customer_id": "{customer}", "occurred_at": 7, "action": "purchase"}}}}"#
+    )
+}
+
+#[tokio::test]
+async fn events_become_records_in_their_order_and_a_repeat_has_the_same_ids() {
+    let edge = Fixture::start().await;
+    let body = format!("[{}, {}]", purchase(r#""event_id": "o-1","#, "c1"), purchase("", "c1"));
+    for _ in 0..2 {
+        assert_eq!(edge.signed("/events/crm", &body, None).await.status(), StatusCode::NO_CONTENT);
+    }
+    assert_eq!(edge.signed("/events/crm", &purchase("", "c2"), None).await.status(), StatusCode::NO_CONTENT);
+    let records = edge.memory.records.lock().unwrap().clone();
+    let read = |record: &SourceRecord| schemas::decode::<schemas::Action>(&record.value).unwrap();
+    let ids: Vec<String> = records.iter().map(|record| read(record).event_id).collect();
+    assert_eq!(ids, ["o-1", "msg_1/1", "o-1", "msg_1/1", "msg_1"]);
+    assert_eq!((records[0].key.as_str(), read(&records[0]).action.as_str()), ("c1", "purchase"));
+}
+
+#[tokio::test]
+async fn events_that_do_not_fit_or_are_not_signed_are_not_taken() {
+    let edge = Fixture::start().await;
+    let good = purchase(r#""event_id": "o-1","#, "c1");
+    let bad = format!("[{good}, {}]", good.replace("occurred_at", "occured_at"));
+    let answer = edge.signed("/events/crm", &bad, None).await;
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    let said: serde_json::Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+    assert_eq!(said["event"], 1);
+    assert!(said["error"].as_str().unwrap().starts_with("occured_at is no field"), "{said}");
+    for (path, body, signature, expected) in [
+        ("/events/crm", good.as_str(), Some("v1,AAAA"), StatusCode::UNAUTHORIZED),
+        ("/events/sandbox", &good, None, StatusCode::NOT_FOUND),
+        ("/events/crm", "{}", None, StatusCode::BAD_REQUEST),
+        ("/events/crm", &good.replace("action", "feedback"), None, StatusCode::BAD_REQUEST),
+        ("/events/crm", &format!("[{}]", vec![good.as_str(); 1_001].join(",")), None, StatusCode::PAYLOAD_TOO_LARGE),
+        ("/events/crm", &good.replace("purchase", &"x".repeat(999_000)), None, StatusCode::PAYLOAD_TOO_LARGE),
+        ("/events/crm", &" ".repeat(BODY_BYTES_MAX + 1), None, StatusCode::PAYLOAD_TOO_LARGE),
+    ] {
+        assert_eq!(edge.signed(path, body, signature).await.status(), expected, "{path}");
+    }
+    assert!(edge.memory.records.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_waits_for_kafka_is_bounded_and_whoever_comes_then_is_told_when_to_come_again() {
+    let answer = Arc::new(Notify::new());
+    let edge = Fixture::on(Memory { waits: Some(Arc::clone(&answer)), ..Memory::default() }).await;
+    let many = format!("[{}]", vec![purchase("", "c1"); events::EVENTS_MAX].join(","));
+    let (full, mut under_way) = (room::PLACES / events::EVENTS_MAX, JoinSet::new());
+    let edge = Arc::new(edge);
+    for _ in 0..full {
+        let (edge, many) = (Arc::clone(&edge), many.clone());
+        under_way.spawn(async move { edge.signed("/events/crm", &many, None).await.status() });
+    }
+    while edge.memory.records.lock().unwrap().len() < full * events::EVENTS_MAX {
+        edge.memory.came.notified().await;
+    }
+    let refused = edge.signed("/events/crm", &purchase("", "c1"), None).await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers()["retry-after"], "2");
+    assert!(under_way.try_join_next().is_none(), "nobody is answered before Kafka has answered");
+    answer.notify_waiters();
+    while let Some(status) = under_way.join_next().await {
+        assert_eq!(status.unwrap(), StatusCode::NO_CONTENT);
+    }
+    *edge.memory.refuses.lock().unwrap() = true;
+    let refused = edge.signed("/events/crm", &purchase("", "c1"), None).await;
+    assert_eq!(
+        (refused.status(), &refused.headers()["retry-after"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &"2".parse().unwrap())
+    );
 }

@@ -1,0 +1,83 @@
+//! How far an import is, in a file beside what is imported.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::Args;
+use super::mapping::Mapping;
+use crate::failure::{Exit, Failure};
+
+/// The beginning of a file, by which it is known again though lines were added at its end.
+const BEGINNING: u64 = 4 * 1024;
+
+/// What is noted.
+#[derive(Debug, Serialize, Deserialize)]
+struct Note {
+    /// Of which file, kind and mapping.
+    of: String,
+    read: u64,
+}
+
+/// How far it is.
+#[derive(Debug)]
+pub struct State {
+    path: PathBuf,
+    of: String,
+    /// So many records, from the first on, are done with.
+    pub read: u64,
+}
+
+impl State {
+    /// Reads what was noted.
+    ///
+    /// # Errors
+    /// `Usage` if it is of another import, `Input` if it cannot be read.
+    pub fn open(args: &Args, mapping: &Mapping) -> Result<Self, Failure> {
+        let path = args.state.clone().unwrap_or_else(|| {
+            let mut name = args.file.clone().into_os_string();
+            name.push(".import");
+            name.into()
+        });
+        let unusable =
+            |error: &dyn std::fmt::Display| Failure::new(Exit::Input, format!("{}: {error}", path.display()));
+        let of = fingerprint(args, mapping).map_err(|error| unusable(&error))?;
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) if !args.restart => text,
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unusable(&error)),
+            _ => return Ok(State { path, of, read: 0 }),
+        };
+        let note: Note = serde_json::from_str(&text).map_err(|error| unusable(&error))?;
+        if note.of != of {
+            let words = "this is the note of another import (file, kind or mapping): name another with --state, or begin anew with --restart";
+            return Err(Failure::new(Exit::Usage, format!("{}: {words}", path.display())));
+        }
+        Ok(State { path, of, read: note.read })
+    }
+
+    /// Notes that so many are done with. What was noted before stays until this is there whole.
+    ///
+    /// # Errors
+    /// `Input` if it cannot be written.
+    pub fn note(&mut self, read: u64) -> Result<(), Failure> {
+        let note = Note { of: self.of.clone(), read };
+        let mut new = self.path.clone().into_os_string();
+        new.push(".new");
+        let text = serde_json::to_string(&note).map_err(Failure::unexpected)?;
+        let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, &self.path));
+        written.map_err(|error| Failure::new(Exit::Input, format!("{}: {error}", self.path.display())))?;
+        self.read = read;
+        Ok(())
+    }
+}
+
+/// Whatever makes an import another: the file's first line, its kind, and what is read from where.
+fn fingerprint(args: &Args, mapping: &Mapping) -> std::io::Result<String> {
+    let mut beginning = Vec::new();
+    std::fs::File::open(&args.file)?.take(BEGINNING).read_to_end(&mut beginning)?;
+    let first = beginning.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
+    let digest = Sha256::new_with_prefix(first).chain_update(&args.kind).chain_update(mapping.words()).finalize();
+    Ok(digest[..16].iter().map(|byte| format!("{byte:02x}")).collect())
+}

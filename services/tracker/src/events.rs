@@ -1,0 +1,116 @@
+//! Events of the shop without Kafka: what a CRM or a site posts, signed, becomes records of the source topics.
+//!
+//! ```json
+//! [{"type": "action", "data": {"event_id": "o-17", "customer_id": "c1", "occurred_at": "2026-03-01T09:00:00Z", "action": "purchase"}}]
+//! ```
+//!
+//! One event or a list. `type` is `cart`, `registration`, `inactivity`, `action` or `profile`, `data` has the fields of that record's
+//! schema, and `schemas::json` says what fits. Nothing else is checked here: the records go to the topics where a producer on Kafka would
+//! have written them, the same bytes, and intake refuses what it refuses of everybody.
+//!
+//! *Repeats.* `event_id` makes an event unique; one without it is named after `webhook-id` and its place in the list, which stay the same when
+//! a request is repeated.
+//!
+//! | answer | means |
+//! |---|---|
+//! | 204 | Kafka has all of them |
+//! | 400 | one does not fit (`{"event": 3, "error": "items[0].sku is missing"}`, counted from 0), and none was taken: it would not fit again |
+//! | 401, 404 | the signature is not believed; there is no such producer |
+//! | 413 | too many, or too large |
+//! | 503, with `retry-after` | not all are in Kafka, or nobody knows: repeat the request as it is |
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Json, Response};
+use schemas::SOURCE_BYTES_MAX;
+use schemas::json::{self, Misfit, SourceRecord};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use stream::publisher::all;
+
+use crate::server::Edge;
+use crate::signature;
+
+/// Events in one request.
+pub const EVENTS_MAX: usize = 1_000;
+
+/// Largest record with its key, in bytes: what the client adds must still be under its limit.
+pub const EVENT_BYTES_MAX: usize = SOURCE_BYTES_MAX - 16 * 1024;
+
+/// Seconds after which whoever was refused may come again.
+pub(crate) const RETRY_AFTER: &str = "2";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Event {
+    #[serde(rename = "type")]
+    kind: String,
+    data: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Body {
+    Many(Vec<Event>),
+    One(Event),
+}
+
+/// Takes events of one producer.
+pub(crate) async fn post(
+    State(edge): State<Edge>,
+    Path(producer): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let Some(secrets) = edge.producers.get(&producer) else { return StatusCode::NOT_FOUND.into_response() };
+    if let Err(why) = signature::verify(secrets, &headers, &body, stream::clock::machine_now()) {
+        tracing::warn!(producer, ?why, "events are not believed");
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    let (events, is_list) = match serde_json::from_slice(&body) {
+        Ok(Body::Many(events)) if events.len() <= EVENTS_MAX => (events, true),
+        Ok(Body::Many(_)) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+        Ok(Body::One(event)) => (vec![event], false),
+        Err(_) => return refuse(None, "must be {\"type\": …, \"data\": {…}}, or a list of these"),
+    };
+    let id = headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
+    let mut records = Vec::with_capacity(events.len());
+    for (index, event) in events.into_iter().enumerate() {
+        let name = if is_list { format!("{id}/{index}") } else { id.to_owned() };
+        match record(event, name) {
+            Ok(record) if record.key.len() + record.value.len() > EVENT_BYTES_MAX => {
+                return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+            }
+            Ok(record) => records.push(record),
+            Err(misfit) => return refuse(Some(index), &misfit.to_string()),
+        }
+    }
+    let Some(_place) = edge.room.take(records.len(), body.len()) else { return later() };
+    match all(records.iter().map(|record| edge.sink.put(record)).collect()).await {
+        Ok(()) => {
+            records.iter().for_each(|record| edge.metrics.event(record.record));
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Err(refused) => {
+            tracing::warn!(producer, "events could not be published: {}", refused.0);
+            later()
+        }
+    }
+}
+
+fn record(mut event: Event, name: String) -> Result<SourceRecord, Misfit> {
+    if let Some(data) = event.data.as_object_mut() {
+        data.entry("event_id").or_insert(Value::String(name));
+    }
+    json::read(&event.kind, event.data)
+}
+
+fn refuse(event: Option<usize>, error: &str) -> Response {
+    (StatusCode::BAD_REQUEST, Json(json!({"event": event, "error": error}))).into_response()
+}
+
+/// Not now.
+pub(crate) fn later() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, RETRY_AFTER)]).into_response()
+}
