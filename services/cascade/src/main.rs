@@ -11,6 +11,7 @@ mod registry;
 mod state;
 mod topics;
 mod campaigns;
+mod preview;
 mod journal;
 mod dead_letters;
 mod bounces;
@@ -54,8 +55,9 @@ fn run(command: Command) -> Result<String, Failure> {
         Command::Tracker(flags) => services::tracker(&flags),
         Command::Demo(args) => demo::run(args).map(|()| String::new()),
         Command::Topics(command) => topics::run(command),
-        Command::Check { paths } => campaigns::check(&paths),
+        Command::Check { paths, templates } => campaigns::check(&paths, templates.as_deref()),
         Command::Show(args) => campaigns::show(&args),
+        Command::Render { args, flags } => preview::run(&flags, &args),
         Command::Try(args) => campaigns::rehearse(&args, &mut std::io::stdout()),
         Command::Campaign(command) => campaigns::run(command),
         Command::Prices(Prices::Apply { paths, flags }) => apply_table(&common(&flags)?, &Table::Prices, &paths),

@@ -23,6 +23,7 @@
 //! | `vk` | a community of VK | user id | I |
 //! | `smpp` | SMS by SMPP 3.4 | phone number | V |
 //! | `exolve` | SMS by MTS Exolve | phone number | |
+//! | `routes` | several of these, of which the next takes over when one is out | as theirs | I V of theirs |
 //! | `webhook` | a signed webhook: a gateway of one's own, a call or another task of a CRM | whatever the receiver wants | P I V |
 //!
 //! *What holds.*
@@ -52,6 +53,7 @@ mod choice;
 pub mod look;
 mod limit;
 mod breaker;
+mod fence;
 pub mod render;
 pub mod link;
 mod ledger;

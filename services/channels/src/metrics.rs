@@ -12,6 +12,9 @@ pub struct Metrics {
     paused: IntGaugeVec,
     recoveries: IntCounterVec,
     words: IntCounterVec,
+    blocks: IntCounterVec,
+    spent: IntCounterVec,
+    fenced: IntGaugeVec,
 }
 
 /// The metrics of one channel.
@@ -37,7 +40,7 @@ impl Metrics {
             hand_overs: IntCounterVec::new(
                 Opts::new(
                     "cascade_hand_overs_total",
-                    "Commands by what became of them: a status, or retry or duplicate.",
+                    "Commands by what became of them: a status, or retry, rerouted or duplicate.",
                 ),
                 &["channel", "outcome"],
             )?,
@@ -75,7 +78,28 @@ impl Metrics {
                 ),
                 &["channel", "outcome"],
             )?,
+            blocks: IntCounterVec::new(
+                Opts::new(
+                    "cascade_blocks_total",
+                    "Blocks that messages asked for: had, fallback, or missing where the message waits.",
+                ),
+                &["channel", "block", "outcome"],
+            )?,
+            spent: IntCounterVec::new(
+                Opts::new("cascade_spent_minor_total", "Prices of hand-overs that were begun, in minor units."),
+                &["channel"],
+            )?,
+            fenced: IntGaugeVec::new(
+                Opts::new(
+                    "cascade_spend_fenced_partitions",
+                    "Partitions that have come to the limit of spend_per_hour in this hour: commands with a price wait there.",
+                ),
+                &["channel"],
+            )?,
         };
+        registry.register(Box::new(metrics.blocks.clone()))?;
+        registry.register(Box::new(metrics.spent.clone()))?;
+        registry.register(Box::new(metrics.fenced.clone()))?;
         registry.register(Box::new(metrics.hand_overs.clone()))?;
         registry.register(Box::new(metrics.residual_window_seconds.clone()))?;
         registry.register(Box::new(metrics.hand_over_seconds.clone()))?;
@@ -109,6 +133,18 @@ impl ChannelMetrics {
 
     pub(crate) fn word(&self, outcome: &str) {
         self.all.words.with_label_values(&[self.channel.as_str(), outcome]).inc();
+    }
+
+    pub(crate) fn block(&self, block: &str, outcome: &str) {
+        self.all.blocks.with_label_values(&[self.channel.as_str(), block, outcome]).inc();
+    }
+
+    pub(crate) fn spent(&self, minor: i64) {
+        self.all.spent.with_label_values(&[self.channel.as_str()]).inc_by(u64::try_from(minor).unwrap_or(0));
+    }
+
+    pub(crate) fn fenced(&self, partitions: usize) {
+        self.all.fenced.with_label_values(&[self.channel.as_str()]).set(i64::try_from(partitions).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn recovery(&self) {

@@ -6,11 +6,12 @@ mod picture;
 mod rehearsal;
 mod book;
 mod life;
+mod templates;
 mod base;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemas::{Campaign, Millis};
 
@@ -46,15 +47,17 @@ pub fn run(command: cli::Campaign) -> Result<String, Failure> {
     }
 }
 
-/// Checks files without Kafka. Gives back what to print.
+/// Checks files without Kafka, and the templates that they name where their directory is given. Gives back what to print.
 ///
 /// # Errors
 /// `Campaign`, with every problem and its place.
-pub fn check(paths: &[PathBuf]) -> Result<String, Failure> {
+pub fn check(paths: &[PathBuf], templates: Option<&Path>) -> Result<String, Failure> {
     let documents = documents::read(paths)?;
     let lines =
         documents.iter().map(|document| format!("{}{}: {}\n", document.warnings, document.path, document.title()));
-    Ok(lines.collect())
+    let lines: String = lines.collect();
+    let of_templates = templates.map(|directory| templates::check(&documents, directory)).transpose()?;
+    Ok(lines + &of_templates.unwrap_or_default())
 }
 
 /// What a file can hold.

@@ -1,14 +1,15 @@
 //! Ways to a provider. A new one is a file of its own beside these and one line in the table below.
 
 mod apns;
-mod call;
+pub(crate) mod call;
 mod devices;
 pub mod email;
 mod exolve;
 mod fcm;
-mod guard;
+pub(crate) mod guard;
 mod http;
 mod meta;
+mod routes;
 mod secret;
 mod signed;
 pub mod smpp;
@@ -67,7 +68,7 @@ impl Message {
     }
 
     /// All that a reader is to see, for channels that know nothing but text: title, text, and where to go.
-    fn plain(&self) -> String {
+    pub fn plain(&self) -> String {
         let parts = [self.subject.as_deref(), Some(self.text.as_str()), self.link.as_deref()];
         let parts: Vec<&str> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
         parts.join("\n\n")
@@ -104,6 +105,11 @@ pub enum Answer {
         code: String,
         /// Not before so long, as the provider asks.
         retry_after: Option<Duration>,
+    },
+    /// It was certainly not taken by this route of several, and another one is there for its next turn.
+    Elsewhere {
+        /// Why.
+        code: String,
     },
     /// Nobody knows whether it was taken.
     Unknown {
@@ -288,6 +294,8 @@ transports! {
     Webhook webhook;
     /// SMS by SMPP 3.4.
     Smpp smpp;
+    /// Several of these, of which the next takes over when one is out.
+    Routes routes;
 }
 
 /// Whether the provider has taken anything since this process started. Until then, what says of one address that it is wrong may
@@ -353,6 +361,7 @@ fn without_address(mut answer: Answer, address: &str) -> Answer {
     if let Answer::Refused { code }
     | Answer::NobodyThere { code }
     | Answer::NotTaken { code, .. }
+    | Answer::Elsewhere { code }
     | Answer::Unknown { code } = &mut answer
     {
         let lower = code.to_lowercase();
