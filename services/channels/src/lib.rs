@@ -35,6 +35,9 @@
 //!   declared for each channel: [`config::OnUnknown`].
 //! * A provider's outage refuses nothing, nor does a login or path of ours that is wrong: commands wait, and expire when their
 //!   validity ends.
+//! * No more is handed over in an hour than `spend_per_hour` allows, whatever crashes: [`fence`].
+//! * What is made of a template is the same for the same send and the same files; blocks of other services are as they are then
+//!   ([`render`]). The loop waits for none of them.
 //! * Offsets are committed only below the lowest command that is not finished.
 //!
 //! *What it is not.* It decides nothing. Consent, quiet hours and caps were judged by the operator; whatever changes after

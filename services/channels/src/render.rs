@@ -202,7 +202,7 @@ impl Renderer {
         let chain = files::fallbacks(send.locale.as_deref().unwrap_or_default());
         let found = chain.iter().find_map(|locale| self.locales.get(locale));
         // The last of every chain is everybody's, which is always there.
-        found.unwrap_or(&self.locales[""])
+        found.unwrap_or_else(|| &self.locales[""])
     }
 
     /// One part of a message; none if there is no such file.

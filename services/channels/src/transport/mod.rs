@@ -425,7 +425,10 @@ mod tests {
             let transport = section["transport"].clone();
             let kind = transport["kind"].as_str().unwrap().to_owned();
             let config = transport.try_into::<Config>().unwrap_or_else(|error| panic!("{name}: {error}"));
-            (kind, format!("{config:?}"))
+            let content = section.get("content").cloned().unwrap_or_else(|| toml::Table::new().into());
+            let content =
+                content.try_into::<crate::render::content::Config>().unwrap_or_else(|error| panic!("{name}: {error}"));
+            (kind, format!("{config:?} {content:?}"))
         });
         configs.collect()
     }

@@ -40,6 +40,9 @@ use tokio::task::JoinSet;
 use super::{About, Answer, Call, Ear, Message, Transport, Word};
 use crate::breaker::Breaker;
 
+/// More routes are a mistake.
+const ROUTES_MAX: usize = 8;
+
 /// Messages of which is remembered which routes have not taken them.
 const REMEMBERED: usize = 10_000;
 
@@ -60,8 +63,9 @@ impl Config {
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let named = |name: &String| self.order.iter().filter(|other| *other == name).count() == 1;
-        if self.order.len() < 2 || self.order.len() != self.routes.len() || !self.routes.keys().all(named) {
-            problems.push("transport.order must name each of transport.routes once, and at least two".to_owned());
+        let fits = (2..=ROUTES_MAX).contains(&self.order.len()) && self.order.len() == self.routes.len();
+        if !fits || !self.routes.keys().all(named) {
+            problems.push(format!("transport.order must name each of transport.routes once, from 2 to {ROUTES_MAX}"));
         }
         for (name, route) in &self.routes {
             let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
