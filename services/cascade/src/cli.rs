@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Flags;
 use crate::failure::{Exit, Failure};
-use crate::{bounces, campaigns, dead_letters, demo, doctor, journal, ops, preview, topics};
+use crate::{bounces, campaigns, dead_letters, demo, doctor, journal, ops, topics};
 
 /// Kafka-native cascade messaging: the cheapest channel speaks first, dearer ones only where it failed.
 #[derive(Debug, Parser)]
@@ -54,7 +54,7 @@ pub enum Command {
     /// Show a template as a customer would get it, on each channel, without Kafka
     Render {
         #[command(flatten)]
-        args: preview::Args,
+        args: campaigns::preview::Args,
         #[command(flatten)]
         flags: Flags,
     },

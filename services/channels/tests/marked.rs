@@ -156,7 +156,7 @@ async fn mailed() -> usize {
         let (password, _file) = place("MARKEDpassword");
         let config = json!({
             "kind": "email", "host": "127.0.0.1", "port": port, "tls": "none", "from": "Shop <news@shop.example>",
-            "username": "MARKEDuser", "password": password, "timeout_seconds": 5,
+            "username": "shop", "password": password, "timeout_seconds": 5,
         });
         let config: Config = serde_json::from_value(config).unwrap();
         let shown = shown(&config, "MARKEDanna@shop.example").await;
@@ -172,7 +172,7 @@ async fn texted() -> usize {
         let (port, _centre) = sessions::centre(status).await;
         let (password, _file) = place("MARKEDpw");
         let config = json!({
-            "kind": "smpp", "host": "127.0.0.1", "port": port, "system_id": "MARKEDsystem", "password": password,
+            "kind": "smpp", "host": "127.0.0.1", "port": port, "system_id": "cascade", "password": password,
             "source": "Shop", "timeout_seconds": 2,
         });
         let config: Config = serde_json::from_value(config).unwrap();

@@ -1,5 +1,5 @@
-//! Campaign files and the topic `campaign`: check, show, try, apply, launch, pause, resume, stop, migrate, list; the schema of their
-//! language; how the base is.
+//! Campaign files, their templates, and the topic `campaign`: check, show, render, try, apply, launch, pause, resume, stop, migrate,
+//! list; the schema of their language; how the base is.
 
 pub mod documents;
 mod picture;
@@ -7,6 +7,7 @@ mod rehearsal;
 mod book;
 mod life;
 mod templates;
+pub mod preview;
 mod base;
 #[cfg(test)]
 mod tests;

@@ -106,7 +106,7 @@ fn what_fails_is_its_fallback_and_without_one_the_message_waits() {
         let service = Service::start(answers);
         let fallback = Some(serde_json::json!(["best of all"]));
         let (with, _runtime) = blocks(Config { fallback, ..service.config() });
-        assert_eq!(wait(&with, customer).unwrap().to_string(), "[\"best of all\"]", "{customer}");
+        assert_eq!(wait(&with, customer).unwrap().to_string(), "['best of all']", "{customer}");
         let (without, _runtime) = blocks(service.config());
         assert!(wait(&without, customer).is_none(), "{customer}");
     }
