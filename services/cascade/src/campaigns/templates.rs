@@ -60,11 +60,14 @@ struct Checked<'a> {
 
 impl Checked<'_> {
     fn step(&mut self, place: &str, template: &str, channel: &'static str, segments: Option<u32>) {
-        if !self.renderers.contains_key(channel) {
-            let renderer = self.open(channel);
-            self.renderers.insert(channel, renderer);
+        let renderer = self.renderers.remove(channel).unwrap_or_else(|| self.open(channel));
+        if let Some(renderer) = &renderer {
+            self.template(renderer, place, template, channel, segments);
         }
-        let Some(Some(renderer)) = self.renderers.get(channel) else { return };
+        self.renderers.insert(channel, renderer);
+    }
+
+    fn template(&mut self, renderer: &Renderer, place: &str, template: &str, channel: &str, segments: Option<u32>) {
         if !renderer.templates().any(|known| known == template) {
             self.problems
                 .insert(format!("{place}: there is no {template}.{channel}.txt in {}", self.directory.display()));
