@@ -24,8 +24,7 @@ mod failure;
 use std::io::Write;
 use std::process::ExitCode;
 
-use campaigns::apply_table;
-use campaigns::documents::Kind as Table;
+use campaigns::{apply_table, documents::Kind as Table};
 use cli::{Command, Config, Prices, Rates};
 use config::{Common, Flags, Process};
 use failure::Failure;
@@ -54,8 +53,9 @@ fn run(command: Command) -> Result<String, Failure> {
         Command::Tracker(flags) => services::tracker(&flags),
         Command::Demo(args) => demo::run(args).map(|()| String::new()),
         Command::Topics(command) => topics::run(command),
-        Command::Check { paths } => campaigns::check(&paths),
+        Command::Check { paths, templates } => campaigns::check(&paths, templates.as_deref()),
         Command::Show(args) => campaigns::show(&args),
+        Command::Render { args, flags } => campaigns::preview::run(&flags, &args),
         Command::Try(args) => campaigns::rehearse(&args, &mut std::io::stdout()),
         Command::Campaign(command) => campaigns::run(command),
         Command::Prices(Prices::Apply { paths, flags }) => apply_table(&common(&flags)?, &Table::Prices, &paths),
