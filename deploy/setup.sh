@@ -25,6 +25,8 @@ missing_packages() {
     has java && has javac || echo default-jdk-headless
     has mvn || echo maven
     has promtool || echo prometheus
+    # A test makes real bounces with it, in a directory of its own. A mail server that is there is not replaced: they exclude each other.
+    [ -x /usr/sbin/postfix ] || has sendmail || [ -x /usr/sbin/sendmail ] || echo postfix
     has pgrep || echo procps
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
     if has pkg-config; then
@@ -49,10 +51,13 @@ install_packages() {
     apt-get -qq -o DPkg::Lock::Timeout=600 install -y --no-install-recommends $missing >/dev/null ||
         fail "apt-get could not install: $missing. Its message is above."
     allow_services
-    # Only promtool is wanted, not a Prometheus that scrapes this machine from the next boot on.
-    case " $missing " in
-        *" prometheus "*) ! has systemctl || systemctl --quiet disable prometheus 2>/dev/null || true ;;
-    esac
+    # Only their tools are wanted, not a Prometheus that scrapes this machine from the next boot on, nor a mail server.
+    local service
+    for service in prometheus postfix; do
+        case " $missing " in
+            *" $service "*) ! has systemctl || systemctl --quiet disable "$service" 2>/dev/null || true ;;
+        esac
+    done
 }
 
 # Debian starts the service of a package as it is installed, unless this file forbids it.

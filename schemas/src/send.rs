@@ -105,6 +105,8 @@ pub struct Attempt {
     pub status: crate::Status,
     /// The provider's own id of the message.
     pub provider_id: Option<String>,
+    /// Version of the template that made the message: a hash of its files.
+    pub content: Option<String>,
 }
 
 symbols! {
@@ -116,5 +118,7 @@ symbols! {
         Intended = "INTENDED",
         /// The outcome is known.
         Settled = "SETTLED",
+        /// The provider's id became known after the outcome was written. Its key is the send id and `/named`.
+        Named = "NAMED",
     }
 }

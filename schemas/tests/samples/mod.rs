@@ -339,6 +339,7 @@ fn attempt() -> Attempt {
         at: NOON + 62_000,
         status: Status::Accepted,
         provider_id: Some("m-2".into()),
+        content: Some("3f2a9c0d11e8b765".into()),
     }
 }
 

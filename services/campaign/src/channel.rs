@@ -45,7 +45,7 @@ impl Channel {
     }
 
     /// A message is paid for by segments.
-    pub(crate) fn in_segments(&self) -> bool {
+    pub fn in_segments(&self) -> bool {
         self.name == "sms"
     }
 

@@ -34,9 +34,19 @@ pub enum Command {
         /// Files, or directories of .yaml files
         #[arg(required = true)]
         paths: Vec<PathBuf>,
+        /// Check the templates that campaigns name, too, and say how many segments those of an SMS take
+        #[arg(long, value_name = "DIR")]
+        templates: Option<PathBuf>,
     },
     /// Show a campaign as a picture, without Kafka
     Show(campaigns::Picture),
+    /// Show a template as a customer would get it, on each channel, without Kafka
+    Render {
+        #[command(flatten)]
+        args: campaigns::preview::Args,
+        #[command(flatten)]
+        flags: Flags,
+    },
     /// Rehearse campaigns: a timeline of facts in, decisions with reasons out, in virtual time, without Kafka
     Try(campaigns::Rehearsal),
     /// Apply, launch, pause, resume, stop and list campaigns; count contacts that are asleep; print the manual of their language and its schema

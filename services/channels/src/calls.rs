@@ -147,6 +147,11 @@ impl Calls {
         self.transport.ear().map(|ear| (ear, self.runtime.handle()))
     }
 
+    /// Where calls run.
+    pub(crate) fn runtime(&self) -> &Handle {
+        self.runtime.handle()
+    }
+
     /// Whether failures say something of the whole channel.
     pub(crate) fn is_one_provider(&self) -> bool {
         self.transport.is_one_provider()

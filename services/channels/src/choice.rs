@@ -1,6 +1,7 @@
 //! Whose turn it is: permitted by the breaker and the rate limit, and with a message that can be made.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use schemas::{Id, Millis, Status};
 use stream::clock::Tick;
@@ -9,8 +10,14 @@ use crate::breaker::Breaker;
 use crate::lane::{Lane, Outcome};
 use crate::limit::Limit;
 use crate::metrics::ChannelMetrics;
-use crate::render::Renderer;
+use crate::render::{Flaw, Renderer};
 use crate::transport::Message;
+
+/// Whoever waits for a block is looked at again after this time.
+const BLOCK: Duration = Duration::from_millis(20);
+
+/// Whoever waits at the fence is looked at again after this time.
+const FENCED: Duration = Duration::from_secs(1);
 
 /// A command whose turn has come.
 #[derive(Debug)]
@@ -65,16 +72,24 @@ impl Chooser<'_> {
     }
 
     fn consider(&self, lane: &mut Lane, partition: i32, offset: i64, now: Millis, tick: Tick) -> Turn {
+        if !lane.passes_fence(offset, now, tick.after(FENCED)) {
+            return Turn::Settled;
+        }
         let Some(entry) = lane.entry(offset) else { return Turn::Settled };
         let Some((id, send)) = &entry.send else { return Turn::Settled };
         let message = match self.renderer.render(*id, send, now) {
             Ok(message) => message,
+            Err(Flaw::WAITS) => {
+                entry.rest(tick.after(BLOCK));
+                return Turn::Settled;
+            }
             Err(flaw) => {
                 lane.settle(offset, Outcome::of(Status::Refused, Some(flaw.0), now));
                 return Turn::Settled;
             }
         };
         let (id, send_before) = (*id, send.send_before);
+        entry.content = self.renderer.version(send);
         if !entry.permitted {
             let since = *entry.waits_since.get_or_insert(tick);
             if !self.limit.permits() {
@@ -89,6 +104,7 @@ impl Chooser<'_> {
 
 enum Turn {
     Comes(Box<Candidate>),
+    /// It is finished, or waits for something of its own.
     Settled,
     Waits,
 }

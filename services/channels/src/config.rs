@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::render::content;
 use crate::{link, transport};
 
 /// A channel and its provider.
@@ -27,11 +28,18 @@ pub struct Config {
     /// What to do when nobody knows whether a message was handed over.
     #[serde(default)]
     pub on_unknown: OnUnknown,
+    /// What the channel's messages may cost in an hour, in minor units of the price table's currency, all workers together; 0: no
+    /// limit. See `fence.rs`.
+    #[serde(default)]
+    pub spend_per_hour: i64,
     /// Directory of the templates: `<template>.<channel>.txt`, and beside it `.html`, `.subject`, `.link` where wanted.
     pub templates: PathBuf,
     /// Links and pixels that tell the tracker of opens, clicks and unsubscribes; none where it is left out.
     #[serde(default)]
     pub tracking: Option<link::Config>,
+    /// What templates may use: deep links, promo codes, blocks of other services.
+    #[serde(default)]
+    pub content: content::Config,
     /// The way to the provider.
     pub transport: transport::Config,
 }
@@ -74,12 +82,18 @@ impl Config {
         check(!self.channel.is_empty(), "channel is empty: name it as in the topic send.<channel>".to_owned());
         check(self.rate_per_second > 0, "rate_per_second must be at least 1".to_owned());
         check((1..=CALLS_MAX).contains(&self.calls_max), format!("calls_max must be from 1 to {CALLS_MAX}"));
+        check(
+            self.on_unknown == OnUnknown::Skip || !matches!(self.transport, transport::Config::Routes(_)),
+            "on_unknown must be \"skip\" where there are routes: else a message could go out by two of them".to_owned(),
+        );
         let templates = self.templates.display();
         check(
             self.templates.is_dir(),
             format!("{templates} is no directory of templates: correct templates.dir, or templates in the section"),
         );
+        check(self.spend_per_hour >= 0, "spend_per_hour must not be negative; 0 is no limit".to_owned());
         let parts = self.tracking.iter().flat_map(link::Config::problems).chain(self.transport.problems());
+        let parts = parts.chain(self.content.problems());
         parts.for_each(|words| check(false, words));
         problems
     }

@@ -1,29 +1,41 @@
 //! What providers say of their own accord over our own connections: receipts, replies.
 //!
 //! *How a receipt finds its send.* It names the provider's id, and the provider may say it to any replica, also after a restart.
-//! What the id belongs to stands in `attempt.<channel>`, so every worker of such a channel follows that topic in all of its
-//! partitions and remembers the latest sends that a provider took (`receipts_remembered`). A receipt that is faster than our own
-//! record waits for it, [`PATIENCE`] at most.
+//! What the id belongs to stands in `attempt.<channel>`: in the outcome of the send or, where the provider told the id only after
+//! the hand-over had ended as unknown, in a record of its own (`NAMED`). So that topic is the store, kept for fourteen days and
+//! compacted, and every worker of such a channel follows it in all of its partitions ([`memory`]): the latest sends
+//! (`receipts_remembered`) are remembered, and what is not among them is looked for in all of the topic ([`search`]).
+//!
+//! | a receipt comes | what happens |
+//! |---|---|
+//! | after our own record | it is a fact at once |
+//! | before it | it waits, [`PATIENCE`] at most |
+//! | after a restart, or at another replica | the same: all have read the same topic; while it is read anew receipts wait for [`READING`], and then have to be repeated |
+//! | for a send that is not remembered any more | the provider has to repeat it; meanwhile the topic is searched, for all such receipts at once |
+//! | for a send whose id came late | as for every other, at every replica, once the record of it is written |
+//! | twice, or in another order | facts with the same ids: the operator's lattice of statuses does the rest |
+//! | about nothing that we have sent in fourteen days | it is acknowledged and counted (`cascade_provider_words_total`): said again it would be no other |
+//! | never | nothing waits for it here: the operator's own wait ends |
 //!
 //! *What holds.* The provider is told that we have a word once Kafka has the fact, and not before: what a crash takes is said
-//! again. A word that comes twice makes facts with the same id. A word that nothing is known for is acknowledged and counted
-//! (`cascade_provider_words_total`): said again it would be no other.
+//! again. Memory is bounded by `receipts_remembered` and the constants here, whatever comes.
 //!
-//! *Late ids.* An answer that comes after its hand-over had ended as unknown still says the id of the message. This process remembers
-//! it; another replica, or this one after a start, does not know it.
-//!
-//! *Limits.* A receipt is lost that comes after its send has fallen out of the memory: with a hundred sends a second the default
-//! holds an hour and a half. After a start the memory is read anew, from as far back as it can hold; until then receipts wait, and
-//! the provider has to repeat what waits too long.
+//! *Limits.* A provider that does not repeat what it is told to repeat loses receipts that come later than the memory reaches: with a
+//! hundred sends a second the default holds an hour and a half. An id that comes late and is lost with its process before its
+//! record is written is lost; so the provider's receipt is about nothing then. A search reads the whole topic, and may take a tenth
+//! of the follower's time.
 
-use std::collections::{BTreeMap, HashMap};
+mod memory;
+mod search;
+
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use schemas::{Actor, Attempt, AttemptState, Feedback, Id, Millis, Outcome, Status, decode, encode};
+use schemas::{Actor, Attempt, AttemptState, Feedback, Id, Outcome, Status, decode, encode};
 use stream::clock::{Clock, Tick};
 use stream::kafka::{Fetched, Reader, Record, Settings};
 use stream::publisher::Publisher;
@@ -31,6 +43,10 @@ use stream::{Error, thread};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+
+pub(crate) use memory::normal;
+use memory::{Known, Memory};
+use search::Search;
 
 use crate::metrics::ChannelMetrics;
 use crate::transport::{About, Ear, Fate, Word};
@@ -51,81 +67,40 @@ const BATCH: usize = 2_048;
 /// So often the follower looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Something that is being written.
+type Writing<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+
 /// Where facts go.
 trait Facts: Send + Sync {
-    fn publish<'a>(&'a self, fact: &'a Feedback) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+    fn publish<'a>(&'a self, fact: &'a Feedback) -> Writing<'a>;
+
+    /// Tells all replicas which send an id belongs to.
+    fn name<'a>(&'a self, named: &'a Attempt) -> Writing<'a>;
 }
 
 struct Kafka {
     publisher: Publisher,
-    topic: String,
+    feedback: String,
+    attempt: String,
 }
 
 impl Facts for Kafka {
-    fn publish<'a>(&'a self, fact: &'a Feedback) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>> {
+    fn publish<'a>(&'a self, fact: &'a Feedback) -> Writing<'a> {
         Box::pin(async move {
             let (key, value) = (fact.customer_id.as_bytes(), encode(fact));
-            let published = self.publisher.publish(&self.topic, None, Some(key), Some(&value), &[]).await;
+            let published = self.publisher.publish(&self.feedback, None, Some(key), Some(&value), &[]).await;
             published.map_err(|error| error.to_string())
         })
     }
-}
 
-/// The latest sends by the provider's ids.
-#[derive(Debug)]
-struct Memory {
-    sends: HashMap<Arc<str>, Remembered>,
-    /// The oldest goes first, in whatever order the partitions were read.
-    order: BTreeMap<Place, Arc<str>>,
-    inserted: u64,
-    limit: usize,
-    /// Everything that stood in the topic at the start was read.
-    caught_up: bool,
-}
-
-/// When a record was written, and a number of its own.
-type Place = (Millis, u64);
-
-#[derive(Debug)]
-struct Remembered {
-    id: Id,
-    customer_id: Box<str>,
-    place: Place,
-}
-
-impl Memory {
-    fn new(limit: usize) -> Self {
-        Memory { sends: HashMap::new(), order: BTreeMap::new(), inserted: 0, limit, caught_up: false }
+    fn name<'a>(&'a self, named: &'a Attempt) -> Writing<'a> {
+        Box::pin(async move {
+            // A key of its own, so that compaction keeps the outcome beside it.
+            let (key, value) = (format!("{}/named", named.send_id), encode(named));
+            let published = self.publisher.publish(&self.attempt, None, Some(key.as_bytes()), Some(&value), &[]).await;
+            published.map_err(|error| error.to_string())
+        })
     }
-
-    /// An id that comes again belongs to the later send.
-    fn insert(&mut self, provider_id: &str, id: Id, customer_id: String, at: Millis) {
-        let key: Arc<str> = normal(provider_id).into();
-        if let Some(known) = self.sends.get(&key) {
-            if known.place.0 > at {
-                return;
-            }
-            self.order.remove(&known.place);
-        }
-        self.inserted += 1;
-        let place = (at, self.inserted);
-        self.sends.insert(Arc::clone(&key), Remembered { id, customer_id: customer_id.into(), place });
-        self.order.insert(place, key);
-        if self.order.len() > self.limit
-            && let Some((_, oldest)) = self.order.pop_first()
-        {
-            self.sends.remove(&oldest);
-        }
-    }
-
-    fn find(&self, provider_id: &str) -> Option<(Id, String)> {
-        self.sends.get(normal(provider_id).as_str()).map(|send| (send.id, send.customer_id.to_string()))
-    }
-}
-
-/// One id is written in several ways: with leading zeros or without, in either case.
-fn normal(provider_id: &str) -> String {
-    provider_id.trim().trim_start_matches('0').to_ascii_lowercase()
 }
 
 /// Whose words are heard.
@@ -149,12 +124,16 @@ pub(crate) struct Echo {
 
 impl Echo {
     pub(crate) fn listen(ear: Ear, origin: &Origin<'_>, runtime: &tokio::runtime::Handle) -> Result<Self, Error> {
-        let publisher = Publisher::new(origin.settings, &[origin.feedback])?;
+        let publisher = Publisher::new(origin.settings, &[origin.feedback, origin.attempt])?;
         let (turned, turns) = watch::channel(0_u64);
         let listener = Listener {
             memory: Arc::new(Mutex::new(Memory::new(ear.memory))),
             turns,
-            facts: Arc::new(Kafka { publisher, topic: origin.feedback.to_owned() }),
+            facts: Arc::new(Kafka {
+                publisher,
+                feedback: origin.feedback.to_owned(),
+                attempt: origin.attempt.to_owned(),
+            }),
             clock: origin.clock.clone(),
             channel: origin.channel.to_owned(),
             provider: origin.provider.to_owned(),
@@ -196,6 +175,7 @@ struct Follower {
     turned: watch::Sender<u64>,
     /// Partitions that are not read yet to where they ended at the start.
     behind: BTreeMap<i32, i64>,
+    search: Search,
 }
 
 impl Follower {
@@ -209,24 +189,31 @@ impl Follower {
         let topic = reader.topic(origin.attempt)?;
         let back = look_back(limit, origin.partitions);
         let mut behind = BTreeMap::new();
+        let mut is_whole = true;
         for partition in 0..i32::try_from(origin.partitions).unwrap_or(i32::MAX) {
             let (low, high) = reader.range(topic, partition)?;
-            reader.start(topic, partition, low.max(high.saturating_sub(back)))?;
+            let from = low.max(high.saturating_sub(back));
+            is_whole &= from == low;
+            reader.start(topic, partition, from)?;
             if low < high {
                 behind.insert(partition, high);
             }
         }
-        Ok(Follower { reader, topic, memory, turned, behind })
+        memory.lock().unwrap_or_else(PoisonError::into_inner).is_whole = is_whole;
+        let search = Search::new(origin.settings, origin.attempt, origin.partitions);
+        Ok(Follower { reader, topic, memory, turned, behind, search })
     }
 
     fn follow(mut self, stop: &AtomicBool) {
         let mut fetched = Vec::new();
         self.look_back();
         while !stop.load(Ordering::Relaxed) {
-            if let Err(error) = self.reader.fetch(LOOK, BATCH, &mut fetched) {
+            let wait = if self.search.is_under_way() { Duration::ZERO } else { LOOK };
+            if let Err(error) = self.reader.fetch(wait, BATCH, &mut fetched) {
                 tracing::warn!("the attempts cannot be followed for now: {error}");
             }
-            if fetched.is_empty() {
+            let has_found = self.search.go_on(&self.memory);
+            if fetched.is_empty() && !has_found {
                 continue;
             }
             for item in fetched.drain(..) {
@@ -245,11 +232,9 @@ impl Follower {
     }
 
     fn take(&self, record: &Record) {
-        let Some(Ok(attempt)) = record.value().map(decode::<Attempt>) else { return };
-        let taken = attempt.state == AttemptState::Settled && attempt.status == Status::Accepted;
-        if let (true, Some(provider_id), Some(id)) = (taken, &attempt.provider_id, Id::parse(&attempt.send_id)) {
+        if let Some((provider_id, id, customer_id)) = record.value().and_then(taken) {
             let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-            memory.insert(provider_id, id, attempt.customer_id, record.timestamp());
+            memory.insert(&provider_id, id, customer_id, record.timestamp());
         }
     }
 
@@ -271,6 +256,15 @@ impl Follower {
             tracing::warn!(partition, "the attempts cannot be followed: {error}");
         }
     }
+}
+
+/// Provider's id, send and customer of a record that says which belong together.
+fn taken(bytes: &[u8]) -> Option<(String, Id, String)> {
+    let attempt = decode::<Attempt>(bytes).ok()?;
+    let settled = attempt.state == AttemptState::Settled && attempt.status == Status::Accepted;
+    let tells = settled || attempt.state == AttemptState::Named;
+    let id = Id::parse(&attempt.send_id).filter(|_| tells)?;
+    Some((attempt.provider_id?, id, attempt.customer_id))
 }
 
 /// Makes facts of words.
@@ -305,7 +299,9 @@ impl Listener {
             while tasks.try_join_next().is_some() {}
             // Not beside the others: the receipt may be the next word.
             if let About::Named { provider_id, send_id, customer_id } = word.about {
-                self.learn(&provider_id, &send_id, customer_id);
+                if let Some(named) = self.learn(provider_id, send_id, customer_id) {
+                    tasks.spawn(self.clone().tell_others(named));
+                }
                 continue;
             }
             tasks.spawn(self.clone().hear(word));
@@ -313,10 +309,17 @@ impl Listener {
         while tasks.join_next().await.is_some() {}
     }
 
-    fn learn(&self, provider_id: &str, send_id: &str, customer_id: String) {
-        if let Some(id) = Id::parse(send_id) {
-            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-            memory.insert(provider_id, id, customer_id, self.clock.now());
+    /// Remembers a late id. Gives back what the others have to know.
+    fn learn(&self, provider_id: String, send_id: String, customer_id: String) -> Option<Attempt> {
+        let (id, now) = (Id::parse(&send_id)?, self.clock.now());
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).insert(&provider_id, id, customer_id.clone(), now);
+        let state = AttemptState::Named;
+        Some(Attempt { send_id, customer_id, state, at: now, provider_id: Some(provider_id), ..Attempt::default() })
+    }
+
+    async fn tell_others(self, named: Attempt) {
+        if let Err(error) = self.facts.name(&named).await {
+            tracing::warn!("an id that came late is known to this process alone: {error}");
         }
     }
 
@@ -365,8 +368,10 @@ impl Listener {
             turns.borrow_and_update();
             let caught_up = {
                 let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some((id, customer_id)) = memory.find(provider_id) {
-                    return Found::Send(id, customer_id);
+                match memory.find(provider_id) {
+                    Known::Send(id, customer_id) => return Found::Send(id, customer_id),
+                    Known::Nothing => return Found::Nothing,
+                    Known::NotYet => {}
                 }
                 memory.caught_up
             };
@@ -376,7 +381,11 @@ impl Listener {
                 Ok(Ok(())) => {}
                 // Nobody reads any more: the worker ends.
                 Ok(Err(_)) => return Found::NotYet,
-                Err(_) => return if caught_up { Found::Nothing } else { Found::NotYet },
+                Err(_) if caught_up => {
+                    let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+                    return if memory.is_to_be_searched(provider_id) { Found::NotYet } else { Found::Nothing };
+                }
+                Err(_) => return Found::NotYet,
             }
         }
     }

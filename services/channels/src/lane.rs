@@ -9,6 +9,7 @@
 //! A transaction that fails drops the lane whole: what it says is then read anew from the topics.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
@@ -16,6 +17,7 @@ use schemas::{Id, Millis, Send, Status};
 use stream::clock::Tick;
 
 use crate::config::OnUnknown;
+use crate::fence::{Charge, Fence};
 use crate::memory::{Recent, Withdrawn};
 use crate::transport::Answer;
 
@@ -61,6 +63,10 @@ pub(crate) struct Entry {
     /// Not before this moment, after the provider did not take it.
     not_before: Option<Tick>,
     delays: Option<ExponentialBackoff>,
+    /// The version of the template that made its message.
+    pub(crate) content: Option<Arc<str>>,
+    /// What the fence has counted for it.
+    charge: Option<Charge>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -78,6 +84,8 @@ pub(crate) struct Line<'a> {
     pub(crate) id: Id,
     pub(crate) send: &'a Send,
     pub(crate) outcome: Outcome,
+    /// The version of the template that made its message, where one was made here.
+    pub(crate) content: Option<Arc<str>>,
 }
 
 /// One partition of a channel.
@@ -102,6 +110,8 @@ pub struct Lane {
     /// Intents that came to nothing, to be taken back in the next transaction.
     idle_intents: Vec<Id>,
     on_unknown: OnUnknown,
+    /// What may be spent.
+    fence: Fence,
 }
 
 impl Lane {
@@ -120,7 +130,19 @@ impl Lane {
             doubts: HashSet::new(),
             idle_intents: Vec::new(),
             on_unknown,
+            fence: Fence::default(),
         }
+    }
+
+    /// The same, behind a fence.
+    #[must_use]
+    pub fn behind(self, fence: Fence) -> Self {
+        Lane { fence, ..self }
+    }
+
+    /// What was spent, and may be.
+    pub fn fence(&self) -> &Fence {
+        &self.fence
     }
 
     // What the topics say.
@@ -228,6 +250,9 @@ impl Lane {
                 () if now > send.send_before => Status::Expired,
                 () => continue,
             };
+            if let Some(charge) = entry.charge.take_if(|_| !entry.doubtful) {
+                self.fence.give_back(charge);
+            }
             entry.stage = Stage::Judged(if entry.doubtful {
                 Outcome::of(Status::Unknown, Some("interrupted"), now)
             } else {
@@ -256,6 +281,11 @@ impl Lane {
         ready
     }
 
+    /// The version of the template that made the message of a command.
+    pub(crate) fn content_at(&self, offset: i64) -> Option<Arc<str>> {
+        self.window.get(&offset)?.content.clone()
+    }
+
     /// The command at an offset of the window.
     pub fn command_at(&self, offset: i64) -> Option<(Id, &Send)> {
         self.window.get(&offset)?.send.as_ref().map(|(id, send)| (*id, send))
@@ -268,6 +298,18 @@ impl Lane {
 
     pub(crate) fn entry(&mut self, offset: i64) -> Option<&mut Entry> {
         self.window.get_mut(&offset)
+    }
+
+    /// Counts the price of a command. False: the fence holds it, and its turn comes later.
+    pub(crate) fn passes_fence(&mut self, offset: i64, now: Millis, later: Tick) -> bool {
+        let Some(entry) = self.window.get_mut(&offset) else { return false };
+        let price = entry.send.as_ref().map_or(0, |(_, send)| send.price_minor);
+        let charge = self.fence.pass(price, entry.charge, now);
+        match charge {
+            Some(_) => entry.charge = charge,
+            None => entry.rest(later),
+        }
+        charge.is_some()
     }
 
     /// Still waiting: neither withdrawn nor expired since it was chosen.
@@ -286,6 +328,9 @@ impl Lane {
     /// It was settled without a call.
     pub fn settle(&mut self, offset: i64, outcome: Outcome) {
         if let Some(entry) = self.window.get_mut(&offset) {
+            if let Some(charge) = entry.charge.take() {
+                self.fence.give_back(charge);
+            }
             entry.stage = Stage::Judged(outcome);
         }
     }
@@ -305,6 +350,10 @@ impl Lane {
         let Some(entry) = self.offsets.get(&id).and_then(|offset| self.window.get_mut(offset)) else { return };
         if entry.stage != Stage::Out {
             return;
+        }
+        let is_free = matches!(answer, Answer::Refused { .. } | Answer::NobodyThere { .. } | Answer::TooLate);
+        if let Some(charge) = entry.charge.take_if(|_| is_free && !entry.doubtful) {
+            self.fence.give_back(charge);
         }
         entry.stage = match answer {
             Answer::Accepted { provider_id } => {
@@ -327,7 +376,8 @@ impl Lane {
                 entry.delay(*retry_after, tick);
                 Stage::Waiting
             }
-            Answer::Stale => {
+            // Its next turn comes at once, and may be another route's.
+            Answer::Stale | Answer::Elsewhere { .. } => {
                 entry.permitted = true;
                 Stage::Waiting
             }
@@ -352,7 +402,7 @@ impl Lane {
                 && let Some((id, send)) = &entry.send
             {
                 self.settled.insert(*id);
-                lines.push(Line { offset: *offset, id: *id, send, outcome });
+                lines.push(Line { offset: *offset, id: *id, send, outcome, content: entry.content.clone() });
             }
         }
         lines
@@ -398,7 +448,14 @@ impl Entry {
             waits_since: None,
             not_before: None,
             delays: None,
+            content: None,
+            charge: None,
         }
+    }
+
+    /// Its turn does not come before this moment.
+    pub(crate) fn rest(&mut self, until: Tick) {
+        self.not_before = Some(until);
     }
 
     /// Not again at once: after a pause that grows, or the one that the provider asks for.

@@ -25,6 +25,7 @@ impl Ledger<'_> {
         id: Id,
         send: &Send,
         now: Millis,
+        content: Option<&str>,
     ) -> Result<(), Error> {
         let attempt = Attempt {
             send_id: id.to_string(),
@@ -34,6 +35,7 @@ impl Ledger<'_> {
             at: now,
             status: Status::Unspecified,
             provider_id: None,
+            content: content.map(str::to_owned),
         };
         self.producer.produce(
             self.attempt,
@@ -59,6 +61,7 @@ impl Ledger<'_> {
             at: line.outcome.occurred_at,
             status: line.outcome.status,
             provider_id: line.outcome.provider_id.clone(),
+            content: line.content.as_deref().map(str::to_owned),
         };
         let key = Some(attempt.send_id.as_bytes());
         self.producer.produce(self.attempt, Some(partition), key, Some(&encode(&attempt)), &[])?;
@@ -95,20 +98,23 @@ pub(crate) fn recall(record: &Record, lane: &mut Lane) {
         Some(bytes) => match decode::<Attempt>(bytes).map(|attempt| (Id::parse(&attempt.send_id), attempt)) {
             Ok((Some(id), attempt)) if attempt.state == AttemptState::Intended => lane.intended(id, attempt.offset),
             Ok((Some(id), attempt)) if attempt.state == AttemptState::Settled => lane.was_settled(id, attempt.offset),
+            // For those who look for a receipt's send.
+            Ok((_, attempt)) if attempt.state == AttemptState::Named => {}
             Ok(_) => tracing::error!(offset = record.offset(), "a record of our memory says nothing that we know"),
             Err(error) => tracing::error!(offset = record.offset(), "a record of our memory cannot be read: {error}"),
         },
     }
 }
 
-/// The metadata of a committed position: where a successor begins to read `attempt`.
-pub(crate) fn bookmark(attempt_from: i64) -> String {
-    format!("attempt={attempt_from}")
+/// The metadata of a committed position: where a successor begins to read `attempt`, and what was spent.
+pub(crate) fn bookmark(attempt_from: i64, spent: &str) -> String {
+    format!("attempt={attempt_from} spent={spent}")
 }
 
 /// Reads [`bookmark`]; none for a position that no worker committed.
-pub(crate) fn read_bookmark(metadata: &str) -> Option<i64> {
-    metadata.strip_prefix("attempt=")?.parse().ok()
+pub(crate) fn read_bookmark(metadata: &str) -> Option<(i64, &str)> {
+    let (attempt_from, spent) = metadata.split_once(" spent=").unwrap_or((metadata, ""));
+    Some((attempt_from.strip_prefix("attempt=")?.parse().ok()?, spent))
 }
 
 #[cfg(test)]
@@ -118,7 +124,8 @@ mod tests {
 
     #[test]
     fn a_bookmark_is_read_back() {
-        assert_eq!(read_bookmark(&bookmark(17)), Some(17));
+        assert_eq!(read_bookmark(&bookmark(17, "4:200")), Some((17, "4:200")));
+        assert_eq!(read_bookmark("attempt=17"), Some((17, "")));
         assert_eq!(read_bookmark(""), None);
         assert_eq!(read_bookmark("attempt=x"), None);
     }
@@ -132,7 +139,13 @@ mod tests {
             address: "+7900".to_owned(),
             ..Send::default()
         };
-        let line = Line { offset: 1, id, send: &send, outcome: Outcome::of(Status::Refused, Some("blocked"), 9) };
+        let line = Line {
+            offset: 1,
+            id,
+            send: &send,
+            content: None,
+            outcome: Outcome::of(Status::Refused, Some("blocked"), 9),
+        };
         let said = feedback(&line, "sandbox");
         assert_eq!(said.event_id, format!("{id}/REFUSED"));
         assert_eq!((said.occurred_at, said.code.as_deref()), (9, Some("blocked")));

@@ -23,6 +23,7 @@
 //! | `vk` | a community of VK | user id | I |
 //! | `smpp` | SMS by SMPP 3.4 | phone number | V |
 //! | `exolve` | SMS by MTS Exolve | phone number | |
+//! | `routes` | several of these, of which the next takes over when one is out | as theirs | I V of theirs |
 //! | `webhook` | a signed webhook: a gateway of one's own, a call or another task of a CRM | whatever the receiver wants | P I V |
 //! | `nowhere` | nobody: for the canary | whatever | |
 //!
@@ -35,6 +36,9 @@
 //!   declared for each channel: [`config::OnUnknown`].
 //! * A provider's outage refuses nothing, nor does a login or path of ours that is wrong: commands wait, and expire when their
 //!   validity ends.
+//! * No more is handed over in an hour than `spend_per_hour` allows, whatever crashes: [`fence`].
+//! * What is made of a template is the same for the same send and the same files; blocks of other services are as they are then
+//!   ([`render`]). The loop waits for none of them.
 //! * Offsets are committed only below the lowest command that is not finished.
 //!
 //! *What it is not.* It decides nothing. Consent, quiet hours and caps were judged by the operator; whatever changes after
@@ -53,6 +57,7 @@ mod choice;
 pub mod look;
 mod limit;
 mod breaker;
+mod fence;
 pub mod render;
 pub mod link;
 mod ledger;

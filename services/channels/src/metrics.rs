@@ -12,6 +12,9 @@ pub struct Metrics {
     paused: IntGaugeVec,
     recoveries: IntCounterVec,
     words: IntCounterVec,
+    blocks: IntCounterVec,
+    spent: IntCounterVec,
+    fenced: IntGaugeVec,
 }
 
 /// The metrics of one channel.
@@ -33,12 +36,12 @@ impl Metrics {
         let seconds = |name, help, buckets: &[f64]| {
             HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), &["channel"])
         };
+        let counter = |name, help, labels: &[&str]| IntCounterVec::new(Opts::new(name, help), labels);
+        let gauge = |name, help, labels: &[&str]| IntGaugeVec::new(Opts::new(name, help), labels);
         let metrics = Metrics {
-            hand_overs: IntCounterVec::new(
-                Opts::new(
-                    "cascade_hand_overs_total",
-                    "Commands by what became of them: a status, or retry or duplicate.",
-                ),
+            hand_overs: counter(
+                "cascade_hand_overs_total",
+                "Commands by what became of them: a status, or retry, rerouted or duplicate.",
                 &["channel", "outcome"],
             )?,
             residual_window_seconds: seconds(
@@ -56,33 +59,48 @@ impl Metrics {
                 "Time that a command waited for the rate limit.",
                 &[0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0],
             )?,
-            paused: IntGaugeVec::new(
-                Opts::new("cascade_provider_paused", "1 while the provider is left alone because it takes nothing."),
+            paused: gauge(
+                "cascade_provider_paused",
+                "1 while the provider is left alone because it takes nothing.",
                 &["channel"],
             )?,
-            recoveries: IntCounterVec::new(
-                Opts::new(
-                    "cascade_channel_recoveries_total",
-                    "Times that everything uncommitted was dropped and read again.",
-                ),
+            recoveries: counter(
+                "cascade_channel_recoveries_total",
+                "Times that everything uncommitted was dropped and read again.",
                 &["channel"],
             )?,
-            words: IntCounterVec::new(
-                Opts::new(
-                    "cascade_provider_words_total",
-                    "What providers said of their own accord over our connections, by what it came to: a status, unknown_send, \
+            words: counter(
+                "cascade_provider_words_total",
+                "What providers said of their own accord over our connections, by what it came to: a status, unknown_send, \
                      unknown_sender, no_information, unreadable, or again for what they have to repeat.",
-                ),
                 &["channel", "outcome"],
             )?,
+            blocks: counter(
+                "cascade_blocks_total",
+                "Blocks that messages asked for: had, fallback, or missing where the message waits.",
+                &["channel", "block", "outcome"],
+            )?,
+            spent: counter(
+                "cascade_spent_minor_total",
+                "Prices of hand-overs that were begun, in minor units.",
+                &["channel"],
+            )?,
+            fenced: gauge(
+                "cascade_spend_fenced_partitions",
+                "Partitions that have come to the limit of spend_per_hour in this hour: commands with a price wait there.",
+                &["channel"],
+            )?,
         };
-        registry.register(Box::new(metrics.hand_overs.clone()))?;
-        registry.register(Box::new(metrics.residual_window_seconds.clone()))?;
-        registry.register(Box::new(metrics.hand_over_seconds.clone()))?;
-        registry.register(Box::new(metrics.rate_limit_wait_seconds.clone()))?;
-        registry.register(Box::new(metrics.paused.clone()))?;
-        registry.register(Box::new(metrics.recoveries.clone()))?;
-        registry.register(Box::new(metrics.words.clone()))?;
+        for counters in [&metrics.hand_overs, &metrics.recoveries, &metrics.words, &metrics.blocks, &metrics.spent] {
+            registry.register(Box::new(counters.clone()))?;
+        }
+        let times = [&metrics.residual_window_seconds, &metrics.hand_over_seconds, &metrics.rate_limit_wait_seconds];
+        for histograms in times {
+            registry.register(Box::new(histograms.clone()))?;
+        }
+        for gauges in [&metrics.paused, &metrics.fenced] {
+            registry.register(Box::new(gauges.clone()))?;
+        }
         Ok(metrics)
     }
 
@@ -109,6 +127,18 @@ impl ChannelMetrics {
 
     pub(crate) fn word(&self, outcome: &str) {
         self.all.words.with_label_values(&[self.channel.as_str(), outcome]).inc();
+    }
+
+    pub(crate) fn block(&self, block: &str, outcome: &str) {
+        self.all.blocks.with_label_values(&[self.channel.as_str(), block, outcome]).inc();
+    }
+
+    pub(crate) fn spent(&self, minor: i64) {
+        self.all.spent.with_label_values(&[self.channel.as_str()]).inc_by(u64::try_from(minor).unwrap_or(0));
+    }
+
+    pub(crate) fn fenced(&self, partitions: usize) {
+        self.all.fenced.with_label_values(&[self.channel.as_str()]).set(i64::try_from(partitions).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn recovery(&self) {

@@ -10,6 +10,7 @@ use stream::clock::Tick;
 use stream::kafka::{Change, Fetched, Position, Producer};
 use stream::{Error, Verdict};
 
+use crate::fence::Fence;
 use crate::lane::Lane;
 use crate::ledger;
 use crate::worker::Worker;
@@ -108,11 +109,14 @@ impl Worker<'_> {
         let (low, high) = range(self.inputs.send)?;
         let next = position.start_within(low, high)?;
         let (attempt_low, _) = range(self.inputs.attempt)?;
-        let attempt_from = ledger::read_bookmark(&position.metadata).unwrap_or(attempt_low).max(attempt_low);
+        let (attempt_from, spent) = ledger::read_bookmark(&position.metadata).unwrap_or((attempt_low, ""));
+        let attempt_from = attempt_from.max(attempt_low);
+        let mut fence = Fence::new(self.config.spend_per_hour, self.partitions);
+        fence.recall(spent);
         let (revoke_low, _) = range(self.inputs.revoke)?;
         self.reader.start(self.inputs.revoke, partition, revoke_low)?;
         self.reader.start(self.inputs.attempt, partition, attempt_from)?;
-        let lane = Lane::new(next, revoke_low, attempt_from, self.config.on_unknown);
+        let lane = Lane::new(next, revoke_low, attempt_from, self.config.on_unknown).behind(fence);
         self.learning.insert(partition, Learning { lane, next: attempt_from, end });
         self.learned(partition)
     }

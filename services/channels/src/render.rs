@@ -1,21 +1,47 @@
 //! A command and a template make a message.
 //!
-//! Templates are Jinja (`minijinja`). `cart.email.txt`, `cart.email.html`, `cart.email.subject` and `cart.email.link` make the
-//! text, the page, the subject (title) and the link of template `cart` on channel `email`; only the text must be there. Pages
-//! are escaped, the rest is not. A template sees the command's fields by name, and beside them `campaign`, `locale`,
-//! `unsubscribe_url` (where there is one) and `track(url)`, which leads a link through the tracker; links in pages go there
-//! by themselves. The filter `money` writes minor units as an amount: `1550` becomes `15.50`; `tojson` makes a value safe inside JSON.
+//! *Files.* Templates are Jinja (`minijinja`). `cart.email.txt`, `cart.email.html`, `cart.email.subject` and `cart.email.link` make the
+//! text, the page, the subject (title) and the link of template `cart` on channel `email`; only the text must be there. What
+//! begins with an underscore is a fragment for all of them: `{% include "_foot.html" %}`. A locale before the ending
+//! (`cart.email.ru.txt`, `_foot.pt-BR.html`) is for customers who have it; others get the wider one (`pt`), or that without. A
+//! locale that has one part of a message has all that are read.
 //!
-//! What a template asks for must be there: nobody is greeted with "Hello ,".
+//! *What a template sees.* The command's fields by name, and beside them `campaign`, `locale`, and
+//!
+//! | | |
+//! |---|---|
+//! | `unsubscribe_url` | where there is one |
+//! | `track(url)` | leads a link through the tracker; links in pages go there by themselves |
+//! | `deep_link(path, name=value…)` | an address in the shop or its app (`content.rs`), through the tracker where that can follow it |
+//! | `promo_code()`, `promo_code(pool)` | the send's own code (`codes.rs`) |
+//! | `blocks.<name>` | what a service says when the message is made (`blocks.rs`) |
+//! | `value \| money` | minor units as an amount: `1550` becomes `15.50` |
+//! | `value \| tojson` | a value that is safe inside JSON |
+//!
+//! Pages are escaped, the rest is not. What a template asks for must be there: nobody is greeted with "Hello ,".
+//!
+//! *Versions.* A running worker has the files as they were when it started. Each template has a version, a hash over all that its
+//! message is made of; `attempt.<channel>` says of every send by which it was made.
+
+pub mod blocks;
+pub mod codes;
+pub mod content;
+mod files;
+pub mod segments;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use minijinja::value::{Kwargs, Object};
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 use schemas::{Class, Id, Millis, Send};
 
 use crate::link::{Linker, Links};
 use crate::transport::Message;
+use blocks::{Blocks, Got};
+use content::Content;
 
 /// Steps that a template may take: far more than any message needs, and over in a millisecond.
 const FUEL: u64 = 100_000;
@@ -23,15 +49,53 @@ const FUEL: u64 = 100_000;
 /// The templates of one channel.
 #[derive(Debug)]
 pub struct Renderer {
-    environment: Environment<'static>,
-    names: BTreeSet<String>,
+    /// By locale, in lower case; the empty one is for everybody else.
+    locales: BTreeMap<String, Locale>,
     channel: String,
     linker: Option<Linker>,
+    content: Content,
+}
+
+#[derive(Debug)]
+struct Locale {
+    environment: Environment<'static>,
+    names: BTreeSet<String>,
+    versions: BTreeMap<String, Arc<str>>,
 }
 
 /// Why a message cannot be made: the code of the refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flaw(pub &'static str);
+
+impl Flaw {
+    /// No refusal: a block is not there yet, and the message can be made later.
+    pub const WAITS: Flaw = Flaw("block");
+}
+
+/// The same, for those who write templates. May show a customer's data.
+#[derive(Clone, Debug)]
+pub struct Trouble {
+    /// The code.
+    pub flaw: Flaw,
+    /// File and line, where it is the fault of one.
+    pub place: Option<(String, Option<usize>)>,
+    /// What is wrong.
+    pub words: String,
+    kind: Option<ErrorKind>,
+}
+
+impl Trouble {
+    fn of(flaw: Flaw, words: &str) -> Self {
+        Trouble { flaw, place: None, words: words.to_owned(), kind: None }
+    }
+
+    fn in_template(name: &str, error: &minijinja::Error) -> Self {
+        let words =
+            error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind()));
+        let name = error.name().filter(|name| !name.is_empty()).unwrap_or(name).to_owned();
+        Trouble { flaw: Flaw("render"), place: Some((name, error.line())), words, kind: Some(error.kind()) }
+    }
+}
 
 impl Renderer {
     /// Reads and compiles all templates of `channel` in `directory`.
@@ -39,50 +103,78 @@ impl Renderer {
     /// # Errors
     /// One sentence for each file that cannot be used.
     pub fn new(directory: &Path, channel: &str, linker: Option<Linker>) -> Result<Self, Vec<String>> {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_fuel(Some(FUEL));
-        environment.set_recursion_limit(32);
-        environment.add_filter("money", money);
-        environment
-            .set_auto_escape_callback(|name| if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None });
-        let files = files_of(directory, channel).map_err(|problem| vec![problem])?;
-        let mut problems = Vec::new();
-        let mut names = BTreeSet::new();
-        for (name, text) in files {
-            if let Err(error) = environment.add_template_owned(name.clone(), text) {
-                problems.push(format!("template {name}: {error}"));
-            }
-            names.insert(name);
+        let files = files::read(directory, channel).map_err(|problem| vec![problem])?;
+        let mut problems = files::gaps(&files);
+        let mut locales = BTreeMap::new();
+        for locale in files.keys() {
+            locales.insert(locale.clone(), Locale::new(locale, files::of_locale(&files, locale), &mut problems));
         }
-        if names.is_empty() {
+        if locales.values().all(|locale| locale.versions.is_empty()) {
             problems.push(format!("{} holds no template for this channel (<name>.{channel}.txt)", directory.display()));
         }
-        for name in &names {
-            let text = name.rsplit_once('.').map(|(stem, _)| format!("{stem}.txt"));
-            if text.is_some_and(|text| !names.contains(&text)) {
-                problems.push(format!("template {name} has no .txt beside it: every message needs a text"));
-            }
-        }
         if !problems.is_empty() {
+            problems.sort();
+            problems.dedup();
             return Err(problems);
         }
-        Ok(Renderer { environment, names, channel: channel.to_owned(), linker })
+        Ok(Renderer { locales, channel: channel.to_owned(), linker, content: Content::default() })
+    }
+
+    /// The same, whose templates may use this as well.
+    #[must_use]
+    pub fn with(self, content: Content) -> Self {
+        Renderer { content, ..self }
+    }
+
+    /// The locales that have texts of their own, in lower case; the empty one is for everybody else.
+    pub fn locales(&self) -> impl Iterator<Item = &str> {
+        self.locales.keys().map(String::as_str)
+    }
+
+    /// The templates of the channel, by name.
+    pub fn templates(&self) -> impl Iterator<Item = &str> {
+        let suffix = format!(".{}", self.channel);
+        let all = self.locales.get("").into_iter().flat_map(|locale| locale.versions.keys());
+        all.filter_map(move |stem| stem.strip_suffix(&suffix))
+    }
+
+    /// The version of the template that makes a command's message.
+    pub fn version(&self, send: &Send) -> Option<Arc<str>> {
+        self.locale(send).versions.get(&format!("{}.{}", send.template, self.channel)).cloned()
+    }
+
+    pub(crate) fn is_fetching(&self) -> bool {
+        self.content.is_fetching()
     }
 
     /// The message of a command. `now` is business time.
     ///
     /// # Errors
-    /// The code of the refusal: `no_address`, `no_template`, `render`.
+    /// The code of the refusal: `no_address`, `no_template`, `render`; or [`Flaw::WAITS`].
     pub fn render(&self, id: Id, send: &Send, now: Millis) -> Result<Message, Flaw> {
         if send.address.is_empty() {
             return Err(Flaw("no_address"));
         }
+        self.compose(id, send, now).map_err(|trouble| {
+            if let Some((template, line)) = &trouble.place {
+                // The kind says enough to find the flaw; the details could quote a customer's data.
+                tracing::warn!(template, line, kind = ?trouble.kind, "a message cannot be rendered");
+            }
+            trouble.flaw
+        })
+    }
+
+    /// The same with an explanation, and without asking for an address.
+    ///
+    /// # Errors
+    /// What is wrong, in words for those who write templates.
+    pub fn compose(&self, id: Id, send: &Send, now: Millis) -> Result<Message, Trouble> {
         let links = self.linker.as_ref().map(|linker| linker.links(id, send, now));
         let unsubscribe = links.as_ref().and_then(Links::unsubscribe).filter(|_| send.class != Class::Transactional);
-        let context = context(send, links.clone(), unsubscribe.as_deref());
-        let part = |kind: &str| self.part(&send.template, kind, &context);
-        let text = part("txt")?.ok_or(Flaw("no_template"))?;
+        let waits = Arc::new(AtomicBool::new(false));
+        let context = self.context(id, send, links.as_ref(), unsubscribe.as_deref(), &waits);
+        let part = |kind: &str| self.part(send, kind, &context, &waits);
+        let text = part("txt")?.ok_or_else(|| Trouble::of(Flaw("no_template"), "there is no such template"))?;
         let page = part("html")?;
         let link = part("link")?.map(|link| link.trim().to_owned());
         let pixel = links.as_ref().and_then(Links::pixel);
@@ -105,52 +197,110 @@ impl Renderer {
         })
     }
 
+    /// The narrowest locale of a command's that has texts.
+    fn locale(&self, send: &Send) -> &Locale {
+        let chain = files::fallbacks(send.locale.as_deref().unwrap_or_default());
+        let found = chain.iter().find_map(|locale| self.locales.get(locale));
+        // The last of every chain is everybody's, which is always there.
+        found.unwrap_or_else(|| &self.locales[""])
+    }
+
     /// One part of a message; none if there is no such file.
-    fn part(&self, template: &str, kind: &str, context: &Value) -> Result<Option<String>, Flaw> {
-        let name = format!("{template}.{}.{kind}", self.channel);
-        if !self.names.contains(&name) {
+    fn part(&self, send: &Send, kind: &str, context: &Value, waits: &AtomicBool) -> Result<Option<String>, Trouble> {
+        let (name, locale) = (format!("{}.{}.{kind}", send.template, self.channel), self.locale(send));
+        if !locale.names.contains(&name) {
             return Ok(None);
         }
-        let rendered = self.environment.get_template(&name).and_then(|template| template.render(context.clone()));
-        rendered.map(Some).map_err(|error| {
-            // The kind says enough to find the flaw; the details could quote a customer's data.
-            tracing::warn!(template = name, line = error.line(), kind = ?error.kind(), "a message cannot be rendered");
-            Flaw("render")
-        })
+        let rendered = locale.environment.get_template(&name).and_then(|template| template.render(context.clone()));
+        if waits.load(Ordering::Relaxed) {
+            return Err(Trouble::of(Flaw::WAITS, "a block cannot be had for now, and has no fallback"));
+        }
+        rendered.map(Some).map_err(|error| Trouble::in_template(&name, &error))
+    }
+
+    fn context(
+        &self,
+        id: Id,
+        send: &Send,
+        links: Option<&Links>,
+        unsubscribe: Option<&str>,
+        waits: &Arc<AtomicBool>,
+    ) -> Value {
+        let mut context: BTreeMap<&str, Value> =
+            send.fields.iter().map(|(name, value)| (name.as_str(), Value::from(value))).collect();
+        context.insert("campaign", Value::from(&send.campaign));
+        if let Some(locale) = &send.locale {
+            context.insert("locale", Value::from(locale));
+        }
+        if let Some(url) = unsubscribe {
+            context.insert("unsubscribe_url", Value::from(url));
+        }
+        let links = links.cloned();
+        let track = move |url: String| links.as_ref().and_then(|links| links.click(&url)).unwrap_or(url);
+        if let Some(deep_links) = self.content.deep_links.clone() {
+            let (send, track) = (send.clone(), track.clone());
+            let link = move |path: &str, query: Kwargs| {
+                let read = |name: &str| Ok((name.to_owned(), query.get::<Value>(name)?.to_string()));
+                let query = query.args().map(read).collect::<Result<BTreeMap<_, _>, minijinja::Error>>()?;
+                Ok::<_, minijinja::Error>(track(deep_links.link(path, &query, id, &send)))
+            };
+            context.insert("deep_link", Value::from_function(link));
+        }
+        context.insert("track", Value::from_function(track));
+        if let Some(codes) = self.content.codes.clone() {
+            let campaign = send.campaign.clone();
+            let code = move |pool: Option<&str>| codes.of(pool.unwrap_or(&campaign), id);
+            context.insert("promo_code", Value::from_function(code));
+        }
+        if let Some(blocks) = self.content.blocks.clone() {
+            let asked = Asked { blocks, id, send: send.clone(), waits: Arc::clone(waits) };
+            context.insert("blocks", Value::from_object(asked));
+        }
+        Value::from(context)
     }
 }
 
-/// Names and texts of all template files of a channel.
-fn files_of(directory: &Path, channel: &str) -> Result<Vec<(String, String)>, String> {
-    let failed = |error: std::io::Error| format!("the templates in {} cannot be read: {error}", directory.display());
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-        let ours = name.rsplit_once('.').is_some_and(|(stem, kind)| {
-            stem.ends_with(&format!(".{channel}")) && matches!(kind, "txt" | "html" | "subject" | "link")
-        });
-        if ours {
-            files.push((name.to_owned(), std::fs::read_to_string(&path).map_err(failed)?));
+impl Locale {
+    fn new(locale: &str, files: BTreeMap<String, String>, problems: &mut Vec<String>) -> Self {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(FUEL));
+        environment.set_recursion_limit(32);
+        environment.add_filter("money", money);
+        environment
+            .set_auto_escape_callback(|name| if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None });
+        let versions = files::versions(&files).into_iter().map(|(name, version)| (name, version.into())).collect();
+        let names = files.keys().cloned().collect();
+        for (name, text) in files {
+            if let Err(error) = environment.add_template_owned(name.clone(), text) {
+                let of_locale = if locale.is_empty() { String::new() } else { format!(" (for {locale})") };
+                problems.push(format!("template {name}{of_locale}: {error}"));
+            }
+        }
+        Locale { environment, names, versions }
+    }
+}
+
+/// `blocks` of one message.
+#[derive(Debug)]
+struct Asked {
+    blocks: Blocks,
+    id: Id,
+    send: Send,
+    waits: Arc<AtomicBool>,
+}
+
+impl Object for Asked {
+    fn get_value(self: &Arc<Self>, name: &Value) -> Option<Value> {
+        match self.blocks.get(name.as_str()?, self.id, &self.send) {
+            Got::Value(value) => Some(value),
+            Got::Nothing => None,
+            Got::NotYet => {
+                self.waits.store(true, Ordering::Relaxed);
+                None
+            }
         }
     }
-    files.sort();
-    Ok(files)
-}
-
-fn context(send: &Send, links: Option<Links>, unsubscribe: Option<&str>) -> Value {
-    let mut context: BTreeMap<&str, Value> =
-        send.fields.iter().map(|(name, value)| (name, Value::from(value))).collect();
-    context.insert("campaign", Value::from(&send.campaign));
-    if let Some(locale) = &send.locale {
-        context.insert("locale", Value::from(locale));
-    }
-    if let Some(url) = unsubscribe {
-        context.insert("unsubscribe_url", Value::from(url));
-    }
-    let track = move |url: String| links.as_ref().and_then(|links| links.click(&url)).unwrap_or(url);
-    context.insert("track", Value::from_function(track));
-    Value::from(context)
 }
 
 /// Minor units as an amount with two decimals: fields are text.

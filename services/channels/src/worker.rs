@@ -22,6 +22,7 @@ use crate::look::Look;
 use crate::metrics::{ChannelMetrics, Metrics};
 use crate::ownership::Learning;
 use crate::render::Renderer;
+use crate::render::content::Content;
 use crate::transport::Answer;
 
 /// So many records are taken from the queue at once.
@@ -141,6 +142,8 @@ impl<'a> Worker<'a> {
         };
         let metrics = metrics.of(&config.channel);
         let calls = Calls::new(&config.transport, clock, metrics.clone())?;
+        let content = Content::counted(&config.content, calls.runtime(), Some(metrics.clone())).map_err(configured)?;
+        let renderer = renderer.with(content);
         let origin = Origin {
             settings,
             attempt: &names.attempt,
@@ -197,7 +200,7 @@ impl<'a> Worker<'a> {
         self.probe.seen(self.clock.now());
         self.follow_group()?;
         self.take_over()?;
-        let wait = if self.calls.len() > 0 { ANSWERS } else { self.clock.patience() };
+        let wait = if self.calls.len() > 0 || self.renderer.is_fetching() { ANSWERS } else { self.clock.patience() };
         self.read(wait)?;
         self.take_answers()?;
         self.judge();
@@ -369,6 +372,10 @@ impl<'a> Worker<'a> {
                         last_failure = Some(code.clone());
                     }
                 }
+                Answer::Elsewhere { code } => {
+                    tracing::debug!(code, "a route did not take a message; another one is tried in its next turn");
+                    metrics.hand_over("rerouted");
+                }
                 Answer::Stale | Answer::TooLate => {}
             }
             true
@@ -411,7 +418,10 @@ impl<'a> Worker<'a> {
             metrics: &self.metrics,
             calls_max: self.calls.max(self.config.calls_max),
         };
-        chooser.choose(&mut self.lanes, self.calls.len(), self.clock.now())
+        let now = self.clock.now();
+        let chosen = chooser.choose(&mut self.lanes, self.calls.len(), now);
+        self.metrics.fenced(self.lanes.values().filter(|lane| lane.fence().holds(now)).count());
+        chosen
     }
 
     /// Learns everything that was withdrawn up to now; none if that takes so long that it would be old news.
@@ -482,7 +492,9 @@ impl<'a> Worker<'a> {
             let Some(lane) = self.lanes.get_mut(&candidate.partition) else { continue };
             lane.start(candidate.offset);
             if let Some((id, send)) = lane.command_at(candidate.offset) {
-                ledger.intend(candidate.partition, candidate.offset, id, send, now)?;
+                self.metrics.spent(send.price_minor);
+                let content = lane.content_at(candidate.offset);
+                ledger.intend(candidate.partition, candidate.offset, id, send, now, content.as_deref())?;
             }
         }
         self.commit()
@@ -498,7 +510,7 @@ impl<'a> Worker<'a> {
                 topic: self.names.send.clone(),
                 partition: *partition,
                 offset: Some(next),
-                metadata: bookmark(attempt_from),
+                metadata: bookmark(attempt_from, &lane.fence().noted()),
             });
         }
         self.group.commit(producer, &positions)

@@ -14,7 +14,11 @@ use tracing_subscriber::util::SubscriberInitExt;
 #[allow(dead_code, reason = "this test needs a part of it")]
 mod double;
 
+#[path = "marked/sessions.rs"]
+mod sessions;
+
 use double::{Asked, Double, Saying, secret};
+use tokio::time::{Duration, timeout};
 
 /// Part of everything that must not be seen.
 const MARK: &str = "MARKED";
@@ -145,6 +149,58 @@ async fn double(kind: &'static str, saying: Saying) -> Double {
     if kind == "apns" { Double::http2(script).await } else { Double::start(script).await }
 }
 
+/// Mails, to a server that says no at each moment, with a login.
+async fn mailed() -> usize {
+    for case in sessions::MAILS {
+        let (port, _server) = sessions::mail(case).await;
+        let (password, _file) = place("MARKEDpassword");
+        let config = json!({
+            "kind": "email", "host": "127.0.0.1", "port": port, "tls": "none", "from": "Shop <news@shop.example>",
+            "username": "shop", "password": password, "timeout_seconds": 5,
+        });
+        let config: Config = serde_json::from_value(config).unwrap();
+        let shown = shown(&config, "MARKEDanna@shop.example").await;
+        let wanted = if case == ("", "") { "Accepted" } else { "code: " };
+        assert!(!shown.contains(MARK) && shown.contains(wanted), "{case:?}: {shown}");
+    }
+    sessions::MAILS.len()
+}
+
+/// SMS, to a centre with each status, and what it then says of its own accord.
+async fn texted() -> usize {
+    for status in sessions::STATUSES {
+        let (port, _centre) = sessions::centre(status).await;
+        let (password, _file) = place("MARKEDpw");
+        let config = json!({
+            "kind": "smpp", "host": "127.0.0.1", "port": port, "system_id": "cascade", "password": password,
+            "source": "Shop", "timeout_seconds": 2,
+        });
+        let config: Config = serde_json::from_value(config).unwrap();
+        let (message, transport) = (message("+79001234567"), config.open().unwrap());
+        let mut ear = transport.ear().unwrap();
+        let mut answer = transport.hand_over(&message).await;
+        for _ in 0..500 {
+            if !matches!(&answer, Answer::NotTaken { code, .. } if code == "connection") {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            answer = transport.hand_over(&message).await;
+        }
+        let mut words = Vec::new();
+        while status == Some(0)
+            && words.len() < 2
+            && let Ok(Some(word)) = timeout(Duration::from_secs(5), ear.words.recv()).await
+        {
+            words.push(word);
+        }
+        let shown = format!("{config:?} {transport:?} {message:?} {answer:?} {words:?}");
+        assert!(!shown.contains(MARK) && !shown.contains("9001234567"), "{status:?}: {shown}");
+        assert_eq!(matches!(answer, Answer::Accepted { .. }), status == Some(0), "{answer:?}");
+        assert_eq!(words.is_empty(), status != Some(0), "the centre speaks after it has taken one");
+    }
+    sessions::STATUSES.len()
+}
+
 /// Hands a marked message over and gives back all that may be shown.
 async fn shown(config: &Config, address: &str) -> String {
     let (message, transport) = (message(address), config.open().unwrap());
@@ -191,8 +247,11 @@ async fn nothing_that_is_marked_is_ever_shown() {
         let shown = shown(&config, &address).await;
         assert!(!shown.contains(MARK), "{kind} away: {shown}");
     }
+    let sessions = mailed().await + texted().await;
+    assert!(sessions >= 20, "{sessions} sessions");
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("the log is read") && calls > 300, "{calls} calls");
-    let lines: Vec<&str> = log.lines().filter(|line| line.contains(MARK)).collect();
+    let is_marked = |line: &&str| line.contains(MARK) || line.contains("9001234567");
+    let lines: Vec<&str> = log.lines().filter(is_marked).collect();
     assert!(lines.is_empty(), "{lines:#?}");
 }

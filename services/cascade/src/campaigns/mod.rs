@@ -1,16 +1,18 @@
-//! Campaign files and the topic `campaign`: check, show, try, apply, launch, pause, resume, stop, migrate, list; the schema of their
-//! language; how the base is.
+//! Campaign files, their templates, and the topic `campaign`: check, show, render, try, apply, launch, pause, resume, stop, migrate,
+//! list; the schema of their language; how the base is.
 
 pub mod documents;
 mod picture;
 mod rehearsal;
 pub mod book;
 mod life;
+mod templates;
+pub mod preview;
 mod base;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemas::{Campaign, Millis};
 
@@ -46,15 +48,17 @@ pub fn run(command: cli::Campaign) -> Result<String, Failure> {
     }
 }
 
-/// Checks files without Kafka. Gives back what to print.
+/// Checks files without Kafka, and the templates that they name where their directory is given. Gives back what to print.
 ///
 /// # Errors
 /// `Campaign`, with every problem and its place.
-pub fn check(paths: &[PathBuf]) -> Result<String, Failure> {
+pub fn check(paths: &[PathBuf], templates: Option<&Path>) -> Result<String, Failure> {
     let documents = documents::read(paths)?;
     let lines =
         documents.iter().map(|document| format!("{}{}: {}\n", document.warnings, document.path, document.title()));
-    Ok(lines.collect())
+    let lines: String = lines.collect();
+    let of_templates = templates.map(|directory| templates::check(&documents, directory)).transpose()?;
+    Ok(lines + &of_templates.unwrap_or_default())
 }
 
 /// What a file can hold.

@@ -76,7 +76,7 @@ fn problems_of_all_files_are_told_with_their_places() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("a.yaml"), definition(1, "first").replace("push", "pusch")).unwrap();
     std::fs::write(dir.path().join("b.yaml"), definition(1, "first").replace("trigger", "tirgger")).unwrap();
-    let failure = check(&[dir.path().to_owned()]).unwrap_err();
+    let failure = check(&[dir.path().to_owned()], None).unwrap_err();
     assert_eq!(failure.exit, Exit::Campaign);
     for place in ["a.yaml:8:", "b.yaml:3:", "2 problems"] {
         assert!(failure.sentence.contains(place), "{place} is missing in\n{failure}");
@@ -85,7 +85,7 @@ fn problems_of_all_files_are_told_with_their_places() {
 
 #[test]
 fn a_missing_file_has_an_exit_code_of_its_own() {
-    let failure = check(&[PathBuf::from("no-such.yaml")]).unwrap_err();
+    let failure = check(&[PathBuf::from("no-such.yaml")], None).unwrap_err();
     assert_eq!(failure.exit, Exit::Input);
 }
 

@@ -23,7 +23,7 @@ impl Flags {
     }
 
     #[cfg(test)]
-    pub(super) fn of(values: &[(&str, &str)], config: Option<&str>) -> Self {
+    pub(crate) fn of(values: &[(&str, &str)], config: Option<&str>) -> Self {
         let values = values.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         Flags { values, config: config.map(PathBuf::from) }
     }

@@ -9,11 +9,17 @@ use crate::metrics::Metrics;
 #[derive(Default)]
 struct Book {
     facts: Mutex<Vec<Feedback>>,
+    named: Mutex<Vec<Attempt>>,
     is_down: AtomicBool,
 }
 
 impl Facts for Book {
-    fn publish<'a>(&'a self, fact: &'a Feedback) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>> {
+    fn name<'a>(&'a self, named: &'a Attempt) -> Writing<'a> {
+        self.named.lock().unwrap().push(named.clone());
+        Box::pin(async { Ok(()) })
+    }
+
+    fn publish<'a>(&'a self, fact: &'a Feedback) -> Writing<'a> {
         Box::pin(async move {
             if self.is_down.load(Ordering::SeqCst) {
                 return Err("down".to_owned());
@@ -36,7 +42,8 @@ impl Bench {
     fn new(caught_up: bool) -> Self {
         let (turned, turns) = watch::channel(0);
         let book = Arc::new(Book::default());
-        let memory = Arc::new(Mutex::new(Memory { caught_up, ..Memory::new(100) }));
+        let memory = Arc::new(Mutex::new(Memory::new(100)));
+        memory.lock().unwrap().caught_up = caught_up;
         let listener = Listener {
             memory: Arc::clone(&memory),
             turns,
@@ -119,7 +126,8 @@ async fn a_word_is_ours_only_once_it_is_published() {
 
 #[test]
 fn only_the_latest_sends_are_remembered() {
-    let known = |memory: &Memory| ["1", "2", "3"].map(|provider_id| memory.find(provider_id).is_some());
+    let known =
+        |memory: &Memory| ["1", "2", "3"].map(|provider_id| matches!(memory.find(provider_id), Known::Send(..)));
     let mut memory = Memory::new(2);
     for provider_id in ["1", "2", "1", "3"] {
         memory.insert(provider_id, id(), "c1".to_owned(), 7);
@@ -143,4 +151,53 @@ async fn an_id_that_is_told_late_finds_its_send() {
     let named = About::Named { provider_id: "7".to_owned(), send_id: id().to_string(), customer_id: "c1".to_owned() };
     drop(bench.say(named, Status::Unspecified).await);
     assert_eq!(bench.say(by_provider("7"), Status::Delivered).await.await, Ok(Fate::Kept));
+    // Another replica, or this one after a restart, reads the record.
+    while bench.book.named.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let record = encode(&bench.book.named.lock().unwrap()[0]);
+    assert_eq!(taken(&record), Some(("7".to_owned(), id(), "c1".to_owned())));
+}
+
+#[tokio::test]
+async fn a_receipt_for_a_send_that_is_not_remembered_is_asked_for_again_and_found_meanwhile() {
+    let bench = Bench::new(true);
+    bench.memory.lock().unwrap().is_whole = false;
+    for provider_id in ["7", "8"] {
+        let told = bench.say(by_provider(provider_id), Status::Delivered).await;
+        assert_eq!(told.await, Ok(Fate::Again), "{provider_id}");
+    }
+    {
+        let mut memory = bench.memory.lock().unwrap();
+        let wanted = memory.wanted();
+        assert_eq!(wanted.into_iter().collect::<Vec<_>>(), ["7", "8"]);
+        memory.was_searched("7".to_owned(), Some((id(), "c1".to_owned())));
+        memory.was_searched("8".to_owned(), None);
+    }
+    assert_eq!(bench.say(by_provider("007"), Status::Delivered).await.await, Ok(Fate::Kept));
+    assert_eq!(bench.say(by_provider("8"), Status::Delivered).await.await, Ok(Fate::Useless));
+}
+
+#[tokio::test]
+async fn statuses_come_in_any_order_and_twice_and_are_the_same_facts() {
+    let bench = Bench::new(true);
+    bench.learn("7", id());
+    for status in [Status::Opened, Status::Delivered, Status::Opened, Status::Delivered] {
+        assert_eq!(bench.say(by_provider("7"), status).await.await, Ok(Fate::Kept));
+    }
+    let facts = bench.book.facts.lock().unwrap();
+    let ids: std::collections::BTreeSet<&str> = facts.iter().map(|fact| fact.event_id.as_str()).collect();
+    assert_eq!((facts.len(), ids.len()), (4, 2));
+}
+
+#[test]
+fn what_is_searched_for_and_what_was_found_is_bounded() {
+    let mut memory = Memory::new(1);
+    memory.is_whole = false;
+    for number in 0..20_000 {
+        assert!(memory.is_to_be_searched(&number.to_string()));
+        memory.was_searched(format!("x{number}"), None);
+    }
+    assert_eq!(memory.wanted().len(), 16_384);
+    assert_eq!((memory.find("x1"), memory.find("x19999")), (Known::NotYet, Known::Nothing));
 }

@@ -328,3 +328,60 @@ proptest! {
         }
     }
 }
+
+/// Paid commands of 60 each, at offsets from 10 on, behind a fence of 100 an hour.
+fn fenced(count: i64) -> Lane {
+    let mut lane = lane(OnUnknown::Skip).behind(Fence::new(100, 1));
+    for offset in 10..10 + count {
+        let name = offset.to_string();
+        lane.command(offset, id(&name), Send { price_minor: 60, ..send(&name, 9_000_000) }, 0, false);
+    }
+    lane
+}
+
+#[test]
+fn the_fence_holds_what_is_too_dear_until_the_next_hour() {
+    let (mut lane, tick) = (fenced(2), Tick::now());
+    let later = tick.after(Duration::from_secs(1));
+    assert!(lane.passes_fence(10, 0, later) && lane.passes_fence(10, 0, later), "a command counts once");
+    assert!(!lane.passes_fence(11, 0, later));
+    assert_eq!((lane.ready(tick, 9), lane.ready(later, 9)), (vec![10], vec![10, 11]), "it waits and is not dropped");
+    assert!(lane.fence().holds(0));
+    assert!(lane.passes_fence(11, 3_600_000, later));
+}
+
+#[test]
+fn what_is_refused_or_withdrawn_costs_nothing() {
+    let (mut lane, tick) = (fenced(5), Tick::now());
+    let later = tick.after(Duration::from_secs(1));
+    let mut spent = Vec::new();
+    for (offset, answer) in [
+        (10, Answer::Refused { code: "x".to_owned() }),
+        (11, Answer::NobodyThere { code: "x".to_owned() }),
+        (12, Answer::TooLate),
+    ] {
+        assert!(lane.passes_fence(offset, 0, later), "{offset}");
+        lane.start(offset);
+        lane.answered(id(&offset.to_string()), &answer, 0, tick);
+        spent.push(lane.fence().noted());
+    }
+    assert!(lane.passes_fence(13, 0, later));
+    lane.withdraw(0, id("13"));
+    lane.judge(0);
+    spent.push(lane.fence().noted());
+    assert_eq!(spent, ["0:0"; 4]);
+    assert!(lane.passes_fence(14, 0, later));
+    lane.start(14);
+    lane.answered(id("14"), &Answer::Unknown { code: "x".to_owned() }, 0, tick);
+    assert_eq!(lane.fence().noted(), "0:60", "it may have been taken");
+}
+
+#[test]
+fn another_route_has_a_turn_of_its_own_at_once() {
+    let (mut lane, tick) = (lane(OnUnknown::Skip), Tick::now());
+    lane.command(10, id("a"), send("c1", 50), 0, false);
+    lane.start(10);
+    lane.answered(id("a"), &Answer::Elsewhere { code: "x".to_owned() }, 0, tick);
+    assert_eq!(lane.ready(tick, 9), [10]);
+    assert_eq!(lane.idle_intents(), [id("a")], "the first route's intent is void");
+}

@@ -132,6 +132,125 @@ fn amounts_are_written_from_minor_units() {
     assert_eq!(text("many").unwrap_err(), Flaw("render"));
 }
 
+#[test]
+fn a_customer_reads_the_own_language_or_the_wider_or_everybodys() {
+    let renderer = renderer(&[
+        ("cart.email.txt", "Cart. {% include \"_foot.txt\" %}"),
+        ("cart.email.ru.txt", "Корзина. {% include \"_foot.txt\" %}"),
+        ("_foot.txt", "Bye"),
+        ("_foot.pt.txt", "Adeus"),
+        ("_foot.ru.txt", "Пока"),
+    ]);
+    let text = |locale: Option<&str>| {
+        let send = Send { locale: locale.map(str::to_owned), ..send(&[]) };
+        (renderer.render(id(), &send, 0).unwrap().text, renderer.version(&send).unwrap())
+    };
+    let texts = [None, Some("de"), Some("ru-RU"), Some("pt_BR")].map(|locale| text(locale).0);
+    assert_eq!(texts, ["Cart. Bye", "Cart. Bye", "Корзина. Пока", "Cart. Adeus"]);
+    assert_eq!(text(None).1, text(Some("de")).1);
+    assert_ne!(text(None).1, text(Some("ru")).1);
+}
+
+#[test]
+fn a_message_is_never_half_in_another_language() {
+    let files = directory(&[
+        ("cart.email.txt", "x"),
+        ("cart.email.subject", "x"),
+        ("cart.email.link", "x"),
+        ("cart.email.ru.txt", "x"),
+        ("bonus.email.ru.txt", "x"),
+    ]);
+    let problems = Renderer::new(files.path(), "email", None).unwrap_err();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert_eq!(problems[0], "template bonus.email.ru.txt has no bonus.email.txt, which is for all other customers");
+    assert_eq!(problems[1], "template cart.email.ru.subject is missing: the message would be half in another language");
+}
+
+#[test]
+fn fragments_are_escaped_as_what_they_are() {
+    let renderer = renderer(&[
+        ("cart.email.txt", "{% include '_name.txt' %}"),
+        ("cart.email.html", "{% include '_name.html' %}"),
+        ("_name.txt", "{{ name }}"),
+        ("_name.html", "{{ name }}"),
+    ]);
+    let message = renderer.render(id(), &send(&[("name", "<b>")]), 0).unwrap();
+    assert_eq!(message.text, "<b>");
+    assert!(message.html.unwrap().starts_with("&lt;b&gt;"));
+}
+
+#[test]
+fn a_template_makes_deep_links_and_codes() {
+    let secret = directory(&[("secret", "a secret of sixteen")]);
+    let config = format!(
+        r#"{{"deep_link": "https://shop.example/", "deep_link_query": {{"from": "{{channel}}"}},
+             "code_secret": {{"file": "{}/secret"}}}}"#,
+        secret.path().display()
+    );
+    let config: content::Config = serde_json::from_str(&config).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let renderer = renderer(&[
+        ("cart.email.txt", "{{ promo_code() }} {{ promo_code('other') }}"),
+        ("cart.email.link", "{{ deep_link('cart/' ~ item, size=9) }}"),
+    ])
+    .with(Content::open(&config, runtime.handle()).unwrap());
+    let send = Send { campaign: "spring".to_owned(), ..send(&[("item", "a b")]) };
+    let message = renderer.render(id(), &send, 0).unwrap();
+    let codes = codes::Codes::new("a secret of sixteen", 20);
+    assert_eq!(message.text, format!("{} {}", codes.of("spring", id()), codes.of("other", id())));
+    assert_eq!(renderer.render(id(), &send, 99).unwrap().text, message.text, "again it is the same");
+    let link = message.link.unwrap();
+    let token = linker().1.verify(link.strip_prefix("https://t.example/c/").unwrap(), Kind::Click, 0).unwrap();
+    assert_eq!(token.target, "https://shop.example/cart/a%20b?from=email&size=9");
+}
+
+#[test]
+fn a_message_waits_for_its_blocks_and_is_not_refused() {
+    let config = r#"{"blocks": {"recs": {"url": "http://127.0.0.1:1/", "allow_private_hosts": true},
+                                "best": {"url": "http://127.0.0.1:1/", "allow_private_hosts": true, "fallback": ["<tea>"]}}}"#;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let content = Content::open(&serde_json::from_str(config).unwrap(), runtime.handle()).unwrap();
+    let renderer = renderer(&[
+        ("cart.email.txt", "{{ blocks.recs | default('none') }}"),
+        ("best.email.txt", "x"),
+        ("best.email.html", "{{ blocks.best[0] }}"),
+        ("wrong.email.txt", "{{ blocks.nobodys }}"),
+    ])
+    .with(content);
+    let of = |template: &str| renderer.render(id(), &Send { template: template.to_owned(), ..send(&[]) }, 0);
+    assert_eq!(of("cart").unwrap_err(), Flaw::WAITS, "a default is no way around it");
+    let best = loop {
+        match of("best") {
+            Err(Flaw::WAITS) => std::thread::yield_now(),
+            made => break made.unwrap(),
+        }
+    };
+    assert!(best.html.unwrap().starts_with("&lt;tea&gt;"));
+    assert_eq!(of("wrong").unwrap_err(), Flaw("render"));
+}
+
+#[test]
+fn who_writes_templates_is_told_where_and_what() {
+    let renderer = renderer(&[("cart.email.txt", "Hello\n{{ name }}")]);
+    let trouble = renderer.compose(id(), &send(&[]), 0).unwrap_err();
+    assert_eq!(trouble.place, Some(("cart.email.txt".to_owned(), Some(2))));
+    assert!(trouble.words.contains("undefined"), "{trouble:?}");
+}
+
+#[test]
+fn segments_are_reckoned_before_anybody_is_written_to() {
+    let renderer = renderer(&[
+        ("cart.email.txt", "Hello {{ name }}, {{ total | money }} wait"),
+        ("plain.email.txt", "Come back"),
+        ("long.email.txt", "{{ 'x' * 150 }}{{ name }}"),
+        ("wide.email.txt", "x"),
+        ("wide.email.ru.txt", "{% for i in range(80) %}ж{% endfor %}"),
+    ]);
+    let of = |template: &str, locale: &str| renderer.segments(template, locale).unwrap();
+    assert_eq!((of("cart", ""), of("plain", ""), of("wide", ""), of("wide", "ru")), ((1, 1), (1, 1), (1, 1), (2, 2)));
+    assert_eq!(of("long", ""), (1, 3), "one letter that the alphabet lacks makes all of them wide");
+}
+
 /// Every example renders on every channel that it is for, with no more than what the campaigns' triggers bring.
 #[test]
 fn the_examples_can_be_sent() {
@@ -140,7 +259,7 @@ fn the_examples_can_be_sent() {
     let mut rendered = 0;
     for channel in ["push", "email", "telegram", "viber", "whatsapp", "sms"] {
         let renderer = Renderer::new(&directory, channel, Some(linker().0)).unwrap();
-        for name in renderer.names.iter().filter_map(|name| name.strip_suffix(&format!(".{channel}.txt"))) {
+        for name in renderer.templates() {
             let send = Send { template: name.to_owned(), ..send(&fields) };
             let message = renderer.render(id(), &send, 0).unwrap_or_else(|flaw| panic!("{name}.{channel}: {flaw:?}"));
             let says = message.text + &message.link.unwrap_or_default();

@@ -82,7 +82,7 @@ pub(super) fn hidden(key: &str, value: &str) -> Result<HeaderValue, String> {
 }
 
 /// The same, as the header `Authorization: Bearer …`.
-pub(super) fn bearer(key: &str, secret: &Secret) -> Result<HeaderMap, String> {
+pub(crate) fn bearer(key: &str, secret: &Secret) -> Result<HeaderMap, String> {
     let value = hidden(key, &format!("Bearer {}", secret.of(key)?))?;
     Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))
 }
@@ -113,8 +113,8 @@ pub(super) fn connect_timeout(timeout_seconds: u64) -> Duration {
 }
 
 /// What the provider says.
-pub(super) struct Reply {
-    pub(super) status: StatusCode,
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
     pub(super) retry_after: Option<Duration>,
     response: Response,
 }
@@ -123,7 +123,7 @@ pub(super) struct Reply {
 ///
 /// # Errors
 /// With what it means that there is no answer.
-pub(super) async fn ask(request: RequestBuilder) -> Result<Reply, Answer> {
+pub(crate) async fn ask(request: RequestBuilder) -> Result<Reply, Answer> {
     match request.send().await {
         Ok(response) => Ok(Reply { status: response.status(), retry_after: retry_after(&response), response }),
         Err(error) if error.is_builder() => Err(Answer::refused("bad_request")),
@@ -159,7 +159,7 @@ impl Reply {
     }
 
     /// The answer's body. A provider that has spoken by its status has spoken: a body that cannot be read is none.
-    pub(super) async fn json(self) -> Option<Value> {
+    pub(crate) async fn json(self) -> Option<Value> {
         let mut response = self.response;
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.ok()? {

@@ -61,7 +61,7 @@ fn joined(answers: Vec<Answer>) -> Answer {
     let strongest = answers.into_iter().rev().max_by_key(|answer| match answer {
         Answer::Accepted { .. } => 4,
         Answer::Unknown { .. } | Answer::Stale | Answer::TooLate => 3,
-        Answer::NotTaken { .. } => 2,
+        Answer::NotTaken { .. } | Answer::Elsewhere { .. } => 2,
         Answer::Refused { .. } => 1,
         Answer::NobodyThere { .. } => 0,
     });

@@ -17,14 +17,14 @@ use reqwest::{ClientBuilder, Url};
 use super::call;
 
 /// A client whose connections all end in public.
-pub(super) fn client(example: Option<&Url>, timeout_seconds: u64, allow_private: bool) -> ClientBuilder {
+pub(crate) fn client(example: Option<&Url>, timeout_seconds: u64, allow_private: bool) -> ClientBuilder {
     let builder = call::client_like(example, timeout_seconds);
     if allow_private { builder } else { builder.no_proxy().dns_resolver(PublicOnly) }
 }
 
 /// Why an address is not called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unfit {
+pub(crate) enum Unfit {
     /// Not https, or with a login in it.
     Scheme,
     /// A number that is not public.
@@ -32,7 +32,7 @@ pub(super) enum Unfit {
 }
 
 /// What can be seen of an address before its name is resolved.
-pub(super) fn check(url: &Url, allow_private: bool) -> Result<(), Unfit> {
+pub(crate) fn check(url: &Url, allow_private: bool) -> Result<(), Unfit> {
     if allow_private {
         return Ok(());
     }

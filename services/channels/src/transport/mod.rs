@@ -1,15 +1,16 @@
 //! Ways to a provider. A new one is a file of its own beside these and one line in the table below.
 
 mod apns;
-mod call;
+pub(crate) mod call;
 mod devices;
 pub mod email;
 mod exolve;
 mod fcm;
-mod guard;
+pub(crate) mod guard;
 mod http;
 mod meta;
 mod nowhere;
+mod routes;
 mod secret;
 mod signed;
 pub mod smpp;
@@ -68,7 +69,7 @@ impl Message {
     }
 
     /// All that a reader is to see, for channels that know nothing but text: title, text, and where to go.
-    fn plain(&self) -> String {
+    pub fn plain(&self) -> String {
         let parts = [self.subject.as_deref(), Some(self.text.as_str()), self.link.as_deref()];
         let parts: Vec<&str> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
         parts.join("\n\n")
@@ -105,6 +106,11 @@ pub enum Answer {
         code: String,
         /// Not before so long, as the provider asks.
         retry_after: Option<Duration>,
+    },
+    /// It was certainly not taken by this route of several, and another one is there for its next turn.
+    Elsewhere {
+        /// Why.
+        code: String,
     },
     /// Nobody knows whether it was taken.
     Unknown {
@@ -291,6 +297,8 @@ transports! {
     Smpp smpp;
     /// Nobody: for the canary, whose messages are for no customer.
     Nowhere nowhere;
+    /// Several of these, of which the next takes over when one is out.
+    Routes routes;
 }
 
 /// Whether the provider has taken anything since this process started. Until then, what says of one address that it is wrong may
@@ -356,6 +364,7 @@ fn without_address(mut answer: Answer, address: &str) -> Answer {
     if let Answer::Refused { code }
     | Answer::NobodyThere { code }
     | Answer::NotTaken { code, .. }
+    | Answer::Elsewhere { code }
     | Answer::Unknown { code } = &mut answer
     {
         let lower = code.to_lowercase();
@@ -422,7 +431,10 @@ mod tests {
             let transport = section["transport"].clone();
             let kind = transport["kind"].as_str().unwrap().to_owned();
             let config = transport.try_into::<Config>().unwrap_or_else(|error| panic!("{name}: {error}"));
-            (kind, format!("{config:?}"))
+            let content = section.get("content").cloned().unwrap_or_else(|| toml::Table::new().into());
+            let content =
+                content.try_into::<crate::render::content::Config>().unwrap_or_else(|error| panic!("{name}: {error}"));
+            (kind, format!("{config:?} {content:?}"))
         });
         configs.collect()
     }

@@ -1,0 +1,284 @@
+//! Several ways to the same phone, say: when the first is out, the next takes over.
+//!
+//! ```toml
+//! [channel.sms.transport]
+//! kind = "routes"
+//! order = ["main", "spare"]
+//! [channel.sms.transport.routes.main]
+//! kind = "smpp"
+//! ```
+//!
+//! A message goes to the first route of `order` that is not left alone. What its provider says is read as on its own page, and then:
+//!
+//! | the route says | what follows |
+//! |---|---|
+//! | taken | that is all; the route's name stands before the provider's id: `main:42` |
+//! | this message is refused, nobody is there | so it is: another route would be told the same, and it would cost again |
+//! | not taken for now (an outage, throttling, a login or path of ours) | the next route, in the message's next turn |
+//! | unknown | nobody knows, and no other route is tried: the message may be on its way |
+//!
+//! *Never both.* A message goes to another route only where the one before has certainly not taken it. So `on_unknown` must be
+//! `skip`: after a crash nobody knows by which route a message may have gone.
+//!
+//! *A route that is out.* Five failures in a row, or a pause that the provider asks for, and a route is left alone for a while, as
+//! the provider of a channel is (`breaker.rs`); then one message tries it. While all are left alone, the channel's commands wait.
+//!
+//! *The next turn* is a new one for all: withdrawals are read again before it, so the residual window is no longer with two routes
+//! than with one.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Deserialize;
+use stream::clock::Tick;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::{About, Answer, Call, Ear, Message, Transport, Word};
+use crate::breaker::Breaker;
+
+/// More routes are a mistake.
+const ROUTES_MAX: usize = 8;
+
+/// Messages of which is remembered which routes have not taken them.
+const REMEMBERED: usize = 10_000;
+
+/// Words of all routes that may wait.
+const WORDS: usize = 256;
+
+/// Several routes, and their order.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Names of the routes, the preferred one first.
+    pub order: Vec<String>,
+    /// The routes, each as the transport of a channel.
+    pub routes: BTreeMap<String, super::Config>,
+}
+
+impl Config {
+    pub(super) fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let named = |name: &String| self.order.iter().filter(|other| *other == name).count() == 1;
+        let fits = (2..=ROUTES_MAX).contains(&self.order.len()) && self.order.len() == self.routes.len();
+        if !fits || !self.routes.keys().all(named) {
+            problems.push(format!("transport.order must name each of transport.routes once, from 2 to {ROUTES_MAX}"));
+        }
+        for (name, route) in &self.routes {
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            if name.is_empty() || !name.chars().all(plain) {
+                problems.push(format!("transport.routes.{name}: a name has lower-case letters, digits and dashes"));
+            }
+            if matches!(route, super::Config::Routes(_)) {
+                problems.push(format!("transport.routes.{name}: routes cannot have routes"));
+            } else {
+                problems.extend(route.problems().into_iter().map(|words| format!("route {name}: {words}")));
+            }
+        }
+        problems
+    }
+}
+
+struct Routes {
+    routes: Vec<Route>,
+    state: Mutex<State>,
+    /// Where words are passed on.
+    runtime: Handle,
+}
+
+struct Route {
+    name: String,
+    transport: Box<dyn Transport>,
+}
+
+#[derive(Default)]
+struct State {
+    breakers: Vec<Breaker>,
+    out: Vec<usize>,
+    /// Which routes certainly have not taken a message, a bit for each.
+    not_taken: HashMap<String, u64>,
+    order: VecDeque<String>,
+}
+
+impl fmt::Debug for Routes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.routes.iter().map(|route| &route.name)).finish()
+    }
+}
+
+pub(super) fn open(config: &Config) -> Result<Box<dyn Transport>, String> {
+    let opened = |name: &String| {
+        let route = config.routes.get(name).ok_or_else(|| format!("transport.order: there is no route {name}"))?;
+        Ok(Route { name: name.clone(), transport: route.open()? })
+    };
+    let routes: Vec<Route> = config.order.iter().map(opened).collect::<Result<_, String>>()?;
+    Ok(Box::new(Routes::over(routes)))
+}
+
+impl Routes {
+    fn over(routes: Vec<Route>) -> Self {
+        let breakers = routes.iter().map(|_| Breaker::default()).collect();
+        let state = State { breakers, out: vec![0; routes.len()], ..State::default() };
+        Routes { routes, state: Mutex::new(state), runtime: Handle::current() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn through(&self, message: &Message) -> Answer {
+        let Some(chosen) = self.state().choose(&message.send_id, Tick::now()) else {
+            return Answer::NotTaken { code: "no_route".to_owned(), retry_after: Some(RETRY) };
+        };
+        let mut out = Out { routes: self, route: chosen, ended: false };
+        let route = &self.routes[chosen];
+        let answer = route.transport.hand_over(message).await;
+        out.ended = true;
+        let (mut state, now) = (self.state(), Tick::now());
+        state.out[chosen] = state.out[chosen].saturating_sub(1);
+        state.learn(chosen, &answer, route.transport.is_one_provider(), now);
+        match answer {
+            Answer::Accepted { provider_id } => {
+                state.forget(&message.send_id);
+                Answer::Accepted { provider_id: provider_id.map(|id| named(&route.name, &id)) }
+            }
+            Answer::NotTaken { code, retry_after } => {
+                state.pass_over(&message.send_id, chosen);
+                match state.choose_only(&message.send_id, now) {
+                    Some(_) => Answer::Elsewhere { code },
+                    None => {
+                        // All have been asked: from the first again, after a while.
+                        state.forget(&message.send_id);
+                        Answer::NotTaken { code, retry_after }
+                    }
+                }
+            }
+            answer => {
+                state.forget(&message.send_id);
+                answer
+            }
+        }
+    }
+}
+
+/// A call under way. One that is dropped counts as over.
+struct Out<'a> {
+    routes: &'a Routes,
+    route: usize,
+    ended: bool,
+}
+
+impl Drop for Out<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            let mut state = self.routes.state();
+            state.out[self.route] = state.out[self.route].saturating_sub(1);
+        }
+    }
+}
+
+/// While all routes are left alone, commands come again after this time.
+const RETRY: Duration = Duration::from_secs(1);
+
+impl State {
+    /// The route for a message, whose call counts as begun.
+    fn choose(&mut self, send_id: &str, now: Tick) -> Option<usize> {
+        let chosen = self.choose_only(send_id, now)?;
+        self.out[chosen] += 1;
+        Some(chosen)
+    }
+
+    fn choose_only(&self, send_id: &str, now: Tick) -> Option<usize> {
+        let passed = self.not_taken.get(send_id).copied().unwrap_or(0);
+        (0..self.breakers.len()).find(|route| {
+            passed >> route & 1 == 0 && self.breakers[*route].admits(self.out[*route], usize::MAX, now) > 0
+        })
+    }
+
+    fn learn(&mut self, route: usize, answer: &Answer, is_one_provider: bool, now: Tick) {
+        match answer {
+            Answer::Accepted { .. } | Answer::Refused { .. } | Answer::NobodyThere { .. } => {
+                self.breakers[route].answered();
+            }
+            Answer::NotTaken { retry_after, .. } if is_one_provider => self.breakers[route].failed(*retry_after, now),
+            Answer::Unknown { .. } if is_one_provider => self.breakers[route].failed(None, now),
+            _ => {}
+        }
+    }
+
+    fn pass_over(&mut self, send_id: &str, route: usize) {
+        let known = self.not_taken.insert(send_id.to_owned(), 0);
+        if known.is_none() {
+            self.order.push_back(send_id.to_owned());
+        }
+        self.not_taken.insert(send_id.to_owned(), known.unwrap_or(0) | 1 << route);
+        while self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.not_taken.remove(&oldest);
+        }
+    }
+
+    fn forget(&mut self, send_id: &str) {
+        if self.not_taken.remove(send_id).is_some() {
+            self.order.retain(|known| known != send_id);
+        }
+    }
+}
+
+/// Two providers may give the same id.
+fn named(route: &str, provider_id: &str) -> String {
+    format!("{route}:{}", crate::echo::normal(provider_id))
+}
+
+impl Transport for Routes {
+    fn hand_over<'a>(&'a self, message: &'a Message) -> Call<'a> {
+        Box::pin(self.through(message))
+    }
+
+    fn calls_max(&self) -> Option<usize> {
+        self.routes.iter().filter_map(|route| route.transport.calls_max()).min()
+    }
+
+    fn ear(&self) -> Option<Ear> {
+        let heard: Vec<(String, Ear)> =
+            self.routes.iter().filter_map(|route| Some((route.name.clone(), route.transport.ear()?))).collect();
+        if heard.is_empty() {
+            return None;
+        }
+        let memory = heard.iter().map(|(_, ear)| ear.memory).max().unwrap_or_default();
+        let (all, words) = mpsc::channel(WORDS);
+        let mut tasks = JoinSet::new();
+        for (name, mut ear) in heard {
+            let all = all.clone();
+            let passing = async move {
+                while let Some(word) = ear.words.recv().await {
+                    if all.send(by_route(&name, word)).await.is_err() {
+                        return;
+                    }
+                }
+            };
+            tasks.spawn_on(passing, &self.runtime);
+        }
+        // They end with their routes, or with whoever listens.
+        tasks.detach_all();
+        Some(Ear { words, memory })
+    }
+}
+
+fn by_route(route: &str, word: Word) -> Word {
+    let about = match word.about {
+        About::ProviderId(id) => About::ProviderId(named(route, &id)),
+        About::Named { provider_id, send_id, customer_id } => {
+            About::Named { provider_id: named(route, &provider_id), send_id, customer_id }
+        }
+        about => about,
+    };
+    Word { about, ..word }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use schemas::Status;
+use tokio::sync::oneshot;
+
+use super::super::double;
+use super::*;
+
+/// Says what it is told to say, and counts.
+#[derive(Debug)]
+struct Provider {
+    says: Mutex<Answer>,
+    asked: AtomicUsize,
+    ear: Mutex<Option<Ear>>,
+}
+
+impl Provider {
+    fn new(says: Answer) -> Arc<Self> {
+        Arc::new(Provider { says: Mutex::new(says), asked: AtomicUsize::new(0), ear: Mutex::new(None) })
+    }
+
+    fn now_says(&self, answer: Answer) {
+        *self.says.lock().unwrap() = answer;
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+#[derive(Debug)]
+struct Way(Arc<Provider>);
+
+impl Transport for Way {
+    fn hand_over<'a>(&'a self, _: &'a Message) -> Call<'a> {
+        self.0.asked.fetch_add(1, Ordering::SeqCst);
+        let answer = self.0.says.lock().unwrap().clone();
+        Box::pin(async move { answer })
+    }
+
+    fn ear(&self) -> Option<Ear> {
+        self.0.ear.lock().unwrap().take()
+    }
+}
+
+fn taken(id: &str) -> Answer {
+    Answer::Accepted { provider_id: Some(id.to_owned()) }
+}
+
+fn routes(main: &Arc<Provider>, spare: &Arc<Provider>) -> Routes {
+    let route = |name: &str, provider: &Arc<Provider>| Route {
+        name: name.to_owned(),
+        transport: Box::new(Way(Arc::clone(provider))),
+    };
+    Routes::over(vec![route("main", main), route("spare", spare)])
+}
+
+async fn say(routes: &Routes, name: &str) -> Answer {
+    routes.hand_over(&Message { send_id: name.to_owned(), ..double::message("+7900") }).await
+}
+
+#[tokio::test]
+async fn the_next_route_takes_what_the_first_has_certainly_not_taken() {
+    let (main, spare) = (Provider::new(Answer::not_taken("throttled")), Provider::new(taken("0A1")));
+    let routes = routes(&main, &spare);
+    assert_eq!(say(&routes, "a").await, Answer::Elsewhere { code: "throttled".to_owned() });
+    assert_eq!(spare.asked(), 0, "it has a turn of its own");
+    assert_eq!(say(&routes, "a").await, taken("spare:a1"));
+    assert_eq!((main.asked(), spare.asked()), (1, 1));
+}
+
+#[tokio::test]
+async fn what_may_have_been_taken_goes_to_no_other_route() {
+    for answer in [Answer::unknown("timeout"), Answer::refused("blocked"), Answer::nobody_there("gone")] {
+        let (main, spare) = (Provider::new(answer.clone()), Provider::new(taken("1")));
+        let routes = routes(&main, &spare);
+        assert_eq!(say(&routes, "a").await, answer);
+        assert_eq!(spare.asked(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_route_that_is_out_is_left_alone() {
+    let (main, spare) = (Provider::new(Answer::not_taken("connection")), Provider::new(taken("1")));
+    let routes = routes(&main, &spare);
+    for number in 0..20 {
+        let name = number.to_string();
+        if !matches!(say(&routes, &name).await, Answer::Accepted { .. }) {
+            assert_eq!(say(&routes, &name).await, taken("spare:1"));
+        }
+    }
+    assert_eq!((main.asked(), spare.asked()), (5, 20));
+}
+
+#[tokio::test]
+async fn while_all_are_out_nobody_is_called_and_commands_wait() {
+    let (main, spare) = (Provider::new(Answer::not_taken("connection")), Provider::new(Answer::not_taken("login")));
+    let routes = routes(&main, &spare);
+    for number in 0..20 {
+        let name = number.to_string();
+        let mut answer = say(&routes, &name).await;
+        if matches!(answer, Answer::Elsewhere { .. }) {
+            answer = say(&routes, &name).await;
+        }
+        assert!(matches!(answer, Answer::NotTaken { .. }), "{answer:?}");
+    }
+    assert_eq!((main.asked(), spare.asked()), (5, 5));
+    assert_eq!(routes.state().not_taken.len(), 0, "who has asked all begins anew");
+    main.now_says(taken("1"));
+    assert_eq!(say(&routes, "b").await, Answer::NotTaken { code: "no_route".to_owned(), retry_after: Some(RETRY) });
+}
+
+#[tokio::test]
+async fn what_is_said_of_a_message_finds_the_route_by_which_it_went() {
+    let (main, spare) = (Provider::new(taken("1")), Provider::new(taken("1")));
+    let mut said = Vec::new();
+    for provider in [&main, &spare] {
+        let (words, heard) = mpsc::channel(8);
+        *provider.ear.lock().unwrap() = Some(Ear { words: heard, memory: 7 });
+        said.push(words);
+    }
+    let mut ear = routes(&main, &spare).ear().unwrap();
+    assert_eq!(ear.memory, 7);
+    for (words, wanted) in said.iter().zip(["main:a1", "spare:a1"]) {
+        let about = About::ProviderId("00A1".to_owned());
+        words.send(Word { about, status: Status::Delivered, code: None, fate: oneshot::channel().0 }).await.unwrap();
+        assert_eq!(ear.words.recv().await.unwrap().about, About::ProviderId(wanted.to_owned()));
+    }
+    said.clear();
+    assert!(ear.words.recv().await.is_none(), "it ends with the routes");
+}
+
+#[test]
+fn what_is_remembered_is_bounded() {
+    let mut state = State { breakers: vec![Breaker::default()], out: vec![0], ..State::default() };
+    for number in 0..REMEMBERED + 9 {
+        state.pass_over(&number.to_string(), 0);
+    }
+    assert_eq!((state.not_taken.len(), state.order.len()), (REMEMBERED, REMEMBERED));
+}
+
+#[test]
+fn routes_are_configured_in_an_order() {
+    let http = serde_json::json!({"kind": "http", "url": "https://sms.example/"});
+    let problems = |order: &[&str], routes: serde_json::Value| {
+        let config = serde_json::json!({"kind": "routes", "order": order, "routes": routes});
+        serde_json::from_value::<super::super::Config>(config).unwrap().problems()
+    };
+    assert!(problems(&["b", "a"], serde_json::json!({"a": http, "b": http})).is_empty());
+    for order in [&["a"][..], &["a", "a"], &["a", "c"], &["a", "b", "b"]] {
+        assert_eq!(problems(order, serde_json::json!({"a": http, "b": http})).len(), 1, "{order:?}");
+    }
+    let nested = serde_json::json!({"kind": "routes", "order": ["a", "b"], "routes": {}});
+    assert_eq!(
+        problems(&["a", "b"], serde_json::json!({"a": http, "b": nested})),
+        ["transport.routes.b: routes cannot have routes"]
+    );
+    let bad = serde_json::json!({"kind": "http", "url": "x"});
+    assert!(problems(&["a", "b"], serde_json::json!({"a": http, "b": bad}))[0].starts_with("route b: transport.url "));
+}

@@ -1,0 +1,68 @@
+//! What a channel does when its first route is out, and when it has spent what it may in an hour: also over a crash.
+
+use std::collections::BTreeSet;
+
+use schemas::{Attempt, AttemptState, Feedback, Status};
+use serde_json::json;
+use system_tests::installation::{Installation, Plan};
+use system_tests::providers::Answer;
+use system_tests::wait::until;
+
+/// In minor units, as in `deploy/campaigns/prices.yaml`.
+const PRICE: i64 = 4;
+
+const HOUR: i64 = 3_600_000;
+
+/// SMS goes by two routes, and costs no more than three messages an hour.
+fn limited(shop: &Installation) {
+    let settings = shop.place.path("cascade.toml");
+    let mut text: toml::Table =
+        std::fs::read_to_string(&settings).expect("settings").parse().expect("settings are TOML");
+    let route = |name: &str| json!({"kind": "http", "url": format!("http://{}/{name}", shop.providers.gateway)});
+    let transport = json!({"kind": "routes", "order": ["main", "spare"], "routes": {"main": route("main"), "spare": route("spare")}});
+    text["channel"]["sms"]["transport"] = toml::Value::try_from(transport).expect("settings are TOML");
+    text["channel"]["sms"]["spend_per_hour"] = (3 * PRICE).into();
+    std::fs::write(&settings, text.to_string()).expect("it can be written");
+}
+
+#[test]
+fn the_spare_route_takes_over_and_the_fence_holds_over_a_crash() {
+    let mut shop =
+        Installation::prepare(&Plan { partitions: 1, ..Plan::new("routes", &["bonus-expiring"], &["push", "sms"]) });
+    limited(&shop);
+    shop.providers.answer("main", Answer::Busy);
+    shop.bring_up(&["tracker", "intake", "operator", "channel push", "channel sms"]);
+    shop.settle();
+    let customers = ["ann", "bea", "cyd", "dan", "eve"];
+    customers.iter().for_each(|name| shop.customer(name, &["sms"]));
+    shop.settle();
+    customers.iter().for_each(|name| shop.action(name, "bonus_expiring", Some("a"), &[("points", "5")]));
+    let handed = |shop: &Installation| shop.providers.handed().len();
+    let fenced = |shop: &mut Installation| {
+        shop.service("channel sms").metric_with("cascade_spend_fenced_partitions", "channel=\"sms\"")
+    };
+    until("three messages went out", || handed(&shop) == 3);
+    until("the others wait at the fence", || fenced(&mut shop) == 1.0);
+    shop.kill("channel sms");
+    shop.restart("channel sms");
+    until("they wait there after a crash, too", || fenced(&mut shop) == 1.0);
+    assert_eq!(handed(&shop), 3, "what was spent stays spent");
+    shop.set_clock(shop.now() + HOUR);
+    until("the next hour lets them out", || handed(&shop) == 5);
+    let all = shop.providers.handed();
+    assert!(all.iter().all(|handed| handed.channel == "spare"), "{all:?}");
+    assert_eq!(all.iter().map(|handed| &handed.send_id).collect::<BTreeSet<_>>().len(), 5, "each once");
+    let accepted = |shop: &Installation| {
+        let all = shop.read(&shop.topics.feedback());
+        let all = all.iter().map(|record| record.decode::<Feedback>());
+        all.filter(|feedback| feedback.status == Status::Accepted).collect::<Vec<_>>()
+    };
+    until("all are told of", || accepted(&shop).len() == 5);
+    let by_spare = |feedback: &Feedback| feedback.provider_id.as_ref().is_some_and(|id| id.starts_with("spare:spare-"));
+    assert!(accepted(&shop).iter().all(by_spare));
+    let attempts = shop.read(&shop.topics.attempt("sms"));
+    let settled = attempts.iter().filter(|record| record.value.is_some()).map(|record| record.decode::<Attempt>());
+    let versions: BTreeSet<Option<String>> =
+        settled.filter(|attempt| attempt.state == AttemptState::Settled).map(|attempt| attempt.content).collect();
+    assert!(versions.len() == 1 && !versions.contains(&None), "all were made by one version: {versions:?}");
+}
