@@ -7,6 +7,8 @@
 //! cargo run -p system-tests --bin bench -- deadlines [OUTSTANDING [HERD [STORES]]]   deadlines in one store or more, and many due at once
 //! cargo run -p system-tests --bin bench -- brain [instructions]       what one decision costs: no Kafka, no other process
 //! cargo run -p system-tests --bin bench -- peers [EVENTS [CUSTOMERS [uniform|hot|zipf]]] [--rows N]   the engine beside others
+//! cargo run -p system-tests --bin bench -- worker [SENDS]     one worker and a provider that answers after 50 ms, beside a bare client
+//! cargo run -p system-tests --bin bench -- tracker [RECEIPTS]   receipts that are acknowledged once Kafka has them, also across a kill
 //! ```
 //!
 //! `cargo build -p cascade` comes first, or `CASCADE_BIN` names the program. Figures are for comparing two states of the code on one
@@ -20,6 +22,8 @@ mod restore;
 mod deadlines;
 mod brain;
 mod peers;
+mod worker;
+mod tracker;
 mod ground;
 mod workload;
 mod relay;
@@ -41,8 +45,11 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["relay", order] => told(&relay::run(order)),
+        ["client", order] => told(&worker::call(order)),
         ["peers", contender @ ("raw" | "ours"), order] => ended(peers::become_contender(contender, order)),
-        ["latency" | "drain" | "restore" | "deadlines" | "peers", ..] if std::env::var(LARGE_BROKER.0).is_err() => {
+        ["latency" | "drain" | "restore" | "deadlines" | "peers" | "worker" | "tracker", ..]
+            if std::env::var(LARGE_BROKER.0).is_err() =>
+        {
             with_a_large_broker(&arguments)
         }
         ["latency"] => told(&latency::measure()),
@@ -57,6 +64,10 @@ fn main() -> ExitCode {
         ["deadlines", outstanding, herd, stores] => sized(&[outstanding, herd, stores], |sizes| {
             deadlines::measure(sizes[0], sizes[1], i32::try_from(sizes[2]).unwrap_or(i32::MAX))
         }),
+        ["worker"] => told(&worker::measure(20_000)),
+        ["worker", sends] => sized(&[sends], |sizes| worker::measure(sizes[0])),
+        ["tracker"] => told(&tracker::measure(50_000)),
+        ["tracker", receipts] => sized(&[receipts], |sizes| tracker::measure(sizes[0])),
         ["brain"] => told(&brain::measure(false)),
         ["brain", "instructions"] => told(&brain::measure(true)),
         ["brain", "decide", number] => told(&brain::decide(number)),
@@ -74,7 +85,7 @@ fn ended(result: Result<(), Box<dyn Error>>) -> ExitCode {
 fn usage() -> ExitCode {
     let _ = writeln!(
         std::io::stderr(),
-        "usage: bench latency|drain|restore [CUSTOMERS]|deadlines [OUTSTANDING [HERD [STORES]]]|brain [instructions]|peers [EVENTS [CUSTOMERS [KEYS]]]"
+        "usage: bench latency|drain|restore [CUSTOMERS]|deadlines [OUTSTANDING [HERD [STORES]]]|brain [instructions]|peers [EVENTS [CUSTOMERS [KEYS]]]|worker [SENDS]|tracker [RECEIPTS]"
     );
     ExitCode::from(64)
 }
