@@ -3,20 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::BaseConsumer;
 use schemas::{Attempt, AttemptState, Feedback, Id, Send, Status, encode};
 
 use crate::feed::config;
 use crate::installation::{DAY, Installation};
-use crate::tail::{Ends, Message, Tail};
+use crate::shop::address;
+use crate::tail::{Ends, Message, Tail, end_of};
 
 /// Next offset of each partition.
 pub type Places = BTreeMap<i32, i64>;
 
 /// The commands' template.
 pub const TEMPLATE: &str = "hello";
-
-const ANSWER: Duration = Duration::from_secs(60);
 
 impl Installation {
     /// Commands so many messages on a channel, each to somebody else, and returns their ids.
@@ -28,7 +27,7 @@ impl Installation {
                 send_id: Id::of_instance(&customer, &self.place.prefix, "", "").to_string(),
                 customer_id: customer.clone(),
                 channel: channel.to_owned(),
-                address: format!("{customer}-{channel}"),
+                address: address(&customer, channel),
                 template: TEMPLATE.to_owned(),
                 decided_at: self.now(),
                 send_before: self.now() + 7 * DAY,
@@ -83,10 +82,7 @@ impl Ledger {
 
     /// Up to where every transaction has ended.
     fn stable_ends(&self) -> Places {
-        let stable = |partition: &i32| {
-            let range = self.stable.fetch_watermarks(&self.topic, *partition, ANSWER);
-            (*partition, range.expect("the broker answers").1)
-        };
+        let stable = |partition: &i32| (*partition, end_of(&self.stable, &self.topic, *partition));
         self.ends().keys().map(stable).collect()
     }
 

@@ -4,6 +4,7 @@
 //! `skip` never sends twice, `resend` never loses, and what came twice is exactly what was in doubt and had been taken.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -26,6 +27,9 @@ const RATE_PER_SECOND: u32 = 1_000;
 
 /// So many at once, at most.
 const BURST: u32 = 16;
+
+/// A transaction that is still open after this time, while its worker stands still, has not been ended.
+const STILL: Duration = Duration::from_millis(300);
 
 /// Where a worker is killed, in the order of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -167,11 +171,16 @@ impl Story {
     fn catch(&mut self, stands: impl Fn(&Noted, bool) -> bool) {
         let mut chance = fastrand::Rng::with_seed(self.commanded.len() as u64);
         until("the worker stands where it should", || {
-            std::thread::park_timeout(std::time::Duration::from_micros(chance.u64(0..12_000)));
+            std::thread::park_timeout(Duration::from_micros(chance.u64(0..12_000)));
             self.cascade.service(WORKER).process().freeze();
             let (is_open, noted) = (self.ledger.is_open(), self.ledger.look());
             let left = self.commanded.len() - noted.settled.len();
-            let is_caught = left > 0 && stands(&noted, is_open);
+            let mut is_caught = left > 0 && stands(&noted, is_open);
+            if is_caught && is_open {
+                // The word that ends it may be on its way.
+                std::thread::park_timeout(STILL);
+                is_caught = self.ledger.is_open();
+            }
             if !is_caught {
                 self.cascade.service(WORKER).process().thaw();
             }

@@ -54,9 +54,10 @@ pub fn measure(sends: usize) -> String {
         CALLS as f64 / PAUSE.as_secs_f64()
     );
     let _ = writeln!(table, "{:<24}{:>12}{:>16}{:>12}", "", "a second", "CPU us a send", "wall s");
-    let mut ratios = Vec::new();
+    let (mut ratios, mut windows) = (Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
-        let worker = through_worker(round, sends);
+        let (worker, window) = through_worker(round, sends);
+        windows.push(window * 1e3);
         let bare = through_client(round, sends);
         row(&mut table, "cascade worker", sends, worker);
         row(&mut table, "bare HTTP client", sends, bare);
@@ -69,9 +70,11 @@ pub fn measure(sends: usize) -> String {
     };
     let _ = write!(
         table,
-        "\n{:.2} of the client's rate at {:.1} times its CPU (medians of {ROUNDS} rounds); load of the machine {before}, then {}",
+        "\n{:.2} of the client's rate at {:.1} times its CPU (medians of {ROUNDS} rounds); from the look at the withdrawals to the call \
+         {:.0} ms on average; load of the machine {before}, then {}",
         median(|(rate, _)| *rate),
         median(|(_, cpu)| *cpu),
+        windows.iter().sum::<f64>() / ROUNDS as f64,
         load()
     );
     table
@@ -82,8 +85,9 @@ fn row(table: &mut String, who: &str, sends: usize, spent: Spent) {
     let _ = writeln!(table, "{who:<24}{rate:>12.0}{each:>16.0}{:>12.1}", spent.wall_seconds);
 }
 
-/// From the first message that arrives to the last one; the commands are all there before.
-fn through_worker(round: usize, sends: usize) -> Spent {
+/// From the first message that arrives to the last one; the commands are all there before. And the mean time from a look at the
+/// withdrawals to a call that rests on it, in seconds.
+fn through_worker(round: usize, sends: usize) -> (Spent, f64) {
     let gateway = Gateway::keeping_connections(PAUSE);
     let templates = [format!("{TEMPLATE}.push")];
     let mut cascade = Installation::prepare(&Plan {
@@ -103,7 +107,8 @@ fn through_worker(round: usize, sends: usize) -> Spent {
     let spent = Spent { cpu_seconds: cpu::seconds_of(&id) - cpu_before, wall_seconds };
     let taken = gateway.taken();
     assert!(taken.len() == sends && gateway.answered() == sends, "each once");
-    spent
+    let mut window = |part| cascade.service(WORKER).metric(&format!("cascade_residual_window_seconds_{part}"));
+    (spent, window("sum") / window("count"))
 }
 
 fn through_client(round: usize, sends: usize) -> Spent {
