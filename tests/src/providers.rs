@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -64,6 +65,8 @@ pub struct Providers {
 struct Desk {
     handed: Mutex<Vec<Handed>>,
     answers: Mutex<BTreeMap<String, Answer>>,
+    /// Connections that were not greeted yet.
+    ungreeted: AtomicUsize,
 }
 
 impl Providers {
@@ -76,6 +79,11 @@ impl Providers {
     /// Everything that was taken, in the order in which it came.
     pub fn handed(&self) -> Vec<Handed> {
         self.desk.handed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Connections to the mail server that it has not greeted yet.
+    pub fn ungreeted(&self) -> usize {
+        self.desk.ungreeted.load(Ordering::SeqCst)
     }
 
     /// From now on this channel's provider answers so.
@@ -157,9 +165,11 @@ fn mail(desk: Arc<Desk>) -> SocketAddr {
 fn serve_mail(stream: std::net::TcpStream, session: Session) -> std::io::Result<()> {
     use std::io::{BufRead, BufReader, Write};
     let peer = stream.peer_addr()?.ip();
+    session.desk.ungreeted.fetch_add(1, Ordering::SeqCst);
     while session.desk.answer("email") == Answer::Silence {
         std::thread::park_timeout(GLANCE);
     }
+    session.desk.ungreeted.fetch_sub(1, Ordering::SeqCst);
     let mut out = stream.try_clone()?;
     let mut lines = BufReader::new(stream);
     let mut session = mailin::SessionBuilder::new("inbox.test").build(peer, session);

@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_called_on_a_look_that_is_too_old_or_after_the_lease_or_the_validity() {
+    fn nobody_is_called_on_a_look_that_is_too_old_or_after_the_validity() {
         let (mut calls, taker) = calls(100);
         let over = Lease::of(Tick::now(), std::time::Duration::ZERO);
         calls.start(candidate("z", 0), Tick::now(), over);

@@ -44,6 +44,7 @@ fn stands_still(policy: &str) {
     cascade.providers.answer("email", Answer::Silence);
     let mut commanded = cascade.command("email", 2 * SENDS);
     until("all is intended", || ledger.look().in_doubt.len() == commanded.len());
+    until("every call has connected", || cascade.providers.ungreeted() == commanded.len());
     cascade.service(WORKERS[0]).process().freeze();
     let frozen = Tick::now();
     cascade.providers.answer("email", Answer::Take);
