@@ -7,7 +7,7 @@ use reqwest::{Client, RequestBuilder, StatusCode};
 use tokio::runtime::{Builder, Runtime};
 
 /// The runtime of this process. It ends with it.
-pub(crate) fn runtime() -> &'static Runtime {
+pub fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
         Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a process can have a runtime")

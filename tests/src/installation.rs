@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -68,6 +69,10 @@ pub struct Plan<'a> {
     pub channels: &'a [&'a str],
     /// Hand-overs per second of each channel.
     pub rate_per_second: u32,
+    /// Hand-overs that may come at once; as many as in a second where it is 0.
+    pub burst: u32,
+    /// Where messages but mails are posted to; none for the gateway of [`Providers`].
+    pub gateway: Option<SocketAddr>,
     /// What to do when an outcome is unknown, on every channel; none for what is usual.
     pub on_unknown: Option<&'a str>,
     /// Partitions of `input` and what goes with it.
@@ -86,6 +91,8 @@ impl<'a> Plan<'a> {
             campaigns,
             channels,
             rate_per_second: 5_000,
+            burst: 0,
+            gateway: None,
             on_unknown: None,
             partitions: 2,
             begin: MONDAY,
@@ -223,11 +230,16 @@ impl Installation {
                 "from": "The Shop <news@shop.test>",
             }),
             "canary" => json!({"kind": "nowhere"}),
-            _ => json!({"kind": "http", "url": format!("http://{}/{name}", self.providers.gateway)}),
+            _ => match plan.gateway {
+                // It may take its time.
+                Some(own) => json!({"kind": "http", "url": format!("http://{own}/"), "timeout_seconds": 30}),
+                None => json!({"kind": "http", "url": format!("http://{}/{name}", self.providers.gateway)}),
+            },
         };
         let is_free = matches!(name, "push" | "email" | "telegram" | "canary");
         let on_unknown = plan.on_unknown.unwrap_or(if is_free { "resend" } else { "skip" });
-        json!({"rate_per_second": plan.rate_per_second, "on_unknown": on_unknown, "transport": transport})
+        let (rate, burst) = (plan.rate_per_second, plan.burst);
+        json!({"rate_per_second": rate, "burst": burst, "on_unknown": on_unknown, "transport": transport})
     }
 
     /// Runs a command of the binary to its end; it must succeed. Returns what it printed.

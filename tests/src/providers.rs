@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Json, Path, State};
@@ -45,6 +47,8 @@ pub enum Answer {
     Refuse,
     /// Says that it cannot now.
     Busy,
+    /// Says nothing, as long as it is so; a mail server does not even greet.
+    Silence,
 }
 
 /// All providers of an installation.
@@ -61,6 +65,8 @@ pub struct Providers {
 struct Desk {
     handed: Mutex<Vec<Handed>>,
     answers: Mutex<BTreeMap<String, Answer>>,
+    /// Connections that were not greeted yet.
+    ungreeted: AtomicUsize,
 }
 
 impl Providers {
@@ -73,6 +79,11 @@ impl Providers {
     /// Everything that was taken, in the order in which it came.
     pub fn handed(&self) -> Vec<Handed> {
         self.desk.handed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Connections to the mail server that it has not greeted yet.
+    pub fn ungreeted(&self) -> usize {
+        self.desk.ungreeted.load(Ordering::SeqCst)
     }
 
     /// From now on this channel's provider answers so.
@@ -91,6 +102,9 @@ impl Desk {
         self.handed.lock().unwrap_or_else(PoisonError::into_inner).push(handed);
     }
 }
+
+/// Who is silent looks so often whether that is over.
+const GLANCE: Duration = Duration::from_millis(1);
 
 fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
@@ -120,8 +134,11 @@ fn gateway(desk: Arc<Desk>) -> SocketAddr {
 }
 
 async fn take(State(desk): State<Arc<Desk>>, Path(channel): Path<String>, Json(body): Json<Body>) -> Response {
+    while desk.answer(&channel) == Answer::Silence {
+        tokio::time::sleep(GLANCE).await;
+    }
     match desk.answer(&channel) {
-        Answer::Take => {}
+        Answer::Take | Answer::Silence => {}
         Answer::Refuse => return (StatusCode::BAD_REQUEST, Json(json!({"code": "no_such_number"}))).into_response(),
         Answer::Busy => return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")]).into_response(),
     }
@@ -148,6 +165,11 @@ fn mail(desk: Arc<Desk>) -> SocketAddr {
 fn serve_mail(stream: std::net::TcpStream, session: Session) -> std::io::Result<()> {
     use std::io::{BufRead, BufReader, Write};
     let peer = stream.peer_addr()?.ip();
+    session.desk.ungreeted.fetch_add(1, Ordering::SeqCst);
+    while session.desk.answer("email") == Answer::Silence {
+        std::thread::park_timeout(GLANCE);
+    }
+    session.desk.ungreeted.fetch_sub(1, Ordering::SeqCst);
     let mut out = stream.try_clone()?;
     let mut lines = BufReader::new(stream);
     let mut session = mailin::SessionBuilder::new("inbox.test").build(peer, session);
@@ -177,7 +199,7 @@ impl mailin::Handler for Session {
     fn rcpt(&mut self, to: &str) -> mailin::Response {
         self.to = to.to_owned();
         match self.desk.answer("email") {
-            Answer::Take => mailin::response::OK,
+            Answer::Take | Answer::Silence => mailin::response::OK,
             Answer::Refuse => mailin::response::NO_MAILBOX,
             Answer::Busy => mailin::Response::custom(450, "later".to_owned()),
         }

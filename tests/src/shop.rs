@@ -1,6 +1,7 @@
 //! What happens in the shop, and what becomes of messages: one line for each, at the present moment.
 
 use hmac::{Hmac, KeyInit, Mac};
+use reqwest::RequestBuilder;
 use schemas::{Action, Cart, Consent, Contact, Inactivity, Item, Profile, Record, Registration, Send, Topics, encode};
 use serde_json::json;
 use sha2::Sha256;
@@ -176,18 +177,26 @@ impl Installation {
 
     /// Posts something signed to the tracker; the status of the answer, none where there is none.
     pub fn post_signed(&self, path: &str, body: &str) -> Option<u16> {
+        send(self.signed(path, body)).map(|(status, _)| status.as_u16())
+    }
+
+    /// A request with signed receipts.
+    pub fn receipt_request(&self, body: &str) -> RequestBuilder {
+        self.signed(&format!("/receipts/{PROVIDER}"), body)
+    }
+
+    fn signed(&self, path: &str, body: &str) -> RequestBuilder {
         let (id, timestamp) = (format!("msg-{}", self.event_number()), (machine_now() / 1000).to_string());
         let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.as_bytes()).expect("any length will do");
         mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
         let signature = format!("v1,{}", base64(&mac.finalize().into_bytes()));
-        let request = client()
+        client()
             .post(format!("http://{}{path}", self.tracker_address()))
             .header("webhook-id", id)
             .header("webhook-timestamp", timestamp)
             .header("webhook-signature", signature)
             .header("content-type", "application/json")
-            .body(body.to_owned());
-        send(request).map(|(status, _)| status.as_u16())
+            .body(body.to_owned())
     }
 
     /// The customer opens a mail: the pixel is loaded by a browser.

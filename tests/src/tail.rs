@@ -9,7 +9,7 @@ use rdkafka::message::{BorrowedMessage, Headers, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::feed::config;
-use crate::wait::until_some;
+use crate::wait::{until_ok, until_some};
 
 const ANSWER: Duration = Duration::from_secs(60);
 
@@ -180,12 +180,17 @@ impl Ends {
 
     /// Next offsets of all partitions of these topics, open transactions included.
     pub fn of(&self, topics: &[String]) -> BTreeMap<(String, i32), i64> {
-        let end =
-            |topic: &str, partition| self.0.fetch_watermarks(topic, partition, ANSWER).expect("the broker answers").1;
+        let end = |topic: &str, partition| end_of(&self.0, topic, partition);
         let all =
             topics.iter().flat_map(|topic| (0..partitions(&self.0, topic)).map(move |partition| (topic, partition)));
         all.map(|(topic, partition)| ((topic.clone(), partition), end(topic, partition))).collect()
     }
+}
+
+/// The next offset of a partition, as this client sees it. A client that has just begun may not know the partition yet.
+pub(crate) fn end_of(client: &BaseConsumer, topic: &str, partition: i32) -> i64 {
+    let ask = || client.fetch_watermarks(topic, partition, ANSWER).map_err(|error| error.to_string());
+    until_ok("the broker tells where a partition ends", ask).1
 }
 
 fn partitions(consumer: &BaseConsumer, topic: &str) -> i32 {

@@ -16,6 +16,16 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     until_some(what, || holds().then_some(()));
 }
 
+/// The same for what is known to take long.
+#[track_caller]
+pub fn until_within(patience: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Tick::now().after(patience);
+    while !holds() {
+        assert!(!end.remaining().is_zero(), "waited {} s in vain until {what}", patience.as_secs());
+        std::thread::park_timeout(GLANCE);
+    }
+}
+
 /// Waits until there is a value.
 #[track_caller]
 pub fn until_some<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {

@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinSet;
 
 use crate::choice::Candidate;
+use crate::lease::Lease;
 use crate::look;
 use crate::metrics::ChannelMetrics;
 use crate::transport::{Answer, Ear, Transport};
@@ -63,12 +64,12 @@ impl Calls {
         }
     }
 
-    /// Hands a message over, unless the look at the withdrawals has become too old or the validity has ended by then.
-    pub(crate) fn start(&mut self, candidate: Candidate, looked: Tick) {
-        self.start_until(candidate, looked, looked.after(look::AGE_MAX));
+    /// Hands a message over, unless the look at the withdrawals has become too old, or the lease or the validity has ended by then.
+    pub(crate) fn start(&mut self, candidate: Candidate, looked: Tick, lease: Lease) {
+        self.start_until(candidate, looked, looked.after(look::AGE_MAX), lease);
     }
 
-    fn start_until(&mut self, candidate: Candidate, looked: Tick, until: Tick) {
+    fn start_until(&mut self, candidate: Candidate, looked: Tick, until: Tick, lease: Lease) {
         let Candidate { partition, id, message, send_before, .. } = candidate;
         let (transport, clock, metrics) = (Arc::clone(&self.transport), self.clock.clone(), self.metrics.clone());
         self.ids.insert(id, partition);
@@ -76,7 +77,7 @@ impl Calls {
         self.answers.remove(&id);
         let call = async move {
             // This is the last moment: a process that was stopped in between wakes up before this line.
-            if until.remaining().is_zero() {
+            if until.remaining().is_zero() || lease.is_over() {
                 return (id, Answer::Stale);
             }
             if clock.now() > send_before {
@@ -84,7 +85,8 @@ impl Calls {
             }
             metrics.residual_window_seconds.observe(looked.elapsed().as_secs_f64());
             let began = Tick::now();
-            let answer = transport.hand_over(&message).await;
+            let answer = lease.hold(transport.hand_over(&message)).await;
+            let answer = answer.unwrap_or_else(|| Answer::Unknown { code: "lease_ended".to_owned() });
             metrics.hand_over_seconds.observe(began.elapsed().as_secs_f64());
             (id, answer)
         };
@@ -192,6 +194,11 @@ mod tests {
         }
     }
 
+    /// As long as any test.
+    fn lease() -> Lease {
+        Lease::of(Tick::now(), std::time::Duration::from_secs(600))
+    }
+
     fn calls(now: i64) -> (Calls, Arc<Taker>) {
         let taker = Arc::new(Taker::default());
         let metrics = Metrics::new(&prometheus::Registry::new()).unwrap().of("sms");
@@ -235,12 +242,15 @@ mod tests {
     #[test]
     fn nobody_is_called_on_a_look_that_is_too_old_or_after_the_validity() {
         let (mut calls, taker) = calls(100);
-        calls.start_until(candidate("a", 0), Tick::now(), Tick::now());
+        let over = Lease::of(Tick::now(), std::time::Duration::ZERO);
+        calls.start(candidate("z", 0), Tick::now(), over);
         assert_eq!(told(&mut calls), [Answer::Stale]);
-        calls.start(Candidate { send_before: 99, ..candidate("b", 0) }, Tick::now());
+        calls.start_until(candidate("a", 0), Tick::now(), Tick::now(), lease());
+        assert_eq!(told(&mut calls), [Answer::Stale]);
+        calls.start(Candidate { send_before: 99, ..candidate("b", 0) }, Tick::now(), lease());
         assert_eq!(told(&mut calls), [Answer::TooLate]);
         assert_eq!(taker.0.load(Ordering::SeqCst), 0);
-        calls.start(candidate("c", 0), Tick::now());
+        calls.start(candidate("c", 0), Tick::now(), lease());
         assert_eq!(told(&mut calls), [Answer::Accepted { provider_id: None }]);
         assert_eq!(taker.0.load(Ordering::SeqCst), 1);
     }
@@ -248,7 +258,7 @@ mod tests {
     #[test]
     fn an_answer_outlives_the_transaction_that_failed_and_no_other() {
         let (mut calls, _) = calls(0);
-        calls.start(candidate("a", 0), Tick::now());
+        calls.start(candidate("a", 0), Tick::now(), lease());
         assert_eq!(told(&mut calls).len(), 1);
         calls.dropped(std::iter::once((candidate("b", 0).id, 0)));
         assert_eq!(told(&mut calls).len(), 2, "the answer again, and that b was never called");
@@ -260,8 +270,8 @@ mod tests {
     #[test]
     fn what_we_know_of_a_partition_that_went_away_is_forgotten() {
         let (mut calls, _) = calls(0);
-        calls.start(candidate("a", 0), Tick::now());
-        calls.start(candidate("b", 1), Tick::now());
+        calls.start(candidate("a", 0), Tick::now(), lease());
+        calls.start(candidate("b", 1), Tick::now(), lease());
         calls.release(0);
         assert!(!calls.has(candidate("a", 0).id) && calls.has(candidate("b", 1).id));
         assert_eq!(told(&mut calls).len(), 1);
@@ -271,7 +281,7 @@ mod tests {
     fn the_answer_of_an_earlier_call_is_not_taken_for_that_of_a_new_one() {
         let (mut calls, _) = calls(0);
         calls.dropped(std::iter::once((candidate("a", 0).id, 0)));
-        calls.start(candidate("a", 0), Tick::now());
+        calls.start(candidate("a", 0), Tick::now(), lease());
         assert_eq!(told(&mut calls), [Answer::Accepted { provider_id: None }]);
     }
 }

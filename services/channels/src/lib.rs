@@ -32,6 +32,9 @@
 //!   measured (`cascade_residual_window_seconds`); nothing can make it zero.
 //! * A provider is called at most once for each committed intent. Intents are fenced by the group's generation: who stood
 //!   still and was replaced cannot commit one, and without a fresh one calls nobody.
+//! * A call goes on only while its lease holds (`lease.rs`): for three quarters of the session timeout, in machine time, from the
+//!   moment before its intent was committed. Who stood still for the session timeout and was replaced sends nothing when he
+//!   comes back, wherever in a call he stood.
 //! * An intent without an outcome (a crash in between, a connection that broke) is an unknown outcome. What happens then is
 //!   declared for each channel: [`config::OnUnknown`].
 //! * A provider's outage refuses nothing, nor does a login or path of ours that is wrong: commands wait, and expire when their
@@ -55,6 +58,7 @@ pub mod lane;
 mod memory;
 mod choice;
 pub mod look;
+mod lease;
 mod limit;
 mod breaker;
 mod fence;

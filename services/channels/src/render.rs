@@ -227,7 +227,7 @@ impl Renderer {
         waits: &Arc<AtomicBool>,
     ) -> Value {
         let mut context: BTreeMap<&str, Value> =
-            send.fields.iter().map(|(name, value)| (name.as_str(), Value::from(value))).collect();
+            send.fields.iter().map(|(name, value)| (name, Value::from(value))).collect();
         context.insert("campaign", Value::from(&send.campaign));
         if let Some(locale) = &send.locale {
             context.insert("locale", Value::from(locale));

@@ -15,6 +15,7 @@ use crate::choice::{Candidate, Chooser};
 use crate::config::Config;
 use crate::echo::{Echo, Origin};
 use crate::lane::{Lane, WINDOW};
+use crate::lease::Lease;
 use crate::ledger::{Ledger, bookmark};
 use crate::limit::Limit;
 use crate::link::Linker;
@@ -454,6 +455,7 @@ impl<'a> Worker<'a> {
             looked.is_some()
                 && self.lanes.get(&candidate.partition).is_some_and(|lane| lane.is_waiting(candidate.offset))
         });
+        let lease = Lease::of(Tick::now(), self.settings.session_timeout());
         if !going.is_empty() || self.lanes.values().any(Lane::has_news) {
             let written = self.write(&going);
             if written.is_err() {
@@ -465,7 +467,7 @@ impl<'a> Worker<'a> {
         self.show_progress();
         for candidate in going {
             if let Some(looked) = looked {
-                self.calls.start(candidate, looked);
+                self.calls.start(candidate, looked, lease);
             }
         }
         Ok(())

@@ -82,7 +82,7 @@ pub fn run(common: &Common, args: &Args) -> Result<String, Failure> {
         Mapping::parse(&args.kind, &args.map, &args.fill).map_err(|words| Failure::new(Exit::Usage, words))?;
     let checked = check(args, kind, &mapping)?;
     let mut said = checked.tell(&args.file);
-    if checked.bad > 0 && !(args.skip_bad && !args.dry_run) {
+    if checked.bad > 0 && (!args.skip_bad || args.dry_run) {
         let advice =
             if args.dry_run { "" } else { "Nothing was published: correct them, or leave them out with --skip-bad." };
         return Err(Failure::new(Exit::Input, format!("{said}{advice}").trim_end().to_owned()));

@@ -132,7 +132,7 @@ fn a_note_is_read_back_and_another_imports_note_is_not_believed() {
     // Lines at its end make it no other file.
     std::fs::write(&args.file, "customer_id,occurred_at,action\nc,1,a\nd,2,b\n").unwrap();
     assert_eq!(State::open(&args, &mapping(&args)).unwrap().read, 7);
-    let other = Args { fill: vec!["action=b".to_owned()], ..args.clone() };
+    let other = Args { fill: vec!["action=b".to_owned()], ..args };
     assert_eq!(State::open(&other, &mapping(&other)).unwrap_err().exit, Exit::Usage);
     let anew = Args { restart: true, ..other };
     assert_eq!(State::open(&anew, &mapping(&anew)).unwrap().read, 0);

@@ -171,7 +171,7 @@ pub(super) fn filled(text: &str, id: Id, send: &Send, by: impl Fn(&str) -> Strin
             "customer_id" => send.customer_id.clone(),
             "locale" => send.locale.clone().unwrap_or_default(),
             "send_id" => id.to_string(),
-            name => name.strip_prefix("fields.").and_then(|name| send.fields.get(name)).cloned().unwrap_or_default(),
+            name => name.strip_prefix("fields.").and_then(|name| send.fields.get(name)).unwrap_or_default().to_owned(),
         };
         out.push_str(&by(&value));
         rest = after;

@@ -31,7 +31,7 @@ impl Renderer {
                 campaign: "campaign".to_owned(),
                 template: template.to_owned(),
                 locale,
-                fields,
+                fields: fields.into_iter().collect(),
                 ..Send::default()
             };
             let message = self.compose(Id::of_instance("customer", "", "", ""), &send, 0)?;

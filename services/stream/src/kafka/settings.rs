@@ -21,6 +21,9 @@ pub struct Settings {
 /// How long questions to the brokers may take before the answer is "not now".
 pub(crate) const ANSWER: Duration = Duration::from_secs(10);
 
+/// That of the client library, where nothing else is set.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
+
 /// Chosen by measurement, free to change.
 const TUNING: [(&str, &str); 4] = [
     // 100 ms (the default) would put a back-off of 150 ms into the tail of small transactions.
@@ -56,6 +59,12 @@ impl Settings {
     /// Settings without further properties.
     pub fn new(brokers: &str, instance: &str) -> Self {
         Settings { brokers: brokers.to_owned(), properties: Arc::default(), instance: instance.to_owned() }
+    }
+
+    /// Who is silent for so long is no member of a group any more.
+    pub fn session_timeout(&self) -> Duration {
+        let set = self.properties.get("session.timeout.ms").and_then(|value| value.parse().ok());
+        set.map_or(SESSION_TIMEOUT, Duration::from_millis)
     }
 
     /// A client: our tuning, then what the user set, then what must hold.

@@ -8,6 +8,8 @@
 //! cargo run -p system-tests --bin bench -- growth [CUSTOMERS...]      what an event costs as more is kept
 //! cargo run -p system-tests --bin bench -- brain [instructions]       what one decision costs: no Kafka, no other process
 //! cargo run -p system-tests --bin bench -- peers [EVENTS [CUSTOMERS [uniform|hot|zipf]]] [--rows N]   the engine beside others
+//! cargo run -p system-tests --bin bench -- worker [SENDS]     one worker and a provider that answers after 50 ms, beside a bare client
+//! cargo run -p system-tests --bin bench -- tracker [RECEIPTS]   receipts that are acknowledged once Kafka has them, also across a kill
 //! ```
 //!
 //! `cargo build -p cascade` comes first, or `CASCADE_BIN` names the program. Figures are for comparing two states of the code on one
@@ -22,6 +24,8 @@ mod deadlines;
 mod growth;
 mod brain;
 mod peers;
+mod worker;
+mod tracker;
 mod ground;
 mod workload;
 mod relay;
@@ -43,8 +47,9 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["relay", order] => told(&relay::run(order)),
+        ["client", order] => told(&worker::call(order)),
         ["peers", contender @ ("raw" | "ours"), order] => ended(peers::become_contender(contender, order)),
-        ["latency" | "drain" | "restore" | "deadlines" | "growth" | "peers", ..]
+        ["latency" | "drain" | "restore" | "deadlines" | "growth" | "peers" | "worker" | "tracker", ..]
             if std::env::var(LARGE_BROKER.0).is_err() =>
         {
             with_a_large_broker(&arguments)
@@ -63,6 +68,10 @@ fn main() -> ExitCode {
         }),
         ["growth"] => told(&growth::measure(&[1_000_000, 10_000_000])),
         ["growth", ref customers @ ..] => sized(customers, growth::measure),
+        ["worker"] => told(&worker::measure(20_000)),
+        ["worker", sends] => sized(&[sends], |sizes| worker::measure(sizes[0])),
+        ["tracker"] => told(&tracker::measure(50_000)),
+        ["tracker", receipts] => sized(&[receipts], |sizes| tracker::measure(sizes[0])),
         ["brain"] => told(&brain::measure(false)),
         ["brain", "instructions"] => told(&brain::measure(true)),
         ["brain", "decide", number] => told(&brain::decide(number)),
@@ -80,7 +89,7 @@ fn ended(result: Result<(), Box<dyn Error>>) -> ExitCode {
 fn usage() -> ExitCode {
     let _ = writeln!(
         std::io::stderr(),
-        "usage: bench latency|drain|restore [CUSTOMERS]|deadlines [OUTSTANDING [HERD [STORES]]]|growth [CUSTOMERS...]|brain [instructions]|peers [EVENTS [CUSTOMERS [KEYS]]]"
+        "usage: bench latency|drain|restore [CUSTOMERS]|deadlines [OUTSTANDING [HERD [STORES]]]|growth [CUSTOMERS...]|brain [instructions]|peers [EVENTS [CUSTOMERS [KEYS]]]|worker [SENDS]|tracker [RECEIPTS]"
     );
     ExitCode::from(64)
 }

@@ -68,6 +68,8 @@ struct Request {
     submission: SubmitSm,
     of: Sent,
     reply: oneshot::Sender<Reply>,
+    /// It must not be written later.
+    until: Tick,
     /// Set by who comes first: the keeper when it is about to write it, or the asker when it gives up.
     settled: Arc<AtomicBool>,
 }
@@ -116,7 +118,7 @@ impl Session {
         }
         let (reply, answer) = oneshot::channel();
         let settled = Arc::new(AtomicBool::new(false));
-        if self.requests.try_send(Request { submission, of, reply, settled: Arc::clone(&settled) }).is_err() {
+        if self.requests.try_send(Request { submission, of, reply, until, settled: Arc::clone(&settled) }).is_err() {
             return Reply::NotSent("window".to_owned());
         }
         match timeout(until.remaining(), answer).await {
@@ -296,6 +298,11 @@ impl<'a> Bound<'a> {
     async fn submit(&mut self, request: Request) -> Result<(), String> {
         // Whoever has given up counts it as not taken already: it must not go out behind that.
         if request.settled.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        // A process that stood still wakes up here, too, and its asker may come later.
+        if request.until.remaining().is_zero() {
+            drop(request.reply.send(Reply::NotSent("queue".to_owned())));
             return Ok(());
         }
         let command = self.next_command(request.submission);
