@@ -160,7 +160,7 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
         self.measure_if_due();
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, feature = "simulation"))]
     pub(crate) fn changelogs(&mut self) -> &mut C {
         &mut self.changelogs
     }

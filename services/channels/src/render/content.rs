@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     fn send() -> Send {
-        let fields = BTreeMap::from([("sku".to_owned(), "a/b?c".to_owned())]);
+        let fields = [("sku", "a/b?c")].into();
         Send { campaign: "spring & co".to_owned(), channel: "push".to_owned(), fields, ..Send::default() }
     }
 

@@ -58,8 +58,7 @@ fn blocks(config: Config) -> (Blocks, tokio::runtime::Runtime) {
 }
 
 fn send(customer: &str) -> Send {
-    let fields = BTreeMap::from([("sku".to_owned(), "a&b/../c".to_owned())]);
-    Send { customer_id: customer.to_owned(), fields, ..Send::default() }
+    Send { customer_id: customer.to_owned(), fields: [("sku", "a&b/../c")].into(), ..Send::default() }
 }
 
 fn ask(blocks: &Blocks, customer: &str) -> Option<Value> {

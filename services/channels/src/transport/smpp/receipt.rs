@@ -45,8 +45,10 @@ pub fn read(text: &[u8], parameters: &Parameters, dead: &[String]) -> Option<Rec
         ("undeliv", Some(_)) if is_dead => Some(Status::BouncedHard),
         (_, status) => status,
     };
-    // An error of nothing but zeros is none.
-    let error = error.filter(|error| !without_zeros(error).is_empty()).and_then(crate::transport::plain_code);
+    // An error of nothing but zeros is none. What is no number is no code, but somebody's words, which may hold anything.
+    let is_number = |error: &&str| error.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let error = error.filter(|error| !without_zeros(error).is_empty()).filter(is_number);
+    let error = error.and_then(crate::transport::plain_code);
     let code = match (status, error) {
         (Some(Status::Delivered | Status::Opened | Status::Accepted | Status::Sent), _) => None,
         (_, Some(error)) => Some(format!("{word}_{error}")),
