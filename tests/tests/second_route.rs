@@ -20,8 +20,9 @@ fn limited(shop: &Installation) {
         std::fs::read_to_string(&settings).expect("settings").parse().expect("settings are TOML");
     let route = |name: &str| json!({"kind": "http", "url": format!("http://{}/{name}", shop.providers.gateway)});
     let transport = json!({"kind": "routes", "order": ["main", "spare"], "routes": {"main": route("main"), "spare": route("spare")}});
-    text["channel"]["sms"]["transport"] = toml::Value::try_from(transport).expect("settings are TOML");
-    text["channel"]["sms"]["spend_per_hour"] = (3 * PRICE).into();
+    let sms = text["channel"]["sms"].as_table_mut().expect("a channel is a table");
+    sms.insert("transport".to_owned(), toml::Value::try_from(transport).expect("settings are TOML"));
+    sms.insert("spend_per_hour".to_owned(), (3 * PRICE).into());
     std::fs::write(&settings, text.to_string()).expect("it can be written");
 }
 

@@ -325,13 +325,16 @@ impl Lane {
         }
     }
 
-    /// It was settled without a call.
+    /// It was settled without a call. Of one that may have been taken before, nobody can say that it was not.
     pub fn settle(&mut self, offset: i64, outcome: Outcome) {
         if let Some(entry) = self.window.get_mut(&offset) {
-            if let Some(charge) = entry.charge.take() {
+            if let Some(charge) = entry.charge.take_if(|_| !entry.doubtful) {
                 self.fence.give_back(charge);
             }
-            entry.stage = Stage::Judged(outcome);
+            entry.stage = Stage::Judged(match entry.doubtful {
+                true => Outcome::of(Status::Unknown, Some("interrupted"), outcome.occurred_at),
+                false => outcome,
+            });
         }
     }
 

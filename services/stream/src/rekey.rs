@@ -215,8 +215,9 @@ fn require_new(settings: &Settings, to: &Side, targets: i32) -> Result<(), Error
         for partition in 0..targets {
             let (low, high) = reader.range(index, partition)?;
             if (low, high) != (0, 0) {
-                let words =
-                    format!("{topic}/{partition} is not new: delete the topics of the new side and make them again");
+                let words = format!(
+                    "{topic}/{partition} is not new: delete this topic alone, no source topic, and make it again"
+                );
                 return Err(Error::new(Verdict::Stop, "move the state", words));
             }
         }

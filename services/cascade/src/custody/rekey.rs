@@ -52,7 +52,7 @@ pub fn run(common: &Common, args: &Args) -> Result<String, Failure> {
     let found = rekey::sum(&common.kafka, &to)?;
     if found != sum {
         let sentence =
-            format!("{} rows were moved and {} count: delete the new topics, and tell us", sum.rows, found.rows);
+            format!("{} rows were moved and {} count: delete the new changelog, and tell us", sum.rows, found.rows);
         return Err(Failure::new(Exit::Unexpected, sentence));
     }
     let mut told = format!(
@@ -119,8 +119,9 @@ fn copy_campaigns(common: &Common, from: &str) -> Result<usize, Failure> {
         return Ok(records.len());
     }
     if !there.is_empty() {
-        let sentence =
-            format!("{to} holds campaigns already, and other ones: delete the new topics and make them again");
+        let sentence = format!(
+            "{to} holds campaigns already, and other ones: delete this topic alone, no source topic, and make it again"
+        );
         return Err(Failure::new(Exit::TopicDiffers, sentence));
     }
     let mut producer = Producer::new(&common.kafka, &format!("cascade-{to}"))?;

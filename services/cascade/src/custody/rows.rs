@@ -148,9 +148,16 @@ fn hide(fields: &mut Value) {
     for contact in fields.get_mut("contacts").and_then(Value::as_array_mut).into_iter().flatten() {
         contact["address"] = HIDDEN.into();
     }
-    for value in
-        fields.get_mut("attributes").and_then(Value::as_object_mut).into_iter().flat_map(|all| all.values_mut())
-    {
+    hide_texts(fields.get_mut("attributes"));
+    // What a trigger brought is the shop's, too.
+    for instance in fields.get_mut("instances").and_then(Value::as_array_mut).into_iter().flatten() {
+        hide_texts(instance.get_mut("fields"));
+        hide_texts(instance.pointer_mut("/queued/fields"));
+    }
+}
+
+fn hide_texts(texts: Option<&mut Value>) {
+    for value in texts.and_then(Value::as_object_mut).into_iter().flat_map(|all| all.values_mut()) {
         *value = HIDDEN.into();
     }
 }

@@ -1,6 +1,7 @@
 //! How far an import is, in a file beside what is imported.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,9 @@ struct Note {
     /// Of which file, kind and mapping.
     of: String,
     read: u64,
+    /// So many bytes of the file, and what they are: a file that is another one up to there is no longer this import's.
+    bytes: u64,
+    digest: String,
 }
 
 /// How far it is.
@@ -28,6 +32,10 @@ pub struct State {
     of: String,
     /// So many records, from the first on, are done with.
     pub read: u64,
+    file: File,
+    /// Of all that is done with.
+    digest: Sha256,
+    bytes: u64,
 }
 
 impl State {
@@ -47,22 +55,46 @@ impl State {
         let text = match std::fs::read_to_string(&path) {
             Ok(text) if !args.restart => text,
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unusable(&error)),
-            _ => return Ok(State { path, of, read: 0 }),
+            _ => String::new(),
         };
+        let file = File::open(&args.file).map_err(|error| unusable(&error))?;
+        let mut state = State { path: path.clone(), of, read: 0, file, digest: Sha256::new(), bytes: 0 };
+        if text.is_empty() {
+            return Ok(state);
+        }
         let note: Note = serde_json::from_str(&text).map_err(|error| unusable(&error))?;
-        if note.of != of {
-            let words = "this is the note of another import (file, kind or mapping): name another with --state, or begin anew with --restart";
+        state.take_up(note.bytes).map_err(|error| unusable(&error))?;
+        if note.of != state.of || note.digest != hex(&state.digest) {
+            let words = "this is the note of another import (file, kind or mapping), or the file has changed up to where it was: name another with --state, or begin anew with --restart";
             return Err(Failure::new(Exit::Usage, format!("{}: {words}", path.display())));
         }
-        Ok(State { path, of, read: note.read })
+        state.read = note.read;
+        Ok(state)
     }
 
-    /// Notes that so many are done with. What was noted before stays until this is there whole.
+    /// Digests the file up to this place.
+    fn take_up(&mut self, bytes: u64) -> std::io::Result<()> {
+        let mut part = BufReader::new((&self.file).take(bytes.saturating_sub(self.bytes)));
+        loop {
+            let found = part.fill_buf()?;
+            if found.is_empty() {
+                return Ok(());
+            }
+            self.digest.update(found);
+            let length = found.len();
+            self.bytes += length as u64;
+            part.consume(length);
+        }
+    }
+
+    /// Notes that so many are done with, which end at this byte. What was noted before stays until this is there whole.
     ///
     /// # Errors
     /// `Input` if it cannot be written.
-    pub fn note(&mut self, read: u64) -> Result<(), Failure> {
-        let note = Note { of: self.of.clone(), read };
+    pub fn note(&mut self, read: u64, bytes: u64) -> Result<(), Failure> {
+        let taken = self.take_up(bytes);
+        taken.map_err(|error| Failure::new(Exit::Input, format!("{}: {error}", self.path.display())))?;
+        let note = Note { of: self.of.clone(), read, bytes: self.bytes, digest: hex(&self.digest) };
         let mut new = self.path.clone().into_os_string();
         new.push(".new");
         let text = serde_json::to_string(&note).map_err(Failure::unexpected)?;
@@ -80,4 +112,8 @@ fn fingerprint(args: &Args, mapping: &Mapping) -> std::io::Result<String> {
     let first = beginning.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
     let digest = Sha256::new_with_prefix(first).chain_update(&args.kind).chain_update(mapping.words()).finalize();
     Ok(digest[..16].iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn hex(digest: &Sha256) -> String {
+    digest.clone().finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -128,10 +128,14 @@ fn a_mapping_that_cannot_be_is_refused_before_anything_is_read() {
 fn a_note_is_read_back_and_another_imports_note_is_not_believed() {
     let dir = tempfile::tempdir().unwrap();
     let args = args(dir.path(), "a.csv", "customer_id,occurred_at,action\nc,1,a\n", "action", &[], &[]);
-    State::open(&args, &mapping(&args)).unwrap().note(7).unwrap();
+    State::open(&args, &mapping(&args)).unwrap().note(1, 37).unwrap();
     // Lines at its end make it no other file.
     std::fs::write(&args.file, "customer_id,occurred_at,action\nc,1,a\nd,2,b\n").unwrap();
-    assert_eq!(State::open(&args, &mapping(&args)).unwrap().read, 7);
+    assert_eq!(State::open(&args, &mapping(&args)).unwrap().read, 1);
+    // Another file of this name, with the same head, is another import; so is one in which a record was corrected.
+    std::fs::write(&args.file, "customer_id,occurred_at,action\nx,1,a\nd,2,b\n").unwrap();
+    assert_eq!(State::open(&args, &mapping(&args)).unwrap_err().exit, Exit::Usage);
+    std::fs::write(&args.file, "customer_id,occurred_at,action\nc,1,a\nd,2,b\n").unwrap();
     let other = Args { fill: vec!["action=b".to_owned()], ..args };
     assert_eq!(State::open(&other, &mapping(&other)).unwrap_err().exit, Exit::Usage);
     let anew = Args { restart: true, ..other };

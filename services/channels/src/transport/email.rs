@@ -18,11 +18,13 @@
 //! *Addresses.* A domain in other letters than ASCII goes out in its ASCII form. A local part in such letters needs a server that
 //! offers SMTPUTF8 (RFC 6531); to another one the mail is refused (`smtp_client`).
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use lettre::address::Envelope;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
+use lettre::transport::smtp::AsyncSmtpTransportBuilder;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::transport::smtp::{Error as SmtpError, PoolConfig};
@@ -119,7 +121,10 @@ impl Config {
 
 #[derive(Debug)]
 struct Email {
-    server: AsyncSmtpTransport<Tokio1Executor>,
+    builder: AsyncSmtpTransportBuilder,
+    /// The connections. None after a call was given up in the midst of a session: what that session still hears would be taken for
+    /// the answer to somebody else's mail, so that all are made anew.
+    server: Mutex<Option<AsyncSmtpTransport<Tokio1Executor>>>,
     from: Mailbox,
     reply_to: Option<Mailbox>,
     return_path: Option<Address>,
@@ -149,7 +154,8 @@ pub(super) fn open(config: &Config) -> Result<Box<dyn Transport>, String> {
         builder = builder.credentials(Credentials::new(username.clone(), password.read()?));
     }
     Ok(Box::new(Email {
-        server: builder.build(),
+        builder,
+        server: Mutex::default(),
         from: mailbox(&config.from)?,
         reply_to: config.reply_to.as_deref().map(mailbox).transpose()?,
         return_path: config.return_path.as_deref().and_then(ascii_address),
@@ -164,13 +170,37 @@ impl Transport for Email {
                 Ok(mail) => mail,
                 Err(code) => return Answer::refused(code),
             };
-            match tokio::time::timeout(self.timeout, self.server.send(mail)).await {
+            let mut session = Session { email: self, has_ended: false };
+            let answer = tokio::time::timeout(self.timeout, self.server().send(mail)).await;
+            session.has_ended = answer.is_ok();
+            match answer {
                 // The server's own queue id stands somewhere in its words; our message id is what comes back in bounces.
                 Ok(Ok(_)) => Answer::Accepted { provider_id: Some(self.message_id(message)) },
                 Ok(Err(error)) => answer_of(&error),
                 Err(_) => Answer::unknown("timeout"),
             }
         })
+    }
+}
+
+impl Email {
+    fn server(&self) -> AsyncSmtpTransport<Tokio1Executor> {
+        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        server.get_or_insert_with(|| self.builder.clone().build()).clone()
+    }
+}
+
+/// A mail on its way. Dropped before its end, it takes all connections with it.
+struct Session<'a> {
+    email: &'a Email,
+    has_ended: bool,
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            *self.email.server.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
     }
 }
 

@@ -145,14 +145,15 @@ impl Routes {
                 state.forget(&message.send_id);
                 Answer::Accepted { provider_id: provider_id.map(|id| named(&route.name, &id)) }
             }
-            Answer::NotTaken { code, retry_after } => {
+            Answer::NotTaken { code, .. } => {
                 state.pass_over(&message.send_id, chosen);
                 match state.choose_only(&message.send_id, now) {
                     Some(_) => Answer::Elsewhere { code },
                     None => {
                         // All have been asked: from the first again, after a while.
                         state.forget(&message.send_id);
-                        Answer::NotTaken { code, retry_after }
+                        // The last one's own pause is kept by its breaker: the others need not wait for it.
+                        Answer::NotTaken { code, retry_after: None }
                     }
                 }
             }

@@ -2,6 +2,7 @@
 //! cascades of one customer are the brain's (`bench brain`).
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use fastrand::Rng;
 use schemas::encode;
@@ -10,7 +11,7 @@ use system_tests::cpu::load;
 use system_tests::feed::Feed;
 
 use crate::deadlines::{fill, row_of_a_waiting_customer};
-use crate::ground::{Ground, PARTITIONS};
+use crate::ground::{Ground, PARTITIONS, Running};
 use crate::peers::bytes_in;
 use crate::workload::{history, name};
 
@@ -69,6 +70,7 @@ impl Grown {
         let disk = bytes_in(&ground.state_dir());
         let mut operator = ground.start("operator");
         operator.wait_until_ready();
+        wait_until_idle(&operator);
         let (brokers, input) = (ground.place.brokers(), ground.topics.input());
         let (feed, mut chance) = (Feed::new(brokers), Rng::with_seed(7));
         let begun = (stream::clock::Tick::now(), operator.cpu_seconds());
@@ -87,5 +89,18 @@ impl Grown {
         let peak = operator.memory_mb("VmHWM");
         operator.end();
         Grown { disk, cpu_seconds, wall_seconds, peak }
+    }
+}
+
+/// What was filled in one go may still be put in order.
+fn wait_until_idle(operator: &Running) {
+    let mut spent = operator.cpu_seconds();
+    loop {
+        std::thread::park_timeout(Duration::from_secs(2));
+        let now = operator.cpu_seconds();
+        if now - spent < 0.05 {
+            return;
+        }
+        spent = now;
     }
 }

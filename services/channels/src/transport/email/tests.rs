@@ -219,6 +219,59 @@ async fn a_connection_that_breaks_leaves_the_outcome_unknown() {
     assert_eq!(inbox.lock().unwrap().len(), 1, "and indeed it was taken");
 }
 
+/// Takes the first mail, but says so too late; rejects all others.
+async fn serve_late() -> (SocketAddr, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, mut tasks) = (listener.local_addr().unwrap(), JoinSet::new());
+    let mails = Arc::new(Mutex::new(0));
+    tasks.spawn(async move {
+        let mut sessions = JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            let mails = Arc::clone(&mails);
+            sessions.spawn(async move {
+                let (input, mut output) = stream.into_split();
+                let (mut lines, mut in_mail) = (BufReader::new(input).lines(), false);
+                output.write_all(b"220 late\r\n").await.unwrap();
+                while let Ok(Some(line)) = lines.next_line().await {
+                    let answer = match line.as_str() {
+                        "." => {
+                            in_mail = false;
+                            let number = *mails.lock().unwrap();
+                            *mails.lock().unwrap() += 1;
+                            if number == 0 {
+                                tokio::time::sleep(Duration::from_millis(1_300)).await;
+                                "250 taken"
+                            } else {
+                                "550 5.1.1 no such user"
+                            }
+                        }
+                        _ if in_mail => continue,
+                        "DATA" => {
+                            in_mail = true;
+                            "354 go on"
+                        }
+                        _ => "250 yes",
+                    };
+                    if output.write_all(format!("{answer}\r\n").as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    (address, tasks)
+}
+
+#[tokio::test]
+async fn what_a_session_says_too_late_is_no_answer_to_the_next_mail() {
+    let (address, _server) = serve_late().await;
+    let email = open(&Config { timeout_seconds: 1, ..config(address) }).unwrap();
+    assert_eq!(email.hand_over(&message("ann@shop.example")).await, Answer::unknown("timeout"));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let answer = email.hand_over(&message("bob@shop.example")).await;
+    assert!(!matches!(answer, Answer::Accepted { .. }), "{answer:?}");
+}
+
 #[test]
 fn a_bad_configuration_is_told_whole() {
     let bad = Config {
@@ -236,7 +289,8 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let _inside = runtime.enter();
         let email = Email {
-            server: AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous("127.0.0.1").build(),
+            builder: AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous("127.0.0.1"),
+            server: Mutex::default(),
             from: "news@shop.example".parse().unwrap(),
             reply_to: None,
         return_path: None,
