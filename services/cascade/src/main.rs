@@ -75,7 +75,5 @@ fn run(command: Command) -> Result<String, Failure> {
 
 /// The configuration of a tool. Logs go to stderr, what was asked for to stdout.
 fn common(flags: &Flags) -> Result<Common, Failure> {
-    let common = config::read(flags, &Process, Common::read)?;
-    logs::start(&common.logs);
-    Ok(common)
+    config::read(flags, &Process, Common::read).inspect(|common| logs::start(&common.logs))
 }
