@@ -93,7 +93,7 @@ pub fn run(common: &Common, args: &Args) -> Result<String, Failure> {
     let topic = topic(&common.topics, kind)?;
     topics::require(common, std::slice::from_ref(&topic))?;
     let published = publish(common, args, kind, &mapping, &topic, checked.good)?;
-    let _ = writeln!(said, "{published} were published to {topic} now; Kafka has all");
+    let _ = writeln!(said, "{published} of them were published to {topic} now; Kafka has all");
     Ok(said)
 }
 
