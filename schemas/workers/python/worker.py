@@ -76,14 +76,19 @@ def hand_over(send):
     request = urllib.request.Request(PROVIDER_URL, json.dumps(message).encode(), headers)
     try:
         with urllib.request.urlopen(request, timeout=30) as response:
-            said = json.load(response)
+            body = response.read()
     except urllib.error.HTTPError as error:
         if error.code in (400, 410, 422):  # what speaks of this message alone, and never of all: no key that has run out
             return ["REFUSED"], f"http_{error.code}", None
         return ([], None, None) if error.code < 500 or error.code == 503 else unknown(f"http_{error.code}")
-    except (OSError, ValueError) as error:
+    except OSError as error:
         is_not_reached = isinstance(getattr(error, "reason", None), ConnectionRefusedError)
         return ([], None, None) if is_not_reached else unknown("no_answer")
+    try:  # whatever stands there, it has been taken
+        said = json.loads(body)
+    except ValueError:
+        said = None
+    said = said if isinstance(said, dict) else {}
     # DELIVERED or FAILED at once, where the provider knows it; else its receipts tell (see the contract).
     later = [said["status"].upper()] if said.get("status") in ("delivered", "failed") else []
     return ["ACCEPTED"] + later, None, said.get("provider_id")

@@ -147,7 +147,7 @@ public final class Worker {
       if (code == 400 || code == 410 || code == 422) return Said.of("REFUSED", "http_" + code);
       if (code / 100 == 5 && code != 503) return unknown("http_" + code);
       if (code / 100 != 2) return Said.NOT_NOW;
-      JsonNode body = JSON.readTree(answer.body());
+      JsonNode body = bodyOf(answer);
       // DELIVERED or FAILED at once, where the provider knows it; else its receipts tell (see the contract).
       String status = body.path("status").asText();
       boolean isKnown = status.equals("delivered") || status.equals("failed");
@@ -157,6 +157,15 @@ public final class Worker {
       return Said.NOT_NOW;
     } catch (IOException noAnswer) {
       return unknown("no_answer");
+    }
+  }
+
+  /** Whatever stands there, the message has been taken. */
+  static JsonNode bodyOf(HttpResponse<byte[]> answer) {
+    try {
+      return JSON.readTree(answer.body());
+    } catch (IOException noJson) {
+      return JSON.createObjectNode();
     }
   }
 
