@@ -24,7 +24,7 @@ from confluent_kafka.admin import (
     ResourcePatternType,
     ResourceType,
 )
-from private import ROOT, Kafka, Provider, Service, await_some, record, tool
+from private import PROBE, ROOT, Kafka, Provider, Service, await_some, profile, record, registration, tool
 
 ACLS = yaml.safe_load((ROOT / "deploy/kafka/acls.yaml").read_text())
 ROLES = {"topics": ["topics", "apply"], "intake": ["intake"], "operator": ["operator"], "channel": ["channel", "push"], "tracker": ["tracker"], "canary": ["canary"], "tools": []}
@@ -38,13 +38,6 @@ sasl.enabled.mechanisms=SCRAM-SHA-256
 listener.name.secured.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS
-"""
-CAMPAIGN = """campaign: probe
-version: 1
-trigger: {on: registration}
-stop: delivered
-steps:
-  - {name: hello, channel: push, at: trigger, template: welcome}
 """
 REFUSED = ("AUTHORIZATION", "uthoriz", "not authorized", "denied")
 # Who may not even see a topic is told so.
@@ -138,18 +131,15 @@ class World:
     def register(self, customer):
         """A customer with an address, who registers; and a record that nobody can read."""
         producer, now = Producer({"bootstrap.servers": self.kafka.brokers}), int(time.time() * 1000)
-        consent = {"channel": "push", "granted": True, "at": now, "source": "", "text_version": ""}
-        profile = {"event_id": f"p-{customer}", "customer_id": customer, "occurred_at": now, "contacts": [{"channel": "push", "address": "token"}],
-                   "consents": [consent], "time_zone": "UTC", "locale": None, "attributes": {}, "erased": False, "formerly": []}
-        registration = {"event_id": f"r-{customer}", "customer_id": customer, "occurred_at": now, "source": "", "attributes": {}}
-        producer.produce("profile", key=customer, value=record(4, "profile", profile))
+        known = profile(customer, now)
+        producer.produce("profile", key=customer, value=record(4, "profile", known))
         # Somebody who was known under another id before: one row speaks to another, through `input`.
-        merged = {**profile, "event_id": f"m-{customer}", "customer_id": f"{customer}-now", "formerly": [f"{customer}-before"]}
+        merged = {**known, "event_id": f"m-{customer}", "customer_id": f"{customer}-now", "formerly": [f"{customer}-before"]}
         producer.produce("profile", key=f"{customer}-now", value=record(4, "profile", merged))
         producer.flush(10)
         # Topics have no order among each other: the address has to be there before.
         time.sleep(1)
-        producer.produce("registration", key=customer, value=record(1, "registration", registration))
+        producer.produce("registration", key=customer, value=record(1, "registration", registration(customer, now)))
         producer.produce("cart", key=f"{customer}-poison", value=b"nobody reads this")
         producer.flush(10)
 
@@ -163,7 +153,7 @@ def whole_way(world):
     code, words = world.tool("topics", "topics", "apply")
     if code:
         return [f"topics apply: {words}"], {}
-    (world.kafka.dir / "probe.yaml").write_text(CAMPAIGN)
+    (world.kafka.dir / "probe.yaml").write_text(PROBE)
     code, words = world.tool("tools", "campaign", "apply", f"{world.kafka.dir}/probe.yaml")
     if code:
         return [f"campaign apply: {words}"], {}
@@ -314,7 +304,7 @@ def tools_without(world, some):
 
 def letters(world):
     """One of each source, for those who may not give it back; and the commands that whole_way has not tried say nothing of what is lacking."""
-    (world.kafka.dir / "other.yaml").write_text(CAMPAIGN.replace("probe", "other"))
+    (world.kafka.dir / "other.yaml").write_text(PROBE.replace("probe", "other"))
     producer = Producer({"bootstrap.servers": world.kafka.brokers})
     for source in SOURCES:
         producer.produce(source, key=f"{source}-poison", value=b"nobody reads this")

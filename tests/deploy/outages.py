@@ -15,16 +15,9 @@ import time
 import metrics
 from confluent_kafka import Producer
 from live import PROMETHEUS, Prometheus, has_data
-from private import ROOT, Kafka, Provider, Service, await_some, free_ports, record, tool
+from private import PROBE, ROOT, Kafka, Provider, Service, await_some, free_ports, profile, record, registration, tool
 
 IS_LONG = os.environ.get("CASCADE_OUTAGES") == "long"
-CAMPAIGN = """campaign: probe
-version: 1
-trigger: {on: registration}
-stop: delivered
-steps:
-  - {name: hello, channel: push, at: trigger, template: welcome}
-"""
 # What this machine's disk and clock are like is not this check's business.
 OF_THE_MACHINE = {"CascadeDiskFilling", "CascadeDiskFull", "CascadeFilesRunningOut"}
 SERVICES = {
@@ -53,7 +46,7 @@ class World:
         self.ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
         self.running, self.runs, self.customers = {}, 0, 0
         (self.dir / "rules.yaml").write_text(shortened((ROOT / "deploy/prometheus/rules.yaml").read_text()))
-        (self.dir / "probe.yaml").write_text(CAMPAIGN)
+        (self.dir / "probe.yaml").write_text(PROBE)
         for arguments in (["topics", "apply"], ["campaign", "apply", str(self.dir / "probe.yaml")]):
             self.tool(*arguments)
         for name in SERVICES:
@@ -105,14 +98,10 @@ class World:
         """Somebody who gets a push."""
         self.customers += 1
         customer, now = f"c{self.customers}", int(time.time() * 1000)
-        consent = {"channel": "push", "granted": True, "at": now, "source": "", "text_version": ""}
-        profile = {"event_id": f"p-{customer}", "customer_id": customer, "occurred_at": now, "contacts": [{"channel": "push", "address": "token"}],
-                   "consents": [consent], "time_zone": "UTC", "locale": None, "attributes": {}, "erased": False, "formerly": []}
-        self.write("profile", customer, record(4, "profile", profile))
+        self.write("profile", customer, record(4, "profile", profile(customer, now)))
         # Topics have no order among each other.
         time.sleep(0.5)
-        registration = {"event_id": f"r-{customer}", "customer_id": customer, "occurred_at": now, "source": "", "attributes": {}}
-        self.write("registration", customer, record(1, "registration", registration))
+        self.write("registration", customer, record(1, "registration", registration(customer, now)))
 
     def firing(self):
         found = self.prometheus.ask("alerts")["data"]["alerts"]

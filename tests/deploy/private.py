@@ -3,6 +3,7 @@
 import atexit
 import http.server
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -20,10 +21,16 @@ PROGRAM = os.environ.get("CASCADE_BIN") or str(Path(os.environ.get("CARGO_TARGET
 
 
 def free_ports(count):
-    bound = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in bound]
-    for one in bound:
-        one.close()
+    """Below those that the kernel gives to whoever connects: one of these could be taken again before it is bound."""
+    ports = []
+    while len(ports) < count:
+        port = random.randrange(10_000, 32_000)
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        if port not in ports:
+            ports.append(port)
     return ports
 
 
@@ -107,6 +114,27 @@ def record(number, name, value):
     out = BytesIO()
     fastavro.schemaless_writer(out, schema, value)
     return b"\0" + (1_000_000_000 + 1000 * number + 1).to_bytes(4, "big") + out.getvalue()
+
+
+# Answers a registration by a push.
+PROBE = """campaign: probe
+version: 1
+trigger: {on: registration}
+stop: delivered
+steps:
+  - {name: hello, channel: push, at: trigger, template: welcome}
+"""
+
+
+def profile(customer, now):
+    """Somebody with an address and a consent for push, as Avro takes it."""
+    consent = {"channel": "push", "granted": True, "at": now, "source": "", "text_version": ""}
+    return {"event_id": f"p-{customer}", "customer_id": customer, "occurred_at": now, "contacts": [{"channel": "push", "address": "token"}],
+            "consents": [consent], "time_zone": "UTC", "locale": None, "attributes": {}, "erased": False, "formerly": []}
+
+
+def registration(customer, now):
+    return {"event_id": f"r-{customer}", "customer_id": customer, "occurred_at": now, "source": "", "attributes": {}}
 
 
 class Provider:

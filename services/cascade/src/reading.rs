@@ -1,6 +1,9 @@
-//! Reads topics from their first record to their present end, as far as it is committed.
+//! Reads topics, as far as they are committed: from their first record to their present end, or what comes from now on.
 
-use stream::kafka::{Reader, Record, Settings};
+use std::time::Duration;
+
+use schemas::Journal;
+use stream::kafka::{Fetched, Reader, Record, Settings};
 
 use crate::failure::{Exit, Failure};
 
@@ -26,4 +29,49 @@ pub fn partitions(settings: &Settings, topic: &str) -> Result<i32, Failure> {
             format!("there is no topic {topic} that this user may see; create it with `cascade topics apply`, or check the topic prefix");
         Failure::new(Exit::TopicMissing, sentence)
     })
+}
+
+/// What the operator decides from now on.
+pub struct Decisions {
+    journal: Reader,
+    fetched: Vec<Fetched>,
+}
+
+impl Decisions {
+    /// Listens to these partitions of the journal, or to all; what stands there by now is passed over.
+    ///
+    /// # Errors
+    /// Those of Kafka.
+    pub fn from_now(settings: &Settings, topic: &str, partitions: impl Fn(i32) -> Vec<i32>) -> Result<Self, Failure> {
+        let mut journal = Reader::new(settings)?;
+        let index = journal.topic(topic)?;
+        for partition in partitions(journal.partitions(index)?) {
+            let (_, end) = journal.range(index, partition)?;
+            journal.start(index, partition, end)?;
+        }
+        Ok(Decisions { journal, fetched: Vec::new() })
+    }
+
+    /// Waits for so long at most, and hands over the decisions about those customers who are meant. Of all others nothing is read but
+    /// the key.
+    ///
+    /// # Errors
+    /// Those of Kafka.
+    pub fn hear(
+        &mut self,
+        patience: Duration,
+        is_meant: impl Fn(&[u8]) -> bool,
+        mut each: impl FnMut(Journal),
+    ) -> Result<(), Failure> {
+        self.journal.fetch(patience, 1000, &mut self.fetched)?;
+        for item in self.fetched.drain(..) {
+            if let Fetched::Record(record) = item
+                && record.key().is_some_and(&is_meant)
+                && let Some(decision) = record.value().and_then(|value| schemas::decode(value).ok())
+            {
+                each(decision);
+            }
+        }
+        Ok(())
+    }
 }

@@ -250,14 +250,7 @@ impl Lane {
                 () if now > send.send_before => Status::Expired,
                 () => continue,
             };
-            if let Some(charge) = entry.charge.take_if(|_| !entry.doubtful) {
-                self.fence.give_back(charge);
-            }
-            entry.stage = Stage::Judged(if entry.doubtful {
-                Outcome::of(Status::Unknown, Some("interrupted"), now)
-            } else {
-                Outcome::of(status, None, now)
-            });
+            entry.end(Outcome::of(status, None, now), &mut self.fence);
         }
     }
 
@@ -325,16 +318,10 @@ impl Lane {
         }
     }
 
-    /// It was settled without a call. Of one that may have been taken before, nobody can say that it was not.
+    /// It was settled without a call.
     pub fn settle(&mut self, offset: i64, outcome: Outcome) {
         if let Some(entry) = self.window.get_mut(&offset) {
-            if let Some(charge) = entry.charge.take_if(|_| !entry.doubtful) {
-                self.fence.give_back(charge);
-            }
-            entry.stage = Stage::Judged(match entry.doubtful {
-                true => Outcome::of(Status::Unknown, Some("interrupted"), outcome.occurred_at),
-                false => outcome,
-            });
+            entry.end(outcome, &mut self.fence);
         }
     }
 
@@ -365,8 +352,7 @@ impl Lane {
             }
             Answer::Refused { code } => Stage::Judged(Outcome::of(Status::Refused, Some(code), now)),
             Answer::NobodyThere { code } => Stage::Judged(Outcome::of(Status::BouncedHard, Some(code), now)),
-            Answer::TooLate if entry.doubtful => Stage::Judged(Outcome::of(Status::Unknown, Some("interrupted"), now)),
-            Answer::TooLate => Stage::Judged(Outcome::of(Status::Expired, None, now)),
+            Answer::TooLate => Stage::Judged(entry.without_call(Outcome::of(Status::Expired, None, now))),
             Answer::Unknown { code } if self.on_unknown == OnUnknown::Skip => {
                 Stage::Judged(Outcome::of(Status::Unknown, Some(code), now))
             }
@@ -441,6 +427,22 @@ impl Lane {
 }
 
 impl Entry {
+    /// Ends without a call, with this outcome.
+    fn end(&mut self, outcome: Outcome, fence: &mut Fence) {
+        if let Some(charge) = self.charge.take_if(|_| !self.doubtful) {
+            fence.give_back(charge);
+        }
+        self.stage = Stage::Judged(self.without_call(outcome));
+    }
+
+    /// What an outcome without a call comes to: of what may have been taken before, nobody can say that it was not.
+    fn without_call(&self, outcome: Outcome) -> Outcome {
+        match self.doubtful {
+            true => Outcome::of(Status::Unknown, Some("interrupted"), outcome.occurred_at),
+            false => outcome,
+        }
+    }
+
     fn of(send: Option<(Id, Send)>) -> Self {
         Entry {
             send,

@@ -21,7 +21,7 @@
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use schemas::SOURCE_BYTES_MAX;
 use schemas::json::{self, Misfit, SourceRecord};
@@ -29,6 +29,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use stream::publisher::all;
 
+use crate::batch::Batch;
+use crate::room::later;
 use crate::server::Edge;
 use crate::signature;
 
@@ -38,22 +40,12 @@ pub const EVENTS_MAX: usize = 1_000;
 /// Largest record with its key, in bytes: what the client adds must still be under its limit.
 pub const EVENT_BYTES_MAX: usize = SOURCE_BYTES_MAX - 16 * 1024;
 
-/// Seconds after which whoever was refused may come again.
-pub(crate) const RETRY_AFTER: &str = "2";
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Event {
     #[serde(rename = "type")]
     kind: String,
     data: Value,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Body {
-    Many(Vec<Event>),
-    One(Event),
 }
 
 /// Takes events of one producer.
@@ -68,11 +60,12 @@ pub(crate) async fn post(
         tracing::warn!(producer, ?why, "events are not believed");
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    let (events, is_list) = match serde_json::from_slice(&body) {
-        Ok(Body::Many(events)) if events.len() <= EVENTS_MAX => (events, true),
-        Ok(Body::Many(_)) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
-        Ok(Body::One(event)) => (vec![event], false),
-        Err(_) => return refuse(None, "must be {\"type\": …, \"data\": {…}}, or a list of these"),
+    let Batch { all: events, is_list } = match Batch::<Event>::read(&body, EVENTS_MAX) {
+        Ok(batch) => batch,
+        Err(StatusCode::BAD_REQUEST) => {
+            return refuse(None, "must be {\"type\": …, \"data\": {…}}, or a list of these");
+        }
+        Err(status) => return status.into_response(),
     };
     let id = headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
     let mut records = Vec::with_capacity(events.len());
@@ -108,9 +101,4 @@ fn record(mut event: Event, name: String) -> Result<SourceRecord, Misfit> {
 
 fn refuse(event: Option<usize>, error: &str) -> Response {
     (StatusCode::BAD_REQUEST, Json(json!({"event": event, "error": error}))).into_response()
-}
-
-/// Not now.
-pub(crate) fn later() -> Response {
-    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, RETRY_AFTER)]).into_response()
 }

@@ -29,6 +29,7 @@ mod actor;
 mod fact;
 mod links;
 mod unsubscribe;
+mod batch;
 mod receipts;
 pub mod events;
 mod room;

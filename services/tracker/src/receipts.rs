@@ -39,7 +39,8 @@ use schemas::{Actor, Feedback, Id, Millis, Outcome, Status};
 use serde::Deserialize;
 use stream::publisher::all;
 
-use crate::events::later;
+use crate::batch::Batch;
+use crate::room::later;
 use crate::server::Edge;
 use crate::signature;
 
@@ -66,13 +67,6 @@ struct Receipt {
     code: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Body {
-    Many(Vec<Receipt>),
-    One(Box<Receipt>),
-}
-
 /// 204 means that Kafka has every receipt that says something.
 pub(crate) async fn post(
     State(edge): State<Edge>,
@@ -85,11 +79,9 @@ pub(crate) async fn post(
         tracing::warn!(provider, ?why, "receipts are not believed");
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    let receipts = match serde_json::from_slice(&body) {
-        Ok(Body::Many(receipts)) if receipts.len() <= RECEIPTS_MAX => receipts,
-        Ok(Body::Many(_)) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
-        Ok(Body::One(receipt)) => vec![*receipt],
-        Err(_) => return StatusCode::BAD_REQUEST.into_response(),
+    let receipts = match Batch::<Receipt>::read(&body, RECEIPTS_MAX) {
+        Ok(batch) => batch.all,
+        Err(status) => return status.into_response(),
     };
     let now = edge.clock.now();
     let mut facts = Vec::with_capacity(receipts.len());

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Places: a record takes one, and so does each piece of a large body. Fewer than the publisher's queue holds, so that nobody waits
@@ -10,6 +12,14 @@ pub(crate) const PLACES: usize = 8_000;
 
 /// Bytes of a request's body for one place: 64 MiB in all.
 const BYTES: usize = 8 * 1024;
+
+/// Seconds after which whoever was refused may come again.
+const RETRY_AFTER: &str = "2";
+
+/// Not now.
+pub(crate) fn later() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, RETRY_AFTER)]).into_response()
+}
 
 /// The room of one edge. Cheap to clone.
 #[derive(Clone, Debug)]

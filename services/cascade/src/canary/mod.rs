@@ -12,9 +12,8 @@ mod metrics;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use schemas::{Action, Contact, Journal, Profile};
+use schemas::{Action, Contact, Profile};
 use stream::clock::{Clock, machine_now};
-use stream::kafka::{Fetched, Reader};
 use stream::publisher::Publisher;
 use stream::{Probe, Verdict};
 use tokio::runtime::Runtime;
@@ -27,7 +26,7 @@ use crate::campaigns::book::{self, Book};
 use crate::campaigns::documents;
 use crate::config::Common;
 use crate::failure::{Exit, Failure};
-use crate::reading;
+use crate::reading::Decisions;
 
 /// What puts the campaign in force.
 const CAMPAIGN: &str = include_str!("canary.yaml");
@@ -83,8 +82,7 @@ struct Canary<'a> {
     runtime: Runtime,
     publisher: Publisher,
     action: String,
-    journal: Reader,
-    fetched: Vec<Fetched>,
+    decisions: Decisions,
 }
 
 impl<'a> Canary<'a> {
@@ -99,14 +97,8 @@ impl<'a> Canary<'a> {
             let value = schemas::encode(&person(customer, clock));
             runtime.block_on(publisher.publish(&profile, None, Some(customer.as_bytes()), Some(&value), &[]))?;
         }
-        let mut journal = Reader::new(&common.kafka)?;
-        let topic = common.topics.journal();
-        let index = journal.topic(&topic)?;
-        for partition in 0..reading::partitions(&common.kafka, &topic)? {
-            let (_, end) = journal.range(index, partition)?;
-            journal.start(index, partition, end)?;
-        }
-        Ok(Canary { flock, clock, metrics, runtime, publisher, action, journal, fetched: Vec::new() })
+        let decisions = Decisions::from_now(&common.kafka, &common.topics.journal(), |count| (0..count).collect())?;
+        Ok(Canary { flock, clock, metrics, runtime, publisher, action, decisions })
     }
 
     /// Lets those go whose time has come.
@@ -137,19 +129,13 @@ impl<'a> Canary<'a> {
 
     /// Takes in what the journal says for a moment.
     fn listen(&mut self) -> Result<(), Failure> {
-        self.journal.fetch(PAUSE, 1000, &mut self.fetched)?;
-        for item in self.fetched.drain(..) {
-            let Fetched::Record(record) = item else { continue };
-            // Of all others nothing is read but the key.
-            if !record.key().is_some_and(|key| key.starts_with(CANARY.as_bytes())) {
-                continue;
+        let (flock, metrics) = (&mut self.flock, self.metrics);
+        let is_ours = |customer: &[u8]| customer.starts_with(CANARY.as_bytes());
+        self.decisions.hear(PAUSE, is_ours, |decision| {
+            if let Some(after) = flock.hear(&decision) {
+                metrics.returned(after);
             }
-            let entry = record.value().and_then(|value| schemas::decode::<Journal>(value).ok());
-            if let Some(after) = entry.and_then(|entry| self.flock.hear(&entry)) {
-                self.metrics.returned(after);
-            }
-        }
-        Ok(())
+        })
     }
 }
 

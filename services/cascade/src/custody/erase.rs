@@ -7,15 +7,16 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use campaign::Row;
-use schemas::{Cleanup, Journal, Reason, Topic};
+use schemas::{Cleanup, Reason, Topic};
 use stream::admin;
 use stream::clock::Tick;
-use stream::kafka::{Fetched, Reader, partition_of};
+use stream::kafka::partition_of;
 use stream::publisher::Publisher;
 
 use super::rows;
 use crate::config::Common;
 use crate::failure::{Exit, Failure};
+use crate::reading::Decisions;
 use crate::{reading, times, topics};
 
 /// Whom.
@@ -73,27 +74,21 @@ fn other_ids(row: Option<&Row>, told: &mut String) {
 /// Writes the wish, and waits until the journal says that it was met.
 fn await_erasure(common: &Common, args: &Args) -> Result<(), Failure> {
     let (profile, topic) = (common.topics.profile(), common.topics.journal());
-    let mut reader = Reader::new(&common.kafka)?;
-    let index = reader.topic(&topic)?;
-    let partition = partition_of(args.customer.as_bytes(), reader.partitions(index)?);
-    let (_, end) = reader.range(index, partition)?;
-    reader.start(index, partition, end)?;
+    let customer = args.customer.as_bytes();
+    let mut decisions = Decisions::from_now(&common.kafka, &topic, |count| vec![partition_of(customer, count)])?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::unexpected)?;
     let publisher = Publisher::new(&common.kafka, &[profile.as_str()])?;
-    runtime.block_on(publisher.publish(&profile, None, Some(args.customer.as_bytes()), None, &[]))?;
+    runtime.block_on(publisher.publish(&profile, None, Some(customer), None, &[]))?;
     let until = Tick::now().after(Duration::from_secs(args.patience));
-    let mut fetched = Vec::new();
     while !until.remaining().is_zero() {
-        reader.fetch(Duration::from_millis(200), 1000, &mut fetched)?;
-        for item in fetched.drain(..) {
-            let Fetched::Record(record) = item else { continue };
-            if record.key() != Some(args.customer.as_bytes()) {
-                continue;
-            }
-            let entry = record.value().and_then(|value| schemas::decode::<Journal>(value).ok());
-            if entry.is_some_and(|entry| entry.reason == Reason::Erased && entry.campaign.is_empty()) {
-                return Ok(());
-            }
+        let mut is_done = false;
+        decisions.hear(
+            Duration::from_millis(200),
+            |key| key == customer,
+            |decision| is_done |= decision.reason == Reason::Erased && decision.campaign.is_empty(),
+        )?;
+        if is_done {
+            return Ok(());
         }
     }
     let sentence = format!(

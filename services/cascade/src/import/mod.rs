@@ -92,7 +92,7 @@ pub fn run(common: &Common, args: &Args) -> Result<String, Failure> {
     }
     let topic = topic(&common.topics, kind)?;
     topics::require(common, std::slice::from_ref(&topic))?;
-    let published = publish(common, args, kind, &mapping, &topic, checked.good)?;
+    let published = publish(common, args, kind, &mapping, &topic)?;
     let _ = writeln!(said, "{published} of them were published to {topic} now; Kafka has all");
     Ok(said)
 }
@@ -200,20 +200,17 @@ fn record(line: &Line, word: &str, kind: Kind, mapping: &Mapping, ids: &Ids) -> 
 
 /// An event's id that follows from all that is said of it.
 fn name(word: &str, record: &[u8]) -> String {
-    let digest = Sha256::new_with_prefix(word).chain_update([0]).chain_update(record).finalize();
-    let hex: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("import-{hex}")
+    let digest = Sha256::new_with_prefix(word).chain_update([0]).chain_update(record);
+    format!("import-{}", hex(digest))
+}
+
+/// 128 bits of a digest, as text.
+fn hex(digest: Sha256) -> String {
+    digest.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Publishes what was not published yet. Returns how many that were.
-fn publish(
-    common: &Common,
-    args: &Args,
-    kind: Kind,
-    mapping: &Mapping,
-    topic: &str,
-    total: u64,
-) -> Result<u64, Failure> {
+fn publish(common: &Common, args: &Args, kind: Kind, mapping: &Mapping, topic: &str) -> Result<u64, Failure> {
     let mut state = State::open(args, mapping)?;
     let publisher = Publisher::new(&common.kafka, &[topic])?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::unexpected)?;
@@ -245,7 +242,6 @@ fn publish(
         }
     }
     progress.end();
-    tracing::debug!(total, published, "imported");
     Ok(published)
 }
 

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Args;
 use super::mapping::Mapping;
+use super::{Args, hex};
 use crate::failure::{Exit, Failure};
 
 /// The beginning of a file, by which it is known again though lines were added at its end.
@@ -64,7 +64,7 @@ impl State {
         }
         let note: Note = serde_json::from_str(&text).map_err(|error| unusable(&error))?;
         state.take_up(note.bytes).map_err(|error| unusable(&error))?;
-        if note.of != state.of || note.digest != hex(&state.digest) {
+        if note.of != state.of || note.digest != hex(state.digest.clone()) {
             let words = "this is the note of another import (file, kind or mapping), or the file has changed up to where it was: name another with --state, or begin anew with --restart";
             return Err(Failure::new(Exit::Usage, format!("{}: {words}", path.display())));
         }
@@ -94,7 +94,7 @@ impl State {
     pub fn note(&mut self, read: u64, bytes: u64) -> Result<(), Failure> {
         let taken = self.take_up(bytes);
         taken.map_err(|error| Failure::new(Exit::Input, format!("{}: {error}", self.path.display())))?;
-        let note = Note { of: self.of.clone(), read, bytes: self.bytes, digest: hex(&self.digest) };
+        let note = Note { of: self.of.clone(), read, bytes: self.bytes, digest: hex(self.digest.clone()) };
         let mut new = self.path.clone().into_os_string();
         new.push(".new");
         let text = serde_json::to_string(&note).map_err(Failure::unexpected)?;
@@ -110,10 +110,5 @@ fn fingerprint(args: &Args, mapping: &Mapping) -> std::io::Result<String> {
     let mut beginning = Vec::new();
     std::fs::File::open(&args.file)?.take(BEGINNING).read_to_end(&mut beginning)?;
     let first = beginning.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
-    let digest = Sha256::new_with_prefix(first).chain_update(&args.kind).chain_update(mapping.words()).finalize();
-    Ok(digest[..16].iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-fn hex(digest: &Sha256) -> String {
-    digest.clone().finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok(hex(Sha256::new_with_prefix(first).chain_update(&args.kind).chain_update(mapping.words())))
 }

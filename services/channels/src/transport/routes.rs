@@ -211,11 +211,11 @@ impl State {
     }
 
     fn pass_over(&mut self, send_id: &str, route: usize) {
-        let known = self.not_taken.insert(send_id.to_owned(), 0);
-        if known.is_none() {
-            self.order.push_back(send_id.to_owned());
-        }
-        self.not_taken.insert(send_id.to_owned(), known.unwrap_or(0) | 1 << route);
+        let order = &mut self.order;
+        *self.not_taken.entry(send_id.to_owned()).or_insert_with(|| {
+            order.push_back(send_id.to_owned());
+            0
+        }) |= 1 << route;
         while self.order.len() > REMEMBERED
             && let Some(oldest) = self.order.pop_front()
         {

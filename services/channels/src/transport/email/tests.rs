@@ -8,6 +8,7 @@ use mailin::{Action, Handler, Response, SessionBuilder};
 use proptest::prelude::*;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::*;
@@ -219,18 +220,18 @@ async fn a_connection_that_breaks_leaves_the_outcome_unknown() {
     assert_eq!(inbox.lock().unwrap().len(), 1, "and indeed it was taken");
 }
 
-/// Takes the first mail, but says so too late; rejects all others.
-async fn serve_late() -> (SocketAddr, JoinSet<()>) {
+/// Takes the first mail, but says so only when it is `asked`; then it has `said` so. Rejects all others.
+async fn serve_late(asked: Arc<Notify>, said: Arc<Notify>) -> (SocketAddr, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, mut tasks) = (listener.local_addr().unwrap(), JoinSet::new());
     let mails = Arc::new(Mutex::new(0));
     tasks.spawn(async move {
         let mut sessions = JoinSet::new();
         while let Ok((stream, _)) = listener.accept().await {
-            let mails = Arc::clone(&mails);
+            let (mails, asked, said) = (Arc::clone(&mails), Arc::clone(&asked), Arc::clone(&said));
             sessions.spawn(async move {
                 let (input, mut output) = stream.into_split();
-                let (mut lines, mut in_mail) = (BufReader::new(input).lines(), false);
+                let (mut lines, mut in_mail, mut is_late) = (BufReader::new(input).lines(), false, false);
                 output.write_all(b"220 late\r\n").await.unwrap();
                 while let Ok(Some(line)) = lines.next_line().await {
                     let answer = match line.as_str() {
@@ -239,7 +240,8 @@ async fn serve_late() -> (SocketAddr, JoinSet<()>) {
                             let number = *mails.lock().unwrap();
                             *mails.lock().unwrap() += 1;
                             if number == 0 {
-                                tokio::time::sleep(Duration::from_millis(1_300)).await;
+                                asked.notified().await;
+                                is_late = true;
                                 "250 taken"
                             } else {
                                 "550 5.1.1 no such user"
@@ -252,7 +254,11 @@ async fn serve_late() -> (SocketAddr, JoinSet<()>) {
                         }
                         _ => "250 yes",
                     };
-                    if output.write_all(format!("{answer}\r\n").as_bytes()).await.is_err() {
+                    let is_there = output.write_all(format!("{answer}\r\n").as_bytes()).await.is_ok();
+                    if std::mem::take(&mut is_late) {
+                        said.notify_one();
+                    }
+                    if !is_there {
                         return;
                     }
                 }
@@ -264,10 +270,12 @@ async fn serve_late() -> (SocketAddr, JoinSet<()>) {
 
 #[tokio::test]
 async fn what_a_session_says_too_late_is_no_answer_to_the_next_mail() {
-    let (address, _server) = serve_late().await;
+    let (asked, said) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (address, _server) = serve_late(Arc::clone(&asked), Arc::clone(&said)).await;
     let email = open(&Config { timeout_seconds: 1, ..config(address) }).unwrap();
     assert_eq!(email.hand_over(&message("ann@shop.example")).await, Answer::unknown("timeout"));
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    asked.notify_one();
+    said.notified().await;
     let answer = email.hand_over(&message("bob@shop.example")).await;
     assert!(!matches!(answer, Answer::Accepted { .. }), "{answer:?}");
 }
