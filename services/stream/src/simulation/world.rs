@@ -72,6 +72,8 @@ pub struct World<'a> {
     scene: &'a Scene,
     chance: RefCell<Rng>,
     replicas: RefCell<Vec<Replica<'a>>>,
+    /// All machines: of the replicas, of processes in whose place others have come, and spare ones.
+    hardware: &'a [Machine],
     spare: RefCell<Vec<&'a Machine>>,
     birth: Box<Birth<'a>>,
     /// When a row must be looked at, by its bytes.
@@ -130,6 +132,7 @@ impl<'a> World<'a> {
             clock: Clock::manual(scene.begin),
             chance: RefCell::new(Rng::with_seed(scene.seed)),
             replicas: RefCell::new(used.iter().map(replica).collect()),
+            hardware: machines,
             spare: RefCell::new(spare.iter().collect()),
             birth,
             due,

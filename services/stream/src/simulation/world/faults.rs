@@ -102,13 +102,13 @@ impl World<'_> {
     }
 
     /// Everybody may lose power: all processes die, and the brokers lose the last commits of some changelogs, though they have
-    /// confirmed them. Somebody who lives on with what is lost cannot know; so nobody does.
+    /// confirmed them. Somebody who lives on with what is lost cannot know; so nobody does, nor a process that stands still.
     pub fn may_lose_power(&self) {
         if !self.fault(1) {
             return;
         }
         self.note(|| "all processes are killed".to_owned());
-        self.replicas.borrow().iter().for_each(|replica| replica.machine.kill());
+        self.hardware.iter().for_each(Machine::kill);
         for partition in 0..self.scene.partitions {
             if self.happens(400) && self.cluster.borrow_mut().lose_tail(partition) {
                 self.note(|| format!("the last commit of changelog {partition} is lost"));
