@@ -4,8 +4,8 @@
 #   tests/mutants.sh [OPTION...]
 #
 # Options are those of `cargo mutants`, as `--shard 0/40` for a fortieth of all, or `--file services/campaign/src/decide/bill.rs`.
-# Each change is built and meets the tests that take seconds; the properties of tests/rules.rs, which take minutes, would notice
-# more. What was found is in ~/.cache/cascade/mutants/mutants.out; tests/BENCH.md judges what was found before.
+# Each change is built and meets the tests that look at decisions, properties with a twentieth of their cases. What was found is in
+# ~/.cache/cascade/mutants/mutants.out; tests/BENCH.md judges what was found before.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/.." && pwd)
@@ -19,9 +19,10 @@ kept=$CASCADE_CACHE/mutants
 mkdir -p "$kept"
 files=(--file 'services/campaign/src/decide/*.rs')
 case " $* " in *' --file '* | *' -f '*) files=() ;; esac
-# To build takes longer than to test: so only the tests that are run are built, and the brain itself is not optimised.
-build=(--config=profile.dev.package.campaign.opt-level=0 --lib)
-for test in again asleep budgets calls merges money nights races timelines versions words; do build+=(--test="$test"); done
+# To build takes longer than to test: so only the tests that are run are built, the brain itself is not optimised, and nobody debugs it.
+build=(--config=profile.dev.package.campaign.opt-level=0 --config=profile.dev.debug=false --lib)
+tests=(addresses again asleep budgets calls caps experiments launches merges migrations money nights races rules timelines versions words)
+for test in "${tests[@]}"; do build+=(--test="$test"); done
 # A copy of the checkout is changed, with a target directory that stays from one run to the next.
-CARGO_TARGET_DIR=$kept/target CARGO_INCREMENTAL=1 cargo mutants --package campaign "${files[@]}" "${build[@]/#/--cargo-arg=}" \
+CASCADE_CASES=few CARGO_TARGET_DIR=$kept/target CARGO_INCREMENTAL=1 cargo mutants --package campaign "${files[@]}" "${build[@]/#/--cargo-arg=}" \
     --output "$kept" --jobs 1 --timeout 300 --build-timeout 900 --no-shuffle "$@"

@@ -225,7 +225,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+    #![proptest_config(world::cases(1_000))]
 
     /// In whatever order rows hear of each other: when all is said, an address knows exactly who has it; nobody has a consent there
     /// that is older than somebody's withdrawal; and nothing that one row says to another goes on for ever.

@@ -231,7 +231,7 @@ fn a_contact_is_counted_once_by_what_is_known_of_it() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+    #![proptest_config(world::cases(500))]
 
     /// Whoever reacted is awake, and only whoever was written to can be asleep; nobody is counted twice.
     #[test]

@@ -268,7 +268,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, ..ProptestConfig::default() })]
+    #![proptest_config(world::cases(1_500))]
 
     /// Whatever happens, and in whatever order rows hear of each other: what is spent of the grants of an hour is never over the
     /// budget, every paid message has its own grant, and every cascade ends.

@@ -239,7 +239,7 @@ fn words() -> impl Strategy<Value = Vec<(Outcome, i64)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+    #![proptest_config(world::cases(1_000))]
 
     /// Where no word leads on or ends anything, their order does not matter, nor does a status that contradicts the outcome.
     #[test]

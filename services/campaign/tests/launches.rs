@@ -105,7 +105,7 @@ fn only_what_begins_once_and_is_not_over_can_be_launched() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+    #![proptest_config(world::cases(500))]
 
     /// Whatever was before: it begins for whom it was said to begin, and nothing costs more than was said.
     #[test]

@@ -486,7 +486,7 @@ const ENDS: [Reason; 9] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, ..ProptestConfig::default() })]
+    #![proptest_config(world::cases(1_500))]
 
     /// Under whatever ids a customer is known, and in whatever order rows hear of each other.
     #[test]

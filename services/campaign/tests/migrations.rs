@@ -54,7 +54,7 @@ fn inverse(first: &str, second: &str, steps: &BTreeMap<String, String>) -> BTree
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 6_300, ..ProptestConfig::default() })]
+    #![proptest_config(world::cases(6_300))]
 
     #[test]
     fn a_migration_sends_nothing_again(

@@ -254,7 +254,7 @@ fn who_is_held_out_costs_nothing_and_what_was_spared_counts_segments() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
+    #![proptest_config(world::cases(4_000))]
 
     /// Whatever is said, and however often: of each price all is given back or owed, or it is still open; never more than was reserved.
     #[test]

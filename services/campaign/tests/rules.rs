@@ -120,7 +120,7 @@ fn rank(world: &World, plan: &Plan, step: &Step, channel: &Channel) -> Option<(i
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: CASES, ..ProptestConfig::default() })]
+    #![proptest_config(world::cases(CASES))]
 
     /// Rule 1. A purchase that is known leaves nothing running that hoped for it, and what has ended sends no more.
     #[test]
