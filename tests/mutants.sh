@@ -4,7 +4,7 @@
 #   tests/mutants.sh [OPTION...]
 #
 # Options are those of `cargo mutants`, as `--shard 0/40` for a fortieth of all, or `--file services/campaign/src/decide/bill.rs`.
-# Each change is built and meets the tests that look at decisions, properties with a twentieth of their cases. What was found is in
+# Each change is built and meets the tests that look at decisions, properties with a fiftieth of their cases. What was found is in
 # ~/.cache/cascade/mutants/mutants.out; tests/BENCH.md judges what was found before.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

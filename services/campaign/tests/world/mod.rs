@@ -19,10 +19,10 @@ pub const CUSTOMER: &str = rehearsal::CUSTOMER;
 /// The clock's reading when a world begins.
 pub const BEGIN: i64 = 1_700_000_000_000;
 
-/// How often a property is tried. `CASCADE_CASES=few`, a twentieth, is for whoever tries a thousand changes of the code (`tests/mutants.sh`).
+/// How often a property is tried. `CASCADE_CASES=few`, a fiftieth, is for whoever tries a thousand changes of the code (`tests/mutants.sh`).
 pub fn cases(usual: u32) -> ProptestConfig {
     let are_few = std::env::var("CASCADE_CASES").is_ok_and(|word| word == "few");
-    ProptestConfig { cases: if are_few { usual / 20 } else { usual }, ..ProptestConfig::default() }
+    ProptestConfig { cases: if are_few { usual / 50 } else { usual }, ..ProptestConfig::default() }
 }
 
 /// The rehearsal's world, with short words for what tests let happen.
