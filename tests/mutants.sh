@@ -25,4 +25,4 @@ tests=(addresses again asleep budgets calls caps experiments launches merges mig
 for test in "${tests[@]}"; do build+=(--test="$test"); done
 # A copy of the checkout is changed, with a target directory that stays from one run to the next.
 CASCADE_CASES=few CARGO_TARGET_DIR=$kept/target CARGO_INCREMENTAL=1 cargo mutants --package campaign "${files[@]}" "${build[@]/#/--cargo-arg=}" \
-    --output "$kept" --jobs 1 --timeout 300 --build-timeout 900 --no-shuffle "$@"
+    --output "$kept" --jobs 1 --timeout 120 --build-timeout 900 --no-shuffle "$@"
