@@ -58,7 +58,8 @@ pub use projection::SchemaError;
 pub use reason::Reason;
 pub use record::Record;
 pub use row::{
-    Adoption, Begun, Counted, Customer, Done, Former, Heard, Hold, Instance, Past, Queued, Sent, Stage, Unsettled,
+    Adoption, Begun, Counted, Customer, Done, Former, Heard, Hold, Instance, Passed, Past, Queued, Sent, Stage,
+    Unsettled,
 };
 pub use send::{Attempt, AttemptState, Class, Revoke, Send};
 pub use source::{Action, Cart, Consent, Contact, Inactivity, Item, Profile, Registration};

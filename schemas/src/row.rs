@@ -46,6 +46,8 @@ pub struct Customer {
     pub counted: Vec<Counted>,
     /// How often campaigns have begun, for each that may only so often.
     pub begun: Vec<Begun>,
+    /// Carts of which a version began nothing: what is older than that begins nothing either.
+    pub passed: Vec<Passed>,
     /// 48 bits of the xxh3-64 of the last event ids, newest last: a repeat is recognised by them.
     pub recent: Vec<i64>,
     /// xxh3-64 of (channel, address) of what bounced for ever, newest last: a profile does not bring it back.
@@ -283,6 +285,15 @@ pub struct Begun {
     /// How often.
     #[serde(default)]
     pub times: i32,
+}
+
+/// A cart of which a version began nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Passed {
+    /// Id of the cart.
+    pub cart_id: String,
+    /// The newest such version.
+    pub version: i64,
 }
 
 /// The customer's last sign of life on a channel: opened, clicked or replied.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::words::Word;
 use super::{Adoption, Begun, Counted, Customer, Done, Former, Heard, Hold};
-use super::{Instance, Past, Queued, Sent, Stage, Unsettled};
+use super::{Instance, Passed, Past, Queued, Sent, Stage, Unsettled};
 use crate::{Consent, Contact, Id, Millis, Outcome, Status};
 
 impl Serialize for Customer {
@@ -58,6 +58,7 @@ struct Memory<'a> {
     heard: Cow<'a, [Heard]>,
     counted: Cow<'a, [Counted]>,
     begun: Cow<'a, [Begun]>,
+    passed: Cow<'a, [Passed]>,
     dead: Cow<'a, [i64]>,
     formerly: Cow<'a, [Former]>,
     moved_to: Option<Cow<'a, str>>,
@@ -71,7 +72,8 @@ fn filled<T: Default + PartialEq>(part: T) -> Option<T> {
 impl<'a> Row<'a> {
     fn of(customer: &'a Customer) -> Self {
         let Customer { contacts, consents, time_zone, locale, attributes, profile_at, addresses_know, .. } = customer;
-        let Customer { held, instances, past, unsettled, done, heard, counted, begun, recent, dead, .. } = customer;
+        let Customer { held, instances, past, unsettled, done, heard, counted, begun, passed, recent, dead, .. } =
+            customer;
         let Customer { formerly, moved_to, .. } = customer;
         Row {
             known: filled(Known {
@@ -93,6 +95,7 @@ impl<'a> Row<'a> {
                 heard: heard.into(),
                 counted: counted.into(),
                 begun: begun.into(),
+                passed: passed.into(),
                 dead: dead.into(),
                 formerly: formerly.into(),
                 moved_to: moved_to.as_deref().map(Cow::Borrowed),
@@ -119,6 +122,7 @@ impl<'a> Row<'a> {
             heard: memory.heard.into_owned(),
             counted: memory.counted.into_owned(),
             begun: memory.begun.into_owned(),
+            passed: memory.passed.into_owned(),
             recent: self.recent.0.into_owned(),
             dead: memory.dead.into_owned(),
             formerly: memory.formerly.into_owned(),

@@ -240,6 +240,7 @@ pub fn row() -> Customer {
             at: NOON - 30,
         }],
         begun: vec![Begun { campaign: "welcome".into(), times: 3 }],
+        passed: vec![Passed { cart_id: "cart-7".into(), version: 4 }],
         done: vec![Done { action: "visit".into(), key: None, occurred_at: NOON - 10 }],
         recent: vec![1, 0, (1 << 48) - 1],
         dead: vec![7],

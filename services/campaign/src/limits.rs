@@ -14,6 +14,8 @@ pub const UNSETTLED: usize = 16;
 pub const DONE: usize = 16;
 /// Campaigns of which is remembered how often they have begun.
 pub const BEGUN: usize = 64;
+/// Carts of which is remembered that a version began nothing.
+pub const PASSED: usize = 4;
 /// Messages remembered because a cap counts them.
 pub const COUNTED: usize = 100;
 /// Event ids remembered: the horizon within which a repeat is recognised.

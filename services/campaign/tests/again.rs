@@ -162,6 +162,43 @@ fn a_campaign_begins_as_often_as_it_may_and_no_more() {
 }
 
 #[test]
+fn a_restart_that_may_not_begin_ends_nothing() {
+    let twice = ANEW.replace("cooldown: 5d", "maximum: 2");
+    check(
+        World::new(&[&twice]),
+        "0 has email sms
+         0 does viewed one amount_minor=100
+         3h does viewed two amount_minor=100
+         4h does viewed three amount_minor=100
+         2d time passes",
+        "0 ENTERED
+         0 send first by email
+         3h RESTARTED
+         3h ENTERED
+         3h send first by email
+         4h OFTEN_ENOUGH
+         1d3h NO_GOAL first email
+         1d3h send second by sms",
+    );
+}
+
+#[test]
+fn a_version_that_began_nothing_is_newer_all_the_same() {
+    for newest in ["cart c1 3 empty", "cart c1 3 100"] {
+        let above = world::example("cart-left").replace("  on: cart\n", "  on: cart\n  where: total_minor >= 1000\n");
+        let mut world = World::new(&[&above]);
+        for line in ["0 has email sms", &format!("0 {newest}"), "1m cart c1 2 500000", "9d time passes"] {
+            play(&mut world, line);
+        }
+        let told = told(&world);
+        assert!(told.iter().any(|line| line.contains("SUPERSEDED")), "{newest}: {told:?}");
+        assert!(!told.iter().any(|line| line.contains("ENTERED")), "{newest}: {told:?}");
+        play(&mut world, "9d1m cart c1 4 500000");
+        assert!(world::script::told(&world).iter().any(|line| line.contains("ENTERED")), "{newest}: a newer one begins");
+    }
+}
+
+#[test]
 fn what_has_priority_comes_first_where_two_cascades_want_the_same_room() {
     let campaign = |name: &str, head: &str| {
         format!(

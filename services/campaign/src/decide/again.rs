@@ -5,7 +5,7 @@ use schemas::{Customer, Id, Instance, Queued, Reason, Stage};
 use crate::language::{Again, Plan};
 
 use super::case::{Case, Fate, each};
-use super::entry::{Cause, fields};
+use super::entry::{self, Cause, fields};
 use super::{ending, memory};
 
 /// Meets the running instances on its key. Returns whether it changed any.
@@ -75,17 +75,26 @@ fn once_more(
         queue(case, instance, cause);
         return Fate::Runs;
     }
-    // While nothing begins, nothing ends for it.
     let restarts = plan.trigger.again == Again::Restart && case.plans.takes_new(&plan.name);
+    let mut stays = None;
     if restarts && !is_unwanted {
-        return ending::close(case, customer, instance, Reason::Restarted, &[("trigger", cause.id.to_owned())]);
+        // Where nothing begins, nothing ends for it.
+        match entry::unfit(case, customer, plan, cause.occurred_at, &instance.key) {
+            None => {
+                return ending::close(case, customer, instance, Reason::Restarted, &[("trigger", cause.id.to_owned())]);
+            }
+            unfit => stays = unfit.map(|entry| entry.instance(instance)),
+        }
+    } else if matches!(plan.trigger.again, Again::Ignore | Again::Queue)
+        || (restarts && instance.stage != Stage::Settling)
+    {
+        stays = Some(case.entry(Reason::AlreadyRunning).instance(instance));
     }
-    if matches!(plan.trigger.again, Again::Ignore | Again::Queue) || (restarts && instance.stage != Stage::Settling) {
+    if let Some(entry) = stays {
         // The version is kept all the same: of two records in the wrong order the higher one holds.
         if revision > 0 {
             instance.fields.insert("version", revision.to_string());
         }
-        let entry = case.entry(Reason::AlreadyRunning).instance(instance);
         case.write(entry);
         return Fate::Runs;
     }

@@ -33,6 +33,14 @@ impl Cause<'_> {
         }
     }
 
+    /// The newest version of the same thing that began nothing; 0 for none.
+    fn passed(&self, customer: &Customer) -> i64 {
+        match self.event {
+            Event::Cart(cart) => memory::passed(customer, &cart.cart_id),
+            _ => 0,
+        }
+    }
+
     /// Whether it is about another cart than this instance.
     pub fn is_another_cart(&self, instance: &Instance) -> bool {
         matches!(self.event, Event::Cart(cart) if instance.fields.get("cart_id").is_some_and(|id| *id != cart.cart_id))
@@ -74,18 +82,33 @@ impl Cause<'_> {
     }
 }
 
-/// Meets each campaign that it may begin. Returns whether it began any.
+/// Meets each campaign that it may begin. Returns whether it began any, or is remembered.
 pub(super) fn enter(case: &mut Case<'_>, customer: &mut Customer, cause: &Cause<'_>) -> bool {
-    if cause.is_emptied() {
-        return false;
-    }
     let plans = case.plans;
-    let mut entered = false;
+    let (mut entered, mut passes) = (false, false);
     let action = cause.action().unwrap_or_default();
     for plan in plans.triggered_by(cause.kind, action).filter(|plan| cause.concerns(plan)) {
-        entered |= enter_one(case, customer, plan, cause);
+        let begins = !cause.is_emptied() && enter_one(case, customer, plan, cause);
+        passes |= !begins && is_news(case, customer, plan, cause);
+        entered |= begins;
     }
-    entered
+    match cause.event {
+        Event::Cart(cart) if passes => memory::pass(customer, &cart.cart_id, cart.version),
+        _ => {}
+    }
+    entered || passes
+}
+
+/// Whether nothing else tells of this version of a thing, nor of a later one.
+fn is_news(case: &Case<'_>, customer: &Customer, plan: &Plan, cause: &Cause<'_>) -> bool {
+    let (revision, passed) = (cause.revision(plan), cause.passed(customer));
+    if revision <= passed {
+        return false;
+    }
+    let Some(key) = cause.key(case, plan, customer) else { return true };
+    let runs = customer.instances.iter().any(|it| it.campaign == plan.name && it.key == key);
+    !runs
+        && !customer.past.iter().any(|past| past.campaign == plan.name && past.key == key && past.revision >= revision)
 }
 
 /// A campaign looks at everybody. Of those whom it does not want nothing is said: they are the whole base. Returns whether it
@@ -157,10 +180,14 @@ fn refusal(case: &Case<'_>, customer: &Customer, plan: &Plan, cause: &Cause<'_>,
     let Some(key) = key else {
         return entry(Reason::PredicateFalse).map(|entry| entry.because("key", "undefined"));
     };
+    let (revision, passed) = (cause.revision(plan), cause.passed(customer));
+    if 0 < revision && revision < passed {
+        let entry = entry(Reason::Superseded).map(|entry| entry.because("version", revision.to_string()));
+        return entry.map(|entry| entry.because("known", passed.to_string()));
+    }
     if !cause.is_wanted(case, plan, customer) {
         return entry(Reason::PredicateFalse);
     }
-    let revision = cause.revision(plan);
     let known = |past: &schemas::Past| past.campaign == plan.name && past.key == key && past.revision >= revision;
     if revision > 0 && customer.past.iter().any(known) {
         return entry(Reason::Superseded).map(|entry| entry.because("version", revision.to_string()));
@@ -169,7 +196,13 @@ fn refusal(case: &Case<'_>, customer: &Customer, plan: &Plan, cause: &Cause<'_>,
 }
 
 /// Why this campaign does not begin with a trigger that it wants.
-fn unfit(case: &Case<'_>, customer: &Customer, plan: &Plan, occurred_at: Millis, key: &str) -> Option<Entry> {
+pub(super) fn unfit(
+    case: &Case<'_>,
+    customer: &Customer,
+    plan: &Plan,
+    occurred_at: Millis,
+    key: &str,
+) -> Option<Entry> {
     let entry = |reason| Some(case.entry(reason).plan(plan));
     let age = case.now().saturating_sub(occurred_at);
     if age > plan.trigger.max_age {

@@ -1,7 +1,8 @@
 //! What a row remembers of the past, each list within its limit.
 
 use schemas::{
-    Action, Begun, Contact, Counted, Customer, Done, Fact, Fields, Heard, Id, Instance, Millis, Past, Reason, Sent,
+    Action, Begun, Contact, Counted, Customer, Done, Fact, Fields, Heard, Id, Instance, Millis, Passed, Past, Reason,
+    Sent,
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -137,6 +138,19 @@ pub(super) fn begun(customer: &mut Customer, campaign: &str) {
 /// How often a campaign has begun, as far as that is remembered.
 pub(super) fn times(customer: &Customer, campaign: &str) -> i32 {
     customer.begun.iter().find(|begun| begun.campaign == campaign).map_or(0, |begun| begun.times)
+}
+
+/// Remembers of a cart that a version of it began nothing.
+pub(super) fn pass(customer: &mut Customer, cart_id: &str, version: i64) {
+    match customer.passed.iter_mut().find(|passed| passed.cart_id == cart_id) {
+        Some(passed) => passed.version = passed.version.max(version),
+        None => keep(&mut customer.passed, Passed { cart_id: cart_id.to_owned(), version }, limits::PASSED),
+    }
+}
+
+/// The newest version of a cart that began nothing, as far as that is remembered; 0 for none.
+pub(super) fn passed(customer: &Customer, cart_id: &str) -> i64 {
+    customer.passed.iter().find(|passed| passed.cart_id == cart_id).map_or(0, |passed| passed.version)
 }
 
 /// Of the same action and key only the latest is kept.

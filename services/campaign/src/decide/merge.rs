@@ -241,6 +241,9 @@ fn remember(case: &mut Case<'_>, customer: &mut Customer, row: Customer) {
             None => memory::keep(&mut customer.begun, begun, limits::BEGUN),
         }
     }
+    for passed in row.passed {
+        memory::pass(customer, &passed.cart_id, passed.version);
+    }
     // Of both the newest: half of the room is enough for either.
     let own = customer.recent.split_off(customer.recent.len().saturating_sub(limits::RECENT / 2));
     customer.recent = row.recent;
