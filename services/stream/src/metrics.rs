@@ -77,7 +77,10 @@ impl Metrics {
                 "cascade_standby_lag_records",
                 "Changelog offsets that a partition which is kept warm here is behind.",
             )?,
-            owned: IntGauge::new("cascade_partitions_owned", "Partitions that are restored and processed here.")?,
+            owned: IntGauge::new(
+                "cascade_partitions_owned",
+                "Partitions that are this process's: processed, restored, or waiting for either.",
+            )?,
             lag: gauges(
                 "cascade_input_lag_records",
                 "Offsets of the input that are not consumed yet, measured every few seconds.",

@@ -53,6 +53,8 @@ pub(crate) struct Shard<'a, L: Log, P: Processor> {
     claims_turn: usize,
     out: Outbox,
     fetched: Vec<Fetched<L::Record>>,
+    /// Partitions that are ours, as the gauge has them.
+    owned: i64,
     /// Next offset of the reference topic.
     reference: i64,
     /// Since when something waits to be committed.
@@ -79,6 +81,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             claims_turn: 0,
             out: Outbox::default(),
             fetched: Vec::new(),
+            owned: 0,
             reference: 0,
             open_since: None,
             open_records: 0,
@@ -184,7 +187,9 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
                 finished?;
             }
         }
-        self.around.metrics.owned.set(i64::try_from(self.tasks.len() + self.coming.len()).unwrap_or(0));
+        // The shards of a process have one gauge.
+        let owned = i64::try_from(self.tasks.len() + self.coming.len()).unwrap_or(0);
+        self.around.metrics.owned.add(owned - std::mem::replace(&mut self.owned, owned));
         Ok(())
     }
 
@@ -248,6 +253,9 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         }
         let (first, end) = self.log.range(REFERENCE, 0)?;
         let processor = &mut self.processor;
+        if self.reference > end {
+            return Err(self.reference_is_another());
+        }
         let from = self.reference.max(first);
         let next = self.log.replay(REFERENCE, 0, from..end, &mut |record| {
             processor.reference(record.key().unwrap_or_default(), record.value());
@@ -255,6 +263,14 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         })?;
         self.reference = next;
         self.log.start(REFERENCE, 0, next)
+    }
+
+    /// What was read of it is no longer there: it was made anew, or has lost its end. A new process reads all of it.
+    fn reference_is_another(&self) -> Error {
+        let topic = self.around.config.topics.reference.as_deref().unwrap_or_default();
+        let words =
+            format!("{topic} does not reach to offset {} any more: it was made anew; start again", self.reference);
+        Error::stop("go on with the reference", words)
     }
 
     /// Applies what was fetched: rows first, in one look-up per partition, then the records in their order.
@@ -327,6 +343,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
                     ),
                 ));
             }
+            Fetched::OutOfRange { topic: REFERENCE, .. } => return Err(self.reference_is_another()),
             Fetched::End { .. } | Fetched::OutOfRange { .. } => {}
         }
         Ok(())

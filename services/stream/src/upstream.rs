@@ -74,7 +74,7 @@ impl Watch {
         stop: &AtomicBool,
     ) -> Result<(), Error> {
         let observer = Observer::new(settings, &upstream.group)?;
-        let mut sources = Sources { partitions: Vec::new(), counted: None };
+        let mut sources = Sources::default();
         while !stop.load(Ordering::Relaxed) {
             turns.fetch_add(1, Ordering::Relaxed);
             if !self.wait_for_a_question() {
@@ -111,8 +111,9 @@ impl Watch {
 }
 
 /// The partitions of the source topics.
+#[derive(Default)]
 struct Sources {
-    partitions: Vec<(String, i32)>,
+    partitions: Vec<Place>,
     counted: Option<Tick>,
 }
 
@@ -129,10 +130,11 @@ impl Sources {
             self.counted = Some(Tick::now());
         }
         let ends = observer.ends(&self.partitions)?.into_iter();
-        let mut behind: BTreeMap<(String, i32), i64> =
+        let mut behind: BTreeMap<Place, i64> =
             ends.filter(|(_, _, end)| *end > 0).map(|(topic, partition, end)| ((topic, partition), end)).collect();
         loop {
-            let asked: Vec<(String, i32)> = behind.keys().cloned().collect();
+            let asked: Vec<Place> = behind.keys().cloned().collect();
+            let mut beyond = Vec::new();
             for position in observer.committed(&asked)? {
                 let place = (position.topic, position.partition);
                 let next = match position.offset {
@@ -140,9 +142,16 @@ impl Sources {
                     // Nothing was ever read: right only where there is nothing.
                     None => observer.first(&place.0, place.1)?,
                 };
-                if behind.get(&place).is_some_and(|end| next >= *end) {
-                    behind.remove(&place);
+                match behind.get(&place) {
+                    Some(end) if next > *end => beyond.push((place, next)),
+                    Some(end) if next == *end => _ = behind.remove(&place),
+                    _ => {}
                 }
+            }
+            // It may have grown since its end was asked. A topic that was made anew, or has lost its end, has not: nobody knows what
+            // of it was read.
+            for place in within(observer, beyond)? {
+                behind.remove(&place);
             }
             if behind.is_empty() {
                 return Ok(true);
@@ -152,4 +161,19 @@ impl Sources {
             }
         }
     }
+}
+
+/// Topic and partition.
+type Place = (String, i32);
+
+/// Of next offsets in partitions those that are within them as they are now.
+fn within(observer: &Observer, positions: Vec<(Place, i64)>) -> Result<Vec<Place>, Error> {
+    if positions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let places: Vec<Place> = positions.iter().map(|(place, _)| place.clone()).collect();
+    let ends = observer.ends(&places)?.into_iter();
+    let ends: BTreeMap<Place, i64> = ends.map(|(topic, partition, end)| ((topic, partition), end)).collect();
+    let is_within = |(place, next): (Place, i64)| ends.get(&place).is_some_and(|end| next <= *end).then_some(place);
+    Ok(positions.into_iter().filter_map(is_within).collect())
 }

@@ -26,10 +26,9 @@ fn a_lone_record_is_committed_at_once() {
         took.push(sent.elapsed());
     }
     took.sort_unstable();
-    let (median, p99) = (took[SAMPLES / 2], took[SAMPLES * 99 / 100]);
-    system_tests::tell(format_args!("record written -> sum readable: p50 {median:?}, p99 {p99:?}"));
-    // The client library's own commit waits 100 ms in its flush, each time: the median tells, however busy the machine is. Several
-    // brokers take longer, too, since each waits for the others.
-    let longest = Duration::from_millis(if ground.place.replication() == 1 { 50 } else { 100 });
-    assert!(median < longest, "p50 {median:?}, p99 {p99:?}");
+    let (fast, median, p99) = (took[SAMPLES / 20], took[SAMPLES / 2], took[SAMPLES * 99 / 100]);
+    system_tests::tell(format_args!("record written -> sum readable: p5 {fast:?}, p50 {median:?}, p99 {p99:?}"));
+    // The client library's own commit waits 100 ms in its flush, each time: so nothing would be faster than that, however busy the
+    // machine is or not.
+    assert!(fast < Duration::from_millis(90), "p5 {fast:?}, p50 {median:?}, p99 {p99:?}");
 }

@@ -166,8 +166,11 @@ impl Member {
         match change {
             Change::Assigned(partitions) => {
                 let list = Partitions::of(partitions, Partitions::END)?;
-                self.owned += partitions.len();
+                // Refused, it owns nothing of it: unless the next change says more, it joins with a new client.
+                self.assigned = false;
                 self.client.assign(&list)?;
+                self.assigned = true;
+                self.owned += partitions.len();
                 // This client is told where to start only so that it asks nobody, and then fetches nothing.
                 self.client.pause(&list)
             }

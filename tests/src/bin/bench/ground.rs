@@ -68,12 +68,13 @@ impl Ground {
 
     /// The same with further settings.
     pub fn start_with(&self, name: &str, more: &[(&'static str, String)]) -> Running {
-        let ops = self.place.path(&format!("{name}.ops"));
+        let file = name.replace(' ', "-");
+        let ops = self.place.path(&format!("{file}.ops"));
         let _ = std::fs::remove_file(&ops);
         let mut settings = self.settings();
         settings.extend(more.iter().map(|(key, value)| (*key, value.into())));
         settings.push(("CASCADE_OPS_PORT_FILE", ops.clone().into()));
-        let process = Process::start(&binary(), [name], settings, &self.place.path(&format!("{name}.log")));
+        let process = Process::start(&binary(), name.split(' '), settings, &self.place.path(&format!("{file}.log")));
         Running { name: name.to_owned(), process, ops }
     }
 

@@ -2,18 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rdkafka::Message as _;
 use rdkafka::error::KafkaError;
-use schemas::encode;
+use schemas::{Fact, encode};
 use stream::clock::Tick;
 use system_tests::feed::{Feed, create_topics};
 
 use crate::eye::reader;
 use crate::ground::{CHANNEL, Ground};
 use crate::relay::Relay;
-use crate::workload::{name, profile, registration};
+use crate::workload::{history, name, profile, registration};
 use system_tests::cpu::load;
 
 const WARM_UP: usize = 100;
@@ -22,6 +23,10 @@ const SAMPLES: usize = 400;
 /// Twenty records in a second: each finds everything idle.
 const PACE: Duration = Duration::from_millis(50);
 
+/// To find out what the operator can do.
+const VISITS: usize = 1_000_000;
+const VISITORS: usize = 100_000;
+
 /// Longer than this and the record is lost.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -29,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub fn measure() -> String {
     let before = load();
     let ground = Ground::new("bench-latency");
-    let cascade = through_cascade(&ground);
+    let (cascade, decided, busy, rate) = through_cascade(&ground);
     let two = through_relays(&ground, &["two-a", "two-b", "two-c"]);
     let one = through_relays(&ground, &["one-a", "one-b"]);
 
@@ -40,11 +45,14 @@ pub fn measure() -> String {
     let _ = writeln!(table, "{:<52}{:>8}{:>8}{:>8}{:>8}", "", "p50", "p90", "p99", "max");
     row(&mut table, "cascade: source -> intake -> input -> operator -> send", &cascade);
     row(&mut table, "ceiling: the client library alone, two transactions", &two);
-    row(&mut table, "the same, one transaction", &one);
+    row(&mut table, "cascade: input -> operator -> send", &decided);
+    row(&mut table, "ceiling: one transaction", &one);
+    row(&mut table, "cascade: input -> operator -> send, busy", &busy);
     let ratio = cascade.at(50).as_secs_f64() / two.at(50).as_secs_f64();
     let _ = write!(
         table,
-        "\ncascade takes {ratio:.2} times its ceiling (p50); load of the machine {before}, then {}",
+        "\nbusy: beside {rate:.0} visits in a second, half of what is done when all of them are there at once\n\
+         cascade takes {ratio:.2} times its ceiling (p50); load of the machine {before}, then {}",
         load()
     );
     table
@@ -69,20 +77,62 @@ impl Taken {
     }
 }
 
-/// Customers are known before; each registers, and the campaign answers at once.
-fn through_cascade(ground: &Ground) -> Taken {
+/// Customers are known before; each registers, and the campaign answers at once: from the source, then from `input`, then from there while
+/// others come by at half of the rate at which the operator can take them. The last is this rate, in a second.
+fn through_cascade(ground: &Ground) -> (Taken, Taken, Taken, f64) {
     let (brokers, topics) = (ground.place.brokers(), &ground.topics);
     let [mut intake, mut operator] = ["intake", "operator"].map(|name| ground.start(name));
     intake.wait_until_ready();
     operator.wait_until_ready();
     let feed = Feed::new(brokers);
-    for number in 0..WARM_UP + SAMPLES {
+    let each = WARM_UP + SAMPLES;
+    for number in 0..3 * each {
         feed.send(&topics.profile(), &name(number), &encode(&profile(&name(number))));
     }
     feed.flush();
     intake.wait_until_done(brokers, &topics.profile());
     operator.wait_until_done(brokers, &topics.input());
-    departures(brokers, &topics.registration(), &topics.send(CHANNEL))
+    let cascade = departures(brokers, &topics.registration(), &topics.send(CHANNEL));
+    intake.end();
+    let registered = |numbers| {
+        let record = |number: usize| (name(number), encode(&history(&name(number), 1)));
+        travel(brokers, &topics.input(), &topics.send(CHANNEL), numbers, record)
+    };
+    let decided = registered(each..2 * each);
+    let begun = Tick::now();
+    (0..VISITS).for_each(|number| visit(&feed, &topics.input(), number));
+    feed.flush();
+    operator.wait_until_done(brokers, &topics.input());
+    let rate = VISITS as f64 / begun.elapsed().as_secs_f64() / 2.0;
+    let is_over = AtomicBool::new(false);
+    let busy = std::thread::scope(|scope| {
+        scope.spawn(|| come_by(&feed, &topics.input(), rate, &is_over));
+        let busy = registered(2 * each..3 * each);
+        is_over.store(true, Ordering::Relaxed);
+        busy
+    });
+    (cascade, decided, busy, rate)
+}
+
+/// Visits at a rate, until it is over.
+fn come_by(feed: &Feed, input: &str, rate: f64, is_over: &AtomicBool) {
+    let (begun, mut count) = (Tick::now(), VISITS);
+    while !is_over.load(Ordering::Relaxed) {
+        let wanted = VISITS + (begun.elapsed().as_secs_f64() * rate) as usize;
+        (count..wanted).for_each(|number| visit(feed, input, number));
+        count = wanted.max(count);
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+/// One of many customers comes by, who do not register.
+fn visit(feed: &Feed, input: &str, number: usize) {
+    let customer = format!("visitor-{}", number % VISITORS);
+    let mut record = history(&customer, 3);
+    if let Fact::Action(action) = &mut record.fact {
+        action.event_id = format!("visit-{number}");
+    }
+    feed.send(input, &customer, &encode(&record));
 }
 
 /// Registrations of everybody from topic to topic.

@@ -1,7 +1,8 @@
 //! Measurements, each beside a ceiling that was measured in the same run.
 //!
 //! ```text
-//! cargo run -p system-tests --bin bench -- latency    source record appended -> send command readable, when idle
+//! cargo run -p system-tests --bin bench -- latency    record appended -> send command readable: when idle, and beside half of what the operator can do
+//! cargo run -p system-tests --bin bench -- idle       what each service takes with nothing to do, and its memory with much to do
 //! cargo run -p system-tests --bin bench -- drain      records of `input` that the operator does with a second of CPU
 //! cargo run -p system-tests --bin bench -- restore [CUSTOMERS]              a lost state directory, from the changelog
 //! cargo run -p system-tests --bin bench -- deadlines [OUTSTANDING [HERD [STORES]]]   deadlines in one store or more, and many due at once
@@ -18,6 +19,7 @@
 //! spares a wait in each commit, so that under load its ratio may fall below 1.
 
 mod latency;
+mod idle;
 mod drain;
 mod restore;
 mod deadlines;
@@ -49,12 +51,13 @@ fn main() -> ExitCode {
         ["relay", order] => told(&relay::run(order)),
         ["client", order] => told(&worker::call(order)),
         ["peers", contender @ ("raw" | "ours"), order] => ended(peers::become_contender(contender, order)),
-        ["latency" | "drain" | "restore" | "deadlines" | "growth" | "peers" | "worker" | "tracker", ..]
+        ["latency" | "idle" | "drain" | "restore" | "deadlines" | "growth" | "peers" | "worker" | "tracker", ..]
             if std::env::var(LARGE_BROKER.0).is_err() =>
         {
             with_a_large_broker(&arguments)
         }
         ["latency"] => told(&latency::measure()),
+        ["idle"] => told(&idle::measure()),
         ["drain"] => told(&drain::measure()),
         ["restore"] => told(&restore::measure(500_000)),
         ["restore", customers] => sized(&[customers], |sizes| restore::measure(sizes[0])),

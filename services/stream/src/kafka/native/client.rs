@@ -202,7 +202,9 @@ impl Client {
     pub(crate) fn committed(&self, partitions: &Partitions, wait: Duration) -> Result<(), Error> {
         // SAFETY: the list is written during the call only.
         let code = unsafe { rd::rd_kafka_committed(self.pointer, partitions.pointer, millis(wait)) };
-        check("fetch the group's offsets", code)
+        // Of single partitions the broker may refuse to say anything though the call as a whole succeeds: that is no "none stored".
+        let refused = partitions.elements().iter().map(|element| element.err);
+        std::iter::once(code).chain(refused).try_for_each(|code| check("fetch the group's offsets", code))
     }
 
     /// Metadata of the group as of now.
