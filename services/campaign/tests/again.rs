@@ -194,7 +194,10 @@ fn a_version_that_began_nothing_is_newer_all_the_same() {
         assert!(told.iter().any(|line| line.contains("SUPERSEDED")), "{newest}: {told:?}");
         assert!(!told.iter().any(|line| line.contains("ENTERED")), "{newest}: {told:?}");
         play(&mut world, "9d1m cart c1 4 500000");
-        assert!(world::script::told(&world).iter().any(|line| line.contains("ENTERED")), "{newest}: a newer one begins");
+        assert!(
+            world::script::told(&world).iter().any(|line| line.contains("ENTERED")),
+            "{newest}: a newer one begins"
+        );
     }
 }
 
