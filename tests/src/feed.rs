@@ -8,7 +8,7 @@ use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
@@ -64,6 +64,18 @@ pub fn delete_topics(brokers: &str, topics: &[&str]) {
         metadata.topics().iter().any(|known| known.name() == topic)
     };
     until("the topics are gone", || !topics.iter().any(|topic| is_there(topic)));
+}
+
+/// Says for a group, as soon as it has no members, that it has read all partitions of a topic up to `next`, whatever is in them.
+pub fn pretend_to_have_read(brokers: &str, group: &str, topic: &str, next: i64) {
+    let consumer: BaseConsumer =
+        config(brokers).set("group.id", group).create().expect("the client's settings are right");
+    let metadata = consumer.fetch_metadata(Some(topic), ANSWER).expect("the broker answers");
+    let mut list = TopicPartitionList::new();
+    for partition in metadata.topics()[0].partitions() {
+        list.add_partition_offset(topic, partition.id(), Offset::Offset(next)).expect("an offset");
+    }
+    until("the group has no members", || consumer.commit(&list, CommitMode::Sync).is_ok());
 }
 
 pub(crate) fn config(brokers: &str) -> ClientConfig {

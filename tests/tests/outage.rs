@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use schemas::{Feedback, Revoke, Send, Status};
 use system_tests::changelog::Changelog;
+use system_tests::feed::pretend_to_have_read;
 use system_tests::installation::{DAY, HOUR, Installation, MINUTE, Plan};
 use system_tests::shop::address;
 use system_tests::wait::until;
@@ -89,6 +90,21 @@ fn after_six_hours_without_intake_nobody_who_bought_is_messaged() {
     assert_eq!(sms_customers(&shop), faithful);
     assert_eq!(shop.service("operator").metric("cascade_sources_behind"), 0.0);
     assert_as_decided(&shop);
+}
+
+/// As after brokers have lost the end of a source: intake has read further than it reaches, and nobody knows what came since.
+#[test]
+fn a_source_that_ends_before_what_was_read_of_it_holds_up_whoever_may_have_bought() {
+    let plan = Plan::new("source-lost", &["bonus-expiring"], &["push", "sms"]);
+    let mut shop = everybody_has_a_push(&plan, 20);
+    shop.kill("intake");
+    pretend_to_have_read(shop.place.brokers(), &shop.topics.group("intake"), &shop.topics.action(), 1_000);
+    shop.purchase(&customer(1));
+    shop.feed.flush();
+    shop.set_clock(shop.now() + 4 * HOUR);
+    let mut held = || shop.service("operator").metric("cascade_sources_behind");
+    until("the operator knows that it is held up", || held() > 0.0);
+    assert_eq!(shop.sends().len(), 20, "nobody gets more than the push");
 }
 
 #[test]

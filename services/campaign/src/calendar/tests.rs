@@ -50,6 +50,21 @@ fn a_time_that_does_not_exist_is_the_first_moment_behind_the_gap_and_one_that_co
     assert_eq!(led("2026-10-24T09:00:00Z", "1 day 02:30"), "2026-10-25T00:30:00Z");
 }
 
+/// Kazakhstan went from six hours to five on the first of March 2024. A moment that was reckoned by older rules is an hour early, and
+/// whoever asks at that moment by newer ones is told to wait on.
+#[test]
+fn a_country_changes_its_law_and_programs_hear_of_it_one_after_the_other() {
+    let (before, now) = (TimeZone::fixed(jiff::tz::offset(6)), zone("Asia/Almaty").unwrap());
+    let led = |way: &str, zone| shown(shift(way).unwrap().lead(at("2024-02-29T06:00:00Z"), zone));
+    assert_eq!(led("1 day", &before), "2024-03-01T06:00:00Z");
+    assert_eq!(led("1 day", &now), "2024-03-01T07:00:00Z");
+    assert_eq!(led("24h", &now), "2024-03-01T06:00:00Z");
+    let night = Quiet { from: clock("22:00").unwrap(), to: clock("9:00").unwrap() };
+    let held_until = night.end(at("2024-03-01T01:00:00Z"), &before).unwrap();
+    assert_eq!(shown(held_until), "2024-03-01T03:00:00Z");
+    assert_eq!(night.end(held_until, &now).map(shown).unwrap(), "2024-03-01T04:00:00Z");
+}
+
 #[test]
 fn a_date_is_read_as_people_write_it() {
     let read = |text: &str, way: &str| moment_of(text, shift(way).unwrap(), &berlin()).map(shown);
