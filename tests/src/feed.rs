@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rdkafka::ClientContext;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -64,6 +64,22 @@ pub fn delete_topics(brokers: &str, topics: &[&str]) {
         metadata.topics().iter().any(|known| known.name() == topic)
     };
     until("the topics are gone", || !topics.iter().any(|topic| is_there(topic)));
+}
+
+/// Adds partitions to a topic, until there are so many.
+pub fn enlarge_topic(brokers: &str, topic: &str, partitions: usize) {
+    let client: AdminClient<DefaultClientContext> = config(brokers).create().expect("the client's settings are right");
+    let options = AdminOptions::new().operation_timeout(Some(ANSWER)).request_timeout(Some(ANSWER));
+    let wanted = [NewPartitions::new(topic, partitions)];
+    let enlarged = runtime().block_on(client.create_partitions(&wanted, &options)).expect("the broker adds partitions");
+    for result in enlarged {
+        result.expect("there are fewer");
+    }
+    let known = || {
+        let metadata = client.inner().fetch_metadata(Some(topic), ANSWER).expect("the broker answers");
+        metadata.topics().iter().any(|topic| topic.partitions().len() == partitions)
+    };
+    until("the broker knows new partitions", known);
 }
 
 pub(crate) fn config(brokers: &str) -> ClientConfig {

@@ -1,10 +1,12 @@
 //! Tools that touch everybody's data, and the canary, on real processes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::{Reason, Topics};
 use serde_json::Value;
+use stream::kafka::partition_of;
 use system_tests::changelog::Changelog;
+use system_tests::feed::enlarge_topic;
 use system_tests::installation::{HOUR, Installation, MINUTE, Plan};
 use system_tests::wait::{until, until_ok};
 
@@ -128,7 +130,7 @@ fn catch_up(shop: &mut Installation, old: &Topics, partitions: i32) {
 /// Nothing is left of who wants to be forgotten but what is said to be left.
 #[test]
 fn a_customer_is_erased_with_proof() {
-    let shop = shop("erased");
+    let mut shop = shop("erased");
     let shown = shop.tool(["state", "show", "c7"]);
     let row: Value = serde_json::from_str(&shown).expect("JSON");
     assert_eq!((&row["key"], &row["row"]["instances"][0]["campaign"]), (&"c7".into(), &"probe".into()));
@@ -140,9 +142,17 @@ fn a_customer_is_erased_with_proof() {
     let told = shop.tool(["erase", "--customer", "c7", "--yes"]);
     assert!(told.contains("customer c7 is forgotten") && told.contains("no row is left"), "{told}");
     for topic in ["erased.input", "erased.send.push", "erased.journal", "erased.changelog", "erased.profile"] {
-        assert!(told.lines().any(|line| line.trim_start().starts_with(topic)), "nothing of {topic} in\n{told}");
+        assert!(line(&told, topic).is_some(), "nothing of {topic} in\n{told}");
     }
-    assert!(!told.contains("for ever") && !told.contains("erased.send.sms"), "{told}");
+    assert!(!told.contains("for ever") && !told.contains("until it is") && !told.contains("erased.send.sms"), "{told}");
+    let profile = shop.read(&shop.topics.profile());
+    let of_customer = profile.iter().filter(|message| message.key == b"c7");
+    let last: BTreeMap<i32, bool> = of_customer.map(|message| (message.partition, message.value.is_none())).collect();
+    assert_eq!(
+        last,
+        [(added, true), (partition_of(b"c7", 2), true)].into(),
+        "partitions of c7, and whether it is gone"
+    );
 
     let words = shop.tool_that_fails(["state", "show", "c7"]);
     assert!(words.contains("nothing is known of customer c7"), "{words}");
@@ -168,7 +178,15 @@ fn a_customer_is_erased_with_proof() {
 fn the_canary_comes_back_unless_something_on_the_way_is_gone() {
     let mut shop = Installation::start(&Plan::new("canary", &[], &["canary"]));
     let canary = "canary --canary-interval 1 --canary-patience 8";
+    let line =
+        |told: &str, topic: &str| told.lines().find(|line| line.trim_start().starts_with(topic)).map(str::to_owned);
+    for topic in ["erased.profile ", "erased.changelog "] {
+        let line = line(&told, topic);
+        assert!(line.as_ref().is_some_and(|line| line.ends_with("until it is erased")), "{line:?} in\n{told}");
+    }
+    assert!(told.contains("topics of the prefix erased alone"), "{told}");
     shop.bring_up(&[canary]);
+    let added = displace_profile(&mut shop, "c7");
     let counted = |shop: &mut Installation, outcome: &str| {
         shop.service(canary).metric_with("cascade_canary_rounds_total", &format!("outcome=\"{outcome}\""))
     };
@@ -186,3 +204,17 @@ fn the_canary_comes_back_unless_something_on_the_way_is_gone() {
     let customers: BTreeSet<&str> = sends.iter().map(|send| send.customer_id.as_str()).collect();
     assert_eq!(customers.len(), 2, "one customer for each partition");
 }
+/// Adds partitions to the topic of profiles, so that what is known of this customer stands where its key does not belong any more. Where it
+/// does by now.
+fn displace_profile(shop: &mut Installation, customer: &str) -> i32 {
+    let (old, mut count) = (partition_of(customer.as_bytes(), 2), 3);
+    while partition_of(customer.as_bytes(), count) == old {
+        count += 1;
+    }
+    enlarge_topic(shop.place.brokers(), &shop.topics.profile(), usize::try_from(count).expect("there are few"));
+    // It hears of new partitions within minutes, or when it begins.
+    shop.restart("intake");
+    shop.settle();
+    partition_of(customer.as_bytes(), count)
+}
+
