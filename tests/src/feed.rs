@@ -146,6 +146,11 @@ impl Feed {
         self.enqueue(&|| BaseRecord::to(topic).partition(partition).key(key.as_ref()).payload(value));
     }
 
+    /// Appends a record without a key to this partition.
+    pub fn send_without_key(&self, topic: &str, partition: i32, value: &[u8]) {
+        self.enqueue(&|| BaseRecord::<[u8], [u8]>::to(topic).partition(partition).payload(value));
+    }
+
     /// Appends a tombstone.
     pub fn forget_in(&self, topic: &str, partition: i32, key: &[u8]) {
         self.enqueue(&|| BaseRecord::to(topic).partition(partition).key(key));
