@@ -113,6 +113,11 @@ impl Topics {
         Topics { prefix: prefix.to_owned() }
     }
 
+    /// The prefix; empty for none.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// Whether Kafka takes the names for these channels.
     pub fn check(&self, channels: &[impl AsRef<str>]) -> Result<(), NameError> {
         let plain = |word: &str, extra: &str| {

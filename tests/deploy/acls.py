@@ -1,6 +1,7 @@
 """Each service, and the tools, under a principal of its own, with exactly what deploy/kafka/acls.yaml grants it, on a broker whose authorizer is on.
 
-First a registration goes all the way to a provider. Then come principals that lack something: whoever needs it must say so.
+First a registration goes all the way to a provider, and somebody is erased. Then come principals that lack something: whoever needs it must say
+so. Beside that the state of another installation is moved to another prefix, by a principal of its own.
 
     tests/deploy/acls.py                       in a minute: what one run can miss at once is taken away at once, and each must be named
     CASCADE_ACLS=long tests/deploy/acls.py     each permission of everybody for itself, in some ten minutes
@@ -10,6 +11,7 @@ import json
 import os
 import sys
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -17,7 +19,6 @@ import yaml
 from confluent_kafka import Producer
 from confluent_kafka.admin import (
     AclBinding,
-    AclBindingFilter,
     AclOperation,
     AclPermissionType,
     AdminClient,
@@ -29,6 +30,8 @@ from private import PROBE, ROOT, Kafka, Provider, Service, await_some, profile, 
 ACLS = yaml.safe_load((ROOT / "deploy/kafka/acls.yaml").read_text())
 ROLES = {"topics": ["topics", "apply"], "intake": ["intake"], "operator": ["operator"], "channel": ["channel", "push"], "tracker": ["tracker"], "canary": ["canary"], "tools": []}
 SOURCES = ["cart", "registration", "inactivity", "action", "profile", "feedback"]
+# Channels, and rights under them, are the same for all of these; nobody is at work there.
+OLD, MID, NEW = "old", "mid", "new"
 IS_LONG = os.environ.get("CASCADE_ACLS") == "long"
 SETTINGS = """
 listeners=PLAINTEXT://127.0.0.1:@PLAIN@,SECURED://127.0.0.1:@SECURED@,CONTROLLER://127.0.0.1:@CONTROL@
@@ -69,15 +72,22 @@ class Case:
         return [f"{self} says nothing of {missing or 'it'}: {words[-600:]}"] if missing or not complaints else []
 
 
-def binding(role, grant, operation, kind=AclBinding):
+def binding(role, grant, operation, prefix=""):
     kinds = {"topic": ResourceType.TOPIC, "group": ResourceType.GROUP, "transactional_id": ResourceType.TRANSACTIONAL_ID,
              "cluster": ResourceType.BROKER}
     resource = next(name for name in kinds if name in grant)
-    name = grant[resource].replace("CHANNEL", "push")
+    name = placed(resource, grant[resource].replace("CHANNEL", "push"), prefix)
     pattern = ResourcePatternType.PREFIXED if grant.get("match") == "prefixed" and name else ResourcePatternType.LITERAL
     operation = {"Read": AclOperation.READ, "Write": AclOperation.WRITE, "Create": AclOperation.CREATE, "Describe": AclOperation.DESCRIBE,
                  "DescribeConfigs": AclOperation.DESCRIBE_CONFIGS, "AlterConfigs": AclOperation.ALTER_CONFIGS}[operation]
-    return kind(kinds[resource], name or "*", pattern, f"User:{role}", "*", operation, AclPermissionType.ALLOW)
+    return AclBinding(kinds[resource], name or "*", pattern, f"User:{role}", "*", operation, AclPermissionType.ALLOW)
+
+
+def placed(resource, name, prefix):
+    """A name under a prefix, as deploy/kafka/acls.yaml says."""
+    if not prefix or resource == "cluster" or name.startswith("cascade-"):
+        return name
+    return f"{prefix}.{name.removeprefix('cascade.')}"
 
 
 def wait_for(answers):
@@ -88,7 +98,8 @@ def wait_for(answers):
 class World:
     def __init__(self):
         self.cases = cases()
-        self.kafka = Kafka(SETTINGS, [*ROLES, *(case.principal for case in self.cases)])
+        self.movers = movers()
+        self.kafka = Kafka(SETTINGS, [*ROLES, *(case.principal for case in self.cases), *(mover.principal for mover in self.movers)])
         self.admin = AdminClient({"bootstrap.servers": self.kafka.brokers})
         self.provider = Provider()
         self.runs = 0
@@ -96,6 +107,14 @@ class World:
         (self.kafka.dir / "key").chmod(0o600)
 
     def settings(self, principal, instance):
+        """Without a principal: of whoever may do everything."""
+        settings = self.secured(principal, instance)
+        if principal:
+            return settings
+        free = {name: value for name, value in settings.items() if not name.startswith(("kafka.sasl", "kafka.security"))}
+        return {**free, "brokers": self.kafka.brokers}
+
+    def secured(self, principal, instance):
         return {
             "brokers": f"127.0.0.1:{self.kafka.secured}",
             "instance": instance,
@@ -119,14 +138,15 @@ class World:
         principal = principal or role
         return Service(ROLES[role], self.settings(principal, instance), self.kafka.dir / f"{principal}-{instance}")
 
-    def tool(self, principal, *arguments):
+    def tool(self, principal, *arguments, prefix=""):
         self.runs += 1
-        return tool(arguments, self.settings(principal, "one"), self.kafka.dir / f"tool-{self.runs}")
+        settings = {**self.settings(principal, "one"), "topics.prefix": prefix}
+        return tool(arguments, settings, self.kafka.dir / f"tool-{self.runs}")
 
-    def grant(self, principal, grants):
+    def grant(self, principal, grants, prefix=""):
         if not grants:
             return
-        wait_for(self.admin.create_acls([binding(principal, grant, operation) for grant, operation in grants]))
+        wait_for(self.admin.create_acls([binding(principal, grant, operation, prefix) for grant, operation in grants]))
 
     def register(self, customer):
         """A customer with an address, who registers; and a record that nobody can read."""
@@ -146,7 +166,7 @@ class World:
 
 def whole_way(world):
     """With exactly what is granted, everything works."""
-    for role in ACLS:
+    for role in ROLES:
         world.grant(role, singles(role))
     for case in world.cases:
         world.grant(case.principal, case.granted())
@@ -165,9 +185,11 @@ def whole_way(world):
     findings = [f"{role} is refused something: {line}" for role, service in services.items() for line in service.words().splitlines()
                 if any(word in line for word in REFUSED)]
     findings += second_chances(world)
-    code, words = world.tool("tools", "journal", "--customer", "first")
-    if code:
-        findings.append(f"journal: {words}")
+    for command in (["journal", "--customer", "first"], ["state", "show", "first"], ["state", "verify"], ["state", "export"],
+                    ["erase", "--customer", "first"], ["erase", "--customer", "first-now", "--yes"]):
+        code, words = world.tool("tools", *command)
+        if code:
+            findings.append(f"{' '.join(command)}: {words}")
     return findings, services
 
 
@@ -215,6 +237,8 @@ def shown_by(grant, operation):
         ("campaign", False): ("campaign", "list"),
         ("campaign", True): ("campaign", "apply", "other.yaml"),
         ("changelog", False): ("campaign", "hygiene"),
+        ("send.", False): ("erase", "--customer", "first"),
+        ("revoke", False): ("erase", "--customer", "first"),
         ("journal", False): ("journal", "--customer", "first"),
         ("dead-letter", False): ("dlq", "list"),
         ("dead-letter", True): ("dlq", "drop", "--yes"),
@@ -308,6 +332,9 @@ def letters(world):
     producer = Producer({"bootstrap.servers": world.kafka.brokers})
     for source in SOURCES:
         producer.produce(source, key=f"{source}-poison", value=b"nobody reads this")
+    # Who may not read a topic in which nothing is, does not miss it.
+    withdrawal = {"send_id": str(uuid.uuid4()), "customer_id": "first", "channel": "push", "revoked_at": 1, "reason": "WITHDRAWN"}
+    producer.produce("revoke", key="first", value=record(9, "revoke", withdrawal))
     producer.flush(10)
 
     def are_there():
@@ -320,6 +347,76 @@ def letters(world):
         words = world.tool("tools", *command)[1]
         if any(word in words for word in (*REFUSED, *HIDDEN)):
             findings.append(f"{' '.join(command)} is refused something: {words}")
+    return findings
+
+
+@dataclass(frozen=True)
+class Mover:
+    """A principal that moves the state, and lacks something of one of both lists."""
+
+    principal: str
+    role: str = ""
+    lacks: tuple = ()
+
+    def grant(self, world):
+        # What is lacking on one side must not be had by the other list.
+        for role, prefixes in (("rekey-from", (OLD, MID)), ("rekey-to", (NEW,) if self.lacks else (MID, NEW))):
+            grants = [single for single in singles(role) if (role, single) != (self.role, self.lacks)]
+            for prefix in prefixes:
+                world.grant(self.principal, grants, prefix)
+
+    def run(self, world, begin, end, *more):
+        return world.tool(self.principal, "rekey", "--from-prefix", begin, *more, prefix=end)
+
+    def findings(self, world):
+        """Of a side on which something was not read, or is not known: what it lacks is asked for, by its name."""
+        begin, more, prefix = (MID, [], MID) if self.role == "rekey-from" else (OLD, ["--yes"], NEW)
+        _, words = self.run(world, begin, NEW, *more)
+        grant, operation = self.lacks
+        resource = next(kind for kind in ("topic", "group", "transactional_id") if kind in grant)
+        # Kafka's client says of its transactional id no more than that it is refused.
+        name = "ransactional" if resource == "transactional_id" else placed(resource, grant[resource], prefix)
+        complaints = [line for line in words.splitlines() if any(word in line for word in (*REFUSED, *HIDDEN))]
+        named = any(name in line for line in complaints)
+        return [] if named else [f"rekey without {operation} on {name} says nothing of it: {words[-600:]}"]
+
+
+def movers():
+    """Who lacks nothing first; then those who are stopped before anything is written, and in the end those who leave something in the new topics."""
+    lacks = [(role, single) for role in ("rekey-from", "rekey-to") for single in singles(role)]
+    if not IS_LONG:
+        shown = [("topic", "cart"), ("topic", "send."), ("group", "cascade.operator"), ("transactional_id", "cascade-"), ("topic", "changelog")]
+        lacks = [(role, (grant, operation)) for role, (grant, operation) in lacks
+                 if any(grant.get(kind) == name for kind, name in shown) and (role, grant.get("topic"), operation) != ("rekey-to", "changelog", "Read")]
+    # What was written to the changelog is read at the very end, and that of campaigns only by who finds it.
+    lacks.sort(key=lambda lack: (lack[0], lack[1][1] == "Read" and lack[1][0].get("topic") in ("campaign", "changelog")))
+    return [Mover("rekey"), *(Mover(f"rekey-{number}", *lack) for number, lack in enumerate(lacks))]
+
+
+def moves(world):
+    """The state goes from one prefix to the next, and no further by those who lack something."""
+    whole, *others = world.movers
+    for mover in world.movers:
+        mover.grant(world)
+    steps = [(prefix, ["topics", "apply"]) for prefix in (OLD, MID, NEW)] + [(OLD, ["campaign", "apply", f"{world.kafka.dir}/probe.yaml"])]
+    for prefix, command in steps:
+        code, words = world.tool("", *command, prefix=prefix)
+        if code:
+            return [f"{' '.join(command)}: {words}"]
+    for more, expected in (([], "would go to mid.changelog"), (["--yes"], "are in mid.changelog")):
+        code, words = whole.run(world, OLD, MID, *more)
+        if code or expected not in words:
+            return [f"rekey {' '.join(more)} says {words}"]
+    producer = Producer({"bootstrap.servers": world.kafka.brokers})
+    left = [f"{MID}.{name}" for name in (*SOURCES, "input", "send.push")]
+    for topic in left:
+        producer.produce(topic, key="somebody", value=b"nobody has read this")
+    producer.flush(10)
+    code, words = whole.run(world, MID, NEW)
+    unsaid = [topic for topic in left if f"has not read 1 records of {topic}:" not in words]
+    findings = [f"rekey says nothing of what was not read in {unsaid}: {words}"] if unsaid or code != 75 else []
+    for mover in others:
+        findings += mover.findings(world)
     return findings
 
 
@@ -347,6 +444,7 @@ def lanes(world, services):
             finding for case in mine if case.principal in vain for finding in start_without(world, case)]
         yield lambda mine=mine, vain=is_begun_in_vain: [
             finding for case in mine if case.principal not in vain for finding in service_without(world, case, services)]
+    yield lambda: moves(world)
     yield lambda: wrong_password(world)
 
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rdkafka::ClientContext;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -78,6 +78,22 @@ pub fn pretend_to_have_read(brokers: &str, group: &str, topic: &str, next: i64) 
     until("the group has no members", || consumer.commit(&list, CommitMode::Sync).is_ok());
 }
 
+/// Adds partitions to a topic, until there are so many.
+pub fn enlarge_topic(brokers: &str, topic: &str, partitions: usize) {
+    let client: AdminClient<DefaultClientContext> = config(brokers).create().expect("the client's settings are right");
+    let options = AdminOptions::new().operation_timeout(Some(ANSWER)).request_timeout(Some(ANSWER));
+    let wanted = [NewPartitions::new(topic, partitions)];
+    let enlarged = runtime().block_on(client.create_partitions(&wanted, &options)).expect("the broker adds partitions");
+    for result in enlarged {
+        result.expect("there are fewer");
+    }
+    let known = || {
+        let metadata = client.inner().fetch_metadata(Some(topic), ANSWER).expect("the broker answers");
+        metadata.topics().iter().any(|topic| topic.partitions().len() == partitions)
+    };
+    until("the broker knows new partitions", known);
+}
+
 pub(crate) fn config(brokers: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", brokers).set("log_level", "3");
@@ -140,6 +156,11 @@ impl Feed {
     /// Appends a record to this partition.
     pub fn send_to(&self, topic: &str, partition: i32, key: impl AsRef<[u8]>, value: &[u8]) {
         self.enqueue(&|| BaseRecord::to(topic).partition(partition).key(key.as_ref()).payload(value));
+    }
+
+    /// Appends a record without a key to this partition.
+    pub fn send_without_key(&self, topic: &str, partition: i32, value: &[u8]) {
+        self.enqueue(&|| BaseRecord::<[u8], [u8]>::to(topic).partition(partition).payload(value));
     }
 
     /// Appends a tombstone.

@@ -1,10 +1,12 @@
 //! Tools that touch everybody's data, and the canary, on real processes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use schemas::{Reason, Topics};
+use schemas::{Fact, Input, Origin, Reason, Release, Topics};
 use serde_json::Value;
+use stream::kafka::partition_of;
 use system_tests::changelog::Changelog;
+use system_tests::feed::{create_topics, delete_topics, enlarge_topic};
 use system_tests::installation::{HOUR, Installation, MINUTE, Plan};
 use system_tests::wait::{until, until_ok};
 
@@ -57,11 +59,21 @@ fn state_goes_into_more_partitions_and_cascades_go_on() {
     }
     // What came when nobody was there to read it stands in the way, too.
     shop.purchase_in(&old, "c2");
-    let words = until_ok("everybody's session has ended", || match shop.tool_that_fails(rekey) {
+    let home = leave_unread(&shop, &old);
+    let words = until_ok("everybody's session has ended", || match shop.tool_that_fails(&rekey[..3]) {
         words if words.contains("has members") => Err(words),
         words => Ok(words),
     });
-    assert!(words.contains("rekeyed.intake has not read 1 records of rekeyed.action"), "{words}");
+    for obstacle in [
+        "rekeyed.intake has not read 1 records of rekeyed.action",
+        "rekeyed.intake has not read 1 records of rekeyed.cart",
+        "rekeyed.operator has not read 1 records of rekeyed.input",
+        "rekeyed.send.fax.workers has not read 1 records of rekeyed.send.fax",
+        &format!("partition {home} of rekeyed.input has 1 records that were not decided on"),
+    ] {
+        assert!(words.contains(obstacle), "nothing of {obstacle} in\n{words}");
+    }
+    delete_topics(shop.place.brokers(), &["rekeyed.send.fax"]);
     catch_up(&mut shop, &old, 2);
     move_to(&mut shop, "rekeyed-2", 5);
     let words = until_ok("everybody's session has ended once more", || {
@@ -69,13 +81,16 @@ fn state_goes_into_more_partitions_and_cascades_go_on() {
         if is_done { Ok(words) } else { Err(words) }
     });
     assert!(words.starts_with(&format!("{CUSTOMERS} rows of rekeyed.changelog (2 partitions)")), "{words}");
+    for topic in ["rekeyed.profile,", "rekeyed.changelog,", "rekeyed.send.sms,", "rekeyed.dead-letter;"] {
+        assert!(words.contains(topic), "that {topic} is to be deleted is not said in\n{words}");
+    }
 
     let before = Changelog::read(shop.place.brokers(), &old.changelog()).rows();
     let after = Changelog::read(shop.place.brokers(), &shop.topics.changelog());
     assert_eq!(after.rows(), before, "the same rows, byte by byte");
     assert!((0..5).all(|partition| after.metas(partition).count() == 1), "each partition has its META");
-    let words = shop.tool_that_fails(rekey);
-    assert!(words.contains("is not new"), "{words}");
+    let words = shop.tool_that_fails(&rekey[..3]);
+    assert!(words.contains("rekeyed-2.changelog is not new"), "{words}");
     assert!(shop.tool(["state", "verify"]).contains(&format!("{CUSTOMERS} rows in 5 partitions")));
 
     shop.bring_up(&["tracker", "intake", "operator", "channel push", "channel sms"]);
@@ -92,6 +107,24 @@ fn state_goes_into_more_partitions_and_cascades_go_on() {
     spoil_a_row(&shop);
     let words = shop.tool_that_fails(["state", "verify"]);
     assert!(words.contains("1 rows differ from the changelog"), "{words}");
+}
+
+/// A record of a source without a key, a fact that was not decided on, and a command of a channel that is configured no more. The partition of the
+/// fact.
+fn leave_unread(shop: &Installation, old: &Topics) -> i32 {
+    shop.feed.send_without_key(&old.cart(), 0, b"nobody can read this");
+    let release = Release {
+        event_id: "release".to_owned(),
+        customer_id: "c3".to_owned(),
+        occurred_at: shop.now(),
+        ..Release::default()
+    };
+    let input = Input { origin: Origin::default(), fact: Fact::Release(release), hops: 0 };
+    shop.tell(&old.input(), "c3", &input);
+    create_topics(shop.place.brokers(), &[(&old.send("fax"), 1)]);
+    shop.feed.send(&old.send("fax"), "c3", b"a command");
+    shop.feed.flush();
+    partition_of(b"c3", 2)
 }
 
 /// Changes the last byte of a row in a local store, as no operator does.
@@ -128,7 +161,7 @@ fn catch_up(shop: &mut Installation, old: &Topics, partitions: i32) {
 /// Nothing is left of who wants to be forgotten but what is said to be left.
 #[test]
 fn a_customer_is_erased_with_proof() {
-    let shop = shop("erased");
+    let mut shop = shop("erased");
     let shown = shop.tool(["state", "show", "c7"]);
     let row: Value = serde_json::from_str(&shown).expect("JSON");
     assert_eq!((&row["key"], &row["row"]["instances"][0]["campaign"]), (&"c7".into(), &"probe".into()));
@@ -136,13 +169,29 @@ fn a_customer_is_erased_with_proof() {
 
     let told = shop.tool(["erase", "--customer", "c7"]);
     assert!(told.contains("nothing was erased"), "{told}");
+    let line =
+        |told: &str, topic: &str| told.lines().find(|line| line.trim_start().starts_with(topic)).map(str::to_owned);
+    for topic in ["erased.profile ", "erased.changelog "] {
+        let line = line(&told, topic);
+        assert!(line.as_ref().is_some_and(|line| line.ends_with("until it is erased")), "{line:?} in\n{told}");
+    }
+    assert!(told.contains("topics of the prefix erased alone"), "{told}");
     assert!(shop.tool(["state", "show", "c7"]).contains("probe"));
+    let added = displace_profile(&mut shop, "c7");
     let told = shop.tool(["erase", "--customer", "c7", "--yes"]);
     assert!(told.contains("customer c7 is forgotten") && told.contains("no row is left"), "{told}");
     for topic in ["erased.input", "erased.send.push", "erased.journal", "erased.changelog", "erased.profile"] {
-        assert!(told.lines().any(|line| line.trim_start().starts_with(topic)), "nothing of {topic} in\n{told}");
+        assert!(line(&told, topic).is_some(), "nothing of {topic} in\n{told}");
     }
-    assert!(!told.contains("for ever") && !told.contains("erased.send.sms"), "{told}");
+    assert!(!told.contains("for ever") && !told.contains("until it is") && !told.contains("erased.send.sms"), "{told}");
+    let profile = shop.read(&shop.topics.profile());
+    let of_customer = profile.iter().filter(|message| message.key == b"c7");
+    let last: BTreeMap<i32, bool> = of_customer.map(|message| (message.partition, message.value.is_none())).collect();
+    assert_eq!(
+        last,
+        [(added, true), (partition_of(b"c7", 2), true)].into(),
+        "partitions of c7, and whether it is gone"
+    );
 
     let words = shop.tool_that_fails(["state", "show", "c7"]);
     assert!(words.contains("nothing is known of customer c7"), "{words}");
@@ -161,6 +210,20 @@ fn a_customer_is_erased_with_proof() {
     assert_eq!(exported.lines().count(), CUSTOMERS - 1);
     assert!(!exported.contains("\"c7\"") && !exported.contains("-push\""), "{exported}");
     shop.assert_equal_to_a_fold();
+}
+
+/// Adds partitions to the topic of profiles, so that what is known of this customer stands where its key does not belong any more. Where it
+/// does by now.
+fn displace_profile(shop: &mut Installation, customer: &str) -> i32 {
+    let (old, mut count) = (partition_of(customer.as_bytes(), 2), 3);
+    while partition_of(customer.as_bytes(), count) == old {
+        count += 1;
+    }
+    enlarge_topic(shop.place.brokers(), &shop.topics.profile(), usize::try_from(count).expect("there are few"));
+    // It hears of new partitions within minutes, or when it begins.
+    shop.restart("intake");
+    shop.settle();
+    partition_of(customer.as_bytes(), count)
 }
 
 /// All the way round, and not while a part of it is away.

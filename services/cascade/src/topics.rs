@@ -1,9 +1,9 @@
 //! `cascade topics plan|apply|verify|yaml`, and what a service checks before it starts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use schemas::{Spread, Topic};
+use schemas::{Spread, Topic, Topics};
 use stream::admin::{self, Mismatch, Refusal, Step, Wanted};
 
 use crate::config::Common;
@@ -119,12 +119,28 @@ fn verify(common: &Common) -> Result<String, Failure> {
     }
 }
 
-/// Those of the catalogue that exist, with their settings.
+/// Those of a catalogue that exist, with their settings.
 ///
 /// # Errors
 /// `Unreachable`; `Usage` if this user may not see settings.
-pub fn existing(common: &Common) -> Result<Existing, Failure> {
-    Ok(compared(common)?.0)
+pub fn existing(common: &Common, catalogue: &[Topic]) -> Result<Existing, Failure> {
+    reach(common)?;
+    let names: Vec<&str> = catalogue.iter().map(|topic| topic.name.as_str()).collect();
+    let existing = block(admin::existing(&common.kafka, &names))??;
+    shown(&existing)?;
+    Ok(existing)
+}
+
+/// Channels that are configured, and all others that have commands in topics of this prefix: they were configured once.
+///
+/// # Errors
+/// Those of Kafka.
+pub fn channels(common: &Common, topics: &Topics) -> Result<Vec<String>, Failure> {
+    let stem = topics.send("");
+    let found = admin::named(&common.kafka, &stem)?;
+    let found = found.iter().filter_map(|name| name.strip_prefix(&stem)).map(str::to_owned);
+    let all: BTreeSet<String> = common.channels.iter().cloned().chain(found).collect();
+    Ok(all.into_iter().collect())
 }
 
 fn steps(common: &Common) -> Result<Vec<Step>, Failure> {
@@ -136,11 +152,8 @@ fn steps(common: &Common) -> Result<Vec<Step>, Failure> {
 pub type Existing = BTreeMap<String, admin::Topic>;
 
 fn compared(common: &Common) -> Result<(Existing, Vec<Wanted>), Failure> {
-    reach(common)?;
     let catalogue = common.topics.catalogue(&common.channels, common.partitions);
-    let names: Vec<&str> = catalogue.iter().map(|topic| topic.name.as_str()).collect();
-    let existing = block(admin::existing(&common.kafka, &names))??;
-    shown(&existing)?;
+    let existing = existing(common, &catalogue)?;
     let wanted = wanted_of(common, &catalogue, &existing);
     Ok((existing, wanted))
 }

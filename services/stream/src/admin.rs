@@ -14,6 +14,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
+use rdkafka::metadata::Metadata;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
 use crate::clock::Tick;
@@ -296,6 +297,16 @@ pub fn require(settings: &Settings, topics: &[(&str, Option<i32>)]) -> Result<()
     if wrong.is_empty() { Ok(()) } else { Err(Refusal::Topics(wrong)) }
 }
 
+/// Names of all topics that begin so, as far as this user may see them.
+///
+/// # Errors
+/// `Retry` if the brokers do not answer, `Stop` if they refuse.
+pub fn named(settings: &Settings, beginning: &str) -> Result<Vec<String>, Error> {
+    let all = metadata(settings, &onlooker(settings)?)?;
+    let wanted = all.topics().iter().filter(|topic| topic.name().starts_with(beginning) && topic.error().is_none());
+    Ok(wanted.map(|topic| topic.name().to_owned()).collect())
+}
+
 /// Partition counts of those of the topics that exist.
 pub(crate) fn counts(settings: &Settings, topics: &[&str]) -> Result<BTreeMap<String, i32>, Error> {
     counted(settings, &onlooker(settings)?, topics)
@@ -314,7 +325,15 @@ fn counted(
     client: &BaseConsumer<Logged>,
     topics: &[&str],
 ) -> Result<BTreeMap<String, i32>, Error> {
-    let all = client.fetch_metadata(None, ANSWER).map_err(|error| match refused("ask for topics", &error) {
+    let all = metadata(settings, client)?;
+    let wanted = all.topics().iter().filter(|topic| topics.contains(&topic.name()) && topic.error().is_none());
+    let count = |partitions: usize| i32::try_from(partitions).unwrap_or(i32::MAX);
+    Ok(wanted.map(|topic| (topic.name().to_owned(), count(topic.partitions().len()))).collect())
+}
+
+/// What this user may see of the cluster.
+fn metadata(settings: &Settings, client: &BaseConsumer<Logged>) -> Result<Metadata, Error> {
+    client.fetch_metadata(None, ANSWER).map_err(|error| match refused("ask for topics", &error) {
         silent if silent.verdict() == Verdict::Retry => Error::new(
             Verdict::Retry,
             "ask for topics",
@@ -324,10 +343,7 @@ fn counted(
             ),
         ),
         error => error,
-    })?;
-    let wanted = all.topics().iter().filter(|topic| topics.contains(&topic.name()) && topic.error().is_none());
-    let count = |partitions: usize| i32::try_from(partitions).unwrap_or(i32::MAX);
-    Ok(wanted.map(|topic| (topic.name().to_owned(), count(topic.partitions().len()))).collect())
+    })
 }
 
 /// Brokers hear of a new topic only after its creation was confirmed: who starts a service right then must not be refused.

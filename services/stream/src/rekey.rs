@@ -1,20 +1,14 @@
 //! State under another number of partitions: every row of a changelog goes to where its key belongs in a new one.
 //!
-//! Nobody may be at work meanwhile: [`members`] and [`unread`] say whether somebody is, or has left something. Rows are written without a
-//! META, so nothing of them counts until all are there and were read again; then one transaction writes the METAs of all partitions. A run
-//! that was cut off leaves torn rows, which count for nobody: the new topics are made anew, and it is done again.
+//! Nobody may be at work meanwhile: [`Settings::members`] and [`unread`] say whether somebody is, or has left something, and [`survey`] what
+//! else stands in the way. Rows are written without a META, so nothing of them counts until all are there and were read again; then one
+//! transaction writes the METAs of all partitions. A run that was cut off leaves torn rows, which count for nobody: the new topics are
+//! made anew, and it is done again.
 
-use std::time::Duration;
-
-use rdkafka::consumer::{BaseConsumer, Consumer};
-
-use crate::admin::{Logged, config, refused};
+use crate::Error;
 use crate::control::{self, Entry, Meta, Sequence, Sweeps};
-use crate::kafka::{Observer, Producer, Reader, Settings, partition_of};
+use crate::kafka::{Observer, Producer, Reader, Record, Settings, partition_of};
 use crate::rows::Rows;
-use crate::{Error, Verdict};
-
-const ANSWER: Duration = Duration::from_secs(10);
 
 /// Rows in one transaction.
 const TOGETHER: usize = 5_000;
@@ -53,25 +47,11 @@ impl Sum {
     }
 }
 
-/// Who is in a group now.
-///
-/// # Errors
-/// `Retry` if the brokers do not answer, `Stop` if they refuse.
-pub fn members(settings: &Settings, group: &str) -> Result<Vec<String>, Error> {
-    let client: BaseConsumer<Logged> = config(settings)
-        .create_with_context(Logged)
-        .map_err(|error| Error::stop("configure the Kafka client", error.to_string()))?;
-    let list =
-        client.fetch_group_list(Some(group), ANSWER).map_err(|error| refused("ask who is in a group", &error))?;
-    let members = list.groups().iter().filter(|found| found.name() == group).flat_map(|found| found.members());
-    Ok(members.map(|member| member.client_id().to_owned()).collect())
-}
-
-/// Records of a topic that a group has not read yet; those without a key are nobody's and do not count.
+/// Records of a topic that a group has not read yet, as far as they count.
 ///
 /// # Errors
 /// Those of Kafka.
-pub fn unread(settings: &Settings, group: &str, topic: &str) -> Result<u64, Error> {
+pub fn unread(settings: &Settings, group: &str, topic: &str, counts: impl Fn(&Record) -> bool) -> Result<u64, Error> {
     let observer = Observer::new(settings, group)?;
     let partitions = observer.partitions(&[topic.to_owned()])?;
     let mut reader = Reader::new(settings)?;
@@ -80,9 +60,14 @@ pub fn unread(settings: &Settings, group: &str, topic: &str) -> Result<u64, Erro
     for position in observer.committed(&partitions)? {
         let (low, high) = reader.range(index, position.partition)?;
         let from = position.start_within(low, high)?;
-        reader.read_from(index, position.partition, from, |record| count += u64::from(record.key().is_some()))?;
+        reader.read_from(index, position.partition, from, |record| count += u64::from(counts(record)))?;
     }
     Ok(count)
+}
+
+/// Of a record of an application's input: that it is somebody's. What has no key is none, and nothing follows from it.
+pub fn is_somebodys(record: &Record) -> bool {
+    record.key().is_some()
 }
 
 /// Everything that counts in a changelog.
@@ -97,19 +82,45 @@ pub fn sum(settings: &Settings, changelog: &str) -> Result<Sum, Error> {
     Ok(sum)
 }
 
+/// What a look at both sides has found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// What would be moved.
+    pub sum: Sum,
+    /// Why nothing can be moved now, each in a sentence.
+    pub obstacles: Vec<String>,
+}
+
+/// Looks whether the old side is at rest, in all its partitions, and the new one new. Writes nothing.
+///
+/// # Errors
+/// Those of Kafka, and `Stop` for a record that is none of ours.
+pub fn survey(settings: &Settings, from: &Side, to: &Side) -> Result<Survey, Error> {
+    let mut survey = Survey { obstacles: not_new(settings, to)?, ..Survey::default() };
+    let mut rest = Rest::default();
+    for partition in 0..count(settings, &from.changelog)? {
+        let rows = Rows::read(settings, &from.changelog, partition)?;
+        rows.closed.iter().for_each(|(key, bytes)| survey.sum.add(key, bytes));
+        survey.obstacles.extend(rest.take(settings, from, partition, &rows)?);
+    }
+    Ok(survey)
+}
+
 /// Moves the state of one side to the other, whose topics are new. `identity` is the transactional id.
 ///
 /// # Errors
-/// `Stop`, with what to do, if the old side is not at rest, the new one is not new, or what was written is not what was read; those of Kafka.
+/// `Stop`, with what to do, if the old side is not at rest, the new one is not new (nothing is written then), or what was written is not what was
+/// read; those of Kafka.
 pub fn rekey(settings: &Settings, identity: &str, from: &Side, to: &Side) -> Result<Sum, Error> {
+    let before = survey(settings, from, to)?;
+    refuse(&before.obstacles)?;
     let targets = count(settings, &to.changelog)?;
-    require_new(settings, to, targets)?;
     let mut producer = Producer::new(settings, identity)?;
     let changelog = producer.topic(&to.changelog)?;
     let (mut sum, mut rest) = (Sum::default(), Rest::default());
     for partition in 0..count(settings, &from.changelog)? {
         let rows = Rows::read(settings, &from.changelog, partition)?;
-        rest.take(settings, from, partition, &rows)?;
+        refuse(&rest.take(settings, from, partition, &rows)?)?;
         let (mut key, mut value) = (Vec::new(), Vec::new());
         for (number, (id, bytes)) in rows.closed.iter().enumerate() {
             if number % TOGETHER == 0 && producer.is_open() {
@@ -128,31 +139,27 @@ pub fn rekey(settings: &Settings, identity: &str, from: &Side, to: &Side) -> Res
         }
     }
     let found = written(settings, &to.changelog, targets)?;
-    if found != sum {
-        let words =
-            format!("{} rows were read and {} are there, or they differ; nothing counts yet", sum.rows, found.rows);
+    if found != sum || sum != before.sum {
+        let words = format!(
+            "{} rows were there, {} were read and {} are there now, or they differ; nothing counts yet",
+            before.sum.rows, sum.rows, found.rows
+        );
         return Err(Error::stop("move the state", words));
     }
-    let mut reader = Reader::new(settings)?;
-    let (input, reference) = (reader.topic(&to.input)?, reader.topic(&to.reference)?);
-    let (_, reference) = reader.range(reference, 0)?;
+    let metas = rest.metas(settings, identity, to, targets)?;
     producer.begin()?;
-    for partition in 0..targets {
-        let meta = Meta {
-            sequence: FIRST,
-            next_offset: reader.range(input, partition)?.0,
-            sweeps: rest.sweeps.clone().unwrap_or_default(),
-            now: rest.now,
-            reference,
-            owner: identity.to_owned(),
-            code: env!("CARGO_PKG_VERSION").to_owned(),
-            ..Meta::default()
-        };
-        let bytes = serde_json::to_vec(&meta).map_err(|error| Error::stop("write a META", error.to_string()))?;
-        producer.produce(changelog, Some(partition), Some(control::META_KEY), Some(&bytes), &[])?;
+    for (partition, meta) in (0..targets).zip(&metas) {
+        producer.produce(changelog, Some(partition), Some(control::META_KEY), Some(meta), &[])?;
     }
     producer.commit()?;
     Ok(sum)
+}
+
+fn refuse(obstacles: &[String]) -> Result<(), Error> {
+    match obstacles.is_empty() {
+        true => Ok(()),
+        false => Err(Error::stop("move the state", obstacles.join("; "))),
+    }
 }
 
 /// What all old partitions have in common when nothing goes on.
@@ -163,43 +170,68 @@ struct Rest {
 }
 
 impl Rest {
-    /// # Errors
-    /// `Stop` if this partition is not at rest.
-    fn take(&mut self, settings: &Settings, from: &Side, partition: i32, rows: &Rows) -> Result<(), Error> {
-        let restless = |words: String| Err(Error::stop("move the state", format!("partition {partition} {words}")));
+    /// Why this partition is not at rest.
+    fn take(&mut self, settings: &Settings, from: &Side, partition: i32, rows: &Rows) -> Result<Vec<String>, Error> {
         let next = rows.meta.as_ref().map(|meta| meta.next_offset);
         let mut reader = Reader::new(settings)?;
         let input = reader.topic(&from.input)?;
         let (low, _) = reader.range(input, partition)?;
         let mut left = 0_u64;
         reader.read_from(input, partition, next.unwrap_or(low).max(low), |record| {
-            left += u64::from(record.key().is_some())
+            left += u64::from(is_somebodys(record));
         })?;
+        let mut restless = self.judge(rows);
         if left > 0 {
-            return restless(format!(
-                "of {} has {left} records that were not decided on: let the operator finish",
-                from.input
-            ));
+            restless.insert(0, format!("{left} records that were not decided on: let the operator finish"));
         }
+        Ok(restless.into_iter().map(|words| format!("partition {partition} of {} has {words}", from.input)).collect())
+    }
+
+    /// The same of what the changelog says of it.
+    fn judge(&mut self, rows: &Rows) -> Vec<String> {
+        let mut restless = Vec::new();
         if !rows.open.is_empty() {
-            return restless("has rows of a torn transaction: start the operator once, and end it".to_owned());
+            restless.push("rows of a torn transaction: start the operator once, and end it".to_owned());
         }
-        let Some(meta) = &rows.meta else { return Ok(()) };
+        let Some(meta) = &rows.meta else { return restless };
         self.now = self.now.max(meta.now);
         if meta.sweeps.current.is_some() {
-            return restless("is in the midst of a sweep: let the operator finish it".to_owned());
+            restless.push("a sweep that is not done: let the operator finish it".to_owned());
         }
         // A partition that has no row has nothing to lose by it.
-        match &self.sweeps {
-            Some(known) if *known != meta.sweeps && !rows.closed.is_empty() => {
-                restless("has not done the same sweeps as another one: let the operator finish them".to_owned())
-            }
-            Some(_) => Ok(()),
-            None => {
-                self.sweeps = (!rows.closed.is_empty()).then(|| meta.sweeps.clone());
-                Ok(())
-            }
+        if rows.closed.is_empty() {
+            return restless;
         }
+        match &self.sweeps {
+            Some(known) if *known != meta.sweeps && meta.sweeps.current.is_none() => {
+                restless.push("not done the same sweeps as another one: let the operator finish them".to_owned());
+            }
+            Some(_) => {}
+            None => self.sweeps = Some(meta.sweeps.clone()),
+        }
+        restless
+    }
+
+    /// With which the new partitions begin.
+    fn metas(self, settings: &Settings, identity: &str, to: &Side, targets: i32) -> Result<Vec<Vec<u8>>, Error> {
+        let mut reader = Reader::new(settings)?;
+        let (input, reference) = (reader.topic(&to.input)?, reader.topic(&to.reference)?);
+        let (_, reference) = reader.range(reference, 0)?;
+        let sweeps = self.sweeps.unwrap_or_default();
+        let meta = |partition| {
+            let meta = Meta {
+                sequence: FIRST,
+                next_offset: reader.range(input, partition)?.0,
+                sweeps: sweeps.clone(),
+                now: self.now,
+                reference,
+                owner: identity.to_owned(),
+                code: env!("CARGO_PKG_VERSION").to_owned(),
+                ..Meta::default()
+            };
+            serde_json::to_vec(&meta).map_err(|error| Error::stop("write a META", error.to_string()))
+        };
+        (0..targets).map(meta).collect()
     }
 }
 
@@ -208,21 +240,20 @@ fn count(settings: &Settings, topic: &str) -> Result<i32, Error> {
     count.ok_or_else(|| Error::stop("count partitions", format!("there is no topic {topic}")))
 }
 
-fn require_new(settings: &Settings, to: &Side, targets: i32) -> Result<(), Error> {
+/// Topics of the new side that hold, or held, something.
+fn not_new(settings: &Settings, to: &Side) -> Result<Vec<String>, Error> {
     let mut reader = Reader::new(settings)?;
+    let mut found = Vec::new();
     for topic in [&to.changelog, &to.input] {
         let index = reader.topic(topic)?;
-        for partition in 0..targets {
-            let (low, high) = reader.range(index, partition)?;
-            if (low, high) != (0, 0) {
-                let words = format!(
-                    "{topic}/{partition} is not new: delete this topic alone, no source topic, and make it again"
-                );
-                return Err(Error::new(Verdict::Stop, "move the state", words));
+        for partition in 0..count(settings, topic)? {
+            if reader.range(index, partition)? != (0, 0) {
+                found.push(format!("{topic} is not new: delete this topic alone, no source topic, and make it again"));
+                break;
             }
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 /// What stands in the new changelog, where it belongs.
@@ -246,6 +277,7 @@ fn written(settings: &Settings, changelog: &str, targets: i32) -> Result<Sum, Er
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::Portion;
 
     #[test]
     fn a_sum_tells_rows_apart_and_not_their_order() {
@@ -258,5 +290,36 @@ mod tests {
         assert_ne!(of(&[(b"a", b"1"), (b"b", b"2")]), of(&[(b"a", b"2"), (b"b", b"1")]));
         assert_ne!(of(&[(b"ab", b"1")]), of(&[(b"a", b"b1")]));
         assert_ne!(of(&[(b"a", b"1")]), of(&[(b"a", b"1"), (b"a", b"1")]));
+    }
+
+    fn rows(keys: &[&str], sweeps: Sweeps) -> Rows {
+        let closed = keys.iter().map(|key| (key.as_bytes().into(), b"row".as_slice().into()));
+        let meta = Meta { sequence: FIRST, now: 7, sweeps, ..Meta::default() };
+        Rows { closed: closed.collect(), meta: Some(meta), ..Rows::default() }
+    }
+
+    fn done(at: i64) -> Sweeps {
+        Sweeps { done: [("sale".to_owned(), at)].into(), current: None }
+    }
+
+    #[test]
+    fn partitions_that_have_done_the_same_are_at_rest() {
+        let mut rest = Rest::default();
+        for rows in [rows(&["a"], done(1)), Rows::default(), rows(&["b"], done(1)), rows(&[], done(2))] {
+            assert_eq!(rest.judge(&rows), Vec::<String>::new());
+        }
+        assert_eq!((rest.now, rest.sweeps), (7, Some(done(1))));
+    }
+
+    #[test]
+    fn torn_rows_and_sweeps_that_are_not_done_stand_in_the_way() {
+        let mut rest = Rest::default();
+        let torn = Rows { open: vec![(b"a".as_slice().into(), Some(FIRST), None)], ..rows(&["a"], done(1)) };
+        assert!(rest.judge(&torn)[0].contains("torn"));
+        assert!(rest.judge(&Rows { meta: None, ..torn })[0].contains("torn"), "also where nothing was closed yet");
+        assert!(rest.judge(&rows(&["b"], done(2)))[0].contains("the same sweeps"));
+        let current = Some(Portion { name: "sale".to_owned(), at: 2, ..Portion::default() });
+        let swept = rest.judge(&rows(&[], Sweeps { current, ..done(1) }));
+        assert!(swept.len() == 1 && swept[0].contains("a sweep that is not done"), "{swept:?}");
     }
 }

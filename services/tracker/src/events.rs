@@ -8,8 +8,8 @@
 //! schema, and `schemas::json` says what fits. Nothing else is checked here: the records go to the topics where a producer on Kafka would
 //! have written them, the same bytes, and intake refuses what it refuses of everybody.
 //!
-//! *Repeats.* `event_id` makes an event unique; one without it is named after `webhook-id` and its place in the list, which stay the same when
-//! a request is repeated.
+//! *Repeats.* `event_id` makes an event unique; one without it, or with null, is named after the producer, `webhook-id` and its place in the
+//! list, which stay the same when a request is repeated.
 //!
 //! | answer | means |
 //! |---|---|
@@ -70,7 +70,8 @@ pub(crate) async fn post(
     let id = headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
     let mut records = Vec::with_capacity(events.len());
     for (index, event) in events.into_iter().enumerate() {
-        let name = if is_list { format!("{id}/{index}") } else { id.to_owned() };
+        // Of two producers neither knows what the other counts by.
+        let name = if is_list { format!("{producer}/{id}/{index}") } else { format!("{producer}/{id}") };
         match record(event, name) {
             Ok(record) if record.key.len() + record.value.len() > EVENT_BYTES_MAX => {
                 return StatusCode::PAYLOAD_TOO_LARGE.into_response();
@@ -93,8 +94,10 @@ pub(crate) async fn post(
 }
 
 fn record(mut event: Event, name: String) -> Result<SourceRecord, Misfit> {
-    if let Some(data) = event.data.as_object_mut() {
-        data.entry("event_id").or_insert(Value::String(name));
+    if let Some(data) = event.data.as_object_mut()
+        && data.get("event_id").is_none_or(Value::is_null)
+    {
+        data.insert("event_id".to_owned(), Value::String(name));
     }
     json::read(&event.kind, event.data)
 }

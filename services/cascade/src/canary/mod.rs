@@ -9,17 +9,19 @@
 mod flock;
 mod metrics;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use schemas::{Action, Contact, Profile};
+use schemas::{Action, Contact, Millis, Profile};
 use stream::clock::{Clock, machine_now};
 use stream::publisher::Publisher;
-use stream::{Probe, Verdict};
+use stream::{Error, Probe, Verdict};
 use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
 
 pub use flock::CANARY;
-use flock::Flock;
+use flock::{Flock, Start};
 pub use metrics::Metrics;
 
 use crate::campaigns::book::{self, Book};
@@ -63,8 +65,9 @@ pub fn run(
     probe.set_ready(true);
     while !stop.load(Ordering::Relaxed) {
         probe.seen(clock.now());
-        canary.set_off(settings.interval)?;
+        canary.set_off(settings.interval);
         canary.listen()?;
+        canary.see_off()?;
         for customer in canary.flock.give_up(settings.patience) {
             metrics.lost();
             tracing::warn!(customer, "did not come back: `cascade journal --customer` of it tells how far it got");
@@ -74,54 +77,86 @@ pub fn run(
     Ok(())
 }
 
+/// What became of an action that was to be published.
+type Told = (Result<(), Error>, Start);
+
 /// The customers, and what they speak and listen with.
 struct Canary<'a> {
     flock: Flock,
+    /// Customers whose profile the brokers did not take yet.
+    strangers: BTreeSet<String>,
     clock: &'a Clock,
     metrics: &'a Metrics,
     runtime: Runtime,
-    publisher: Publisher,
-    action: String,
+    voice: Voice,
+    /// Rounds that are just beginning.
+    beginning: JoinSet<Told>,
     decisions: Decisions,
+}
+
+/// Speaks as the shop does. Cheap to clone.
+#[derive(Clone)]
+struct Voice {
+    publisher: Publisher,
+    profile: String,
+    action: String,
 }
 
 impl<'a> Canary<'a> {
     /// Tells who the customers are, and listens to the journal from now on.
     fn new(common: &Common, clock: &'a Clock, metrics: &'a Metrics) -> Result<Self, Failure> {
-        let flock = Flock::of(common.partitions);
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::unexpected)?;
+        // A thread of its own: whoever waits for a partition that takes nothing must not keep the others.
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.map_err(Failure::unexpected)?;
         let (profile, action) = (common.topics.profile(), common.topics.action());
         let publisher = Publisher::new(&common.kafka, &[profile.as_str(), action.as_str()])?;
+        let voice = Voice { publisher, profile, action };
+        let flock = Flock::of(common.partitions);
+        let mut introductions = JoinSet::new();
         for customer in flock.customers() {
-            let value = schemas::encode(&person(customer, clock));
-            runtime.block_on(publisher.publish(&profile, None, Some(customer.as_bytes()), Some(&value), &[]))?;
+            let (voice, person) = (voice.clone(), person(customer, clock));
+            let introduce = async move { (voice.introduce(&person).await, person.customer_id) };
+            introductions.spawn_on(introduce, runtime.handle());
+        }
+        let mut strangers = BTreeSet::new();
+        while let Some(told) = runtime.block_on(introductions.join_next()) {
+            match told.map_err(Failure::unexpected)? {
+                (Err(error), customer) if error.verdict() == Verdict::Retry => {
+                    tracing::warn!(customer, "is not known yet, which is tried again: {error}");
+                    strangers.insert(customer);
+                }
+                (outcome, _) => outcome?,
+            }
         }
         let decisions = Decisions::from_now(&common.kafka, &common.topics.journal(), |count| (0..count).collect())?;
-        Ok(Canary { flock, clock, metrics, runtime, publisher, action, decisions })
+        Ok(Canary { flock, strangers, clock, metrics, runtime, voice, beginning: JoinSet::new(), decisions })
     }
 
-    /// Lets those go whose time has come.
-    fn set_off(&mut self, interval: Duration) -> Result<(), Failure> {
+    /// Lets those go whose time has come, and waits for none of them.
+    fn set_off(&mut self, interval: Duration) {
         let now = self.clock.now();
         // Numbers of rounds come from the machine's clock: whoever drives business time may let it stand still.
         for start in self.flock.due(interval, u64::try_from(machine_now()).unwrap_or(0)) {
-            let value = schemas::encode(&Action {
-                event_id: start.event.clone(),
-                customer_id: start.customer.clone(),
-                occurred_at: now,
-                action: ACTION.to_owned(),
-                key: Some(start.event.clone()),
-                ..Action::default()
-            });
-            let key = Some(start.customer.as_bytes());
-            match self.runtime.block_on(self.publisher.publish(&self.action, None, key, Some(&value), &[])) {
-                Ok(()) => self.flock.published(&start),
-                Err(error) if error.verdict() == Verdict::Retry => {
-                    tracing::warn!("a round could not begin, and is tried again: {error}");
-                    break;
+            let stranger = self.strangers.contains(&start.customer).then(|| person(&start.customer, self.clock));
+            let voice = self.voice.clone();
+            let begin = async move { (voice.begin(&start, now, stranger.as_ref()).await, start) };
+            self.beginning.spawn_on(begin, self.runtime.handle());
+        }
+    }
+
+    /// Hears who could go. One that could not, since the brokers did not take its action, is due again.
+    ///
+    /// # Errors
+    /// What no repeat would heal.
+    fn see_off(&mut self) -> Result<(), Failure> {
+        while let Some(told) = self.beginning.try_join_next() {
+            match told.map_err(Failure::unexpected)? {
+                (Ok(()), start) => drop(self.strangers.remove(&start.customer)),
+                (Err(error), start) if error.verdict() == Verdict::Retry => {
+                    tracing::warn!(customer = start.customer, "its round could not begin, and is tried again: {error}");
+                    self.flock.stays(&start);
                 }
-                Err(error) => return Err(error.into()),
+                (Err(error), _) => return Err(error.into()),
             }
         }
         Ok(())
@@ -136,6 +171,30 @@ impl<'a> Canary<'a> {
                 metrics.returned(after);
             }
         })
+    }
+}
+
+impl Voice {
+    /// Says who a customer is.
+    async fn introduce(&self, person: &Profile) -> Result<(), Error> {
+        let (key, value) = (person.customer_id.as_bytes(), schemas::encode(person));
+        self.publisher.publish(&self.profile, None, Some(key), Some(&value), &[]).await
+    }
+
+    /// Does the action with which a round begins; who is not known yet is introduced first.
+    async fn begin(&self, start: &Start, now: Millis, stranger: Option<&Profile>) -> Result<(), Error> {
+        if let Some(stranger) = stranger {
+            self.introduce(stranger).await?;
+        }
+        let value = schemas::encode(&Action {
+            event_id: start.event.clone(),
+            customer_id: start.customer.clone(),
+            occurred_at: now,
+            action: ACTION.to_owned(),
+            key: Some(start.event.clone()),
+            ..Action::default()
+        });
+        self.publisher.publish(&self.action, None, Some(start.customer.as_bytes()), Some(&value), &[]).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is known of customers, in the hands of those who answer for it: shown, checked, exported, forgotten, moved.
 
 pub mod rows;
+mod remains;
 pub mod erase;
 pub mod rekey;
 

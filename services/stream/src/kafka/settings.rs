@@ -105,6 +105,14 @@ impl Settings {
         Ok(format!("{topic}/{}", self.client(Role::Producer, &[])?.topic_id(topic, ANSWER)?))
     }
 
+    /// Client ids of those who are in a group now; none where there is no such group.
+    ///
+    /// # Errors
+    /// `Retry` if nobody answers, `Stop` if this user may not look at it.
+    pub fn members(&self, group: &str) -> Result<Vec<String>, Error> {
+        self.client(Role::Producer, &[])?.members(group, ANSWER)
+    }
+
     /// Number of partitions of a topic, `None` if there is no such topic.
     ///
     /// # Errors

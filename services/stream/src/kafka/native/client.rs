@@ -9,7 +9,7 @@ use std::time::Duration;
 use rdkafka::bindings as rd;
 use rdkafka::types::RDKafkaRespErr as Code;
 
-use super::{GroupMetadata, Partitions, Queue, Topic, c_string, check, check_error, millis, text};
+use super::{GroupMetadata, Partitions, Queue, Topic, c_string, check, check_error, millis, name_of, text};
 use crate::{Error, Verdict};
 
 /// The kind of client to make.
@@ -147,6 +147,40 @@ impl Client {
         }
     }
 
+    /// Client ids of those who are in a group; none where there is no such group. Whoever may not look hears that, and not that it is empty.
+    pub(crate) fn members(self: &Arc<Self>, group: &str, wait: Duration) -> Result<Vec<String>, Error> {
+        let name = c_string(group)?;
+        let queue = self.new_queue();
+        let what = "ask who is in a group";
+        // SAFETY: the name is copied during the call; the result's parts live as long as the event that we hold to the end; groups are
+        // an array of the length that is returned, of one that was asked for; members are asked for below their count.
+        unsafe {
+            let mut names = [name.as_ptr()];
+            rd::rd_kafka_DescribeConsumerGroups(self.pointer, names.as_mut_ptr(), 1, ptr::null(), queue.pointer);
+            let Some(event) = queue.poll(wait) else {
+                return Err(Error::new(Verdict::Retry, what, format!("no answer in time about {group}")));
+            };
+            check(what, rd::rd_kafka_event_error(event.pointer))?;
+            let result = rd::rd_kafka_event_DescribeConsumerGroups_result(event.pointer);
+            let mut count = 0;
+            let groups = rd::rd_kafka_DescribeConsumerGroups_result_groups(result, &raw mut count);
+            if count == 0 {
+                return Err(Error::new(Verdict::Retry, what, format!("an answer without {group}")));
+            }
+            match rd::rd_kafka_error_code(rd::rd_kafka_ConsumerGroupDescription_error(*groups)) {
+                Code::RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND => return Ok(Vec::new()),
+                Code::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED => {
+                    let words = format!("not authorized: give this user Describe on the group {group}");
+                    return Err(Error::stop(what, words));
+                }
+                code => check(what, code)?,
+            }
+            let count = rd::rd_kafka_ConsumerGroupDescription_member_count(*groups);
+            let member = |index| rd::rd_kafka_ConsumerGroupDescription_member(*groups, index);
+            Ok((0..count).map(|index| text(rd::rd_kafka_MemberDescription_client_id(member(index)))).collect())
+        }
+    }
+
     /// First and next offset of a partition, by the client's isolation level.
     pub(crate) fn watermarks(&self, topic: &str, partition: i32, wait: Duration) -> Result<(i64, i64), Error> {
         let name = c_string(topic)?;
@@ -162,7 +196,10 @@ impl Client {
                 millis(wait),
             )
         };
-        check("ask for a partition's offsets", code).map(|()| (low, high))
+        let what = "ask for a partition's offsets";
+        check(what, code)
+            .map(|()| (low, high))
+            .map_err(|error| Error::new(error.verdict(), what, format!("{topic}/{partition}: {}", name_of(code))))
     }
 
     // Group membership.
