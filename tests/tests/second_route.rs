@@ -18,7 +18,7 @@ fn limited(shop: &Installation) {
     let settings = shop.place.path("cascade.toml");
     let mut text: toml::Table =
         std::fs::read_to_string(&settings).expect("settings").parse().expect("settings are TOML");
-    let route = |name: &str| json!({"kind": "http", "url": format!("http://{}/{name}", shop.providers.gateway)});
+    let route = |name: &str| json!({"kind": "http", "url": format!("http://{}/{name}", shop.providers.gateway), "timeout_seconds": 3});
     let transport = json!({"kind": "routes", "order": ["main", "spare"], "routes": {"main": route("main"), "spare": route("spare")}});
     let sms = text["channel"]["sms"].as_table_mut().expect("a channel is a table");
     sms.insert("transport".to_owned(), toml::Value::try_from(transport).expect("settings are TOML"));

@@ -236,7 +236,7 @@ pub enum Fate {
 }
 
 /// The table: what it is, name in Rust, module. A module is called as the `kind` in the configuration; it has `Config` (with
-/// `problems`) and `open`.
+/// `problems` and `timeout_seconds`) and `open`.
 macro_rules! transports {
     ($(#[doc = $about:literal] $name:ident $module:ident;)*) => {
         /// The way to the provider, by `kind`.
@@ -253,6 +253,13 @@ macro_rules! transports {
             pub(crate) fn problems(&self) -> Vec<String> {
                 match self {
                     $(Config::$name(config) => config.problems(),)*
+                }
+            }
+
+            /// Longest hand-over.
+            pub(crate) fn timeout_seconds(&self) -> u64 {
+                match self {
+                    $(Config::$name(config) => config.timeout_seconds(),)*
                 }
             }
 

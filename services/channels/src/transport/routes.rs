@@ -60,6 +60,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// The longest of all routes: a message takes one in a turn.
+    pub(super) fn timeout_seconds(&self) -> u64 {
+        self.routes.values().map(super::Config::timeout_seconds).max().unwrap_or_default()
+    }
+
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let named = |name: &String| self.order.iter().filter(|other| *other == name).count() == 1;
