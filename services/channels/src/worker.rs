@@ -393,7 +393,7 @@ impl<'a> Worker<'a> {
             (true, false) => tracing::info!("the provider takes messages again"),
             _ => {}
         }
-        self.metrics.paused(self.breaker.is_open());
+        self.metrics.paused(self.breaker.is_open() || self.calls.are_held_back());
         Ok(())
     }
 

@@ -160,6 +160,12 @@ pub trait Transport: fmt::Debug + std::marker::Send + Sync {
         true
     }
 
+    /// Where the transport keeps several providers apart itself, and leaves all of them alone for now: how many calls may begin to try
+    /// them again.
+    fn left_alone(&self) -> Option<usize> {
+        None
+    }
+
     /// What the provider says of its own accord, over the connection that we opened. Asked once; none where it never does.
     fn ear(&self) -> Option<Ear> {
         None
@@ -357,6 +363,10 @@ impl Transport for Discreet {
 
     fn is_one_provider(&self) -> bool {
         self.0.is_one_provider()
+    }
+
+    fn left_alone(&self) -> Option<usize> {
+        self.0.left_alone()
     }
 
     fn ear(&self) -> Option<Ear> {
