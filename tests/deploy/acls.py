@@ -130,6 +130,7 @@ class World:
             "tracker.keys": f"1:{self.kafka.dir}/key",
             "channel.push.transport.kind": "http",
             "channel.push.transport.url": self.provider.url,
+            "channel.push.transport.timeout_seconds": "3",
             "channel.push.rate_per_second": "1000",
             "channel.push.on_unknown": "resend",
         }

@@ -77,6 +77,8 @@ pub struct Plan<'a> {
     pub on_unknown: Option<&'a str>,
     /// Partitions of `input` and what goes with it.
     pub partitions: i32,
+    /// Who is silent for so long is no member of a group any more. Calls are given what fits into it.
+    pub session_seconds: u64,
     /// Business time at the beginning.
     pub begin: Millis,
     /// Templates of one plain line, as `<template>.<channel>`; none for those of `deploy/templates`.
@@ -95,6 +97,7 @@ impl<'a> Plan<'a> {
             gateway: None,
             on_unknown: None,
             partitions: 2,
+            session_seconds: 6,
             begin: MONDAY,
             plain_templates: &[],
         }
@@ -178,7 +181,7 @@ impl Installation {
         let channels: Map<String, Value> =
             plan.channels.iter().map(|name| ((*name).to_owned(), self.section(name, plan))).collect();
         // Take-over is what many tests wait for; and a fetch that finds nothing returns soon.
-        let mut kafka = json!({"session": {"timeout": {"ms": "6000"}}, "fetch": {"wait": {"max": {"ms": "20"}}}});
+        let mut kafka = json!({"session": {"timeout": {"ms": (plan.session_seconds * 1_000).to_string()}}, "fetch": {"wait": {"max": {"ms": "20"}}}});
         for (name, value) in self.place.properties() {
             let section = name.split('.').fold(&mut kafka, |section, word| &mut section[word]);
             *section = Value::from(value.as_str());
@@ -221,6 +224,8 @@ impl Installation {
     }
 
     fn section(&self, name: &str, plan: &Plan<'_>) -> Value {
+        // The longest that goes with the session.
+        let timeout = plan.session_seconds * 3 / 4 - 1;
         let transport = match name {
             "email" => json!({
                 "kind": "email",
@@ -228,13 +233,16 @@ impl Installation {
                 "port": self.providers.mail.port(),
                 "tls": "none",
                 "from": "The Shop <news@shop.test>",
+                "timeout_seconds": timeout,
             }),
             "canary" => json!({"kind": "nowhere"}),
-            _ => match plan.gateway {
-                // It may take its time.
-                Some(own) => json!({"kind": "http", "url": format!("http://{own}/"), "timeout_seconds": 30}),
-                None => json!({"kind": "http", "url": format!("http://{}/{name}", self.providers.gateway)}),
-            },
+            _ => {
+                let url = match plan.gateway {
+                    Some(own) => format!("http://{own}/"),
+                    None => format!("http://{}/{name}", self.providers.gateway),
+                };
+                json!({"kind": "http", "url": url, "timeout_seconds": timeout})
+            }
         };
         let is_free = matches!(name, "push" | "email" | "telegram" | "canary");
         let on_unknown = plan.on_unknown.unwrap_or(if is_free { "resend" } else { "skip" });

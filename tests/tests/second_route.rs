@@ -1,4 +1,4 @@
-//! What a channel does when its first route is out, and when it has spent what it may in an hour: also over a crash.
+//! What a channel does when its first route is out or mute, and when it has spent what it may in an hour: also over a crash.
 
 use std::collections::BTreeSet;
 
@@ -13,16 +13,16 @@ const PRICE: i64 = 4;
 
 const HOUR: i64 = 3_600_000;
 
-/// SMS goes by two routes, and costs no more than three messages an hour.
-fn limited(shop: &Installation) {
+/// SMS goes by two routes, and costs no more than so many messages an hour; 0: without a limit.
+fn limited(shop: &Installation, messages: i64) {
     let settings = shop.place.path("cascade.toml");
     let mut text: toml::Table =
         std::fs::read_to_string(&settings).expect("settings").parse().expect("settings are TOML");
-    let route = |name: &str| json!({"kind": "http", "url": format!("http://{}/{name}", shop.providers.gateway)});
+    let route = |name: &str| json!({"kind": "http", "url": format!("http://{}/{name}", shop.providers.gateway), "timeout_seconds": 3});
     let transport = json!({"kind": "routes", "order": ["main", "spare"], "routes": {"main": route("main"), "spare": route("spare")}});
     let sms = text["channel"]["sms"].as_table_mut().expect("a channel is a table");
     sms.insert("transport".to_owned(), toml::Value::try_from(transport).expect("settings are TOML"));
-    sms.insert("spend_per_hour".to_owned(), (3 * PRICE).into());
+    sms.insert("spend_per_hour".to_owned(), (messages * PRICE).into());
     std::fs::write(&settings, text.to_string()).expect("it can be written");
 }
 
@@ -30,7 +30,7 @@ fn limited(shop: &Installation) {
 fn the_spare_route_takes_over_and_the_fence_holds_over_a_crash() {
     let mut shop =
         Installation::prepare(&Plan { partitions: 1, ..Plan::new("routes", &["bonus-expiring"], &["push", "sms"]) });
-    limited(&shop);
+    limited(&shop, 3);
     shop.providers.answer("main", Answer::Busy);
     shop.bring_up(&["tracker", "intake", "operator", "channel push", "channel sms"]);
     shop.settle();
@@ -68,4 +68,35 @@ fn the_spare_route_takes_over_and_the_fence_holds_over_a_crash() {
     let versions: BTreeSet<Option<String>> =
         settled.filter(|attempt| attempt.state == AttemptState::Settled).map(|attempt| attempt.content).collect();
     assert!(versions.len() == 1 && !versions.contains(&None), "all were made by one version: {versions:?}");
+}
+
+#[test]
+fn a_route_that_does_not_answer_holds_up_no_other() {
+    let mut shop = Installation::prepare(&Plan {
+        partitions: 1,
+        ..Plan::new("mute-route", &["bonus-expiring"], &["push", "sms"])
+    });
+    limited(&shop, 0);
+    shop.providers.answer("main", Answer::Silence);
+    shop.bring_up(&["tracker", "intake", "operator", "channel push", "channel sms"]);
+    shop.settle();
+    let told = |shop: &Installation, status: Status| {
+        let all = shop.read(&shop.topics.feedback());
+        all.iter().map(|record| record.decode::<Feedback>()).filter(|feedback| feedback.status == status).count()
+    };
+    for wave in ["a", "b"] {
+        let customers: Vec<String> = (0..5).map(|number| format!("{wave}{number}")).collect();
+        customers.iter().for_each(|name| shop.customer(name, &["sms"]));
+        shop.settle();
+        customers.iter().for_each(|name| shop.action(name, "bonus_expiring", Some("a"), &[("points", "5")]));
+        // Nobody knows what became of the first ones, so they go no other way.
+        until("all of the wave are told of", || {
+            told(&shop, Status::Unknown) + told(&shop, Status::Accepted) == if wave == "a" { 5 } else { 10 }
+        });
+        if wave == "a" {
+            assert_eq!(told(&shop, Status::Unknown), 5);
+        }
+    }
+    // One may have been a trial of the route that is out.
+    assert!(told(&shop, Status::Accepted) >= 4, "the other route was held up");
 }

@@ -77,7 +77,7 @@ fn through(shop: &Installation, centre: &Centre) {
         std::fs::read_to_string(&settings).expect("settings").parse().expect("settings are TOML");
     let transport = json!({
         "kind": "smpp", "host": "127.0.0.1", "port": centre.port, "system_id": "cascade", "source": "Shop",
-        "password": { "file": password },
+        "password": { "file": password }, "timeout_seconds": 3,
     });
     text["channel"]["sms"]["transport"] = toml::Value::try_from(transport).expect("settings are TOML");
     std::fs::write(&settings, text.to_string()).expect("it can be written");

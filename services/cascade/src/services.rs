@@ -82,7 +82,7 @@ fn operator(flags: &Flags) -> Result<String, Failure> {
 fn channel(name: &str, flags: &Flags) -> Result<String, Failure> {
     let read = |reader: &mut Reader<'_>| {
         let (common, ops) = both(reader);
-        let channel = config::channel(name, &common.channels, reader);
+        let channel = config::channel(name, &common, reader);
         (common, ops, channel)
     };
     let (common, ops, channel) = config::read(flags, &Process, read)?;

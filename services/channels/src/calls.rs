@@ -161,7 +161,13 @@ impl Calls {
 
     /// Calls that may be under way at once, of the `configured` ones.
     pub(crate) fn max(&self, configured: usize) -> usize {
-        self.transport.calls_max().map_or(configured, |most| most.min(configured))
+        let trials = self.transport.left_alone().map(|trials| self.len() + trials);
+        [self.transport.calls_max(), trials].into_iter().flatten().fold(configured, usize::min)
+    }
+
+    /// The transport leaves all of its providers alone.
+    pub(crate) fn are_held_back(&self) -> bool {
+        self.transport.left_alone().is_some()
     }
 
     /// Calls under way.

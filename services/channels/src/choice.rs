@@ -13,11 +13,12 @@ use crate::metrics::ChannelMetrics;
 use crate::render::{Flaw, Renderer};
 use crate::transport::Message;
 
-/// Whoever waits for a block is looked at again after this time.
-const BLOCK: Duration = Duration::from_millis(20);
+/// Whoever waits for a block is looked at again after this time, then after twice the time, and so on up to the last. Shorter than any
+/// block is kept: what was fetched for a message is still there when its turn comes.
+const BLOCK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
 
-/// Whoever waits at the fence is looked at again after this time.
-const FENCED: Duration = Duration::from_secs(1);
+/// The same for whoever waits at the fence.
+const FENCED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
 /// A command whose turn has come.
 #[derive(Debug)]
@@ -40,9 +41,14 @@ pub(crate) struct Chooser<'a> {
 
 impl Chooser<'_> {
     /// Takes the next commands, lane by lane in turn, so that a full one does not hold up the others. What cannot be rendered
-    /// is settled on the way and uses up no permit.
-    pub(crate) fn choose(&self, lanes: &mut BTreeMap<i32, Lane>, calls: usize, now: Millis) -> Vec<Candidate> {
-        let tick = Tick::now();
+    /// is settled on the way and uses up no permit. `now` and `tick` are the same moment.
+    pub(crate) fn choose(
+        &self,
+        lanes: &mut BTreeMap<i32, Lane>,
+        calls: usize,
+        now: Millis,
+        tick: Tick,
+    ) -> Vec<Candidate> {
         let room = self.breaker.admits(calls, self.calls_max, tick);
         if room == 0 {
             return Vec::new();
@@ -72,15 +78,17 @@ impl Chooser<'_> {
     }
 
     fn consider(&self, lane: &mut Lane, partition: i32, offset: i64, now: Millis, tick: Tick) -> Turn {
-        if !lane.passes_fence(offset, now, tick.after(FENCED)) {
+        let passes = lane.passes_fence(offset, now);
+        let Some(entry) = lane.entry(offset) else { return Turn::Settled };
+        if !passes {
+            entry.rest(FENCED, tick);
             return Turn::Settled;
         }
-        let Some(entry) = lane.entry(offset) else { return Turn::Settled };
         let Some((id, send)) = &entry.send else { return Turn::Settled };
         let message = match self.renderer.render(*id, send, now) {
             Ok(message) => message,
             Err(Flaw::WAITS) => {
-                entry.rest(tick.after(BLOCK));
+                entry.rest(BLOCK, tick);
                 return Turn::Settled;
             }
             Err(flaw) => {
@@ -98,6 +106,10 @@ impl Chooser<'_> {
             entry.permitted = true;
             self.metrics.rate_limit_wait_seconds.observe(since.elapsed().as_secs_f64());
         }
+        // Last of all: what does not go out has spent nothing.
+        if !lane.charge(offset, now) {
+            return Turn::Settled;
+        }
         Turn::Comes(Box::new(Candidate { partition, offset, id, message, send_before }))
     }
 }
@@ -108,3 +120,6 @@ enum Turn {
     Settled,
     Waits,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,11 @@
 //! What a worker has to be told.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::lease::Lease;
 use crate::render::content;
 use crate::{link, transport};
 
@@ -67,6 +69,9 @@ fn default_calls() -> usize {
     CALLS_MAX
 }
 
+/// A lease begins before the intent of its call is written: so long that may take.
+const INTENT: Duration = Duration::from_secs(1);
+
 /// More calls at once would only make the residual window longer.
 pub const CALLS_MAX: usize = 64;
 
@@ -98,6 +103,26 @@ impl Config {
         problems
     }
 
+    /// What is wrong in a group that takes who is silent for `session` for dead: a call that is still allowed to go on when its lease
+    /// ends would be given up, and what came of it be unknown, as a rule.
+    pub fn problems_within(&self, session: Duration) -> Option<String> {
+        let (longest, lease) = (Duration::from_secs(self.transport.timeout_seconds()), Lease::length(session));
+        let is_routes = matches!(self.transport, transport::Config::Routes(_));
+        let whose = if is_routes { "a route's timeout_seconds" } else { "transport.timeout_seconds" };
+        (longest + INTENT > lease).then(|| {
+            format!(
+                "channel {}: {whose} is {}, but a call may go on for {} s at most: three quarters of the session timeout of {} s, less \
+                 {} s for writing its intent; lower it, or set kafka.session.timeout.ms to {} or more",
+                self.channel,
+                longest.as_secs(),
+                lease.saturating_sub(INTENT).as_secs(),
+                session.as_secs_f64(),
+                INTENT.as_secs(),
+                ((longest + INTENT) * 4).as_millis().div_ceil(3),
+            )
+        })
+    }
+
     /// Name of the provider in feedback.
     pub fn provider(&self) -> &str {
         if self.provider.is_empty() { &self.channel } else { &self.provider }
@@ -106,5 +131,32 @@ impl Config {
     /// Hand-overs that may come at once.
     pub fn burst(&self) -> u32 {
         if self.burst == 0 { self.rate_per_second } else { self.burst }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(transport: serde_json::Value, session_seconds: u64) -> Option<String> {
+        let config = serde_json::json!({"channel": "sms", "templates": "x", "transport": transport});
+        serde_json::from_value::<Config>(config).unwrap().problems_within(Duration::from_secs(session_seconds))
+    }
+
+    #[test]
+    fn a_call_may_not_take_longer_than_its_lease() {
+        let http =
+            |seconds: u64| serde_json::json!({"kind": "http", "url": "https://x.example/", "timeout_seconds": seconds});
+        let mail = serde_json::json!({"kind": "email", "host": "x", "port": 25, "from": "a@x.example"});
+        assert_eq!(problem(mail, 45), None, "all defaults go together");
+        assert_eq!((problem(http(3), 6), problem(http(32), 45)), (None, None));
+        assert_eq!(
+            problem(http(33), 45).unwrap(),
+            "channel sms: transport.timeout_seconds is 33, but a call may go on for 32 s at most: three quarters of the session timeout \
+             of 45 s, less 1 s for writing its intent; lower it, or set kafka.session.timeout.ms to 45334 or more"
+        );
+        let routes = serde_json::json!({"kind": "routes", "order": ["a", "b"], "routes": {"a": http(3), "b": http(4)}});
+        assert!(problem(routes, 6).unwrap().contains("a route's timeout_seconds is 4,"));
+        assert_eq!(problem(serde_json::json!({"kind": "nowhere"}), 6), None);
     }
 }

@@ -44,7 +44,6 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-pub(crate) use memory::normal;
 use memory::{Known, Memory};
 use search::Search;
 

@@ -4,7 +4,9 @@
 //! *It holds* over crashes, restarts and replicas: each partition has an equal share of the limit, and what it has spent in the hour
 //! stands in the metadata of its committed position, in the same transaction as the intents that spend it. Whoever takes a partition
 //! over takes that over. A hand-over counts from its intent on, by the price that its command carries; it is given back where the
-//! provider refuses the message. After a crash some that were never handed over may count: the fence then stands closer, never wider.
+//! provider has certainly not taken the message. What waits for a turn, a block or the provider does not count; what may have been
+//! taken does, and a repeat of it counts again. After a crash some that were never handed over may count: the fence then stands closer,
+//! never wider.
 //!
 //! *Limits.* Hours are those of business time, from one full hour to the next. A share is rounded down, and one that is smaller than
 //! a message's price lets none through: the limit must be at least the dearest price times the number of partitions. Where
@@ -52,22 +54,24 @@ impl Fence {
         format!("{}:{}", self.hour, self.spent)
     }
 
-    /// Counts a command, unless it was counted in this hour already. None: it has to wait.
-    pub fn pass(&mut self, price: i64, counted: Option<Charge>, now: Millis) -> Option<Charge> {
+    /// Whether a command of this price may go out now; if not, it has to wait.
+    pub fn admits(&mut self, price: i64, now: Millis) -> bool {
         let hour = now.div_euclid(HOUR);
-        if counted.is_some_and(|charge| charge.hour >= hour) {
-            return counted;
-        }
         if self.hour < hour {
             *self = Fence { hour, spent: 0, held: false, ..*self };
         }
-        let minor = price.max(0);
-        if minor > 0 && self.share.is_some_and(|share| self.spent.saturating_add(minor) > share) {
-            self.held = true;
-            return None;
-        }
-        self.spent = self.spent.saturating_add(minor);
-        Some(Charge { hour: self.hour, minor })
+        let is_held = price > 0 && self.share.is_some_and(|share| self.spent.saturating_add(price) > share);
+        self.held |= is_held;
+        !is_held
+    }
+
+    /// Counts a command. None: it has to wait.
+    pub fn pass(&mut self, price: i64, now: Millis) -> Option<Charge> {
+        self.admits(price, now).then(|| {
+            let minor = price.max(0);
+            self.spent = self.spent.saturating_add(minor);
+            Charge { hour: self.hour, minor }
+        })
     }
 
     /// It costs nothing after all.
@@ -92,37 +96,37 @@ mod tests {
     #[test]
     fn no_more_than_the_share_goes_out_in_an_hour() {
         let mut fence = Fence::new(1_000, 4);
-        assert_eq!(fence.pass(200, None, 5), Some(Charge { hour: 0, minor: 200 }));
+        assert_eq!(fence.pass(200, 5), Some(Charge { hour: 0, minor: 200 }));
         assert!(!fence.holds(5));
-        assert_eq!(fence.pass(60, None, 5), None);
+        assert_eq!(fence.pass(60, 5), None);
         assert!(fence.holds(HOUR - 1) && !fence.holds(HOUR));
-        assert!(fence.pass(50, None, 5).is_some() && fence.pass(0, None, 5).is_some(), "what costs nothing passes");
-        assert!(fence.pass(60, None, HOUR).is_some());
+        assert!(fence.pass(50, 5).is_some() && fence.pass(0, 5).is_some(), "what costs nothing passes");
+        assert!(fence.pass(60, HOUR).is_some());
         assert!(!fence.holds(HOUR));
     }
 
     #[test]
-    fn a_command_counts_once_in_an_hour() {
+    fn what_is_given_back_makes_room_in_its_own_hour() {
         let mut fence = Fence::new(100, 1);
-        let charge = fence.pass(60, None, 0);
-        assert_eq!(fence.pass(60, charge, 9), charge);
-        assert_eq!(fence.noted(), "0:60");
-        fence.give_back(charge.unwrap());
+        let charge = fence.pass(60, 0).unwrap();
+        assert!(!fence.admits(60, 9) && fence.admits(40, 9));
+        assert_eq!(fence.noted(), "0:60", "a question counts nothing");
+        fence.give_back(charge);
         assert_eq!(fence.noted(), "0:0");
-        assert_eq!(fence.pass(60, charge, HOUR), Some(Charge { hour: 1, minor: 60 }));
-        fence.give_back(charge.unwrap());
+        assert_eq!(fence.pass(60, HOUR), Some(Charge { hour: 1, minor: 60 }));
+        fence.give_back(charge);
         assert_eq!(fence.noted(), "1:60", "an hour that is over is over");
     }
 
     #[test]
     fn a_successor_goes_on_where_the_predecessor_stood() {
         let mut fence = Fence::new(100, 1);
-        fence.pass(60, None, 7 * HOUR);
+        fence.pass(60, 7 * HOUR);
         let mut next = Fence::new(100, 1);
         next.recall(&fence.noted());
-        assert_eq!(next.pass(60, None, 7 * HOUR), None);
+        assert_eq!(next.pass(60, 7 * HOUR), None);
         // A clock that stands behind gives nobody another hour.
-        assert_eq!(next.pass(60, None, 6 * HOUR), None);
+        assert_eq!(next.pass(60, 6 * HOUR), None);
         next.recall("nonsense");
         assert_eq!(next.noted(), "7:60");
     }
@@ -130,7 +134,7 @@ mod tests {
     #[test]
     fn without_a_limit_all_pass() {
         let mut fence = Fence::new(0, 8);
-        assert!((0..99).all(|_| fence.pass(i64::MAX, None, 0).is_some()));
+        assert!((0..99).all(|_| fence.pass(i64::MAX, 0).is_some()));
     }
 
     proptest! {
@@ -141,7 +145,7 @@ mod tests {
             let (mut fence, mut sums, mut now) = (Fence::new(500, 1), std::collections::BTreeMap::new(), 0);
             for (price, hours, refused, crash) in steps {
                 now += hours * HOUR / 3;
-                if let Some(charge) = fence.pass(price, None, now) {
+                if let Some(charge) = fence.pass(price, now) {
                     *sums.entry(now / HOUR).or_insert(0) += price;
                     if refused {
                         fence.give_back(charge);

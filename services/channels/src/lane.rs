@@ -60,12 +60,14 @@ pub(crate) struct Entry {
     pub(crate) permitted: bool,
     /// When it first had to wait for the rate limiter.
     pub(crate) waits_since: Option<Tick>,
-    /// Not before this moment, after the provider did not take it.
+    /// Not before this moment: the provider did not take it, or it waits for something of its own.
     not_before: Option<Tick>,
     delays: Option<ExponentialBackoff>,
+    /// How often in a row its turn came in vain.
+    rests: u32,
     /// The version of the template that made its message.
     pub(crate) content: Option<Arc<str>>,
-    /// What the fence has counted for it.
+    /// What the fence has counted for the call that is under way, or about to begin.
     charge: Option<Charge>,
 }
 
@@ -254,23 +256,34 @@ impl Lane {
         }
     }
 
-    /// Offsets of those whose turn it is, in order, at most `limit`. Nobody overtakes an earlier message to the same customer.
+    /// Offsets of those whose turn it is, in order. Nobody overtakes an earlier message to the same customer. At most `limit`, and
+    /// beside them as many of those that have rested, the longest due first: they may have to rest again, and take no room from
+    /// others by it.
     pub fn ready(&self, tick: Tick, limit: usize) -> Vec<i64> {
         let mut customers = HashSet::new();
-        let mut ready = Vec::new();
+        let (mut ready, mut rested) = (Vec::new(), Vec::new());
+        let nobody_rests = self.window.values().all(|entry| entry.rests == 0);
         for (offset, entry) in &self.window {
-            if ready.len() == limit {
+            if nobody_rests && ready.len() == limit {
                 break;
             }
             let Some((_, send)) = &entry.send else { continue };
             if entry.stage == Stage::Done {
                 continue;
             }
-            let first = customers.insert(send.customer_id.as_str());
-            if first && entry.stage == Stage::Waiting && entry.not_before.is_none_or(|moment| moment <= tick) {
-                ready.push(*offset);
+            if !customers.insert(send.customer_id.as_str()) || entry.stage != Stage::Waiting {
+                continue;
+            }
+            match entry.not_before {
+                Some(moment) if moment > tick => {}
+                Some(moment) if entry.rests > 0 => rested.push((moment, *offset)),
+                _ if ready.len() < limit => ready.push(*offset),
+                _ => {}
             }
         }
+        rested.sort_unstable();
+        ready.extend(rested.into_iter().take(limit).map(|(_, offset)| offset));
+        ready.sort_unstable();
         ready
     }
 
@@ -293,16 +306,25 @@ impl Lane {
         self.window.get_mut(&offset)
     }
 
-    /// Counts the price of a command. False: the fence holds it, and its turn comes later.
-    pub(crate) fn passes_fence(&mut self, offset: i64, now: Millis, later: Tick) -> bool {
+    /// Whether the fence lets a command through. Nothing is counted yet.
+    pub(crate) fn passes_fence(&mut self, offset: i64, now: Millis) -> bool {
+        self.window.get(&offset).is_some_and(|entry| self.fence.admits(entry.price(), now))
+    }
+
+    /// Counts the price of a command that is about to go out. False: the fence holds it.
+    pub(crate) fn charge(&mut self, offset: i64, now: Millis) -> bool {
         let Some(entry) = self.window.get_mut(&offset) else { return false };
-        let price = entry.send.as_ref().map_or(0, |(_, send)| send.price_minor);
-        let charge = self.fence.pass(price, entry.charge, now);
-        match charge {
-            Some(_) => entry.charge = charge,
-            None => entry.rest(later),
+        if entry.charge.is_none() {
+            entry.charge = self.fence.pass(entry.price(), now);
         }
-        charge.is_some()
+        entry.charge.is_some()
+    }
+
+    /// A command that was about to go out stays: nothing was spent for it.
+    pub(crate) fn stays(&mut self, offset: i64) {
+        if let Some(charge) = self.window.get_mut(&offset).and_then(|entry| entry.charge.take()) {
+            self.fence.give_back(charge);
+        }
     }
 
     /// Still waiting: neither withdrawn nor expired since it was chosen.
@@ -314,6 +336,7 @@ impl Lane {
     pub fn start(&mut self, offset: i64) {
         if let Some(entry) = self.window.get_mut(&offset) {
             entry.stage = Stage::Out;
+            entry.rests = 0;
             entry.floor.get_or_insert(self.attempt_end);
         }
     }
@@ -341,8 +364,9 @@ impl Lane {
         if entry.stage != Stage::Out {
             return;
         }
-        let is_free = matches!(answer, Answer::Refused { .. } | Answer::NobodyThere { .. } | Answer::TooLate);
-        if let Some(charge) = entry.charge.take_if(|_| is_free && !entry.doubtful) {
+        // Each call has a charge of its own. What may have been taken keeps it, so a repeat counts again.
+        let may_cost = matches!(answer, Answer::Accepted { .. } | Answer::Unknown { .. });
+        if let Some(charge) = entry.charge.take().filter(|_| !may_cost) {
             self.fence.give_back(charge);
         }
         entry.stage = match answer {
@@ -429,7 +453,7 @@ impl Lane {
 impl Entry {
     /// Ends without a call, with this outcome.
     fn end(&mut self, outcome: Outcome, fence: &mut Fence) {
-        if let Some(charge) = self.charge.take_if(|_| !self.doubtful) {
+        if let Some(charge) = self.charge.take() {
             fence.give_back(charge);
         }
         self.stage = Stage::Judged(self.without_call(outcome));
@@ -453,14 +477,22 @@ impl Entry {
             waits_since: None,
             not_before: None,
             delays: None,
+            rests: 0,
             content: None,
             charge: None,
         }
     }
 
-    /// Its turn does not come before this moment.
-    pub(crate) fn rest(&mut self, until: Tick) {
-        self.not_before = Some(until);
+    /// What it costs, in minor units.
+    fn price(&self) -> i64 {
+        self.send.as_ref().map_or(0, |(_, send)| send.price_minor)
+    }
+
+    /// Its turn came in vain: the next one comes after a pause, which doubles up to the longest.
+    pub(crate) fn rest(&mut self, (shortest, longest): (Duration, Duration), tick: Tick) {
+        let pause = shortest.saturating_mul(1 << self.rests.min(16)).min(longest);
+        self.rests += 1;
+        self.not_before = Some(tick.after(pause));
     }
 
     /// Not again at once: after a pause that grows, or the one that the provider asks for.

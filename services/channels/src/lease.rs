@@ -3,7 +3,8 @@
 //! The intent of each hand-over is committed with a live generation: the group knew this worker at some moment after the commit had
 //! begun. It gives partitions to somebody else only when it has heard nothing for the session timeout. So a call holds from the
 //! moment before its commit, for the session timeout without a quarter, and no step of it is made afterwards. A worker that stood
-//! still for the session timeout and was replaced sends nothing when it comes back, wherever in its calls it stood.
+//! still for the session timeout and was replaced sends nothing when it comes back, wherever in its calls it stood. A worker whose
+//! calls may take longer than that (`timeout_seconds`) does not start.
 //!
 //! *Limit.* What a connection has been given by then goes out: the few microseconds between the last look at the lease and the write
 //! are nobody's. And the session may have been half over when the commit went through; so a worker that goes on slowly without
@@ -23,9 +24,14 @@ use crate::transport::{Answer, Call};
 pub(crate) struct Lease(Tick, Millis);
 
 impl Lease {
+    /// How long it is.
+    pub(crate) fn length(session: Duration) -> Duration {
+        session - session / 4
+    }
+
     /// The lease of what is committed by a commit that begins at `asked`, in a group that takes who is silent for `session` for dead.
     pub(crate) fn of(asked: Tick, session: Duration) -> Self {
-        let length = session - session / 4;
+        let length = Lease::length(session);
         let until = Millis::try_from(length.as_millis()).unwrap_or(Millis::MAX);
         Lease(asked.after(length), machine_now().saturating_add(until))
     }

@@ -30,6 +30,7 @@ mod files;
 pub mod segments;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -282,12 +283,17 @@ impl Locale {
 }
 
 /// `blocks` of one message.
-#[derive(Debug)]
 struct Asked {
     blocks: Blocks,
     id: Id,
     send: Send,
     waits: Arc<AtomicBool>,
+}
+
+impl fmt::Debug for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("blocks")
+    }
 }
 
 impl Object for Asked {

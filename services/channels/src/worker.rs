@@ -393,7 +393,7 @@ impl<'a> Worker<'a> {
             (true, false) => tracing::info!("the provider takes messages again"),
             _ => {}
         }
-        self.metrics.paused(self.breaker.is_open());
+        self.metrics.paused(self.breaker.is_open() || self.calls.are_held_back());
         Ok(())
     }
 
@@ -420,7 +420,7 @@ impl<'a> Worker<'a> {
             calls_max: self.calls.max(self.config.calls_max),
         };
         let now = self.clock.now();
-        let chosen = chooser.choose(&mut self.lanes, self.calls.len(), now);
+        let chosen = chooser.choose(&mut self.lanes, self.calls.len(), now, Tick::now());
         self.metrics.fenced(self.lanes.values().filter(|lane| lane.fence().holds(now)).count());
         chosen
     }
@@ -452,8 +452,12 @@ impl<'a> Worker<'a> {
     fn write_and_call(&mut self, chosen: Vec<Candidate>, looked: Option<Tick>) -> Result<(), Error> {
         let mut going = chosen;
         going.retain(|candidate| {
-            looked.is_some()
-                && self.lanes.get(&candidate.partition).is_some_and(|lane| lane.is_waiting(candidate.offset))
+            let Some(lane) = self.lanes.get_mut(&candidate.partition) else { return false };
+            let goes = looked.is_some() && lane.is_waiting(candidate.offset);
+            if !goes {
+                lane.stays(candidate.offset);
+            }
+            goes
         });
         let lease = Lease::of(Tick::now(), self.settings.session_timeout());
         if !going.is_empty() || self.lanes.values().any(Lane::has_news) {

@@ -102,6 +102,8 @@ impl Story {
             burst: BURST,
             gateway: Some(gateway.address),
             plain_templates: &templates,
+            // A call waits until its worker was killed.
+            session_seconds: 20,
             ..Plan::new(&name, &[], &["sms"])
         });
         cascade.bring_up(&[WORKER]);

@@ -35,6 +35,8 @@ fn stands_still(policy: &str) {
     let mut cascade = Installation::prepare(&Plan {
         on_unknown: Some(policy),
         plain_templates: &templates,
+        // All calls wait for a greeting at the same time.
+        session_seconds: 20,
         ..Plan::new(&name, &[], &["email"])
     });
     cascade.bring_up(&WORKERS);

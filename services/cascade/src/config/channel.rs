@@ -3,11 +3,13 @@
 use channels::transport::KINDS;
 use serde::Deserialize;
 
+use super::Common;
 use super::catalogue::CHANNEL;
 use super::reader::Reader;
 
 /// Reads the section `channel.<name>` and completes it by what holds for all channels. None only if there are problems.
-pub fn channel(name: &str, known: &[String], reader: &mut Reader<'_>) -> Option<channels::Config> {
+pub fn channel(name: &str, common: &Common, reader: &mut Reader<'_>) -> Option<channels::Config> {
+    let known = &common.channels;
     if !known.iter().any(|channel| channel == name) {
         reader.problem(format!("there is no channel {name}: add it to the setting `channels` ({})", known.join(",")));
         return None;
@@ -28,7 +30,8 @@ pub fn channel(name: &str, known: &[String], reader: &mut Reader<'_>) -> Option<
     }
     match channels::Config::deserialize(toml::Value::Table(section)) {
         Ok(config) => {
-            config.problems().into_iter().for_each(|problem| reader.problem(problem));
+            let within = config.problems_within(common.kafka.session_timeout());
+            config.problems().into_iter().chain(within).for_each(|problem| reader.problem(problem));
             Some(config)
         }
         Err(error) => {

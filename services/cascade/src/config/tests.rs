@@ -140,9 +140,11 @@ fn a_broken_file_is_named_with_its_line() {
 }
 
 fn section(flags: &Flags, fake: &Fake) -> Result<channels::Config, Failure> {
-    let channels = ["sms".to_owned()];
-    read(flags, fake, |reader| channel("sms", &channels, reader))
-        .map(|channel| channel.expect("a section without problems is read"))
+    let read_both = |reader: &mut Reader<'_>| {
+        let common = Common { channels: vec!["sms".to_owned()], ..Common::read(reader) };
+        channel("sms", &common, reader)
+    };
+    read(flags, fake, read_both).map(|channel| channel.expect("a section without problems is read"))
 }
 
 #[test]
@@ -168,6 +170,18 @@ fn a_section_may_be_written_flat_as_programs_write() {
     let fake = Fake::default().file("c.toml", text).variable("CASCADE_TEMPLATES_DIR", "src");
     let config = section(&Flags::of(&[], Some("c.toml")), &fake).unwrap();
     assert_eq!(config.rate_per_second, 20);
+}
+
+#[test]
+fn a_call_that_may_outlast_its_lease_stops_the_start() {
+    let fake = Fake::default()
+        .variable("CASCADE_CHANNEL__SMS__TRANSPORT__KIND", "http")
+        .variable("CASCADE_CHANNEL__SMS__TRANSPORT__URL", "https://sms.example/send")
+        .variable("CASCADE_CHANNELS", "sms")
+        .variable("CASCADE_TEMPLATES_DIR", "src");
+    assert!(section(&Flags::default(), &fake).is_ok());
+    let sentence = section(&Flags::of(&[("kafka.session.timeout.ms", "6000")], None), &fake).unwrap_err().sentence;
+    assert!(sentence.contains("timeout_seconds is 10, but a call may go on for 3 s at most"), "{sentence}");
 }
 
 #[test]

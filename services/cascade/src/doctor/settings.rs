@@ -111,7 +111,7 @@ fn sections(flags: &Flags, common: &Common) -> Vec<Finding> {
     for channel in &common.channels {
         look(&|reader| {
             if !reader.section(channel).is_empty() {
-                config::channel(channel, &common.channels, reader);
+                config::channel(channel, common, reader);
             }
         });
     }

@@ -123,7 +123,10 @@ impl Memory {
     }
 }
 
-/// One id is written in several ways: with leading zeros or without, in either case.
-pub(crate) fn normal(provider_id: &str) -> String {
-    provider_id.trim().trim_start_matches('0').to_ascii_lowercase()
+/// One id is written in several ways: with leading zeros or without, in either case. The name of a route before it stays as it is
+/// (`transport/routes.rs`).
+pub(super) fn normal(provider_id: &str) -> String {
+    let whole = provider_id.trim();
+    let (route, id) = whole.split_at(whole.find(':').map_or(0, |at| at + 1));
+    format!("{route}{}", id.trim_start_matches('0')).to_ascii_lowercase()
 }

@@ -125,6 +125,15 @@ async fn a_word_is_ours_only_once_it_is_published() {
 }
 
 #[test]
+fn an_id_is_the_same_in_every_way_it_is_written_and_another_one_by_another_route() {
+    let written = |id: &str| super::memory::normal(id);
+    assert_eq!((written(" 00A1 "), written("main:00A1")), ("a1".to_owned(), "main:a1".to_owned()));
+    assert_eq!(written("main:A1"), written("main:0a1"));
+    assert_ne!(written("0:1"), written("00:1"), "names of routes are no numbers");
+    assert_ne!(written("main:1"), written("spare:1"));
+}
+
+#[test]
 fn only_the_latest_sends_are_remembered() {
     let known =
         |memory: &Memory| ["1", "2", "3"].map(|provider_id| matches!(memory.find(provider_id), Known::Send(..)));

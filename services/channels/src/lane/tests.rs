@@ -342,38 +342,149 @@ fn fenced(count: i64) -> Lane {
 #[test]
 fn the_fence_holds_what_is_too_dear_until_the_next_hour() {
     let (mut lane, tick) = (fenced(2), Tick::now());
-    let later = tick.after(Duration::from_secs(1));
-    assert!(lane.passes_fence(10, 0, later) && lane.passes_fence(10, 0, later), "a command counts once");
-    assert!(!lane.passes_fence(11, 0, later));
-    assert_eq!((lane.ready(tick, 9), lane.ready(later, 9)), (vec![10], vec![10, 11]), "it waits and is not dropped");
+    assert!(lane.charge(10, 0) && lane.charge(10, 0), "a call counts once");
+    assert!(!lane.passes_fence(11, 0) && !lane.charge(11, 0));
+    assert_eq!((lane.ready(tick, 9), lane.fence().noted()), (vec![10, 11], "0:60".to_owned()), "it is not dropped");
     assert!(lane.fence().holds(0));
-    assert!(lane.passes_fence(11, 3_600_000, later));
+    assert!(lane.passes_fence(11, 3_600_000) && lane.charge(11, 3_600_000));
 }
 
 #[test]
-fn what_is_refused_or_withdrawn_costs_nothing() {
+fn what_was_certainly_not_taken_costs_nothing() {
     let (mut lane, tick) = (fenced(5), Tick::now());
-    let later = tick.after(Duration::from_secs(1));
+    let code = || "x".to_owned();
     let mut spent = Vec::new();
     for (offset, answer) in [
-        (10, Answer::Refused { code: "x".to_owned() }),
-        (11, Answer::NobodyThere { code: "x".to_owned() }),
+        (10, Answer::Refused { code: code() }),
+        (11, Answer::NobodyThere { code: code() }),
         (12, Answer::TooLate),
+        (13, Answer::NotTaken { code: code(), retry_after: None }),
+        (13, Answer::Elsewhere { code: code() }),
+        (13, Answer::Stale),
     ] {
-        assert!(lane.passes_fence(offset, 0, later), "{offset}");
+        assert!(lane.charge(offset, 0), "{offset}");
         lane.start(offset);
         lane.answered(id(&offset.to_string()), &answer, 0, tick);
         spent.push(lane.fence().noted());
     }
-    assert!(lane.passes_fence(13, 0, later));
+    assert!(lane.charge(13, 0));
+    lane.stays(13);
+    spent.push(lane.fence().noted());
+    assert!(lane.charge(13, 0));
     lane.withdraw(0, id("13"));
     lane.judge(0);
     spent.push(lane.fence().noted());
-    assert_eq!(spent, ["0:0"; 4]);
-    assert!(lane.passes_fence(14, 0, later));
+    assert_eq!(spent, ["0:0"; 8]);
+    assert!(lane.charge(14, 0));
     lane.start(14);
-    lane.answered(id("14"), &Answer::Unknown { code: "x".to_owned() }, 0, tick);
+    lane.answered(id("14"), &Answer::Unknown { code: code() }, 0, tick);
     assert_eq!(lane.fence().noted(), "0:60", "it may have been taken");
+}
+
+#[test]
+fn a_repeat_of_what_may_have_been_taken_counts_again() {
+    let (mut lane, tick) = (lane(OnUnknown::Resend).behind(Fence::new(150, 1)), Tick::now());
+    lane.command(10, id("a"), Send { price_minor: 60, ..send("a", 9_000_000) }, 0, false);
+    let mut spent = Vec::new();
+    for answer in [Answer::Unknown { code: "x".to_owned() }, Answer::Refused { code: "x".to_owned() }] {
+        assert!(lane.charge(10, 0));
+        lane.start(10);
+        spent.push(lane.fence().noted());
+        lane.answered(id("a"), &answer, 0, tick);
+        spent.push(lane.fence().noted());
+    }
+    assert_eq!(spent, ["0:60", "0:60", "0:120", "0:60"], "the second is refused, the first may have been taken");
+}
+
+proptest! {
+    /// Whatever happens, what is counted is what is under way, what was taken, and what may have been: no more and no less.
+    #[test]
+    fn the_fence_counts_what_may_cost_and_nothing_else(
+        story in proptest::collection::vec((0_i64..6, 0_u8..11), 1..120), resend: bool
+    ) {
+        let policy = if resend { OnUnknown::Resend } else { OnUnknown::Skip };
+        let (mut lane, mut tick) = (lane(policy).behind(Fence::new(500, 1)), Tick::now());
+        for offset in 10..16 {
+            let name = offset.to_string();
+            lane.command(offset, id(&name), Send { price_minor: 60, ..send(&name, 9_000_000) }, 0, false);
+        }
+        let (mut cost, mut out) = (0, HashSet::new());
+        for (which, kind) in story {
+            tick = tick.after(Duration::from_secs(40));
+            let (offset, code) = (10 + which, "x".to_owned());
+            let answer = match kind {
+                0 => accepted(),
+                1 => Answer::Unknown { code },
+                2 => Answer::Refused { code },
+                3 => Answer::NobodyThere { code },
+                4 => Answer::NotTaken { code, retry_after: None },
+                5 => Answer::Elsewhere { code },
+                6 => Answer::Stale,
+                7 => {
+                    lane.withdraw(which, id(&offset.to_string()));
+                    lane.judge(0);
+                    continue;
+                }
+                _ => {
+                    if lane.is_waiting(offset) && lane.charge(offset, 0) {
+                        match kind {
+                            8 => lane.stays(offset),
+                            _ => {
+                                lane.start(offset);
+                                out.insert(offset);
+                            }
+                        }
+                    }
+                    continue;
+                }
+            };
+            lane.answered(id(&offset.to_string()), &answer, 0, tick);
+            if out.remove(&offset) && kind < 2 {
+                cost += 60;
+            }
+            prop_assert_eq!(lane.fence().noted(), format!("0:{}", cost + 60 * out.len()));
+        }
+    }
+}
+
+#[test]
+fn who_rests_takes_no_room_from_others_and_gets_a_look_in_its_turn() {
+    let (mut lane, tick) = (lane(OnUnknown::Skip), Tick::now());
+    for offset in 10..18 {
+        let name = offset.to_string();
+        lane.command(offset, id(&name), send(&name, 50), 0, false);
+    }
+    let pause = Duration::from_millis(20);
+    // The first has rested for less time than the others, and they for as long as possible.
+    for (offset, rested) in [(10, 3), (11, 1), (12, 1), (13, 1)] {
+        lane.entry(offset).unwrap().rest((pause, pause), tick.after(pause * rested));
+    }
+    assert_eq!(lane.ready(tick, 2), [14, 15]);
+    assert_eq!(lane.ready(tick.after(pause * 9), 2), [11, 12, 14, 15], "the longest due first");
+    assert_eq!(lane.ready(tick.after(pause * 9), 9), (10..18).collect::<Vec<_>>());
+    lane.start(14);
+    lane.start(15);
+    assert_eq!(lane.ready(tick, 2), [16, 17]);
+}
+
+#[test]
+fn rests_grow_until_the_turn_was_not_in_vain() {
+    let (mut lane, mut tick) = (lane(OnUnknown::Skip), Tick::now());
+    lane.command(10, id("a"), send("a", Millis::MAX), 0, false);
+    let times = (Duration::from_millis(20), Duration::from_millis(500));
+    let mut rests = Vec::new();
+    for turn in 0..9 {
+        if turn == 7 {
+            lane.start(10);
+            lane.answered(id("a"), &Answer::Stale, 0, tick);
+        }
+        lane.entry(10).unwrap().rest(times, tick);
+        let is_due = |rest: &u64| !lane.ready(tick.after(Duration::from_millis(*rest)), 1).is_empty();
+        let rest = (0..600).find(is_due).unwrap();
+        tick = tick.after(Duration::from_millis(rest));
+        rests.push(rest);
+    }
+    assert_eq!(rests, [20, 40, 80, 160, 320, 500, 500, 20, 40]);
 }
 
 #[test]

@@ -15,10 +15,12 @@
 //! more: then it expires, like one whose provider is away, and nothing dearer follows from that.
 //!
 //! *What holds.* The loop of the worker waits for no service. No address of a customer's making is called: host and scheme are
-//! the configuration's, and only what is public is called (`transport/guard.rs`), but where `allow_private_hosts` says so. What is
-//! kept is bounded: 32 MiB for each block.
+//! the configuration's, and only what is public is called (`transport/guard.rs`), but where `allow_private_hosts` says so. Nor does a
+//! customer choose the path: where what is filled in makes a step of it `.` or `..`, nothing is called, and the block fails. What is
+//! kept is bounded: 32 MiB of memory for each block, as far as it can be told. `Debug` shows nothing of it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -41,11 +43,17 @@ const AT_ONCE: usize = 64;
 /// What failed is asked for again after so long.
 const FAILED: Duration = Duration::from_secs(5);
 
-/// What is kept of one block, in bytes.
+/// What is kept of one block, in bytes of memory.
 const KEPT_MAX: usize = 32 << 20;
 
-/// What an entry costs beside its texts, in bytes.
+/// What an entry costs beside its address and its value, in bytes.
 const ENTRY: usize = 256;
+
+/// What the allocator and a count of owners add to whatever is allocated, in bytes.
+const ALLOCATED: usize = 40;
+
+/// Entries of a node of a B-tree; each is at least half full.
+const NODE: usize = 11;
 
 /// One block: `[channel.<name>.content.blocks.<block>]`.
 #[derive(Clone, Debug, Deserialize)]
@@ -102,6 +110,9 @@ impl Config {
             return Some("must name its host: only path and parameters can be filled in");
         }
         let names = self.url.split('{').skip(1).map(|part| part.split_once('}').map_or("", |(name, _)| name));
+        if climbs(&self.url) {
+            return Some("must not have a step . or .. in its path");
+        }
         if names.into_iter().any(|name| !is_known(name)) {
             return Some(
                 "has a { } that no command fills in: customer_id, send_id, campaign, template, channel, locale, fields.NAME",
@@ -131,7 +142,7 @@ struct Source {
     fetches: Mutex<JoinSet<()>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     kept: HashMap<Arc<str>, Kept>,
     /// The oldest goes first.
@@ -141,7 +152,18 @@ struct State {
     breaker: Breaker,
 }
 
-#[derive(Debug)]
+/// Addresses and answers are a customer's: only how much there is of them is shown.
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State")
+            .field("kept", &self.kept.len())
+            .field("bytes", &self.bytes)
+            .field("out", &self.out)
+            .field("breaker", &self.breaker)
+            .finish_non_exhaustive()
+    }
+}
+
 enum Kept {
     Fetching,
     Has { value: Value, until: Tick, bytes: usize },
@@ -201,6 +223,9 @@ impl Source {
     }
 
     fn get(&self, url: &str, runtime: &Handle) -> (Got, Option<&'static str>) {
+        if climbs(url) {
+            return self.failed();
+        }
         let now = Tick::now();
         let mut state = locked(&self.state);
         match state.kept.get(url) {
@@ -247,8 +272,10 @@ impl Source {
                 match answer {
                     Some(json) => {
                         state.breaker.answered();
-                        let bytes = json.to_string().len() + key.len() + ENTRY;
-                        state.keep(&key, Kept::Has { value: value_of(&json), until: now.after(keep), bytes });
+                        state.keep(
+                            &key,
+                            Kept::Has { until: now.after(keep), bytes: weight(&json), value: value_of(&json) },
+                        );
                     }
                     None => {
                         state.breaker.failed(None, now);
@@ -282,10 +309,35 @@ impl State {
 impl Kept {
     fn bytes(&self, url: &str) -> usize {
         match self {
-            Kept::Has { bytes, .. } => *bytes,
+            Kept::Has { bytes, .. } => url.len() + ENTRY + *bytes,
             Kept::Fetching | Kept::Failed { .. } => url.len() + ENTRY,
         }
     }
+}
+
+/// Whether a step of the path is `.` or `..`, in whatever way it is written (URL Standard, 4.1): the call would go elsewhere than the
+/// configuration says.
+fn climbs(url: &str) -> bool {
+    let path = url.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase().replace("%2e", ".");
+    path.split(['/', '\\']).any(|step| matches!(step, "." | ".."))
+}
+
+/// What [`value_of`] takes in memory, in bytes: rather more than less.
+fn weight(json: &serde_json::Value) -> usize {
+    let inside = match json {
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => 0,
+        serde_json::Value::String(text) => ALLOCATED + text.len(),
+        serde_json::Value::Array(list) => {
+            ALLOCATED * 2 + size_of::<Vec<Value>>() + list.iter().map(weight).sum::<usize>()
+        }
+        serde_json::Value::Object(map) => {
+            let node = ALLOCATED + NODE * (size_of::<String>() + size_of::<Value>());
+            let nodes = node * (1 + map.len() / (NODE / 2));
+            let entries: usize = map.iter().map(|(name, value)| ALLOCATED + name.len() + weight(value)).sum();
+            ALLOCATED + size_of::<BTreeMap<String, Value>>() + nodes + entries
+        }
+    };
+    size_of::<Value>() + inside
 }
 
 /// A service's JSON as a template has it.

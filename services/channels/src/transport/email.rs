@@ -90,6 +90,10 @@ fn default_timeout() -> u64 {
 }
 
 impl Config {
+    pub(super) fn timeout_seconds(&self) -> u64 {
+        self.timeout_seconds
+    }
+
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let addresses = [("from", Some(&self.from)), ("reply_to", self.reply_to.as_ref())];

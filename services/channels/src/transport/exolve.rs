@@ -48,6 +48,10 @@ fn default_url() -> String {
 }
 
 impl Config {
+    pub(super) fn timeout_seconds(&self) -> u64 {
+        self.timeout_seconds
+    }
+
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = call::problems(&self.url, self.timeout_seconds, &[("token", &self.token)]);
         if self.sender.is_empty() {

@@ -85,6 +85,10 @@ fn default_version() -> String {
 }
 
 impl Config {
+    pub(super) fn timeout_seconds(&self) -> u64 {
+        self.timeout_seconds
+    }
+
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = call::problems(&self.url, self.timeout_seconds, &[("token", &self.token)]);
         let is_id = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric());

@@ -160,6 +160,12 @@ pub trait Transport: fmt::Debug + std::marker::Send + Sync {
         true
     }
 
+    /// Where the transport keeps several providers apart itself, and leaves all of them alone for now: how many calls may begin to try
+    /// them again.
+    fn left_alone(&self) -> Option<usize> {
+        None
+    }
+
     /// What the provider says of its own accord, over the connection that we opened. Asked once; none where it never does.
     fn ear(&self) -> Option<Ear> {
         None
@@ -236,7 +242,7 @@ pub enum Fate {
 }
 
 /// The table: what it is, name in Rust, module. A module is called as the `kind` in the configuration; it has `Config` (with
-/// `problems`) and `open`.
+/// `problems` and `timeout_seconds`) and `open`.
 macro_rules! transports {
     ($(#[doc = $about:literal] $name:ident $module:ident;)*) => {
         /// The way to the provider, by `kind`.
@@ -253,6 +259,13 @@ macro_rules! transports {
             pub(crate) fn problems(&self) -> Vec<String> {
                 match self {
                     $(Config::$name(config) => config.problems(),)*
+                }
+            }
+
+            /// Longest hand-over.
+            pub(crate) fn timeout_seconds(&self) -> u64 {
+                match self {
+                    $(Config::$name(config) => config.timeout_seconds(),)*
                 }
             }
 
@@ -350,6 +363,10 @@ impl Transport for Discreet {
 
     fn is_one_provider(&self) -> bool {
         self.0.is_one_provider()
+    }
+
+    fn left_alone(&self) -> Option<usize> {
+        self.0.left_alone()
     }
 
     fn ear(&self) -> Option<Ear> {

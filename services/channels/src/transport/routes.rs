@@ -12,7 +12,7 @@
 //!
 //! | the route says | what follows |
 //! |---|---|
-//! | taken | that is all; the route's name stands before the provider's id: `main:42` |
+//! | taken | that is all; the route's name stands before the provider's id, `main:42`: two routes may give the same |
 //! | this message is refused, nobody is there | so it is: another route would be told the same, and it would cost again |
 //! | not taken for now (an outage, throttling, a login or path of ours) | the next route, in the message's next turn |
 //! | unknown | nobody knows, and no other route is tried: the message may be on its way |
@@ -21,7 +21,8 @@
 //! `skip`: after a crash nobody knows by which route a message may have gone.
 //!
 //! *A route that is out.* Five failures in a row, or a pause that the provider asks for, and a route is left alone for a while, as
-//! the provider of a channel is (`breaker.rs`); then one message tries it. While all are left alone, the channel's commands wait.
+//! the provider of a channel is (`breaker.rs`); then one message tries it. A call that was given up counts as a failure. The channel
+//! itself never pauses for a route: only while all are left alone, its commands wait, and nobody is called but for such trials.
 //!
 //! *The next turn* is a new one for all: withdrawals are read again before it, so the residual window is no longer with two routes
 //! than with one.
@@ -60,6 +61,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// The longest of all routes: a message takes one in a turn.
+    pub(super) fn timeout_seconds(&self) -> u64 {
+        self.routes.values().map(super::Config::timeout_seconds).max().unwrap_or_default()
+    }
+
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let named = |name: &String| self.order.iter().filter(|other| *other == name).count() == 1;
@@ -133,13 +139,12 @@ impl Routes {
         let Some(chosen) = self.state().choose(&message.send_id, Tick::now()) else {
             return Answer::NotTaken { code: "no_route".to_owned(), retry_after: Some(RETRY) };
         };
-        let mut out = Out { routes: self, route: chosen, ended: false };
+        let mut out = Out { routes: self, route: chosen, said: Answer::unknown("given_up") };
         let route = &self.routes[chosen];
         let answer = route.transport.hand_over(message).await;
-        out.ended = true;
-        let (mut state, now) = (self.state(), Tick::now());
-        state.out[chosen] = state.out[chosen].saturating_sub(1);
-        state.learn(chosen, &answer, route.transport.is_one_provider(), now);
+        out.said.clone_from(&answer);
+        drop(out);
+        let mut state = self.state();
         match answer {
             Answer::Accepted { provider_id } => {
                 state.forget(&message.send_id);
@@ -147,7 +152,7 @@ impl Routes {
             }
             Answer::NotTaken { code, .. } => {
                 state.pass_over(&message.send_id, chosen);
-                match state.choose_only(&message.send_id, now) {
+                match state.choose_only(&message.send_id, Tick::now()) {
                     Some(_) => Answer::Elsewhere { code },
                     None => {
                         // All have been asked: from the first again, after a while.
@@ -165,18 +170,23 @@ impl Routes {
     }
 }
 
-/// A call under way. One that is dropped counts as over.
+/// A call under way. When it is over, also by being given up, it is counted out and learned from: once, and in one step.
 struct Out<'a> {
     routes: &'a Routes,
     route: usize,
-    ended: bool,
+    said: Answer,
 }
 
 impl Drop for Out<'_> {
     fn drop(&mut self) {
-        if !self.ended {
-            let mut state = self.routes.state();
-            state.out[self.route] = state.out[self.route].saturating_sub(1);
+        let (Route { name, transport }, mut state) = (&self.routes.routes[self.route], self.routes.state());
+        state.out[self.route] = state.out[self.route].saturating_sub(1);
+        let was_open = state.breakers[self.route].is_open();
+        state.learn(self.route, &self.said, transport.is_one_provider(), Tick::now());
+        match (was_open, state.breakers[self.route].is_open()) {
+            (false, true) => tracing::warn!(route = name, "a route takes nothing: it is left alone for a while"),
+            (true, false) => tracing::info!(route = name, "the route takes messages again"),
+            _ => {}
         }
     }
 }
@@ -230,9 +240,9 @@ impl State {
     }
 }
 
-/// Two providers may give the same id.
+/// Two providers may give the same id. No route's name has a colon, so no two ids become one.
 fn named(route: &str, provider_id: &str) -> String {
-    format!("{route}:{}", crate::echo::normal(provider_id))
+    format!("{route}:{provider_id}")
 }
 
 impl Transport for Routes {
@@ -242,6 +252,18 @@ impl Transport for Routes {
 
     fn calls_max(&self) -> Option<usize> {
         self.routes.iter().filter_map(|route| route.transport.calls_max()).min()
+    }
+
+    /// What one route says is none of the channel's.
+    fn is_one_provider(&self) -> bool {
+        false
+    }
+
+    fn left_alone(&self) -> Option<usize> {
+        let (state, now) = (self.state(), Tick::now());
+        let trials = |(breaker, out): (&Breaker, &usize)| breaker.admits(*out, 1, now);
+        let all = state.breakers.iter().all(Breaker::is_open);
+        all.then(|| state.breakers.iter().zip(&state.out).map(trials).sum())
     }
 
     fn ear(&self) -> Option<Ear> {

@@ -53,6 +53,10 @@ fn default_version() -> String {
 }
 
 impl Config {
+    pub(super) fn timeout_seconds(&self) -> u64 {
+        self.timeout_seconds
+    }
+
     pub(super) fn problems(&self) -> Vec<String> {
         call::problems(&self.url, self.timeout_seconds, &[("token", &self.token)])
     }

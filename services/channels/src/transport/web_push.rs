@@ -75,6 +75,10 @@ fn default_urgency() -> String {
 }
 
 impl Config {
+    pub(super) fn timeout_seconds(&self) -> u64 {
+        self.timeout_seconds
+    }
+
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = call::timeout_problem(self.timeout_seconds);
         problems.extend(self.key().err());

@@ -81,6 +81,10 @@ fn default_type() -> String {
 }
 
 impl Config {
+    pub(super) fn timeout_seconds(&self) -> u64 {
+        self.timeout_seconds
+    }
+
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = call::problems(&self.url, self.timeout_seconds, &[]);
         if let Ok(url) = call::url("url", &self.url)

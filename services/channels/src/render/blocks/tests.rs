@@ -145,14 +145,84 @@ fn what_is_not_public_is_not_called() {
 }
 
 #[test]
+fn no_customer_chooses_the_path() {
+    let service = Service::start(|_| (200, "1".to_owned()));
+    let url = |path: &str| format!("http://127.0.0.1:{}{path}", service.port);
+    let fallback = Some(serde_json::json!("x"));
+    let recs = |path: &str| Config { url: url(path), fallback: fallback.clone(), ..service.config() };
+    let (blocks, _runtime) = blocks(recs("/for/{customer_id}/recs?sku={customer_id}"));
+    for customer in ["..", "."] {
+        assert_eq!(wait(&blocks, customer).unwrap().to_string(), "x", "{customer}");
+    }
+    assert_eq!(wait(&blocks, "a..b").unwrap().to_string(), "1");
+    assert_eq!(*service.paths.lock().unwrap(), ["/for/a..b/recs?sku=a..b"]);
+    for path in ["/a/../b", "/.", "/%2e%2E/x", "/a/.%2e?x=1", "/a\\..\\b", "/{customer_id}/.."] {
+        let problems = recs(path).problems("recs");
+        assert!(problems.len() == 1 && problems[0].contains(". or .."), "{path}: {problems:?}");
+    }
+    assert!(recs("/a/b..c?d=/../e#/../").problems("recs").is_empty());
+}
+
+#[test]
+fn debug_shows_nothing_of_what_was_fetched_and_for_whom() {
+    let service = Service::start(|_| (200, r#"{"title": "Insulin"}"#.to_owned()));
+    let (blocks, _runtime) = blocks(service.config());
+    wait(&blocks, "anna").unwrap();
+    let asked = crate::render::Asked {
+        blocks,
+        id: Id::of_instance("anna", "", "", ""),
+        send: send("anna"),
+        waits: Arc::default(),
+    };
+    for shown in [format!("{:?}", asked.blocks), format!("{asked:?}"), Value::from_object(asked).to_string()] {
+        assert!(!shown.contains("Insulin") && !shown.contains("anna"), "{shown}");
+    }
+}
+
+/// What values take, measured by what their parts take at the least: without the allocator's own.
+fn taken(value: &Value) -> usize {
+    let own = size_of::<Value>();
+    match value.kind() {
+        minijinja::value::ValueKind::Seq => {
+            own + size_of::<Vec<Value>>() + value.try_iter().unwrap().map(|part| taken(&part)).sum::<usize>()
+        }
+        minijinja::value::ValueKind::Map => {
+            let of =
+                |key: Value| size_of::<String>() + key.as_str().unwrap().len() + taken(&value.get_item(&key).unwrap());
+            own + size_of::<BTreeMap<String, Value>>() + value.try_iter().unwrap().map(of).sum::<usize>()
+        }
+        _ => own + value.as_str().map_or(0, str::len),
+    }
+}
+
+#[test]
+fn what_is_kept_is_bounded_by_the_memory_that_it_takes() {
+    for (part, times) in [("[]", 20_000), ("0", 30_000), ("{\"a\":{}}", 7_000), ("\"\"", 20_000)] {
+        let text = format!("[{}]", vec![part; times].join(","));
+        let (json, mut state) = (serde_json::from_str(&text).unwrap(), State::default());
+        let (value, bytes) = (value_of(&json), weight(&json));
+        assert!(text.len() < 65_536 && taken(&value) > text.len() * 7, "it is small as a text: {}", taken(&value));
+        for number in 0..200 {
+            let until = Tick::now().after(Duration::from_secs(9));
+            state.keep(&number.to_string(), Kept::Has { value: value.clone(), until, bytes });
+        }
+        let all = state.kept.len() * taken(&value);
+        assert!(all <= KEPT_MAX && all > KEPT_MAX / 16, "{part}: {} of {all} bytes are kept", state.kept.len());
+    }
+}
+
+#[test]
 fn what_is_kept_is_bounded() {
     let mut state = State::default();
-    let has = |bytes| Kept::Has { value: Value::from(1), until: Tick::now().after(Duration::from_secs(9)), bytes };
-    for number in 0..40 {
+    let has = |all: usize| {
+        let until = Tick::now().after(Duration::from_secs(9));
+        Kept::Has { value: Value::from(1), until, bytes: all - ENTRY - 2 }
+    };
+    for number in 10..50 {
         state.keep(&number.to_string(), has(1 << 20));
     }
     assert!(state.bytes <= KEPT_MAX && state.kept.len() == 32 && state.order.len() == 32, "{}", state.kept.len());
-    assert!(state.kept.contains_key("39") && !state.kept.contains_key("7"));
-    state.keep("39", has(10));
-    assert_eq!((state.kept.len(), state.bytes), (32, (31 << 20) + 10));
+    assert!(state.kept.contains_key("49") && !state.kept.contains_key("17"));
+    state.keep("49", has(1_000));
+    assert_eq!((state.kept.len(), state.bytes), (32, (31 << 20) + 1_000));
 }

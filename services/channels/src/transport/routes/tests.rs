@@ -66,7 +66,7 @@ async fn the_next_route_takes_what_the_first_has_certainly_not_taken() {
     let routes = routes(&main, &spare);
     assert_eq!(say(&routes, "a").await, Answer::Elsewhere { code: "throttled".to_owned() });
     assert_eq!(spare.asked(), 0, "it has a turn of its own");
-    assert_eq!(say(&routes, "a").await, taken("spare:a1"));
+    assert_eq!(say(&routes, "a").await, taken("spare:0A1"));
     assert_eq!((main.asked(), spare.asked()), (1, 1));
 }
 
@@ -122,13 +122,72 @@ async fn what_is_said_of_a_message_finds_the_route_by_which_it_went() {
     }
     let mut ear = routes(&main, &spare).ear().unwrap();
     assert_eq!(ear.memory, 7);
-    for (words, wanted) in said.iter().zip(["main:a1", "spare:a1"]) {
+    for (words, wanted) in said.iter().zip(["main:00A1", "spare:00A1"]) {
         let about = About::ProviderId("00A1".to_owned());
         words.send(Word { about, status: Status::Delivered, code: None, fate: oneshot::channel().0 }).await.unwrap();
         assert_eq!(ear.words.recv().await.unwrap().about, About::ProviderId(wanted.to_owned()));
     }
     said.clear();
     assert!(ear.words.recv().await.is_none(), "it ends with the routes");
+}
+
+#[tokio::test]
+async fn an_outage_of_one_route_is_none_of_the_channel() {
+    let (main, spare) = (Provider::new(Answer::unknown("timeout")), Provider::new(taken("1")));
+    let routes = routes(&main, &spare);
+    assert!(!routes.is_one_provider());
+    for number in 0..9 {
+        say(&routes, &number.to_string()).await;
+        assert_eq!(routes.left_alone(), None);
+    }
+    assert_eq!((main.asked(), spare.asked()), (5, 4));
+    spare.now_says(Answer::not_taken("connection"));
+    for number in 9..14 {
+        assert_eq!(routes.left_alone(), None);
+        say(&routes, &number.to_string()).await;
+    }
+    assert_eq!(routes.left_alone(), Some(0), "both are out, and neither may be tried yet");
+    routes.state().breakers.iter_mut().for_each(|breaker| *breaker = due());
+    assert_eq!(routes.left_alone(), Some(2), "each may be tried once");
+    spare.now_says(taken("2"));
+    routes.state().breakers[0] = Breaker::default();
+    assert_eq!(routes.left_alone(), None);
+}
+
+/// A breaker whose pause is over.
+fn due() -> Breaker {
+    let mut breaker = Breaker::default();
+    breaker.failed(Some(Duration::ZERO), Tick::now());
+    breaker
+}
+
+/// Never answers.
+#[derive(Debug)]
+struct Mute;
+
+impl Transport for Mute {
+    fn hand_over<'a>(&'a self, _: &'a Message) -> Call<'a> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn a_call_is_counted_out_and_learned_from_once_however_it_ends() {
+    let main = Provider::new(Answer::not_taken("connection"));
+    let transports: [Box<dyn Transport>; 2] = [Box::new(Way(Arc::clone(&main))), Box::new(Mute)];
+    let names = ["main", "mute"].map(str::to_owned).into_iter();
+    let routes = Routes::over(names.zip(transports).map(|(name, transport)| Route { name, transport }).collect());
+    for number in 0..5 {
+        let name = number.to_string();
+        assert_eq!(say(&routes, &name).await, Answer::Elsewhere { code: "connection".to_owned() });
+        // The other one is asked and given up.
+        let state = |number: usize| routes.state().breakers[number].is_open();
+        assert_eq!((state(0), state(1)), (number == 4, false), "after {number}");
+        let asked = tokio::time::timeout(Duration::from_millis(1), say(&routes, &name)).await;
+        assert!(asked.is_err());
+        let out = routes.state().out.clone();
+        assert_eq!((out, state(1)), (vec![0, 0], number == 4));
+    }
 }
 
 #[test]

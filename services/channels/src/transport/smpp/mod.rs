@@ -201,6 +201,10 @@ fn default_stop_words() -> Vec<String> {
 const LONGEST: [usize; 5] = [15, 8, 12, 20, 5];
 
 impl Config {
+    pub(super) fn timeout_seconds(&self) -> u64 {
+        self.timeout_seconds
+    }
+
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let mut check = |good: bool, words: String| {

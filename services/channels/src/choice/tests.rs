@@ -1,0 +1,114 @@
+use schemas::Send;
+use tokio::runtime::{Builder, Runtime};
+
+use super::*;
+use crate::config::OnUnknown;
+use crate::fence::Fence;
+use crate::metrics::Metrics;
+use crate::render::content::{Config, Content};
+
+/// A channel whose template `recs` asks for a block that cannot be had, and `plain` for none.
+struct Channel {
+    renderer: Renderer,
+    breaker: Breaker,
+    limit: Limit,
+    metrics: ChannelMetrics,
+    lanes: BTreeMap<i32, Lane>,
+    _runtime: Runtime,
+}
+
+impl Channel {
+    fn new(lane: Lane, burst: u32) -> Self {
+        let directory = tempfile::TempDir::new().unwrap();
+        for (name, text) in
+            [("recs.sms.txt", "{{ blocks.recs }}"), ("plain.sms.txt", "Hello"), ("bad.sms.txt", "{{ x }}")]
+        {
+            std::fs::write(directory.path().join(name), text).unwrap();
+        }
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        // Nobody listens there.
+        let blocks = serde_json::json!({"recs": {"url": "http://127.0.0.1:9/", "allow_private_hosts": true}});
+        let config = serde_json::from_value::<Config>(serde_json::json!({"blocks": blocks})).unwrap();
+        let content = Content::open(&config, runtime.handle()).unwrap();
+        let mut limit = Limit::new(1, burst);
+        limit.divide(1, 1);
+        Channel {
+            renderer: Renderer::new(directory.path(), "sms", None).unwrap().with(content),
+            breaker: Breaker::default(),
+            limit,
+            metrics: Metrics::new(&prometheus::Registry::new()).unwrap().of("sms"),
+            lanes: BTreeMap::from([(0, lane)]),
+            _runtime: runtime,
+        }
+    }
+
+    fn command(&mut self, offset: i64, template: &str) {
+        let send = Send {
+            customer_id: offset.to_string(),
+            address: "+7900".to_owned(),
+            template: template.to_owned(),
+            channel: "sms".to_owned(),
+            price_minor: 60,
+            send_before: 100,
+            ..Send::default()
+        };
+        self.lane().command(offset, Id::of_instance(&offset.to_string(), "", "", ""), send, 0, false);
+    }
+
+    fn lane(&mut self) -> &mut Lane {
+        self.lanes.get_mut(&0).unwrap()
+    }
+
+    /// Offsets of those whose turn comes, where two calls may be under way.
+    fn chosen(&mut self, tick: Tick) -> Vec<i64> {
+        let (limit, breaker, renderer, metrics) = (&self.limit, &self.breaker, &self.renderer, &self.metrics);
+        let chooser = Chooser { limit, breaker, renderer, metrics, calls_max: 2 };
+        chooser.choose(&mut self.lanes, 0, 0, tick).into_iter().map(|candidate| candidate.offset).collect()
+    }
+
+    fn spent(&mut self) -> String {
+        self.lane().fence().noted()
+    }
+}
+
+fn lane() -> Lane {
+    Lane::new(0, 0, 0, OnUnknown::Skip)
+}
+
+#[test]
+fn who_waits_for_a_block_holds_up_nobody_else() {
+    let mut channel = Channel::new(lane(), 9);
+    (0..9).for_each(|offset| channel.command(offset, "recs"));
+    channel.command(9, "plain");
+    let (mut chosen, mut tick) = (Vec::new(), Tick::now());
+    // Whoever has rested for the first time is due again by the next turn.
+    for _ in 0..20 {
+        chosen.extend(channel.chosen(tick));
+        chosen.iter().for_each(|offset| channel.lane().start(*offset));
+        tick = tick.after(Duration::from_millis(25));
+    }
+    assert_eq!(chosen, [9]);
+}
+
+#[test]
+fn what_does_not_go_out_has_spent_nothing() {
+    let mut channel = Channel::new(lane().behind(Fence::new(100, 1)), 1);
+    channel.command(0, "recs");
+    channel.command(1, "bad");
+    assert_eq!(
+        (channel.chosen(Tick::now()), channel.spent()),
+        (vec![], "0:0".to_owned()),
+        "a block is missing, or a field"
+    );
+    channel.command(2, "plain");
+    assert_eq!((channel.chosen(Tick::now()), channel.spent()), (vec![2], "0:60".to_owned()));
+    channel.lane().stays(2);
+    channel.command(3, "plain");
+    channel.lane().withdraw(0, Id::of_instance("2", "", "", ""));
+    channel.lane().judge(0);
+    assert_eq!(
+        (channel.chosen(Tick::now()), channel.spent()),
+        (vec![], "0:0".to_owned()),
+        "the rate limit lets nobody through"
+    );
+}
