@@ -134,11 +134,11 @@ fn told(key: &str, partition: i32, row: &Row, addresses: bool) -> Result<Value, 
 fn person(customer: &Customer) -> Value {
     let Customer { contacts, consents, time_zone, locale, attributes, profile_at, .. } = customer;
     let Customer { addresses_know, held, instances, past, unsettled, done, heard, counted, .. } = customer;
-    let Customer { begun, recent, dead, formerly, moved_to, .. } = customer;
+    let Customer { begun, passed, recent, dead, formerly, moved_to, .. } = customer;
     json!({
         "contacts": contacts, "consents": consents, "time_zone": time_zone, "locale": locale, "attributes": attributes,
         "profile_at": profile_at, "addresses_know": addresses_know, "held": held, "instances": instances, "past": past,
-        "unsettled": unsettled, "done": done, "heard": heard, "counted": counted, "begun": begun, "recent": recent,
+        "unsettled": unsettled, "done": done, "heard": heard, "counted": counted, "begun": begun, "passed": passed, "recent": recent,
         "dead": dead, "formerly": formerly, "moved_to": moved_to,
     })
 }
