@@ -220,8 +220,8 @@ fn displace_profile(shop: &mut Installation, customer: &str) -> i32 {
         count += 1;
     }
     enlarge_topic(shop.place.brokers(), &shop.topics.profile(), usize::try_from(count).expect("there are few"));
-    // It hears of new partitions within minutes, or when it begins.
-    shop.restart("intake");
+    // It hears of new partitions within minutes, or when somebody joins; not when it comes back itself within the session timeout.
+    shop.bring_up(&["intake#two"]);
     shop.settle();
     partition_of(customer.as_bytes(), count)
 }
