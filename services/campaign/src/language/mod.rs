@@ -22,6 +22,7 @@ pub use plan::{
 };
 pub use problem::{Problem, Severity};
 
+
 pub(crate) use check::{CLASSES, KINDS as TRIGGERS, channel, word};
 pub(crate) use problem::{Place, Report, Source, nearest};
 pub(crate) use raw::{

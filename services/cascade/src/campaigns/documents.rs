@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use campaign::{Caps, Plan, Prices, Problem, Rates};
+use campaign::{Caps, Plan, Prices, Problem, Rates, Spend};
 use schemas::{Campaign, CampaignKind, Millis};
 
 use crate::failure::{Exit, Failure};
@@ -46,6 +46,13 @@ impl Document {
             Kind::Rates => "table of rates".to_owned(),
             Kind::Caps => "caps".to_owned(),
         }
+    }
+
+    /// What a cascade of it costs at most, behind its title; none of what is no campaign.
+    pub fn spend(&self, prices: &Prices) -> Option<String> {
+        let plan =
+            campaign::parse(&self.path, &self.text).ok().filter(|_| matches!(self.kind, Kind::Definition { .. }))?;
+        Some(format!(" {}", Spend::of(&plan, prices)))
     }
 
     /// As it is published.
