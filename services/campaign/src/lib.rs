@@ -117,7 +117,7 @@ pub use forecast::Forecast;
 pub use hygiene::{Contacts, Hygiene};
 pub use language::{
     Again, Allowance, Anchor, Asleep, AtNight, Cause, Endings, Experiment, Goal, Level, Match, Night, Order, Per, Plan,
-    Point, Problem, Schedule, Severity, Short, Sleeper, Step, Template, Trigger, TriggerKind, Wait, parse,
+    Point, Problem, Schedule, Severity, Short, Sleeper, Step, Template, Trigger, TriggerKind, Wait, parse, together,
 };
 pub use migration::Migration;
 pub use plans::Plans;

@@ -70,7 +70,7 @@ impl Document {
 /// Reads files, and of directories all `.yaml` and `.yml` files in them.
 ///
 /// # Errors
-/// `Input` if one cannot be read, `Campaign` with all problems of all files.
+/// `Input` if one cannot be read, `Campaign` with all problems of all files, and what is wrong with them together.
 pub fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Failure> {
     let mut documents = Vec::new();
     let mut problems = Vec::new();
@@ -81,6 +81,7 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Failure> {
             Err(found) => problems.extend(found),
         }
     }
+    problems.extend(campaign::together(&definitions(&documents)));
     match problems.len() {
         0 => Ok(documents),
         count => {
@@ -89,6 +90,12 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Failure> {
             Err(refused(Exit::Campaign, &problems, &end))
         }
     }
+}
+
+/// Names and texts of the campaigns among files.
+fn definitions(documents: &[Document]) -> Vec<(&str, &str)> {
+    let campaigns = documents.iter().filter(|document| matches!(document.kind, Kind::Definition { .. }));
+    campaigns.map(|document| (document.path.as_str(), document.text.as_str())).collect()
 }
 
 /// All problems of what cannot be used, and what to do.
