@@ -108,7 +108,7 @@ pub mod reference;
 #[doc = include_str!("traps.md")]
 pub mod traps {}
 
-pub use calendar::{Landing, Quiet, Recurrence, Shift};
+pub use calendar::{Landing, Quiet, Recurrence, Shift, zones_version};
 pub use caps::{Cap, Caps, Then, Window};
 pub use changes::State;
 pub use channel::Channel;
