@@ -1,6 +1,6 @@
 //! What each channel can tell: the tables that the linter and the waits rest on.
 
-use schemas::{Outcome, Reason};
+use schemas::{Millis, Outcome, Reason};
 
 /// A channel and what becomes known of a message on it.
 ///
@@ -19,23 +19,120 @@ pub struct Channel {
     pub numbers: bool,
     /// A message is a task for a person, who tells what it came to.
     pub person: bool,
+    /// How long it usually takes until somebody tells whether a message arrived, or what a call came to: so long it is
+    /// waited for at least. Zero where nobody tells.
+    pub word_within: Millis,
 }
+
+const MINUTE: Millis = 60_000;
 
 /// Receipts are as the vendors document them: a bot on Telegram learns neither of arrival nor of reading, an SMS is never
 /// "opened", a web push reports only the click. Who was spoken to in a call got the message and has, so to speak, opened it.
+///
+/// Word of arrival takes seconds where a telephone is on. An operator tries an SMS for minutes before a receipt says more; a
+/// mail server answers at once, but one that greylists, or that sends a bounce back by mail, takes a quarter of an hour; a person
+/// calls when there is time.
 static CHANNELS: [Channel; 11] = [
-    Channel { name: "push", delivered: true, opened: true, paid: false, numbers: false, person: false },
-    Channel { name: "webpush", delivered: false, opened: false, paid: false, numbers: false, person: false },
-    Channel { name: "email", delivered: true, opened: true, paid: false, numbers: false, person: false },
-    Channel { name: "telegram", delivered: false, opened: false, paid: false, numbers: false, person: false },
-    Channel { name: "vk", delivered: true, opened: true, paid: true, numbers: true, person: false },
-    Channel { name: "max", delivered: true, opened: true, paid: true, numbers: true, person: false },
-    Channel { name: "viber", delivered: true, opened: true, paid: true, numbers: true, person: false },
-    Channel { name: "whatsapp", delivered: true, opened: true, paid: true, numbers: true, person: false },
-    Channel { name: "sms", delivered: true, opened: false, paid: true, numbers: true, person: false },
-    Channel { name: "call", delivered: true, opened: true, paid: true, numbers: true, person: true },
+    Channel {
+        name: "push",
+        delivered: true,
+        opened: true,
+        paid: false,
+        numbers: false,
+        person: false,
+        word_within: MINUTE,
+    },
+    Channel {
+        name: "webpush",
+        delivered: false,
+        opened: false,
+        paid: false,
+        numbers: false,
+        person: false,
+        word_within: 0,
+    },
+    Channel {
+        name: "email",
+        delivered: true,
+        opened: true,
+        paid: false,
+        numbers: false,
+        person: false,
+        word_within: 15 * MINUTE,
+    },
+    Channel {
+        name: "telegram",
+        delivered: false,
+        opened: false,
+        paid: false,
+        numbers: false,
+        person: false,
+        word_within: 0,
+    },
+    Channel {
+        name: "vk",
+        delivered: true,
+        opened: true,
+        paid: true,
+        numbers: true,
+        person: false,
+        word_within: 2 * MINUTE,
+    },
+    Channel {
+        name: "max",
+        delivered: true,
+        opened: true,
+        paid: true,
+        numbers: true,
+        person: false,
+        word_within: 2 * MINUTE,
+    },
+    Channel {
+        name: "viber",
+        delivered: true,
+        opened: true,
+        paid: true,
+        numbers: true,
+        person: false,
+        word_within: 2 * MINUTE,
+    },
+    Channel {
+        name: "whatsapp",
+        delivered: true,
+        opened: true,
+        paid: true,
+        numbers: true,
+        person: false,
+        word_within: 2 * MINUTE,
+    },
+    Channel {
+        name: "sms",
+        delivered: true,
+        opened: false,
+        paid: true,
+        numbers: true,
+        person: false,
+        word_within: 5 * MINUTE,
+    },
+    Channel {
+        name: "call",
+        delivered: true,
+        opened: true,
+        paid: true,
+        numbers: true,
+        person: true,
+        word_within: 60 * MINUTE,
+    },
     // Of the canary alone, whose messages are for nobody.
-    Channel { name: "canary", delivered: false, opened: false, paid: false, numbers: false, person: false },
+    Channel {
+        name: "canary",
+        delivered: false,
+        opened: false,
+        paid: false,
+        numbers: false,
+        person: false,
+        word_within: 0,
+    },
 ];
 
 impl Channel {

@@ -101,13 +101,14 @@ mod row;
 mod decide;
 mod hygiene;
 mod forecast;
+mod spend;
 pub mod rehearsal;
 pub mod picture;
 pub mod reference;
 #[doc = include_str!("traps.md")]
 pub mod traps {}
 
-pub use calendar::{Landing, Quiet, Recurrence, Shift};
+pub use calendar::{Landing, Quiet, Recurrence, Shift, zones_version};
 pub use caps::{Cap, Caps, Then, Window};
 pub use changes::State;
 pub use channel::Channel;
@@ -116,7 +117,7 @@ pub use forecast::Forecast;
 pub use hygiene::{Contacts, Hygiene};
 pub use language::{
     Again, Allowance, Anchor, Asleep, AtNight, Cause, Endings, Experiment, Goal, Level, Match, Night, Order, Per, Plan,
-    Point, Problem, Schedule, Severity, Short, Sleeper, Step, Template, Trigger, TriggerKind, Wait, parse,
+    Point, Problem, Schedule, Severity, Short, Sleeper, Step, Template, Trigger, TriggerKind, Wait, parse, together,
 };
 pub use migration::Migration;
 pub use plans::Plans;
@@ -125,3 +126,4 @@ pub use prices::{Charge, Price, Prices};
 pub use rates::Rates;
 pub use row::Row;
 pub use schemas::sms::segments;
+pub use spend::Spend;

@@ -50,6 +50,8 @@ pub const OWNERS: usize = 8;
 pub const RETURNED: usize = 64;
 /// The longest duration that a campaign may state.
 pub const LONGEST: Millis = 400 * 24 * 60 * 60 * 1000;
+/// Characters of a name: of a campaign, a step, a template, an action, a variant.
+pub const NAME_LENGTH: usize = 200;
 /// Bytes of an expression.
 pub const EXPRESSION_BYTES: usize = 2_048;
 /// Lines of a timeline.

@@ -139,6 +139,17 @@ impl Plans {
         Ok(())
     }
 
+    /// Takes a version out as if it had never been defined, for a rehearsal in which it comes later. Gives back its text.
+    pub(crate) fn withhold(&mut self, campaign: &str, version: i32) -> Option<String> {
+        let versions = self.campaigns.get_mut(campaign)?;
+        let text = versions.plans.remove(&version)?.text;
+        if versions.plans.is_empty() {
+            self.campaigns.remove(campaign);
+        }
+        self.index();
+        Some(text)
+    }
+
     fn pause(&mut self, record: &Campaign) -> Result<(), Vec<Problem>> {
         let life = &mut self.known(record)?.life;
         if matches!(life.state(), State::Stopped { .. }) {

@@ -92,6 +92,12 @@ impl Prices {
         tariffs.iter().find(holds).map(|it| it.price)
     }
 
+    /// What one message costs at most, whatever number it goes to and whenever, an SMS of one segment, in minor units; none where the
+    /// table does not say so.
+    pub fn dearest(&self, channel: &Channel) -> Option<i64> {
+        self.tariffs.get(channel.name)?.iter().map(|it| it.price.minor).max()
+    }
+
     /// For overviews: what one message costs in the end where no prefix says otherwise, in minor units; 0 where no table says so.
     pub fn price_minor(&self, channel: &Channel) -> i64 {
         self.price(channel, "", Millis::MAX).map_or(0, |price| price.minor)

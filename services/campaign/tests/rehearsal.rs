@@ -230,3 +230,54 @@ steps: [{name: only, channel: email, template: t, at: trigger + 1h, spread: 30m}
     assert_eq!(moments("on").len(), 2);
     assert_eq!(moments("on"), moments("off"));
 }
+
+const MOVED: [&str; 2] = [
+    "campaign: v\nversion: 1\ntrigger: {on: action, action: x}\nstop: opened\nsteps:
+  - {name: a, channel: email, template: t, wait: 3h}
+  - {name: b, channel: push, template: t, wait: 3h}\n",
+    "campaign: v\nversion: 2\ntrigger: {on: action, action: x}\nstop: opened\nsteps:
+  - {name: a, channel: email, template: t, wait: 2h}
+  - {name: c, channel: sms, template: t}\n",
+];
+
+fn both() -> Plans {
+    let mut plans = plans(MOVED[0]);
+    let (campaign, version, kind) = ("v".to_owned(), 2, CampaignKind::Definition);
+    plans.apply(&Campaign { campaign, version, kind, definition: MOVED[1].into(), ..Campaign::default() }).unwrap();
+    plans
+}
+
+/// What a cascade of the first version does when the second one comes into force, and when it is moved there.
+#[test]
+fn a_version_comes_into_force_at_its_line() {
+    let text = "0 has email push sms
+0 does x
+=> 0 ENTERED
+=> 0 send a by email
+1h apply v 2
+1h migrate v 1 2 b=c
+=> 1h MIGRATED a
+=> 2h NOT_OPENED a email
+=> 2h send c by sms
+2h1m opened c
+=> 2h1m OPENED c sms
+=> 2h1m STOP_REACHED
+5h does x
+=> 5h ENTERED
+=> 5h send a by email";
+    let timeline = Timeline::parse("t", text).unwrap();
+    let world = timeline.play(both()).unwrap();
+    assert_eq!(timeline.difference(&world), None, "{}", timeline.difference(&world).unwrap_or_default());
+    assert_eq!(world.sends().iter().map(|send| send.version).collect::<Vec<_>>(), [1, 2, 2]);
+}
+
+#[test]
+fn a_version_that_comes_later_begins_nothing_before() {
+    let text = "0 has email push sms\n0 does x\n1h apply v 1\n1h does x\n2h time passes";
+    let world = Timeline::parse("t", text).unwrap().play(plans(MOVED[0])).unwrap();
+    assert_eq!(world.sends().iter().map(|send| send.decided_at - world.begin()).collect::<Vec<_>>(), [3_600_000]);
+    let play = |text: &str| Timeline::parse("t", text).unwrap().play(both()).unwrap_err()[0].to_string();
+    assert!(play("0 registers\n1h apply v 3").contains("there is no version 3 of v\n --> t:2:4"));
+    assert!(play("1h apply v 2\n2h apply v 2").contains("this version is in force already\n --> t:2:4"));
+    assert_eq!(problems("0 apply\n0 apply v\n0 apply v one\n0 apply v 1 2").len(), 4);
+}

@@ -37,6 +37,9 @@ pub enum Command {
         /// Check the templates that campaigns name, too, and say how many segments those of an SMS take
         #[arg(long, value_name = "DIR")]
         templates: Option<PathBuf>,
+        /// Say what a cascade costs at most by this price table, where none is among the files
+        #[arg(long, value_name = "FILE")]
+        prices: Option<PathBuf>,
     },
     /// Show a campaign as a picture, without Kafka
     Show(campaigns::Picture),

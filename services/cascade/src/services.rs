@@ -162,7 +162,13 @@ fn run(
 ) -> Result<String, Failure> {
     logs::start(&common.logs);
     let ops = Ops::start(ops, service)?;
-    tracing::info!(service, instance = common.kafka.instance, version = env!("CARGO_PKG_VERSION"), "starting");
+    tracing::info!(
+        service,
+        instance = common.kafka.instance,
+        version = env!("CARGO_PKG_VERSION"),
+        zones = campaign::zones_version(),
+        "starting"
+    );
     let ended = topics::require(common, needed).and_then(|()| body(&common.time.clock()?, &ops));
     match &ended {
         Ok(()) => tracing::info!(service, "drained: nothing is left half done"),

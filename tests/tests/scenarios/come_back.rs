@@ -45,7 +45,7 @@ fn the_cheapest_channel_speaks_first_and_each_dearer_one_only_after_it() {
     let mut of_pia: Vec<_> = sends.iter().filter(|send| send.customer_id == "pia").collect();
     of_pia.sort_by_key(|send| send.decided_at);
     let prices: Vec<i64> = of_pia.iter().map(|send| send.price_minor).collect();
-    assert_eq!(prices, [0, 0, 2, 4], "what costs money comes last");
+    assert_eq!(prices, [0, 0, 2, 8], "what costs money comes last, an SMS of two segments last of all");
 }
 
 #[test]

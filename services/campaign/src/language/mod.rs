@@ -12,6 +12,7 @@ mod step;
 mod check;
 mod experiment;
 mod lint;
+mod together;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ pub use plan::{
     Point, Schedule, Short, Sleeper, Step, Template, Trigger, TriggerKind, Wait,
 };
 pub use problem::{Problem, Severity};
+pub use together::together;
 
 pub(crate) use check::{CLASSES, KINDS as TRIGGERS, channel, word};
 pub(crate) use problem::{Place, Report, Source, nearest};

@@ -19,8 +19,10 @@ pub struct Problem {
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
-    /// The line as it stands in the source.
+    /// The line as it stands in the source, or the part of a long one that is meant.
     text: String,
+    /// Characters of the line before that part.
+    before: usize,
     /// How many characters are meant.
     width: usize,
 }
@@ -46,7 +48,7 @@ impl fmt::Display for Problem {
         writeln!(f, "{margin}--> {}:{}:{}", self.source, self.line, self.column)?;
         writeln!(f, "{margin} |")?;
         writeln!(f, "{number} | {}", self.text)?;
-        write!(f, "{margin} | {}{}", " ".repeat(self.column.saturating_sub(1)), "^".repeat(self.width))?;
+        write!(f, "{margin} | {}{}", " ".repeat(self.column.saturating_sub(self.before + 1)), "^".repeat(self.width))?;
         match &self.hint {
             Some(hint) => write!(f, "\n{margin} = help: {hint}"),
             None => Ok(()),
@@ -77,14 +79,30 @@ impl From<Location> for Place {
     }
 }
 
+/// Characters of a line to either side of a place.
+const SHOWN: usize = 200;
+/// Characters of a sentence, which may quote what somebody wrote.
+const SENTENCE: usize = 2_000;
+
+fn cut(sentence: String) -> String {
+    match sentence.char_indices().nth(SENTENCE) {
+        Some((end, _)) => format!("{}…", &sentence[..end]),
+        None => sentence,
+    }
+}
+
 impl Source<'_> {
     pub fn problem(&self, severity: Severity, place: Place, message: String, hint: Option<String>) -> Problem {
         let line = place.line.max(1);
         let column = place.column.max(1);
-        let text = self.text.lines().nth(line - 1).unwrap_or_default().to_owned();
-        let rest = text.chars().count().saturating_sub(column - 1);
+        let whole = self.text.lines().nth(line - 1).unwrap_or_default();
+        // Of a long line only what is around the place: nobody reads a megabyte.
+        let before = if column > SHOWN { column - SHOWN / 2 } else { 0 };
+        let text: String = whole.chars().skip(before).take(2 * SHOWN).collect();
+        let rest = text.chars().count().saturating_sub(column - before - 1);
         let width = place.width.min(rest).max(1);
-        Problem { severity, source: self.name.to_owned(), line, column, message, hint, text, width }
+        let (message, hint) = (cut(message), hint.map(cut));
+        Problem { severity, source: self.name.to_owned(), line, column, message, hint, text, before, width }
     }
 }
 
@@ -121,8 +139,11 @@ impl<'a> Report<'a> {
 /// "did you mean …" where something is near enough, else the list of what there is.
 pub(crate) fn nearest<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
+    // What is far longer than any of them is near to none.
+    let is_short = word.len() <= SHOWN;
     let near = known
         .iter()
+        .filter(|_| is_short)
         .map(|name| (strsim::damerau_levenshtein(word, name), *name))
         .filter(|(distance, name)| *distance <= (name.len() / 3).max(1))
         .min();

@@ -5,9 +5,11 @@
 //! on a line of its own. Tests of [`reference`](crate::reference) ask for all of this, and try it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde_json::json;
 
 use crate::calendar::spell;
@@ -308,11 +310,33 @@ pub(crate) struct Experiment {
 }
 
 /// One template, or one for each variant.
-#[derive(Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "the name of a template, or one for each variant: `{a: friendly, b: short}`")]
+#[derive(JsonSchema)]
+#[schemars(untagged)]
 pub(crate) enum Template {
     Same(String),
     ByVariant(BTreeMap<String, String>),
+}
+
+impl<'de> Deserialize<'de> for Template {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SameOrByVariant;
+        impl<'de> Visitor<'de> for SameOrByVariant {
+            type Value = Template;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a template, or one for each variant: `{a: friendly, b: short}`")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Template, E> {
+                Ok(Template::Same(name.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, names: A) -> Result<Template, A::Error> {
+                BTreeMap::deserialize(de::value::MapAccessDeserializer::new(names)).map(Template::ByVariant)
+            }
+        }
+        deserializer.deserialize_any(SameOrByVariant)
+    }
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -91,6 +91,101 @@ fn broken_yaml_is_shown_where_it_breaks() {
 }
 
 #[test]
+fn a_value_of_another_kind_is_named_with_the_kind_that_belongs_there() {
+    let text = |rest: &str| errors(&format!("campaign: c\nversion: 1\n{rest}"));
+    let step = "steps: [{name: a, channel: email, template: t}]\n";
+    let on_list = "trigger: {on: action, action: [x, y]}\n";
+    assert_eq!(
+        text(&format!("{on_list}{step}")),
+        "\
+error: this is a list, but one word belongs here
+ --> c.yaml:3:31
+  |
+3 | trigger: {on: action, action: [x, y]}
+  |                               ^
+  = help: write one word, or one number"
+    );
+    let registration = "trigger: {on: registration}\n";
+    for (rest, message, hint) in [
+        (
+            format!("{registration}stop: {{a: 1}}\n{step}"),
+            "this is a group of keys, but one word belongs here",
+            "write one word",
+        ),
+        (
+            format!("{registration}quiet: at night\n{step}"),
+            "this is a word, but a group of keys belongs here",
+            "`{key: value}`",
+        ),
+        (
+            format!("{registration}steps: {{name: a}}\n"),
+            "this is a group of keys, but a list belongs here",
+            "`[first, second]`",
+        ),
+        (
+            format!("{registration}goal: {{action: y}}\n{step}"),
+            "this is yes or no to YAML, as `y`",
+            "write a word or a list of words, such a one in quotes: `\"y\"`",
+        ),
+        (
+            format!("{registration}steps: [{{name: a, channel: email, template: on}}]\n"),
+            "this is yes or no to YAML",
+            "write the name of a template, or one for each variant",
+        ),
+        (
+            format!("{registration}steps: [{{name: a, channel: email, template: 12}}]\n"),
+            "integer `12` is a number to YAML",
+            "what looks like a number in quotes",
+        ),
+        (
+            format!("{registration}{step}---\ncampaign: d\n"),
+            "a second document begins here",
+            "move this into a file of its own",
+        ),
+    ] {
+        let text = text(&rest);
+        assert!(text.contains(message) && text.contains(hint), "wanted: {message}, {hint}\nfound: {text}");
+        assert!(!text.contains("indentation"), "{text}");
+    }
+    assert!(errors("").contains("the file ends before it says anything"));
+}
+
+#[test]
+fn a_mistake_is_told_once() {
+    let text = errors(&format!("campaign: c\nversion: 1\ntrigger: {{on: schedule, every: someday}}\n{STEP}"));
+    assert!(text.contains("this is not a time") && !text.contains("at which moment?"), "{text}");
+}
+
+#[test]
+fn no_name_is_as_long_as_a_book() {
+    let long = "x".repeat(201);
+    let of = |name: &str| {
+        let campaign = format!("campaign: {name}1\nversion: 1\ntrigger: {{on: action, action: {name}}}\n");
+        let goal = format!("goal: {{action: [{name}]}}\nexperiment: {{name: {name}, variants: {{{name}: 100}}}}\n");
+        let step = format!("steps: [{{name: {name}, channel: email, template: {{{name}: {name}}}}}]\n");
+        errors(&(campaign + &goal + &step))
+    };
+    assert_eq!(of(&long[..199]), "no error");
+    let text = of(&long);
+    assert_eq!(text.matches("error: this name is too long").count(), 7, "{text}");
+    assert!(text.contains("at most 200 characters"), "{text}");
+    let book = errors(&format!("campaign: c\nversion: 1\ntrigger: {{on: {}}}\n{STEP}", "x".repeat(2_000_000)));
+    assert!(book.starts_with("error: `xxx") && book.len() < 4_000, "{} bytes", book.len());
+}
+
+/// Of a long line only what is around the place is shown, and the place is under it.
+#[test]
+fn a_long_line_is_shown_in_part() {
+    let yaml =
+        format!("campaign: c\nversion: 1\ntrigger: {{on: registration, {}action: x}}\n{STEP}", " ".repeat(5_000));
+    let text = errors(&yaml);
+    let mut lines = text.lines().skip(1);
+    assert_eq!(lines.next().unwrap().trim(), "--> c.yaml:3:5037");
+    let (line, marks) = (lines.nth(1).unwrap(), lines.next().unwrap());
+    assert_eq!(line.find("x}"), marks.find('^'), "{text}");
+}
+
+#[test]
 fn all_errors_of_meaning_are_told_at_once_in_the_order_of_the_file() {
     let yaml = "\
 campaign: c
@@ -382,7 +477,7 @@ warning: nobody can have called so soon
     assert_eq!(warnings(&with_step(by_day, "channel: call, wait: 1h active")), "");
     assert!(warnings(&with_step(by_day, "channel: call, wait: 59m active")).contains("nobody can have called so soon"));
     assert_eq!(warnings(&with_step("class: transactional\n", "channel: call, wait: 1 day 10:00")), "");
-    assert_eq!(warnings(&with_step("", "channel: email, wait: 10m")), "", "a letter is read at any time");
+    assert_eq!(warnings(&with_step("", "channel: email, wait: 15m")), "", "a letter is read at any time");
 }
 
 #[test]

@@ -70,6 +70,9 @@ impl<'de> Deserialize<'de> for Words {
     }
 }
 
+/// So much of a line says what kind of value begins there.
+const LOOKED_AT: usize = 200;
+
 /// Reads the shape.
 ///
 /// # Errors
@@ -90,9 +93,15 @@ fn problem(source: &Source<'_>, error: &Error) -> Problem {
         Error::DuplicateMappingKey { key, .. } => {
             (format!("the key `{}` stands here twice", key.as_deref().unwrap_or("?")), "remove one of them".to_owned())
         }
-        Error::SerdeInvalidType { unexpected, expected, .. } => {
-            (format!("{unexpected} cannot stand here"), format!("write {expected}"))
+        Error::SerdeInvalidType { unexpected, expected, .. } => unfit(unexpected, expected),
+        Error::MultipleDocuments { .. } => (
+            "a second document begins here".to_owned(),
+            "a file holds one campaign or one table: move this into a file of its own".to_owned(),
+        ),
+        Error::Eof { .. } => {
+            ("the file ends before it says anything".to_owned(), "begin it with `campaign: cart-left`".to_owned())
         }
+        Error::Unexpected { expected, .. } => of_another_kind(source, place, expected),
         Error::InvalidScalar { ty: "boolean", .. } => {
             ("only yes or no can stand here".to_owned(), "write `true` or `false`".to_owned())
         }
@@ -102,6 +111,53 @@ fn problem(source: &Source<'_>, error: &Error) -> Problem {
         other => (plain(&other.to_string()), "check the indentation and the colons around this place".to_owned()),
     };
     source.problem(Severity::Error, place, message, Some(hint))
+}
+
+/// A word that YAML takes for something else.
+fn unfit(unexpected: &str, expected: &str) -> (String, String) {
+    if unexpected.starts_with("boolean") {
+        let message = "this is yes or no to YAML, as `y`, `n`, `yes`, `no`, `on`, `off`, `true` and `false` are";
+        return (message.to_owned(), format!("write {expected}, such a one in quotes: `\"y\"`"));
+    }
+    if unexpected.starts_with("integer") || unexpected.starts_with("floating") {
+        return (
+            format!("{unexpected} is a number to YAML"),
+            format!("write {expected}, and what looks like a number in quotes"),
+        );
+    }
+    (format!("{unexpected} cannot stand here"), format!("write {expected}"))
+}
+
+/// A list where a word belongs, and the like.
+fn of_another_kind(source: &Source<'_>, place: Place, expected: &str) -> (String, String) {
+    let line = source.text.lines().nth(place.line.saturating_sub(1)).unwrap_or_default();
+    let rest: String = line.chars().skip(place.column.saturating_sub(1)).take(LOOKED_AT).collect();
+    let found = match rest.chars().next() {
+        Some('[') => "a list",
+        Some('-') if rest.starts_with("- ") => "a list",
+        Some('{') => "a group of keys",
+        _ if rest.contains(": ") || rest.ends_with(':') => "a group of keys",
+        _ => "a word",
+    };
+    let (wanted, hint) = match expected {
+        "string scalar" | "scalar" => ("one word", "write one word, or one number"),
+        "mapping start" | "mapping" => {
+            ("a group of keys", "write keys with their values: `{key: value}`, or one below the other, further in")
+        }
+        "sequence start" | "sequence" => {
+            ("a list", "write `[first, second]`, or each on a line of its own behind `- `")
+        }
+        _ => {
+            return (
+                format!("expected {expected}"),
+                "check the indentation and the colons around this place".to_owned(),
+            );
+        }
+    };
+    if found == wanted || (found, wanted) == ("a word", "one word") {
+        return (format!("{wanted} belongs here"), hint.to_owned());
+    }
+    (format!("this is {found}, but {wanted} belongs here"), hint.to_owned())
 }
 
 /// The first line without the place, which is told in our own way.

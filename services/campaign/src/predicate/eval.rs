@@ -93,7 +93,7 @@ fn items<'a>(condition: &'a Node, scope: &Scope<'a>, decisive: bool) -> Option<b
     outcome
 }
 
-fn compare(how: Compare, left: Value<'_>, right: Value<'_>) -> bool {
+pub(super) fn compare(how: Compare, left: Value<'_>, right: Value<'_>) -> bool {
     match how {
         Compare::Equal => left == right,
         Compare::Unequal => left != right,
@@ -104,7 +104,7 @@ fn compare(how: Compare, left: Value<'_>, right: Value<'_>) -> bool {
     }
 }
 
-fn calculate(how: Calculate, left: i64, right: i64) -> Option<i64> {
+pub(super) fn calculate(how: Calculate, left: i64, right: i64) -> Option<i64> {
     match how {
         Calculate::Add => left.checked_add(right),
         Calculate::Subtract => left.checked_sub(right),
@@ -114,7 +114,7 @@ fn calculate(how: Calculate, left: i64, right: i64) -> Option<i64> {
     }
 }
 
-fn search(how: Search, text: &str, part: &str) -> bool {
+pub(super) fn search(how: Search, text: &str, part: &str) -> bool {
     match how {
         Search::StartsWith => text.starts_with(part),
         Search::EndsWith => text.ends_with(part),
@@ -122,7 +122,7 @@ fn search(how: Search, text: &str, part: &str) -> bool {
     }
 }
 
-fn count(length: usize) -> i64 {
+pub(super) fn count(length: usize) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)
 }
 

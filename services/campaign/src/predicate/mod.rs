@@ -9,6 +9,7 @@ mod compile;
 mod macros;
 mod scope;
 mod eval;
+mod fold;
 #[cfg(test)]
 mod tests;
 
@@ -45,6 +46,16 @@ impl Predicate {
     /// Whether it holds. What is undefined does not.
     pub(crate) fn holds(&self, scope: &Scope<'_>) -> bool {
         matches!(eval::value(&self.node, scope), Some(Value::Bool(true)))
+    }
+
+    /// Whether it can hold for nobody, whoever it is asked about: `1 > 2`.
+    pub(crate) fn never_holds(&self) -> bool {
+        fold::never(&self.node, &fold::Given { contact: None, consent: false })
+    }
+
+    /// Whether it can hold for nobody who has an address on this channel, and a `consent` for it if one is needed.
+    pub(crate) fn excludes(&self, channel: &str, consent: bool) -> bool {
+        fold::never(&self.node, &fold::Given { contact: Some(channel), consent })
     }
 
     /// What it asks of the past.

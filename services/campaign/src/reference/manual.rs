@@ -2,6 +2,7 @@
 
 use schemas::Reason;
 
+use crate::calendar::spell;
 use crate::channel::Channel;
 use crate::language::{TRIGGERS, VALUES};
 use crate::limits;
@@ -61,11 +62,15 @@ fn fields(fields: impl Iterator<Item = (&'static str, &'static str, &'static str
 fn channels() -> String {
     let yes = |is_so: bool| if is_so { "yes" } else { "no" }.to_owned();
     let rows = Channel::all().iter().map(|channel| {
-        [code(channel.name), yes(channel.delivered), yes(channel.opened), yes(channel.person), yes(channel.paid)]
+        let within = if channel.word_within > 0 { spell(channel.word_within) } else { String::new() };
+        let (arrival, opening) = (yes(channel.delivered), yes(channel.opened));
+        [code(channel.name), arrival, within, opening, yes(channel.person), yes(channel.paid)]
     });
-    let heads = ["channel", "tells of arrival", "tells of opening", "a person does it", "costs money"];
+    let heads =
+        ["channel", "tells of arrival", "usually within", "tells of opening", "a person does it", "costs money"];
     format!(
-        "## Channels\n\nWhat becomes known of a message, as a rule. `stop` and `next_if` rest on it.\n\n{}",
+        "## Channels\n\nWhat becomes known of a message, as a rule. `stop` and `next_if` rest on it. Whoever waits for less than is usual \
+         goes on before a word can have come: `cascade check` warns of it.\n\n{}",
         table(heads, rows)
     )
 }
@@ -76,10 +81,11 @@ fn bounds() -> String {
         "## Bounds\n\n\
          - A campaign has at most {} messages; each channel of `any` counts as one.\n\
          - For one customer at most {} cascades run at a time; what would begin a further one is refused.\n\
-         - No length of time is longer than {days} days.\n\
+         - No length of time is longer than {days} days, no name longer than {} characters.\n\
          - Of what customers did, the last {} actions are remembered that some campaign asks for, and the last {} cascades.\n",
         limits::OPTIONS,
         limits::INSTANCES,
+        limits::NAME_LENGTH,
         limits::DONE,
         limits::PAST,
     )

@@ -30,7 +30,7 @@ pub enum Event {
         /// The provider's code.
         code: Option<String>,
     },
-    /// Something is said of a campaign's life, complete but for its time.
+    /// Something is said of a campaign's life, complete but for its time; a version that comes into force, but for its text.
     Said(Box<Campaign>),
     /// The last fact comes once more.
     Again,
@@ -80,7 +80,7 @@ pub(super) fn outcome(word: &str) -> Option<Outcome> {
 }
 
 /// The words that a happening begins with, besides the statuses.
-pub(super) const WORDS: [&str; 20] = [
+pub(super) const WORDS: [&str; 21] = [
     "has",
     "refuses",
     "profile",
@@ -92,6 +92,7 @@ pub(super) const WORDS: [&str; 20] = [
     "again",
     "unreadable",
     "release",
+    "apply",
     "pause",
     "resume",
     "stop",

@@ -26,7 +26,7 @@ pub(super) fn event(words: &[Word], report: &mut Report<'_>) -> Option<Event> {
         "does" => fact(Fact::Action(action(first, rest, report)?)),
         "piled" => Event::Piled(Box::new(piled(first, rest, report)?)),
         "worker" => worker(first, rest, report)?,
-        "pause" | "resume" | "stop" | "migrate" => Event::Said(Box::new(said(first, rest, report)?)),
+        "apply" | "pause" | "resume" | "stop" | "migrate" => Event::Said(Box::new(said(first, rest, report)?)),
         word if STATUSES.iter().any(|(status, ..)| *status == word) || outcome(word).is_some() => {
             status(first, rest, report)?
         }
@@ -205,6 +205,7 @@ fn said(first: &Word, rest: &[Word], report: &mut Report<'_>) -> Option<Campaign
         return None;
     };
     let kind = match first.text.as_str() {
+        "apply" => CampaignKind::Definition,
         "pause" => CampaignKind::Paused,
         "resume" => CampaignKind::Resumed,
         "stop" => CampaignKind::Stopped,
@@ -212,6 +213,14 @@ fn said(first: &Word, rest: &[Word], report: &mut Report<'_>) -> Option<Campaign
     };
     let mut said = Campaign { campaign: campaign.text.clone(), kind, ..Campaign::default() };
     match (kind, rest) {
+        (CampaignKind::Definition, [version, rest @ ..]) => {
+            said.version = number(version, report)?;
+            nothing_more(rest, report).then_some(())?;
+        }
+        (CampaignKind::Definition, _) => {
+            report.error(first.place, "which version?", "write `apply cart-left 2`");
+            return None;
+        }
         (CampaignKind::Migrated, [from, to, renamed @ ..]) => {
             (said.from_version, said.version) = (number(from, report)?, number(to, report)?);
             said.steps = attributes(&named(renamed, report)?);

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use schemas::Millis;
+use schemas::{CampaignKind, Millis};
 
 use crate::calendar::{self, spell, unbounded};
 use crate::language::{Place, Problem, Report, Severity, Source};
@@ -185,6 +185,15 @@ impl Timeline {
     /// # Errors
     /// A line that cannot happen, or by which too much would have fallen due.
     pub fn play_in(&self, world: &mut World) -> Result<(), Vec<Problem>> {
+        for line in &self.lines {
+            let Event::Said(said) = &line.event else { continue };
+            if said.kind == CampaignKind::Definition && !world.withhold(&said.campaign, said.version) {
+                let source = Source { name: &self.name, text: &self.text };
+                let message = format!("there is no version {} of {}", said.version, said.campaign);
+                let hint = "name its file beside the others".to_owned();
+                return Err(vec![source.problem(Severity::Error, line.place, message, Some(hint))]);
+            }
+        }
         for line in &self.lines {
             self.play_line(world, line).map_err(|(message, hint)| {
                 let source = Source { name: &self.name, text: &self.text };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use schemas::{Actor, Campaign, Customer, Fact, Feedback, Journal, Millis, Send, Status};
+use schemas::{Actor, Campaign, CampaignKind, Customer, Fact, Feedback, Journal, Millis, Send, Status};
 
 use crate::{Effect, Input, Moment, Plans, Problem, Row, consider, decide, due};
 
@@ -47,6 +47,8 @@ pub struct World {
     others: BTreeMap<String, Row>,
     /// Records that were forwarded to them so far, for their offsets.
     forwarded: i64,
+    /// Versions that come into force later, by campaign and number, with their texts.
+    to_come: BTreeMap<(String, i32), String>,
 }
 
 impl World {
@@ -70,12 +72,23 @@ impl World {
             moments: 0,
             others: BTreeMap::new(),
             forwarded: 0,
+            to_come: BTreeMap::new(),
         }
     }
 
     /// The clock's reading when it began.
     pub fn begin(&self) -> Millis {
         self.begin
+    }
+
+    /// A version is not in force until it is applied. Gives back whether there is such a one.
+    pub(super) fn withhold(&mut self, campaign: &str, version: i32) -> bool {
+        let key = (campaign.to_owned(), version);
+        if let Some(text) = self.plans.withhold(campaign, version) {
+            self.to_come.insert(key, text);
+            return true;
+        }
+        self.to_come.contains_key(&key)
     }
 
     /// Something is said of a campaign now, and everybody hears it at once.
@@ -249,10 +262,18 @@ impl World {
                 Some(fact) => self.tell(fact),
                 None => return Err(("nothing was told that could come again".to_owned(), "remove it".to_owned())),
             },
-            Event::Said(said) => self.say(said).map_err(|problems| {
-                let what = problems.first().map(|problem| problem.message.clone()).unwrap_or_default();
-                (what, "look at the campaigns that are in force".to_owned())
-            })?,
+            Event::Said(said) => {
+                let mut said = Campaign::clone(said);
+                if said.kind == CampaignKind::Definition {
+                    let text = self.to_come.remove(&(said.campaign.clone(), said.version));
+                    let in_force = || ("this version is in force already".to_owned(), "remove the line".to_owned());
+                    said.definition = text.ok_or_else(in_force)?;
+                }
+                self.say(&said).map_err(|problems| {
+                    let what = problems.first().map(|problem| problem.message.clone()).unwrap_or_default();
+                    (what, "look at the campaigns that are in force".to_owned())
+                })?;
+            }
             Event::Worker(on) => self.worker = *on,
             Event::Deadlines => {
                 self.fire();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use campaign::{Caps, Plan, Prices, Problem, Rates};
+use campaign::{Caps, Plan, Prices, Problem, Rates, Spend};
 use schemas::{Campaign, CampaignKind, Millis};
 
 use crate::failure::{Exit, Failure};
@@ -48,6 +48,13 @@ impl Document {
         }
     }
 
+    /// What a cascade of it costs at most, behind its title; none of what is no campaign.
+    pub fn spend(&self, prices: &Prices) -> Option<String> {
+        let plan =
+            campaign::parse(&self.path, &self.text).ok().filter(|_| matches!(self.kind, Kind::Definition { .. }))?;
+        Some(format!(" {}", Spend::of(&plan, prices)))
+    }
+
     /// As it is published.
     pub fn into_record(self, applied_at: Millis) -> Campaign {
         let (campaign, version, kind) = match self.kind {
@@ -63,7 +70,7 @@ impl Document {
 /// Reads files, and of directories all `.yaml` and `.yml` files in them.
 ///
 /// # Errors
-/// `Input` if one cannot be read, `Campaign` with all problems of all files.
+/// `Input` if one cannot be read, `Campaign` with all problems of all files, and what is wrong with them together.
 pub fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Failure> {
     let mut documents = Vec::new();
     let mut problems = Vec::new();
@@ -74,6 +81,7 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Failure> {
             Err(found) => problems.extend(found),
         }
     }
+    problems.extend(campaign::together(&definitions(&documents)));
     match problems.len() {
         0 => Ok(documents),
         count => {
@@ -82,6 +90,12 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Failure> {
             Err(refused(Exit::Campaign, &problems, &end))
         }
     }
+}
+
+/// Names and texts of the campaigns among files.
+fn definitions(documents: &[Document]) -> Vec<(&str, &str)> {
+    let campaigns = documents.iter().filter(|document| matches!(document.kind, Kind::Definition { .. }));
+    campaigns.map(|document| (document.path.as_str(), document.text.as_str())).collect()
 }
 
 /// All problems of what cannot be used, and what to do.

@@ -14,6 +14,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+use campaign::Prices;
 use schemas::{Campaign, Millis};
 
 use crate::config::Common;
@@ -48,17 +49,37 @@ pub fn run(command: cli::Campaign) -> Result<String, Failure> {
     }
 }
 
-/// Checks files without Kafka, and the templates that they name where their directory is given. Gives back what to print.
+/// Checks files without Kafka, and the templates that they name where their directory is given. With a price table, which is a file of
+/// its own or one of these, it says what a cascade costs at most. Gives back what to print.
 ///
 /// # Errors
 /// `Campaign`, with every problem and its place.
-pub fn check(paths: &[PathBuf], templates: Option<&Path>) -> Result<String, Failure> {
+pub fn check(paths: &[PathBuf], templates: Option<&Path>, prices: Option<&Path>) -> Result<String, Failure> {
     let documents = documents::read(paths)?;
-    let lines =
-        documents.iter().map(|document| format!("{}{}: {}\n", document.warnings, document.path, document.title()));
+    let prices = price_table(&documents, prices)?;
+    let lines = documents.iter().map(|document| {
+        let spend = prices.as_ref().and_then(|prices| document.spend(prices)).unwrap_or_default();
+        format!("{}{}: {}{spend}\n", document.warnings, document.path, document.title())
+    });
     let lines: String = lines.collect();
     let of_templates = templates.map(|directory| templates::check(&documents, directory)).transpose()?;
     Ok(lines + &of_templates.unwrap_or_default())
+}
+
+/// The price table of a file that was named for it, else the one among the files.
+fn price_table(documents: &[Document], named: Option<&Path>) -> Result<Option<Prices>, Failure> {
+    let table = |documents: &[Document]| {
+        let of_prices = documents.iter().find(|document| document.kind == Kind::Prices);
+        of_prices.and_then(|document| Prices::parse(&document.path, &document.text).ok())
+    };
+    let Some(path) = named else { return Ok(table(documents)) };
+    match table(&documents::read(&[path.to_owned()])?) {
+        None => Err(Failure::new(
+            Exit::Campaign,
+            format!("{} holds no price table: begin it with `currency:`", path.display()),
+        )),
+        found => Ok(found),
+    }
 }
 
 /// What a file can hold.

@@ -140,6 +140,18 @@ mod tests {
         assert_eq!(lines.collect::<Vec<_>>(), ["template t.sms for ru: segments 2", "template t.sms: segments 1"]);
     }
 
+    /// Reservations, ledger and budgets count what the step says.
+    #[test]
+    fn the_shipped_campaigns_pay_for_all_segments_of_their_messages() {
+        let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy");
+        let campaigns = deploy.join("campaigns");
+        let documents = documents::read(&[campaigns.clone(), campaigns.join("scenarios")]).unwrap();
+        let said = check(&documents, &deploy.join("templates")).unwrap();
+        let short: Vec<&str> = said.lines().filter(|line| line.contains("and the step says")).collect();
+        assert!(short.is_empty(), "{}", short.join("\n"));
+        assert!(said.contains("template order.sms: segments 2\n"), "{said}");
+    }
+
     #[test]
     fn what_is_missing_or_broken_is_a_problem() {
         let sentence = |templates: &[(&str, &str)]| checked(templates).unwrap_err().sentence;

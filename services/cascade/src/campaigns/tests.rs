@@ -76,7 +76,7 @@ fn problems_of_all_files_are_told_with_their_places() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("a.yaml"), definition(1, "first").replace("push", "pusch")).unwrap();
     std::fs::write(dir.path().join("b.yaml"), definition(1, "first").replace("trigger", "tirgger")).unwrap();
-    let failure = check(&[dir.path().to_owned()], None).unwrap_err();
+    let failure = check(&[dir.path().to_owned()], None, None).unwrap_err();
     assert_eq!(failure.exit, Exit::Campaign);
     for place in ["a.yaml:8:", "b.yaml:3:", "2 problems"] {
         assert!(failure.sentence.contains(place), "{place} is missing in\n{failure}");
@@ -84,8 +84,32 @@ fn problems_of_all_files_are_told_with_their_places() {
 }
 
 #[test]
+fn files_that_contradict_each_other_are_refused_together() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a.yaml"), definition(1, "first")).unwrap();
+    std::fs::write(dir.path().join("b.yaml"), definition(1, "second")).unwrap();
+    let failure = check(&[dir.path().to_owned()], None, None).unwrap_err();
+    assert_eq!(failure.exit, Exit::Campaign);
+    assert!(failure.sentence.contains("b.yaml:2:10") && failure.sentence.contains("a.yaml, too"), "{failure}");
+}
+
+#[test]
+fn what_a_cascade_costs_is_said_where_a_price_table_is_at_hand() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, table) = (dir.path().join("a.yaml"), dir.path().join("prices.yaml"));
+    std::fs::write(&file, definition(1, "first").replace("push", "sms")).unwrap();
+    std::fs::write(&table, "currency: USD\nprices: [{channel: sms, minor: 4}]\n").unwrap();
+    let said = |paths: &[PathBuf], table: Option<&Path>| check(paths, None, table).unwrap();
+    assert!(!said(std::slice::from_ref(&file), None).contains("costs"));
+    let costs = "campaign order-ready version 1 costs at most 4 minor units of USD";
+    assert!(said(std::slice::from_ref(&file), Some(&table)).contains(costs));
+    assert!(said(&[file.clone(), table], None).contains(costs));
+    assert_eq!(check(std::slice::from_ref(&file), None, Some(&file)).unwrap_err().exit, Exit::Campaign);
+}
+
+#[test]
 fn a_missing_file_has_an_exit_code_of_its_own() {
-    let failure = check(&[PathBuf::from("no-such.yaml")], None).unwrap_err();
+    let failure = check(&[PathBuf::from("no-such.yaml")], None, None).unwrap_err();
     assert_eq!(failure.exit, Exit::Input);
 }
 

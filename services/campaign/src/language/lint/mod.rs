@@ -1,8 +1,15 @@
 //! Warnings: allowed, but seldom meant.
 
+mod moments;
+mod reach;
+#[cfg(test)]
+mod tests;
+
 use schemas::{Class, Millis};
 
-use super::plan::{Cause, Level, Plan, Step, TriggerKind, Wait};
+use crate::calendar::spell;
+
+use super::plan::{Anchor, Cause, Level, Plan, Point, Step, TriggerKind, Wait};
 use super::problem::Report;
 use super::raw;
 
@@ -27,7 +34,8 @@ pub(super) fn lint(raw: &raw::Campaign, plan: &Plan, report: &mut Report<'_>) {
     if let Some(written) = &raw.asleep {
         asleep(plan, written, report);
     }
-    for (step, written) in plan.steps.iter().zip(&raw.steps) {
+    reach::lint(raw, plan, report);
+    for (index, (step, written)) in plan.steps.iter().zip(&raw.steps).enumerate() {
         let mute = step.channels.iter().find(|channel| !channel.opened);
         if let (Some(mute), true) = (mute, step.leads_on(Cause::NotOpened)) {
             report.warning(
@@ -37,6 +45,8 @@ pub(super) fn lint(raw: &raw::Campaign, plan: &Plan, report: &mut Report<'_>) {
             );
         }
         calls(plan, step, written, report);
+        receipts(plan, step, written, raw.steps.get(index + 1), report);
+        moments::lint(plan, index, written, report);
         let silent = step.channels.iter().find(|channel| !channel.delivered);
         if let (Some(silent), Level::Delivered) = (silent, plan.stop) {
             report.warning(
@@ -76,15 +86,40 @@ fn calls(plan: &Plan, step: &Step, written: &raw::Step, report: &mut Report<'_>)
             "add `quiet: {hours: 21:00-10:00}` to the campaign",
         );
     }
-    let is_short = match &step.wait {
-        Wait::Until(point) => !point.is_dated() && point.shift.is_exact() && point.shift.millis < HOUR,
-        Wait::Active(length) => *length < HOUR,
-    };
-    if let (Some(wait), true) = (&written.wait, is_short) {
+    let usual = step.channels.iter().map(|channel| channel.word_within).max().unwrap_or(0);
+    if let (Some(wait), true) = (&written.wait, waited_for(step).is_some_and(|length| length < usual)) {
         report.warning(
             wait.referenced,
             "nobody can have called so soon",
             "write `wait: 1d`: the outcome ends it sooner",
         );
     }
+}
+
+/// How long a message is waited for after its hand-over, where that is the same for everybody.
+fn waited_for(step: &Step) -> Option<Millis> {
+    match &step.wait {
+        Wait::Until(Point { anchor: Anchor::HandOver, shift }) if shift.is_exact() => Some(shift.millis),
+        Wait::Until(_) => None,
+        Wait::Active(length) => Some(*length),
+    }
+}
+
+/// A wait that is over before word can have come takes every message for one that nobody got.
+fn receipts(plan: &Plan, step: &Step, written: &raw::Step, next: Option<&raw::Step>, report: &mut Report<'_>) {
+    let for_word = matches!(plan.stop, Level::Delivered | Level::Opened)
+        || [Cause::NotDelivered, Cause::NoInformation, Cause::NotOpened].into_iter().any(|it| step.leads_on(it));
+    let slowest = step.channels.iter().filter(|channel| !channel.person).max_by_key(|channel| channel.word_within);
+    let (Some(channel), Some(length), true) = (slowest, waited_for(step), for_word) else { return };
+    if length >= channel.word_within {
+        return;
+    }
+    let place =
+        written.wait.as_ref().or_else(|| next?.after.as_ref()).map_or(written.name.referenced, |it| it.referenced);
+    let usual = spell(channel.word_within);
+    report.warning(
+        place,
+        format!("word of a message on {} usually takes up to {usual}: this wait is over before it", channel.name),
+        format!("wait for `{usual}` or longer"),
+    );
 }

@@ -1,0 +1,191 @@
+//! What is wrong with campaigns that are right by themselves: two texts of one version, and campaigns that begin one another for ever.
+
+use std::collections::BTreeMap;
+
+use schemas::Reason;
+
+use crate::predicate::Asked;
+
+use super::plan::Plan;
+use super::problem::{Place, Problem, Report, Source};
+use super::{check, raw, yaml};
+
+/// A file that was understood by itself.
+struct File<'a> {
+    source: Source<'a>,
+    raw: raw::Campaign,
+    plan: Plan,
+}
+
+/// Looks at campaign versions together, each with the name of its file and its text. What is wrong with one by itself is not told
+/// again: see [`parse`](super::parse).
+pub fn together(files: &[(&str, &str)]) -> Vec<Problem> {
+    let files: Vec<File<'_>> = files.iter().filter_map(|(name, text)| understand(name, text)).collect();
+    let mut problems = twice(&files);
+    problems.extend(circles(&files));
+    problems
+}
+
+fn understand<'a>(name: &'a str, text: &'a str) -> Option<File<'a>> {
+    let source = Source { name, text };
+    let raw = yaml::read(&source).ok()?;
+    let plan = check::plan(&raw, &mut Report::new(&source))?;
+    Some(File { source, raw, plan })
+}
+
+/// A version has one text.
+fn twice(files: &[File<'_>]) -> Vec<Problem> {
+    let mut first: BTreeMap<(&str, i32), &File<'_>> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for file in files {
+        let before = *first.entry((&file.plan.name, file.plan.version)).or_insert(file);
+        if before.source.text == file.source.text {
+            continue;
+        }
+        let mut report = Report::new(&file.source);
+        report.error(
+            file.raw.version.referenced,
+            format!(
+                "version {} of {} stands in {}, too, with another text",
+                file.plan.version, file.plan.name, before.source.name
+            ),
+            "a version has one text: give one of them another number, or remove it",
+        );
+        problems.extend(report.into_problems());
+    }
+    problems
+}
+
+/// Campaigns of which each begins where another one ends, all the way round, and none of them ever says that it is enough.
+fn circles(files: &[File<'_>]) -> Vec<Problem> {
+    let mut newest: BTreeMap<&str, &File<'_>> = BTreeMap::new();
+    for file in files {
+        let known = newest.entry(&file.plan.name).or_insert(file);
+        if known.plan.version < file.plan.version {
+            *known = file;
+        }
+    }
+    let mut problems = Vec::new();
+    for (name, file) in &newest {
+        let Some(circle) = circle(name, &newest) else { continue };
+        // It is told once for each of its campaigns, at the place where that one follows.
+        let Some(of) = &file.raw.trigger.of else { continue };
+        let mut report = Report::new(&file.source);
+        report.error(
+            Place::from(of.referenced),
+            format!("these campaigns begin one another for ever: {}", circle.join(" -> ")),
+            "bound one of them: `maximum: 3`, `cooldown: 30d`, or `ended: goal`",
+        );
+        problems.extend(report.into_problems());
+    }
+    problems
+}
+
+/// The shortest way round from a campaign to itself: each one named is begun by the end of the one before it.
+fn circle<'f>(name: &'f str, newest: &BTreeMap<&'f str, &'f File<'_>>) -> Option<Vec<&'f str>> {
+    let mut before: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut reached = vec![name];
+    let mut next = 0;
+    while let Some(ended) = reached.get(next).copied() {
+        next += 1;
+        for (follower, _) in newest.iter().filter(|(_, file)| follows(&file.plan, ended)) {
+            if *follower == name {
+                let mut way = vec![name, ended];
+                while let Some(earlier) = before.get(way.last().copied().unwrap_or(name)) {
+                    way.push(earlier);
+                }
+                // From the campaign round to itself; one that follows upon itself is refused elsewhere.
+                way.reverse();
+                return Some(way).filter(|way| way.len() > 2);
+            }
+            if !before.contains_key(follower) {
+                before.insert(follower, ended);
+                reached.push(follower);
+            }
+        }
+    }
+    None
+}
+
+/// Whether the end of a campaign begins this one without an end of its own: nothing bounds how often, and no deed of the customer is
+/// needed for it.
+fn follows(plan: &Plan, ended: &str) -> bool {
+    let Some(endings) = &plan.trigger.endings else { return false };
+    let by_deed = [Reason::GoalReached, Reason::Withdrawn, Reason::TurnedDown];
+    let mut asks_of_campaigns = false;
+    if let Some(condition) = &plan.trigger.condition {
+        condition.asks(&mut |asked| asks_of_campaigns |= matches!(asked, Asked::Campaign(_)));
+    }
+    let is_bounded = plan.trigger.maximum.is_some()
+        || plan.trigger.cooldown > 0
+        || asks_of_campaigns
+        || endings.reasons.iter().all(|reason| by_deed.contains(reason));
+    !is_bounded && endings.of.iter().any(|of| of == ended)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn campaign(name: &str, trigger: &str) -> String {
+        format!(
+            "campaign: {name}\nversion: 1\ntrigger: {{{trigger}}}\nsteps: [{{name: a, channel: email, template: t}}]\n"
+        )
+    }
+
+    fn told(files: &[(&str, String)]) -> Vec<String> {
+        let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        together(&files).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_version_has_one_text() {
+        let (one, other) = (campaign("c", "on: registration"), campaign("c", "on: cart, settle: 2h"));
+        assert_eq!(
+            told(&[("a.yaml", one.clone()), ("copy.yaml", one.clone()), ("d.yaml", campaign("d", "on: registration"))]),
+            [""; 0]
+        );
+        assert_eq!(told(&[("a.yaml", one.clone()), ("v2.yaml", other.replace("version: 1", "version: 2"))]), [""; 0]);
+        assert_eq!(
+            told(&[("a.yaml", one), ("b.yaml", other)]),
+            ["\
+error: version 1 of c stands in a.yaml, too, with another text
+ --> b.yaml:2:10
+  |
+2 | version: 1
+  |          ^
+  = help: a version has one text: give one of them another number, or remove it"]
+        );
+    }
+
+    #[test]
+    fn campaigns_that_begin_one_another_for_ever_are_refused() {
+        let files = |of_two: &str| {
+            [
+                ("l0.yaml", campaign("l0", "on: registration")),
+                ("l1.yaml", campaign("l1", "on: end, of: [l3, l0]")),
+                ("l2.yaml", campaign("l2", of_two)),
+                ("l3.yaml", campaign("l3", "on: end, of: l2")),
+                ("l4.yaml", campaign("l4", "on: end, of: l1")),
+            ]
+        };
+        let round = told(&files("on: end, of: l1"));
+        assert_eq!(round.len(), 3, "{round:?}");
+        assert_eq!(
+            round[0],
+            "\
+error: these campaigns begin one another for ever: l1 -> l2 -> l3 -> l1
+ --> l1.yaml:3:24
+  |
+3 | trigger: {on: end, of: [l3, l0]}
+  |                        ^
+  = help: bound one of them: `maximum: 3`, `cooldown: 30d`, or `ended: goal`"
+        );
+        assert!(round[2].contains("l3 -> l1 -> l2 -> l3\n --> l3.yaml:3:24"), "{}", round[2]);
+        for bound in ["maximum: 3", "cooldown: 30d", "ended: [goal, withdrawn]", "where: \"!was_in('l1', 30)\""] {
+            assert_eq!(told(&files(&format!("on: end, of: l1, {bound}"))), [""; 0], "{bound}");
+        }
+        assert_eq!(told(&files("on: end, of: l1, ended: [goal, exhausted]")).len(), 3);
+        assert_eq!(told(&files("on: end, of: l0")), [""; 0]);
+    }
+}
