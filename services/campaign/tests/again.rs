@@ -2,6 +2,7 @@
 
 mod world;
 
+use schemas::{Campaign, CampaignKind};
 use world::script::{check, play, told};
 use world::{BEGIN, DAY, World};
 
@@ -180,6 +181,42 @@ fn a_restart_that_may_not_begin_ends_nothing() {
          1d3h NO_GOAL first email
          1d3h send second by sms",
     );
+}
+
+/// By the newest version it would not begin: the running one of the version before goes on.
+#[test]
+fn a_restart_asks_the_version_by_which_it_would_begin() {
+    let stricter = ANEW.replace("version: 1", "version: 2").replace("amount_minor >= 100", "amount_minor >= 1000");
+    let mut world = World::new(&[ANEW]);
+    for line in ["0 has email sms", "0 does viewed one amount_minor=100"] {
+        play(&mut world, line);
+    }
+    let record = Campaign {
+        campaign: "viewing".into(),
+        version: 2,
+        kind: CampaignKind::Definition,
+        definition: stricter,
+        ..Campaign::default()
+    };
+    world.plans.apply(&record).unwrap();
+    play(&mut world, "3h does viewed two amount_minor=200");
+    assert!(told(&world).iter().any(|line| line == "3h ALREADY_RUNNING"), "{:?}", told(&world));
+    play(&mut world, "4h does viewed three amount_minor=2000");
+    assert!(told(&world).iter().any(|line| line == "4h RESTARTED"), "{:?}", told(&world));
+}
+
+#[test]
+fn the_fourth_cart_is_forgotten_and_not_one_that_came_again() {
+    let mut world = World::of_examples(&["cart-left"]);
+    play(&mut world, "0 has email sms");
+    for line in
+        ["1m cart c1 1 empty", "2m cart c2 1 empty", "3m cart c3 1 empty", "4m cart c4 1 empty", "5m cart c1 9 empty"]
+    {
+        play(&mut world, line);
+    }
+    play(&mut world, "6m cart c5 1 empty");
+    play(&mut world, "7m cart c1 8 5000");
+    assert!(told(&world).iter().all(|line| !line.contains("ENTERED")), "{:?}", told(&world));
 }
 
 #[test]

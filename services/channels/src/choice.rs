@@ -40,11 +40,12 @@ pub(crate) struct Chooser<'a> {
 }
 
 impl Chooser<'_> {
-    /// Takes the next commands, lane by lane in turn, so that a full one does not hold up the others. What cannot be rendered
-    /// is settled on the way and uses up no permit. `now` and `tick` are the same moment.
+    /// Takes the next commands, lane by lane in turn, beginning behind the one that had the `last` turn, so that a full one does not
+    /// hold up the others. What cannot be rendered is settled on the way and uses up no permit. `now` and `tick` are the same moment.
     pub(crate) fn choose(
         &self,
         lanes: &mut BTreeMap<i32, Lane>,
+        last: &mut i32,
         calls: usize,
         now: Millis,
         tick: Tick,
@@ -55,6 +56,8 @@ impl Chooser<'_> {
         }
         let mut queues: Vec<_> =
             lanes.iter().map(|(partition, lane)| (*partition, lane.ready(tick, room).into_iter())).collect();
+        let behind = queues.partition_point(|(partition, _)| *partition <= *last);
+        queues.rotate_left(behind);
         let mut chosen = Vec::new();
         loop {
             let mut idle = true;
@@ -63,7 +66,10 @@ impl Chooser<'_> {
                 idle = false;
                 let Some(lane) = lanes.get_mut(partition) else { continue };
                 match self.consider(lane, *partition, offset, now, tick) {
-                    Turn::Comes(candidate) => chosen.push(*candidate),
+                    Turn::Comes(candidate) => {
+                        *last = *partition;
+                        chosen.push(*candidate);
+                    }
                     Turn::Settled => {}
                     Turn::Waits => return chosen,
                 }

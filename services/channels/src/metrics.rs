@@ -82,7 +82,7 @@ impl Metrics {
             )?,
             spent: counter(
                 "cascade_spent_minor_total",
-                "Prices of hand-overs that were begun, in minor units.",
+                "Prices of calls that were begun, in minor units; of those that were refused, too.",
                 &["channel"],
             )?,
             fenced: gauge(

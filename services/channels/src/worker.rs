@@ -89,6 +89,8 @@ pub(crate) struct Worker<'a> {
     pub(crate) ask: Tick,
     pub(crate) learning: BTreeMap<i32, Learning>,
     pub(crate) lanes: BTreeMap<i32, Lane>,
+    /// The partition of the command that had its turn last.
+    turn: i32,
     /// Partitions whose commands are not read for now, because memory holds enough of them.
     pub(crate) paused: BTreeSet<i32>,
     /// What was committed last: (next command, bookmark).
@@ -169,6 +171,7 @@ impl<'a> Worker<'a> {
             ask: Tick::now(),
             learning: BTreeMap::new(),
             lanes: BTreeMap::new(),
+            turn: -1,
             paused: BTreeSet::new(),
             committed: BTreeMap::new(),
             forgot: Tick::now(),
@@ -420,7 +423,7 @@ impl<'a> Worker<'a> {
             calls_max: self.calls.max(self.config.calls_max),
         };
         let now = self.clock.now();
-        let chosen = chooser.choose(&mut self.lanes, self.calls.len(), now, Tick::now());
+        let chosen = chooser.choose(&mut self.lanes, &mut self.turn, self.calls.len(), now, Tick::now());
         self.metrics.fenced(self.lanes.values().filter(|lane| lane.fence().holds(now)).count());
         chosen
     }

@@ -39,12 +39,18 @@ fn unwanted(case: &Case<'_>, customer: &mut Customer, cause: &Cause<'_>) -> Vec<
         }
         // It steps aside and back: a copy of the others would cost more than all else here.
         let instance = customer.instances.remove(index);
-        if !cause.is_wanted(case, plan, customer) {
+        let asked = if plan.trigger.again == Again::Restart { successor(case, plan) } else { plan };
+        if !cause.concerns(asked) || !cause.is_wanted(case, asked, customer) {
             unwanted.push(instance.id);
         }
         customer.instances.insert(index, instance);
     }
     unwanted
+}
+
+/// The version by which a cascade would begin anew.
+fn successor<'p>(case: &Case<'p>, plan: &'p Plan) -> &'p Plan {
+    case.plans.newest(&plan.name).unwrap_or(plan)
 }
 
 fn once_more(
@@ -68,6 +74,8 @@ fn once_more(
             return Fate::Runs;
         }
         instance.fields.insert("version", revision.to_string());
+        // What waits is about the cart as it was.
+        instance.queued = instance.queued.take().filter(|_| revision == 0);
         return ending::close(case, customer, instance, Reason::Withdrawn, &[("items", "0".to_owned())]);
     }
     let is_unwanted = unwanted.contains(&instance.id);
@@ -79,16 +87,23 @@ fn once_more(
     let mut stays = None;
     if restarts && !is_unwanted {
         // Where nothing begins, nothing ends for it.
-        match entry::unfit(case, customer, plan, cause.occurred_at, &instance.key) {
+        match entry::unfit(case, customer, successor(case, plan), cause.occurred_at, &instance.key) {
             None => {
                 return ending::close(case, customer, instance, Reason::Restarted, &[("trigger", cause.id.to_owned())]);
             }
-            unfit => stays = unfit.map(|entry| entry.instance(instance)),
+            // What settles still takes the new content over.
+            Some(_) if instance.stage == Stage::Settling => {}
+            Some(unfit) => stays = Some(unfit.instance(instance)),
         }
     } else if matches!(plan.trigger.again, Again::Ignore | Again::Queue)
         || (restarts && instance.stage != Stage::Settling)
     {
-        stays = Some(case.entry(Reason::AlreadyRunning).instance(instance));
+        let mut entry = case.entry(Reason::AlreadyRunning).instance(instance);
+        // An older version of the same cart does not wait on where the newer one would not.
+        if let Some(queued) = instance.queued.take_if(|_| is_unwanted && revision > 0) {
+            entry = entry.because("instead_of", queued.id);
+        }
+        stays = Some(entry);
     }
     if let Some(entry) = stays {
         // The version is kept all the same: of two records in the wrong order the higher one holds.

@@ -82,7 +82,7 @@ impl Cause<'_> {
     }
 }
 
-/// Meets each campaign that it may begin. Returns whether it began any, or is remembered.
+/// Meets each campaign that it may begin. Returns whether it began any; one that did not may be remembered.
 pub(super) fn enter(case: &mut Case<'_>, customer: &mut Customer, cause: &Cause<'_>) -> bool {
     let plans = case.plans;
     let (mut entered, mut passes) = (false, false);
@@ -96,13 +96,15 @@ pub(super) fn enter(case: &mut Case<'_>, customer: &mut Customer, cause: &Cause<
         Event::Cart(cart) if passes => memory::pass(customer, &cart.cart_id, cart.version),
         _ => {}
     }
-    entered || passes
+    entered
 }
 
-/// Whether nothing else tells of this version of a thing, nor of a later one.
+/// Whether nothing else tells of this version of a thing, nor of a later one. Of people who are not known nothing is kept: whoever only
+/// looks around would be in the base for ever.
 fn is_news(case: &Case<'_>, customer: &Customer, plan: &Plan, cause: &Cause<'_>) -> bool {
+    let is_known = customer.profile_at.is_some() || !customer.instances.is_empty() || !customer.past.is_empty();
     let (revision, passed) = (cause.revision(plan), cause.passed(customer));
-    if revision <= passed {
+    if !is_known || revision <= passed {
         return false;
     }
     let Some(key) = cause.key(case, plan, customer) else { return true };

@@ -20,14 +20,15 @@ pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, fact: &Fact
         case.write(entry);
         return false;
     }
+    let mut passed = false;
     let changed = match fact {
         Fact::Cart(cart) => {
             let event = Event::Cart(cart);
-            begin(
-                case,
-                customer,
-                &Cause { kind: TriggerKind::Cart, event, id: &cart.event_id, occurred_at: cart.occurred_at },
-            )
+            let cause = Cause { kind: TriggerKind::Cart, event, id: &cart.event_id, occurred_at: cart.occurred_at };
+            let before = memory::passed(customer, &cart.cart_id);
+            let began = begin(case, customer, &cause);
+            passed = memory::passed(customer, &cart.cart_id) != before;
+            began
         }
         Fact::Registration(it) => {
             let event = Event::Registration(it);
@@ -56,8 +57,8 @@ pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, fact: &Fact
     if let (true, Some(mark)) = (changed, mark) {
         memory::remember(customer, mark);
     }
-    // A reaction may be remembered, though nothing follows from it.
-    changed || matches!(fact, Fact::Feedback(_))
+    // A reaction, or a cart, may be remembered, though nothing follows from it.
+    changed || passed || matches!(fact, Fact::Feedback(_))
 }
 
 /// What is recognised in a way of its own when it comes again.

@@ -142,10 +142,9 @@ pub(super) fn times(customer: &Customer, campaign: &str) -> i32 {
 
 /// Remembers of a cart that a version of it began nothing.
 pub(super) fn pass(customer: &mut Customer, cart_id: &str, version: i64) {
-    match customer.passed.iter_mut().find(|passed| passed.cart_id == cart_id) {
-        Some(passed) => passed.version = passed.version.max(version),
-        None => keep(&mut customer.passed, Passed { cart_id: cart_id.to_owned(), version }, limits::PASSED),
-    }
+    let version = version.max(passed(customer, cart_id));
+    customer.passed.retain(|passed| passed.cart_id != cart_id);
+    keep(&mut customer.passed, Passed { cart_id: cart_id.to_owned(), version }, limits::PASSED);
 }
 
 /// The newest version of a cart that began nothing, as far as that is remembered; 0 for none.

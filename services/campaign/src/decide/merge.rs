@@ -140,6 +140,13 @@ fn take_in(case: &mut Case<'_>, customer: &mut Customer, mut instance: Instance,
     let is_same = |own: &Instance| own.campaign == instance.campaign && own.key == instance.key;
     let start = case.effects.len();
     let running = customer.instances.len();
+    let cart = instance.fields.get("cart_id").map_or(0, |cart_id| memory::passed(customer, cart_id));
+    if (1..cart).contains(&memory::revision(&instance.fields)) {
+        // A newer version of this cart began nothing.
+        ending::close(case, customer, &mut instance, Reason::Withdrawn, &[("version", cart.to_string())]);
+        announce(&mut case.effects[start..], &instance, Fate::Ended);
+        return;
+    }
     let evidence = match customer.instances.iter_mut().find(|own| is_same(own)) {
         Some(own) => {
             // What waits for its end waits for the end of the other one now.

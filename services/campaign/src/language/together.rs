@@ -111,7 +111,7 @@ fn circle<'f>(name: &'f str, newest: &BTreeMap<&'f str, &'f File<'_>>) -> Option
 /// needed for it.
 fn follows(plan: &Plan, ended: &str) -> bool {
     let Some(endings) = &plan.trigger.endings else { return false };
-    let by_deed = [Reason::GoalReached, Reason::Withdrawn, Reason::TurnedDown];
+    let by_deed = [Reason::GoalReached, Reason::Withdrawn, Reason::TurnedDown, Reason::StopReached];
     let mut asks_of_campaigns = false;
     if let Some(condition) = &plan.trigger.condition {
         condition.asks(&mut |asked| asks_of_campaigns |= matches!(asked, Asked::Campaign(_)));
@@ -182,7 +182,9 @@ error: these campaigns begin one another for ever: l1 -> l2 -> l3 -> l1
   = help: bound one of them: `maximum: 3`, `cooldown: 30d`, or `ended: goal`"
         );
         assert!(round[2].contains("l3 -> l1 -> l2 -> l3\n --> l3.yaml:3:24"), "{}", round[2]);
-        for bound in ["maximum: 3", "cooldown: 30d", "ended: [goal, withdrawn]", "where: \"!was_in('l1', 30)\""] {
+        for bound in
+            ["maximum: 3", "cooldown: 30d", "ended: [goal, withdrawn]", "ended: stop", "where: \"!was_in('l1', 30)\""]
+        {
             assert_eq!(told(&files(&format!("on: end, of: l1, {bound}"))), [""; 0], "{bound}");
         }
         assert_eq!(told(&files("on: end, of: l1, ended: [goal, exhausted]")).len(), 3);

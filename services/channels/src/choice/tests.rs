@@ -43,6 +43,10 @@ impl Channel {
     }
 
     fn command(&mut self, offset: i64, template: &str) {
+        self.command_in(0, offset, template);
+    }
+
+    fn command_in(&mut self, partition: i32, offset: i64, template: &str) {
         let send = Send {
             customer_id: offset.to_string(),
             address: "+7900".to_owned(),
@@ -52,7 +56,8 @@ impl Channel {
             send_before: 100,
             ..Send::default()
         };
-        self.lane().command(offset, Id::of_instance(&offset.to_string(), "", "", ""), send, 0, false);
+        let lane = self.lanes.get_mut(&partition).unwrap();
+        lane.command(offset, Id::of_instance(&offset.to_string(), "", "", ""), send, 0, false);
     }
 
     fn lane(&mut self) -> &mut Lane {
@@ -63,7 +68,7 @@ impl Channel {
     fn chosen(&mut self, tick: Tick) -> Vec<i64> {
         let (limit, breaker, renderer, metrics) = (&self.limit, &self.breaker, &self.renderer, &self.metrics);
         let chooser = Chooser { limit, breaker, renderer, metrics, calls_max: 2 };
-        chooser.choose(&mut self.lanes, 0, 0, tick).into_iter().map(|candidate| candidate.offset).collect()
+        chooser.choose(&mut self.lanes, &mut -1, 0, 0, tick).into_iter().map(|candidate| candidate.offset).collect()
     }
 
     fn spent(&mut self) -> String {
@@ -111,4 +116,23 @@ fn what_does_not_go_out_has_spent_nothing() {
         (vec![], "0:0".to_owned()),
         "the rate limit lets nobody through"
     );
+}
+
+#[test]
+fn a_full_lane_does_not_have_every_turn() {
+    let mut channel = Channel::new(lane(), 10);
+    channel.lanes.insert(1, lane());
+    for (partition, offset) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        channel.command_in(partition, offset, "plain");
+    }
+    let Channel { limit, breaker, renderer, metrics, lanes, .. } = &mut channel;
+    let chooser = Chooser { limit, breaker, renderer, metrics, calls_max: 1 };
+    let (mut last, mut turns) = (-1, Vec::new());
+    for _ in 0..3 {
+        for candidate in chooser.choose(lanes, &mut last, 0, 0, Tick::now()) {
+            lanes.get_mut(&candidate.partition).unwrap().start(candidate.offset);
+            turns.push(candidate.partition);
+        }
+    }
+    assert_eq!(turns, [0, 1, 0]);
 }

@@ -22,6 +22,8 @@ pub struct Membership {
     member: Member,
     assigned: bool,
     owned: Vec<(String, i32)>,
+    /// Given to us, and not accepted: they are told as lost next.
+    refused: Vec<(String, i32)>,
     /// When a member was expelled last, and whether it is this one.
     expelled: Option<Tick>,
     is_over: bool,
@@ -40,6 +42,7 @@ impl Membership {
             member: Member::join(settings, group, identity, topics)?,
             assigned: false,
             owned: Vec::new(),
+            refused: Vec::new(),
             expelled: None,
             is_over: false,
             rest: None,
@@ -58,6 +61,11 @@ impl Membership {
     /// # Errors
     /// `Stop` if a member was expelled again, so soon.
     pub fn change(&mut self) -> Result<Option<Change>, Error> {
+        if !self.refused.is_empty() {
+            let partitions = std::mem::take(&mut self.refused);
+            self.owned.retain(|owned| !partitions.contains(owned));
+            return Ok(Some(Change::Revoked { partitions, lost: true }));
+        }
         let change = match self.member.poll(self.rest.map_or(Duration::ZERO, Tick::remaining)) {
             Ok(change) => change,
             Err(error) => Some(self.expelled(&error)?),
@@ -99,8 +107,11 @@ impl Membership {
         if std::mem::take(&mut self.is_over) {
             self.member.renew()?;
         } else if let Err(error) = self.member.accept(change) {
-            // The group has moved on; the next change says how.
+            // The group has moved on. Whoever has begun with these partitions hears that they are lost before they come again.
             tracing::warn!("{error}");
+            if let Change::Assigned(partitions) = change {
+                self.refused.extend_from_slice(partitions);
+            }
         }
         Ok(())
     }
@@ -160,6 +171,20 @@ mod tests {
         let again = group.expelled(&error).unwrap_err();
         assert_eq!(again.verdict(), Verdict::Stop);
         assert!(again.to_string().contains("joins as one"), "{again}");
+    }
+
+    #[test]
+    fn what_could_not_be_accepted_is_lost() {
+        let settings = Settings::new("127.0.0.1:1", "nobody");
+        let mut group = Membership::join(&settings, "group", None, &["cart".to_owned()]).unwrap();
+        group.owned = vec![("cart".to_owned(), 3), ("cart".to_owned(), 4)];
+        group.refused = vec![("cart".to_owned(), 3)];
+        let change = group.change().unwrap();
+        assert!(
+            matches!(&change, Some(Change::Revoked { partitions, lost: true }) if *partitions == [("cart".to_owned(), 3)]),
+            "{change:?}"
+        );
+        assert_eq!((group.owned.len(), group.refused.len()), (1, 0));
     }
 
     #[test]

@@ -117,7 +117,8 @@ fn through_cascade(ground: &Ground) -> (Taken, Taken, Taken, f64) {
 /// Visits at a rate, until it is over.
 fn come_by(feed: &Feed, input: &str, rate: f64, is_over: &AtomicBool) {
     let (begun, mut count) = (Tick::now(), VISITS);
-    while !is_over.load(Ordering::Relaxed) {
+    // Not for ever, should the records beside it be lost.
+    while !is_over.load(Ordering::Relaxed) && begun.elapsed() < 2 * PATIENCE {
         let wanted = VISITS + (begun.elapsed().as_secs_f64() * rate) as usize;
         (count..wanted).for_each(|number| visit(feed, input, number));
         count = wanted.max(count);

@@ -108,7 +108,8 @@ fn waited_for(step: &Step) -> Option<Millis> {
 /// A wait that is over before word can have come takes every message for one that nobody got.
 fn receipts(plan: &Plan, step: &Step, written: &raw::Step, next: Option<&raw::Step>, report: &mut Report<'_>) {
     let for_word = matches!(plan.stop, Level::Delivered | Level::Opened)
-        || [Cause::NotDelivered, Cause::NoInformation, Cause::NotOpened].into_iter().any(|it| step.leads_on(it));
+        || [Cause::NotDelivered, Cause::NoInformation, Cause::NotOpened].into_iter().any(|it| step.leads_on(it))
+            && !step.leads_on(Cause::NoGoal);
     let slowest = step.channels.iter().filter(|channel| !channel.person).max_by_key(|channel| channel.word_within);
     let (Some(channel), Some(length), true) = (slowest, waited_for(step), for_word) else { return };
     if length >= channel.word_within {

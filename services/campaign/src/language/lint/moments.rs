@@ -1,13 +1,14 @@
 //! Messages whose moment always comes when they may not go out: their validity is over, or it is night.
 //!
-//! Each is tried at every half hour of a day. What is lost at all of them is lost for everybody, whenever the cascade begins.
+//! Each is tried at every half hour of a day. What is lost at all of them is lost for everybody, whenever the cascade begins. Nights are
+//! looked at only where nothing else moves the message: what goes before it, a spread, a customer's own zone beside a schedule.
 
 use jiff::civil::{DateTime, date};
 use jiff::tz::TimeZone;
 use schemas::{Class, Millis};
 
-use crate::calendar::{Landing, Recurrence, Shift, instant, local, spell_clock};
-use crate::language::plan::{Anchor, AtNight, Night, Plan, Schedule, Step};
+use crate::calendar::{Shift, instant, spell_clock};
+use crate::language::plan::{Anchor, AtNight, Night, Order, Plan, Step};
 use crate::language::problem::Report;
 use crate::language::raw;
 use crate::language::yaml::Word;
@@ -18,7 +19,7 @@ const HALF_HOURS: Millis = 48;
 /// Looks at one step.
 pub(super) fn lint(plan: &Plan, index: usize, written: &raw::Step, report: &mut Report<'_>) {
     let Some(step) = plan.steps.get(index) else { return };
-    let Some(chances) = chances(plan, index, step) else { return };
+    let Some(chances) = chances(step) else { return };
     let moment = written.at.as_ref().or(written.after.as_ref());
     let place = |first: Option<&Word>| first.or(moment).map_or(written.name.referenced, |word| word.referenced);
     if chances.iter().all(Chance::is_over) {
@@ -28,8 +29,9 @@ pub(super) fn lint(plan: &Plan, index: usize, written: &raw::Step, report: &mut 
             "let it be valid for longer, or write a length such as `6h`, which counts from its moment",
         );
     }
-    let night = plan.quiet.filter(|_| plan.class == Class::Marketing);
-    let Some(night) = night else { return };
+    let is_first = index == 0 && plan.order == Order::AsWritten && plan.trigger.settle == 0;
+    let comes_at_its_moment = is_first && step.spread == 0 && plan.trigger.schedule.is_none();
+    let Some(night) = plan.quiet.filter(|_| plan.class == Class::Marketing && comes_at_its_moment) else { return };
     let policy = step.at_night.unwrap_or(night.policy);
     if !chances.iter().all(|chance| chance.is_over() || chance.is_lost(night, policy)) {
         return;
@@ -71,54 +73,25 @@ impl Chance {
 }
 
 /// What can become of a step's moment; none where its validity ends by something else that nobody knows.
-fn chances(plan: &Plan, index: usize, step: &Step) -> Option<Vec<Chance>> {
-    let mut chances = Vec::new();
+fn chances(step: &Step) -> Option<Vec<Chance>> {
     let own = step.valid.anchor == Anchor::Turn;
     if !own && step.valid.anchor != step.start.anchor {
         return None;
     }
-    let mut add = |lead: &dyn Fn(Shift) -> Option<Millis>| -> Option<()> {
-        for late in [0, step.spread] {
-            let moment = lead(step.start.shift)?.saturating_add(late);
-            let valid_until = if own { step.valid.shift.lead(moment, &TimeZone::UTC) } else { lead(step.valid.shift)? };
-            chances.push(Chance { moment, valid_until });
-        }
-        Some(())
+    let chance = |lead: &dyn Fn(Shift) -> Option<Millis>| {
+        let moment = lead(step.start.shift)?;
+        let valid_until = if own { step.valid.shift.lead(moment, &TimeZone::UTC) } else { lead(step.valid.shift)? };
+        Some(Chance { moment, valid_until })
     };
+    let midnight = instant(midsummer(), &TimeZone::UTC)?;
+    let begins = (0..HALF_HOURS).map(|half| midnight + half * HALF_HOUR);
+    let mut chances: Vec<Chance> =
+        begins.map(|begin| chance(&|shift| Some(shift.lead(begin, &TimeZone::UTC)))).collect::<Option<_>>()?;
     if step.start.is_dated() {
         // A date may come without a time of day.
-        let day = midsummer().date();
-        add(&|shift| shift.lead_from_day(day, &TimeZone::UTC))?;
-    }
-    for begin in begins(plan, index, step)? {
-        add(&|shift| Some(shift.lead(begin, &TimeZone::UTC)))?;
+        chances.push(chance(&|shift| shift.lead_from_day(midsummer().date(), &TimeZone::UTC))?);
     }
     Some(chances)
-}
-
-/// Moments from which a step's own is counted: what a schedule says, for those in its zone; else any of a day.
-fn begins(plan: &Plan, index: usize, step: &Step) -> Option<Vec<Millis>> {
-    let midnight = instant(midsummer(), &TimeZone::UTC)?;
-    let from_trigger = step.start.anchor == Anchor::Trigger || (index == 0 && step.start.anchor == Anchor::Turn);
-    let fixed = plan.trigger.schedule.as_ref().filter(|_| from_trigger).and_then(|it| time_of(it, &plan.zone));
-    Some(match fixed {
-        Some(since) => vec![midnight + since],
-        None => (0..HALF_HOURS).map(|half| midnight + half * HALF_HOUR).collect(),
-    })
-}
-
-/// At which time of day a schedule begins, from midnight on.
-fn time_of(schedule: &Schedule, zone: &TimeZone) -> Option<Millis> {
-    let time = match schedule.every {
-        Some(Recurrence::Daily(time) | Recurrence::Weekly(_, time) | Recurrence::Monthly(_, time)) => time,
-        Some(Recurrence::Yearly(_, _, time)) => time,
-        // Lengths that are no days come at every hour.
-        Some(Recurrence::Length(_)) => return None,
-        None => local(schedule.at, zone)?.time(),
-    };
-    let midnight = Shift { landing: Some(Landing::At(time)), ..Shift::default() };
-    let begin = instant(midsummer(), &TimeZone::UTC)?;
-    Some(midnight.lead(begin, &TimeZone::UTC) - begin)
 }
 
 /// A day like any other.

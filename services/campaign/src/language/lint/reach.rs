@@ -54,18 +54,18 @@ fn condition(plan: &Plan, step: &Step, written: &raw::Step, report: &mut Report<
     }
 }
 
-/// Nothing leads on from a message that everybody gets. Other orders try the steps below it before.
+/// Nothing leads on from a message that everybody gets but whom its night or validity passes over. Other orders try the steps below it before.
 fn behind(raw: &raw::Campaign, plan: &Plan, report: &mut Report<'_>) {
     let is_end = |step: &Step| step.next_if.is_empty() && step.when.is_none() && step.variants.is_empty();
     let Some(end) = plan.steps.iter().position(is_end).filter(|_| plan.order == Order::AsWritten) else { return };
     if let Some(first) = raw.steps.get(end + 1) {
         report.warning(
             first.name.referenced,
-            format!("nothing leads here: `{}` ends the cascade, whatever it comes to", plan.steps[end].name),
             format!(
-                "remove the step, or say at `{}` what leads on: `next_if: [not delivered, cannot send]`",
+                "nothing leads on from `{}` once it went out, whatever it comes to: this is for those whom it passed over",
                 plan.steps[end].name
             ),
+            format!("say at `{}` what leads on: `next_if: [not delivered, cannot send]`", plan.steps[end].name),
         );
     }
 }

@@ -91,12 +91,12 @@ fn what_stands_behind_an_end_is_a_warning() {
     assert_eq!(
         warnings("", &first("next_if: []")),
         "\
-warning: nothing leads here: `a` ends the cascade, whatever it comes to
+warning: nothing leads on from `a` once it went out, whatever it comes to: this is for those whom it passed over
  --> c.yaml:6:12
   |
 6 |   - {name: b, channel: sms, template: t}
   |            ^
-  = help: remove the step, or say at `a` what leads on: `next_if: [not delivered, cannot send]`"
+  = help: say at `a` what leads on: `next_if: [not delivered, cannot send]`"
     );
     assert_eq!(warnings("", &first("next_if: [cannot send]")), "");
     assert_eq!(warnings("", &first("next_if: [], when: source == 'web'")), "", "others go on");
@@ -162,6 +162,10 @@ warning: its moment lies in the quiet hours 22:00-09:00, and when they end it is
     assert_eq!(step(&format!("class: transactional\n{NIGHT}"), "at: trigger 23:00, valid: 1h"), "", "it is awaited");
     assert!(step(NIGHT, "at: trigger 23:00, quiet: skip").contains("in which it is skipped"));
     let daily = "trigger: {on: schedule, every: day 23:00}\n";
-    assert!(step(&format!("{daily}{NIGHT}"), "valid: 2h").contains("in the quiet hours"));
-    assert_eq!(step(&format!("{}{NIGHT}", daily.replace("23:00", "12:00")), "valid: 2h"), "");
+    assert_eq!(step(&format!("{daily}{NIGHT}"), "valid: 2h"), "", "elsewhere it is another hour");
+    let settles = "trigger: {on: cart, settle: 2h}\n";
+    assert_eq!(step(&format!("{settles}{NIGHT}"), "at: trigger 23:00, valid: 1h"), "", "who left it at 22:30");
+    let second = "at: trigger 12:00}\n  - {name: b, channel: push, template: t, at: trigger 23:00, valid: 1h";
+    assert_eq!(step(NIGHT, second), "", "the first may have taken longer");
+    assert_eq!(step(NIGHT, "at: trigger 8:00, spread: 14h, quiet: skip"), "");
 }
