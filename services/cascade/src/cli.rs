@@ -30,17 +30,7 @@ pub enum Command {
     #[command(subcommand)]
     Topics(Topics),
     /// Check campaign files and tables, without Kafka
-    Check {
-        /// Files, or directories of .yaml files
-        #[arg(required = true)]
-        paths: Vec<PathBuf>,
-        /// Check the templates that campaigns name, too, and say how many segments those of an SMS take
-        #[arg(long, value_name = "DIR")]
-        templates: Option<PathBuf>,
-        /// Say what a cascade costs at most by this price table, where none is among the files
-        #[arg(long, value_name = "FILE")]
-        prices: Option<PathBuf>,
-    },
+    Check(campaigns::Files),
     /// Show a campaign as a picture, without Kafka
     Show(campaigns::Picture),
     /// Show a template as a customer would get it, on each channel, without Kafka

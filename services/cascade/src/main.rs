@@ -52,9 +52,7 @@ fn run(command: Command) -> Result<String, Failure> {
         Command::Service(command) => services::serve(command),
         Command::Demo(args) => demo::run(args).map(|()| String::new()),
         Command::Topics(command) => topics::run(command),
-        Command::Check { paths, templates, prices } => {
-            campaigns::check(&paths, templates.as_deref(), prices.as_deref())
-        }
+        Command::Check(files) => campaigns::check(&files),
         Command::Show(args) => campaigns::show(&args),
         Command::Render { args, flags } => campaigns::preview::run(&flags, &args),
         Command::Try(args) => campaigns::rehearse(&args, &mut std::io::stdout()),

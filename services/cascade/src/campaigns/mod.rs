@@ -49,20 +49,35 @@ pub fn run(command: cli::Campaign) -> Result<String, Failure> {
     }
 }
 
+/// What is checked.
+#[derive(Debug, clap::Args)]
+pub struct Files {
+    /// Files, or directories of .yaml files
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Check the templates that campaigns name, too, and say how many segments those of an SMS take
+    #[arg(long, value_name = "DIR")]
+    pub templates: Option<PathBuf>,
+    /// Say what a cascade costs at most by this price table, where none is among the files
+    #[arg(long, value_name = "FILE")]
+    pub prices: Option<PathBuf>,
+}
+
 /// Checks files without Kafka, and the templates that they name where their directory is given. With a price table, which is a file of
 /// its own or one of these, it says what a cascade costs at most. Gives back what to print.
 ///
 /// # Errors
 /// `Campaign`, with every problem and its place.
-pub fn check(paths: &[PathBuf], templates: Option<&Path>, prices: Option<&Path>) -> Result<String, Failure> {
-    let documents = documents::read(paths)?;
-    let prices = price_table(&documents, prices)?;
+pub fn check(files: &Files) -> Result<String, Failure> {
+    let documents = documents::read(&files.paths)?;
+    let prices = price_table(&documents, files.prices.as_deref())?;
     let lines = documents.iter().map(|document| {
         let spend = prices.as_ref().and_then(|prices| document.spend(prices)).unwrap_or_default();
         format!("{}{}: {}{spend}\n", document.warnings, document.path, document.title())
     });
     let lines: String = lines.collect();
-    let of_templates = templates.map(|directory| templates::check(&documents, directory)).transpose()?;
+    let of_templates =
+        files.templates.as_deref().map(|directory| templates::check(&documents, directory)).transpose()?;
     Ok(lines + &of_templates.unwrap_or_default())
 }
 

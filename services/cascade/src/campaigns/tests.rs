@@ -31,6 +31,10 @@ fn state(campaign: &str, kind: CampaignKind) -> Campaign {
     Campaign { campaign: campaign.to_owned(), kind, ..Campaign::default() }
 }
 
+fn files(path: PathBuf) -> Files {
+    Files { paths: vec![path], templates: None, prices: None }
+}
+
 #[test]
 fn a_new_version_is_published_and_the_same_text_again_is_not() {
     let mut book = book(vec![document(1, "first")]);
@@ -76,7 +80,7 @@ fn problems_of_all_files_are_told_with_their_places() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("a.yaml"), definition(1, "first").replace("push", "pusch")).unwrap();
     std::fs::write(dir.path().join("b.yaml"), definition(1, "first").replace("trigger", "tirgger")).unwrap();
-    let failure = check(&[dir.path().to_owned()], None, None).unwrap_err();
+    let failure = check(&files(dir.path().to_owned())).unwrap_err();
     assert_eq!(failure.exit, Exit::Campaign);
     for place in ["a.yaml:8:", "b.yaml:3:", "2 problems"] {
         assert!(failure.sentence.contains(place), "{place} is missing in\n{failure}");
@@ -88,7 +92,7 @@ fn files_that_contradict_each_other_are_refused_together() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("a.yaml"), definition(1, "first")).unwrap();
     std::fs::write(dir.path().join("b.yaml"), definition(1, "second")).unwrap();
-    let failure = check(&[dir.path().to_owned()], None, None).unwrap_err();
+    let failure = check(&files(dir.path().to_owned())).unwrap_err();
     assert_eq!(failure.exit, Exit::Campaign);
     assert!(failure.sentence.contains("b.yaml:2:10") && failure.sentence.contains("a.yaml, too"), "{failure}");
 }
@@ -99,17 +103,19 @@ fn what_a_cascade_costs_is_said_where_a_price_table_is_at_hand() {
     let (file, table) = (dir.path().join("a.yaml"), dir.path().join("prices.yaml"));
     std::fs::write(&file, definition(1, "first").replace("push", "sms")).unwrap();
     std::fs::write(&table, "currency: USD\nprices: [{channel: sms, minor: 4}]\n").unwrap();
-    let said = |paths: &[PathBuf], table: Option<&Path>| check(paths, None, table).unwrap();
+    let said = |paths: &[PathBuf], table: Option<&Path>| {
+        check(&Files { paths: paths.to_vec(), templates: None, prices: table.map(Path::to_owned) }).unwrap()
+    };
     assert!(!said(std::slice::from_ref(&file), None).contains("costs"));
     let costs = "campaign order-ready version 1 costs at most 4 minor units of USD";
     assert!(said(std::slice::from_ref(&file), Some(&table)).contains(costs));
     assert!(said(&[file.clone(), table], None).contains(costs));
-    assert_eq!(check(std::slice::from_ref(&file), None, Some(&file)).unwrap_err().exit, Exit::Campaign);
+    assert_eq!(check(&Files { prices: Some(file.clone()), ..files(file) }).unwrap_err().exit, Exit::Campaign);
 }
 
 #[test]
 fn a_missing_file_has_an_exit_code_of_its_own() {
-    let failure = check(&[PathBuf::from("no-such.yaml")], None, None).unwrap_err();
+    let failure = check(&files(PathBuf::from("no-such.yaml"))).unwrap_err();
     assert_eq!(failure.exit, Exit::Input);
 }
 
