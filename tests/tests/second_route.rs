@@ -8,8 +8,8 @@ use system_tests::installation::{Installation, Plan};
 use system_tests::providers::Answer;
 use system_tests::wait::until;
 
-/// In minor units, as in `deploy/campaigns/prices.yaml`.
-const PRICE: i64 = 4;
+/// In minor units: two segments, at the price of `deploy/campaigns/prices.yaml` each.
+const PRICE: i64 = 8;
 
 const HOUR: i64 = 3_600_000;
 
