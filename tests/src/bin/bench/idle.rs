@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemas::{Fact, encode};
 use system_tests::cpu::load;
 use system_tests::feed::Feed;
+use system_tests::installation::deploy;
 
 use crate::ground::{CHANNEL, Ground, Running};
 use crate::workload::{history, name, profile, registration};
@@ -69,8 +70,9 @@ pub fn measure() -> String {
 fn configuration(ground: &Ground) -> String {
     let (path, key) = (ground.place.path("cascade.toml"), ground.place.path("key"));
     let text = format!(
-        "[tracker]\nlisten = \"127.0.0.1:0\"\nkeys = \"1:{}\"\n\n[channel.{CHANNEL}]\nrate_per_second = 100000\n\
+        "[templates]\ndir = \"{}\"\n\n[tracker]\nlisten = \"127.0.0.1:0\"\nkeys = \"1:{}\"\n\n[channel.{CHANNEL}]\nrate_per_second = 100000\n\
          on_unknown = \"resend\"\ntransport = {{kind = \"nowhere\"}}\n",
+        deploy().join("templates").display(),
         key.display()
     );
     std::fs::write(&key, "links are signed with this secret").expect("the directory can be written to");
