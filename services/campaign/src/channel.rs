@@ -33,107 +33,27 @@ const MINUTE: Millis = 60_000;
 /// mail server answers at once, but one that greylists, or that sends a bounce back by mail, takes a quarter of an hour; a person
 /// calls when there is time.
 static CHANNELS: [Channel; 11] = [
-    Channel {
-        name: "push",
-        delivered: true,
-        opened: true,
-        paid: false,
-        numbers: false,
-        person: false,
-        word_within: MINUTE,
-    },
-    Channel {
-        name: "webpush",
-        delivered: false,
-        opened: false,
-        paid: false,
-        numbers: false,
-        person: false,
-        word_within: 0,
-    },
-    Channel {
-        name: "email",
-        delivered: true,
-        opened: true,
-        paid: false,
-        numbers: false,
-        person: false,
-        word_within: 15 * MINUTE,
-    },
-    Channel {
-        name: "telegram",
-        delivered: false,
-        opened: false,
-        paid: false,
-        numbers: false,
-        person: false,
-        word_within: 0,
-    },
-    Channel {
-        name: "vk",
-        delivered: true,
-        opened: true,
-        paid: true,
-        numbers: true,
-        person: false,
-        word_within: 2 * MINUTE,
-    },
-    Channel {
-        name: "max",
-        delivered: true,
-        opened: true,
-        paid: true,
-        numbers: true,
-        person: false,
-        word_within: 2 * MINUTE,
-    },
-    Channel {
-        name: "viber",
-        delivered: true,
-        opened: true,
-        paid: true,
-        numbers: true,
-        person: false,
-        word_within: 2 * MINUTE,
-    },
-    Channel {
-        name: "whatsapp",
-        delivered: true,
-        opened: true,
-        paid: true,
-        numbers: true,
-        person: false,
-        word_within: 2 * MINUTE,
-    },
-    Channel {
-        name: "sms",
-        delivered: true,
-        opened: false,
-        paid: true,
-        numbers: true,
-        person: false,
-        word_within: 5 * MINUTE,
-    },
-    Channel {
-        name: "call",
-        delivered: true,
-        opened: true,
-        paid: true,
-        numbers: true,
-        person: true,
-        word_within: 60 * MINUTE,
-    },
+    Channel { name: "push", delivered: true, opened: true, word_within: MINUTE, ..SILENT },
+    Channel { name: "webpush", ..SILENT },
+    Channel { name: "email", delivered: true, opened: true, word_within: 15 * MINUTE, ..SILENT },
+    Channel { name: "telegram", ..SILENT },
+    Channel { name: "vk", ..MESSENGER },
+    Channel { name: "max", ..MESSENGER },
+    Channel { name: "viber", ..MESSENGER },
+    Channel { name: "whatsapp", ..MESSENGER },
+    Channel { name: "sms", opened: false, word_within: 5 * MINUTE, ..MESSENGER },
+    Channel { name: "call", person: true, word_within: 60 * MINUTE, ..MESSENGER },
     // Of the canary alone, whose messages are for nobody.
-    Channel {
-        name: "canary",
-        delivered: false,
-        opened: false,
-        paid: false,
-        numbers: false,
-        person: false,
-        word_within: 0,
-    },
+    Channel { name: "canary", ..SILENT },
 ];
+
+/// Free, and nothing becomes known of its messages.
+const SILENT: Channel =
+    Channel { name: "", delivered: false, opened: false, paid: false, numbers: false, person: false, word_within: 0 };
+
+/// Paid, by telephone number, with receipts of arrival and of reading.
+const MESSENGER: Channel =
+    Channel { delivered: true, opened: true, paid: true, numbers: true, word_within: 2 * MINUTE, ..SILENT };
 
 impl Channel {
     /// The channel of this name, if there is one.

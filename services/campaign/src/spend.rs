@@ -33,13 +33,11 @@ impl Spend {
             _ => vec![None],
         };
         let whole = |variant: Option<&str>| {
-            let steps = plan.steps.iter().filter(|step| step.is_for(variant));
             // One that did not arrive is charged for and makes room for the next alternative.
-            let messages = steps.flat_map(|step| step.channels.iter().map(move |channel| (step, *channel)));
-            messages.fold(0_i64, |sum, (step, channel)| sum.saturating_add(price(prices, step, channel).unwrap_or(0)))
+            let own = messages(plan).filter(|(step, _)| step.is_for(variant));
+            own.fold(0_i64, |sum, (step, channel)| sum.saturating_add(price(prices, step, channel).unwrap_or(0)))
         };
-        let messages = plan.steps.iter().flat_map(|step| step.channels.iter().map(move |channel| (step, *channel)));
-        let unpriced = messages.filter(|(step, channel)| channel.paid && price(prices, step, channel).is_none());
+        let unpriced = messages(plan).filter(|(step, channel)| channel.paid && price(prices, step, channel).is_none());
         Spend {
             most_minor: variants.into_iter().map(whole).max().unwrap_or(0),
             currency: prices.currency.clone(),
@@ -55,9 +53,13 @@ impl Spend {
     }
 }
 
+/// Each alternative of each step.
+fn messages(plan: &Plan) -> impl Iterator<Item = (&Step, &'static Channel)> {
+    plan.steps.iter().flat_map(|step| step.channels.iter().map(move |channel| (step, *channel)))
+}
+
 fn price(prices: &Prices, step: &Step, channel: &Channel) -> Option<i64> {
-    let segments = if channel.in_segments() { i64::from(step.segments) } else { 1 };
-    prices.dearest(channel).map(|minor| minor.saturating_mul(segments))
+    prices.dearest(channel).map(|minor| minor.saturating_mul(step.prices_of(channel)))
 }
 
 /// For people, behind the campaign's name.

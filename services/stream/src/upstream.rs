@@ -129,9 +129,8 @@ impl Sources {
             self.partitions = observer.partitions(&upstream.topics)?;
             self.counted = Some(Tick::now());
         }
-        let ends = observer.ends(&self.partitions)?.into_iter();
-        let mut behind: BTreeMap<Place, i64> =
-            ends.filter(|(_, _, end)| *end > 0).map(|(topic, partition, end)| ((topic, partition), end)).collect();
+        let mut behind = ends(observer, &self.partitions)?;
+        behind.retain(|_, end| *end > 0);
         loop {
             let asked: Vec<Place> = behind.keys().cloned().collect();
             let mut beyond = Vec::new();
@@ -166,14 +165,19 @@ impl Sources {
 /// Topic and partition.
 type Place = (String, i32);
 
+/// Where partitions end now.
+fn ends(observer: &Observer, places: &[Place]) -> Result<BTreeMap<Place, i64>, Error> {
+    let ends = observer.ends(places)?.into_iter();
+    Ok(ends.map(|(topic, partition, end)| ((topic, partition), end)).collect())
+}
+
 /// Of next offsets in partitions those that are within them as they are now.
 fn within(observer: &Observer, positions: Vec<(Place, i64)>) -> Result<Vec<Place>, Error> {
     if positions.is_empty() {
         return Ok(Vec::new());
     }
     let places: Vec<Place> = positions.iter().map(|(place, _)| place.clone()).collect();
-    let ends = observer.ends(&places)?.into_iter();
-    let ends: BTreeMap<Place, i64> = ends.map(|(topic, partition, end)| ((topic, partition), end)).collect();
+    let ends = ends(observer, &places)?;
     let is_within = |(place, next): (Place, i64)| ends.get(&place).is_some_and(|end| next <= *end).then_some(place);
     Ok(positions.into_iter().filter_map(is_within).collect())
 }

@@ -108,9 +108,7 @@ fn is_news(case: &Case<'_>, customer: &Customer, plan: &Plan, cause: &Cause<'_>)
         return false;
     }
     let Some(key) = cause.key(case, plan, customer) else { return true };
-    let runs = customer.instances.iter().any(|it| it.campaign == plan.name && it.key == key);
-    !runs
-        && !customer.past.iter().any(|past| past.campaign == plan.name && past.key == key && past.revision >= revision)
+    !runs(customer, plan, &key) && !has_been(customer, plan, &key, revision)
 }
 
 /// A campaign looks at everybody. Of those whom it does not want nothing is said: they are the whole base. Returns whether it
@@ -157,6 +155,11 @@ fn runs(customer: &Customer, plan: &Plan, key: &str) -> bool {
     customer.instances.iter().any(|instance| instance.campaign == plan.name && instance.key == key)
 }
 
+/// Whether an instance of the campaign with this key has ended that knew this version of the thing, or a later one.
+fn has_been(customer: &Customer, plan: &Plan, key: &str, revision: i64) -> bool {
+    customer.past.iter().any(|past| past.campaign == plan.name && past.key == key && past.revision >= revision)
+}
+
 /// Meets one campaign. Returns whether it began.
 fn enter_one(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &Cause<'_>) -> bool {
     let key = cause.key(case, plan, customer);
@@ -190,8 +193,7 @@ fn refusal(case: &Case<'_>, customer: &Customer, plan: &Plan, cause: &Cause<'_>,
     if !cause.is_wanted(case, plan, customer) {
         return entry(Reason::PredicateFalse);
     }
-    let known = |past: &schemas::Past| past.campaign == plan.name && past.key == key && past.revision >= revision;
-    if revision > 0 && customer.past.iter().any(known) {
+    if revision > 0 && has_been(customer, plan, key, revision) {
         return entry(Reason::Superseded).map(|entry| entry.because("version", revision.to_string()));
     }
     unfit(case, customer, plan, cause.occurred_at, key)

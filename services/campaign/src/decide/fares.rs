@@ -21,8 +21,7 @@ impl Fares<'_> {
         let address = self.contacts.iter().find(|contact| contact.channel == channel.name);
         let address = address.map_or("", |contact| contact.address.as_str());
         let price = self.plans.prices().price(channel, address, self.now)?;
-        let count = if channel.in_segments() { i64::from(step.segments) } else { 1 };
-        Some(Price { minor: price.minor.saturating_mul(count), ..price })
+        Some(Price { minor: price.minor.saturating_mul(step.prices_of(channel)), ..price })
     }
 
     /// What decisions compare: the price, and for a paid channel without a price the dearest there can be.

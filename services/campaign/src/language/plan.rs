@@ -386,6 +386,11 @@ impl Step {
         self.variants.is_empty() || variant.is_some_and(|variant| self.variants.iter().any(|it| it == variant))
     }
 
+    /// How many times a message on this channel costs its price: once for each segment.
+    pub fn prices_of(&self, channel: &Channel) -> i64 {
+        if channel.in_segments() { i64::from(self.segments) } else { 1 }
+    }
+
     /// Whether a person is to do it, and tells what it came to.
     pub fn is_for_person(&self) -> bool {
         self.channels.iter().any(|channel| channel.person)

@@ -13,7 +13,7 @@ use system_tests::feed::Feed;
 use crate::deadlines::{fill, row_of_a_waiting_customer};
 use crate::ground::{Ground, PARTITIONS, Running};
 use crate::peers::bytes_in;
-use crate::workload::{history, name};
+use crate::workload::{name, visit};
 
 /// Of customers anywhere in the base, so that most find their row in the store and not in memory.
 const EVENTS: usize = 300_000;
@@ -77,11 +77,7 @@ impl Grown {
         for number in 0..EVENTS {
             let customer = name(chance.usize(0..customers));
             // A visit each, and each another one.
-            let mut record = history(&customer, 3);
-            if let schemas::Fact::Action(action) = &mut record.fact {
-                action.event_id = format!("{customer}-{number}");
-            }
-            feed.send(&input, &customer, &encode(&record));
+            feed.send(&input, &customer, &encode(&visit(&customer, format!("{customer}-{number}"))));
         }
         feed.flush();
         operator.wait_until_done(brokers, &input);

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use rdkafka::Message as _;
 use rdkafka::error::KafkaError;
-use schemas::{Fact, encode};
+use schemas::encode;
 use stream::clock::Tick;
 use system_tests::feed::{Feed, create_topics};
 
 use crate::eye::reader;
 use crate::ground::{CHANNEL, Ground};
 use crate::relay::Relay;
-use crate::workload::{history, name, profile, registration};
+use crate::workload::{self, history, name, profile, registration};
 use system_tests::cpu::load;
 
 const WARM_UP: usize = 100;
@@ -129,11 +129,7 @@ fn come_by(feed: &Feed, input: &str, rate: f64, is_over: &AtomicBool) {
 /// One of many customers comes by, who do not register.
 fn visit(feed: &Feed, input: &str, number: usize) {
     let customer = format!("visitor-{}", number % VISITORS);
-    let mut record = history(&customer, 3);
-    if let Fact::Action(action) = &mut record.fact {
-        action.event_id = format!("visit-{number}");
-    }
-    feed.send(input, &customer, &encode(&record));
+    feed.send(input, &customer, &encode(&workload::visit(&customer, format!("visit-{number}"))));
 }
 
 /// Registrations of everybody from topic to topic.

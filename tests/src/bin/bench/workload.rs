@@ -62,6 +62,15 @@ pub fn history(customer: &str, turn: usize) -> Input {
     Input { origin, fact, hops: 0 }
 }
 
+/// Somebody comes by, by an event of this id.
+pub fn visit(customer: &str, event_id: String) -> Input {
+    let mut visit = history(customer, 3);
+    if let Fact::Action(action) = &mut visit.fact {
+        action.event_id = event_id;
+    }
+    visit
+}
+
 fn cart(customer: &str, now: Millis) -> Cart {
     let item = Item { sku: "4711".to_owned(), quantity: 1, price_minor: 4_990, ..Item::default() };
     Cart {
