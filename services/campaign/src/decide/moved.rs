@@ -4,7 +4,7 @@
 //! by the names of steps and channels; a step that is given up stays behind, too, should a later version have it again. So a migration
 //! neither sends a message again nor makes an id twice.
 
-use schemas::{Customer, Instance, Millis, Reason, Stage};
+use schemas::{Customer, Instance, Millis, Reason, Stage, Status};
 
 use crate::language::{Order, Plan};
 use crate::migration::Migration;
@@ -39,6 +39,7 @@ pub(super) fn migrate(
         let place = usize::try_from(sent.step).ok().and_then(|step| migration.place(step));
         sent.step = place.map_or(NOWHERE, number);
     }
+    instance.tried |= sent(to, instance);
     instance.version = to.version;
     instance.variant = to.experiment.as_ref().and_then(|it| it.variant(case.customer_id)).map(str::to_owned);
     if instance.stage != Stage::Settling && to.order == Order::AsWritten {
@@ -79,6 +80,19 @@ fn tried(from: &Plan, to: &Plan, instance: &Instance, migration: &Migration) -> 
             if is_behind || was.is_some_and(is_tried) {
                 tried |= bit(there, alternative);
             }
+        }
+    }
+    tried
+}
+
+/// What went out is behind wherever it has a place: a version in between may not have had its channel there. What was withdrawn gets
+/// another chance.
+fn sent(to: &Plan, instance: &Instance) -> i64 {
+    let mut tried = 0;
+    for sent in instance.sends.iter().filter(|sent| sent.failed != Status::Revoked) {
+        let Some(step) = usize::try_from(sent.step).ok().and_then(|step| to.steps.get(step)) else { continue };
+        if let Some(alternative) = step.channels.iter().position(|channel| channel.name == sent.channel) {
+            tried |= bit(step, alternative);
         }
     }
     tried
