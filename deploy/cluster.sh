@@ -25,8 +25,9 @@ for tool in helm kubectl; do command -v "$tool" >/dev/null || fail "there is no 
 context=${CASCADE_CONTEXT:-$(kubectl config current-context 2>/dev/null)} || fail "the kubeconfig names no context: kubectl config use-context NAME, or CASCADE_CONTEXT" 64
 helm=(helm --kube-context "$context")
 kubectl=(kubectl --context "$context")
-"${kubectl[@]}" version >/dev/null 2>&1 || fail "the API server of $context does not answer" 69
-echo "Cluster: $context"
+version=$("${kubectl[@]}" version 2>/dev/null | sed -n 's/^Server Version: //p')
+[ -n "$version" ] || fail "the API server of $context does not answer" 69
+echo "Cluster: $context, Kubernetes $version"
 
 # The namespace among helm's flags, for kubectl.
 namespace=()
@@ -38,6 +39,8 @@ for ((i = 0; i < ${#flags[@]}; i++)); do
     esac
 done
 
+# Left alone, helm would render for the Kubernetes that it was built for.
+render() { "${helm[@]}" template "$release" "$chart" --kube-version "$version" "$@"; }
 exists() { "${helm[@]}" status "$release" "${namespace[@]}" >/dev/null 2>&1; }
 ready() {
     "${helm[@]}" test "$release" "${namespace[@]}" --timeout "$patience" || {
@@ -48,7 +51,7 @@ ready() {
 # Secrets are looked for before pods wait for them for ever. They are of the release's namespace, so that has to be there before.
 secrets_exist() {
     local name missing=() rendered
-    rendered=$("${helm[@]}" template "$release" "$chart" "$@")
+    rendered=$(render "$@")
     while read -r name; do
         "${kubectl[@]}" "${namespace[@]}" get secret "$name" >/dev/null 2>&1 || missing+=("$name")
     done < <(sed -n 's/.*{secret: {name: \([^,]*\),.*/\1/p' <<<"$rendered" | sort -u)
@@ -71,7 +74,7 @@ case $action in
     upgrade)
         exists || fail "there is no release $release: install it" 64
         "${helm[@]}" upgrade "$release" "$chart" --dry-run=server "$@" >/dev/null
-        rendered=$("${helm[@]}" template "$release" "$chart" --no-hooks "$@")
+        rendered=$(render --no-hooks "$@")
         # Exit code 1 only says that there are differences.
         "${kubectl[@]}" "${namespace[@]}" diff -f - <<<"$rendered" || [ $? = 1 ]
         deploy "$@"

@@ -100,6 +100,11 @@ else
 fi
 check "Helm chart" "$python" tests/deploy/chart.py
 check "an upgrade goes no further with a chart that cannot be rendered" tests/deploy/cluster.sh
+if [ -x "$CASCADE_CACHE/api-server/v1.34.2/kube-apiserver" ] && command -v etcd >/dev/null; then
+    check "the chart on a real API server: installed, upgraded, rolled back" "$python" tests/deploy/api_server.py
+else
+    echo "skipped  the chart on a real API server: tests/deploy/api_server.py compiles it first, in twenty minutes"
+fi
 check_with npm "topics and records, as AsyncAPI's own parser reads them" tests/deploy/asyncapi.sh
 check "container, as far as it can be judged without a builder" "$python" tests/deploy/image.py
 check "compose file" "$python" tests/deploy/compose.py
