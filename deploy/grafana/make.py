@@ -49,7 +49,8 @@ OVERVIEW = [
     stat("Input waiting", "Records of input that no operator has consumed yet.", "short", "sum(cascade_input_lag_records)", 100000),
     stat("Watermark behind", "Deadlines fire up to here and no further.", "s", "max(cascade_watermark_lag_seconds)", 300),
     stat("Deadlines in time", "Fired within a minute of their time, of all that fired in the last hour.", "percentunit",
-         'sum(increase(cascade_deadline_lateness_seconds_bucket{le="60"}[1h])) / sum(increase(cascade_deadline_lateness_seconds_count[1h]))'),
+         # Older Prometheus writes a limit as 60, newer ones as 60.0.
+         r'sum(increase(cascade_deadline_lateness_seconds_bucket{le=~"60(\\.0)?"}[1h])) / sum(increase(cascade_deadline_lateness_seconds_count[1h]))'),
     stat("Looks at revoke older than half a second", "Of all hand-overs. After a second nothing is handed over.", "percentunit",
          '1 - sum(rate(cascade_residual_window_seconds_bucket{le="0.5"}[5m])) / sum(rate(cascade_residual_window_seconds_count[5m]))', 0.01),
     stat("Dead letters, 24 h", "Records that could not be read.", "short", "sum(increase(cascade_dead_letters_total[24h])) or vector(0)", 1),

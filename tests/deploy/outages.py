@@ -159,13 +159,13 @@ CAUSES = [
     ("the canary's worker is killed", "CascadeCanaryLost", "cascade channel canary", *killed("channel-canary"), True),
     ("a producer writes what nobody can read", "CascadeDeadLetters", "dlq", poison, dropped, True),
     ("intake is killed", "CascadeServiceGone", "Exit code", *killed("intake"), True),
-    ("the operator is killed", "CascadeOperatorAbsent", "tart", *killed("operator"), False),
+    ("the operator is killed", "CascadeOperatorAbsent", "Start it", *killed("operator"), False),
     ("the tracker is killed", "CascadeServiceGone", "Exit code", *killed("tracker"), False),
     ("a worker is killed", "CascadeServiceGone", "Exit code", *killed("push"), False),
     ("the canary itself is killed", "CascadeServiceGone", "Exit code", *killed("canary"), False),
     ("a provider takes nothing", "CascadeProviderPaused", "provider", refusing, taking, False),
     ("sources are not read", "CascadeSourcesBehind", "intake", behind, awake, False),
-    ("the broker stands still", "CascadeCanaryLost", "brokers", *frozen(lambda world: world.kafka.process), False),
+    ("the broker stands still", "CascadeServiceNotReady", "The brokers do not answer", *frozen(lambda world: world.kafka.process), False),
 ]
 
 

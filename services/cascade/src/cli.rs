@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use channels::transport::KINDS;
 use clap::{Parser, Subcommand};
@@ -10,9 +11,15 @@ use crate::custody::{erase, rekey, rows};
 use crate::failure::{Exit, Failure};
 use crate::{bounces, campaigns, dead_letters, demo, doctor, import, journal, ops, topics};
 
+/// The version and, where the build was told by `CASCADE_REVISION`, which state of the source it is: `0.1.0+4f2a…`.
+pub static VERSION: LazyLock<String> = LazyLock::new(|| match option_env!("CASCADE_REVISION") {
+    Some(revision) if !revision.is_empty() => concat!(env!("CARGO_PKG_VERSION"), "+").to_owned() + revision,
+    _ => env!("CARGO_PKG_VERSION").to_owned(),
+});
+
 /// Kafka-native cascade messaging: the cheapest channel speaks first, dearer ones only where it failed.
 #[derive(Debug, Parser)]
-#[command(name = "cascade", version, after_help = exit_codes(), max_term_width = 120)]
+#[command(name = "cascade", version = VERSION.as_str(), after_help = exit_codes(), max_term_width = 120)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

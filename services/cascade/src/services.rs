@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use stream::clock::Clock;
 
-use crate::cli::Service;
+use crate::cli::{self, Service};
 use crate::config::{self, Common, Flags, Process, Reader};
 use crate::failure::Failure;
 use crate::ops::{self, Ops, Shown};
@@ -165,7 +165,7 @@ fn run(
     tracing::info!(
         service,
         instance = common.kafka.instance,
-        version = env!("CARGO_PKG_VERSION"),
+        version = *cli::VERSION,
         zones = campaign::zones_version(),
         "starting"
     );

@@ -17,6 +17,7 @@ pub struct Metrics {
     pub(crate) restore_remaining: IntGaugeVec,
     pub(crate) restore_eta_seconds: IntGaugeVec,
     pub(crate) standby_lag: IntGaugeVec,
+    pub(crate) input_partitions: IntGauge,
     pub(crate) owned: IntGauge,
     pub(crate) lag: IntGaugeVec,
     pub(crate) sources_behind: IntGauge,
@@ -77,6 +78,10 @@ impl Metrics {
                 "cascade_standby_lag_records",
                 "Changelog offsets that a partition which is kept warm here is behind.",
             )?,
+            input_partitions: IntGauge::new(
+                "cascade_input_partitions",
+                "Partitions that the input has: all of them should be some process's.",
+            )?,
             owned: IntGauge::new(
                 "cascade_partitions_owned",
                 "Partitions that are this process's: processed, restored, or waiting for either.",
@@ -108,7 +113,7 @@ impl Metrics {
         ] {
             registry.register(Box::new(gauges.clone()))?;
         }
-        for gauge in [&self.owned, &self.sources_behind] {
+        for gauge in [&self.input_partitions, &self.owned, &self.sources_behind] {
             registry.register(Box::new(gauge.clone()))?;
         }
         for counter in [&self.fired, &self.swept, &self.restored] {

@@ -166,6 +166,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
                 self.log.accept(change)?;
                 self.coming.extend(partitions.iter().map(|(_, partition)| (*partition, None)));
                 self.assigned = true;
+                self.show_owned();
             }
             Change::Revoked { partitions, lost } => {
                 // Given up only after it is finished; what is lost is finished by its new owner.
@@ -180,6 +181,8 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
                     let _ = self.around.metrics.lag.remove_label_values(&[&partition.to_string()]);
                     let _ = self.around.metrics.watermark_lag_seconds.remove_label_values(&[&partition.to_string()]);
                 }
+                // Before the brokers are needed again: who lost everything because they are away has to be seen so.
+                self.show_owned();
                 if *lost {
                     self.abandon()?;
                 }
@@ -187,10 +190,13 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
                 finished?;
             }
         }
-        // The shards of a process have one gauge.
+        Ok(())
+    }
+
+    /// The shards of a process have one gauge.
+    fn show_owned(&mut self) {
         let owned = i64::try_from(self.tasks.len() + self.coming.len()).unwrap_or(0);
         self.around.metrics.owned.add(owned - std::mem::replace(&mut self.owned, owned));
-        Ok(())
     }
 
     /// Claims partitions that are ours and that nobody restores yet.

@@ -7,19 +7,21 @@ use prometheus::core::{Collector, Desc};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
 use prometheus::{Gauge, IntGauge, Opts, Registry};
-use stream::clock;
+use stream::{Probe, clock};
 
-/// A registry with the process's own metrics, its clock, and `cascade_build_info{service, version}`.
+use crate::cli::VERSION;
+
+/// A registry with the process's own metrics, its clock, whether it is ready, and `cascade_build_info{service, version}`.
 ///
 /// # Errors
 /// If a name is taken, which cannot happen in a new registry.
-pub fn registry(service: &str) -> Result<Registry, prometheus::Error> {
+pub fn registry(service: &str, probe: Probe) -> Result<Registry, prometheus::Error> {
     let registry = Registry::new();
     registry.register(Box::new(ProcessCollector::for_self()))?;
     registry.register(Box::new(MachineTime::new()?))?;
+    registry.register(Box::new(Readiness::new(service, probe)?))?;
     let about = Opts::new("cascade_build_info", "Always 1; the labels say which service of which version runs.");
-    let info =
-        IntGauge::with_opts(about.const_label("service", service).const_label("version", env!("CARGO_PKG_VERSION")))?;
+    let info = IntGauge::with_opts(about.const_label("service", service).const_label("version", VERSION.as_str()))?;
     info.set(1);
     registry.register(Box::new(info))?;
     Ok(registry)
@@ -67,6 +69,31 @@ impl Collector for MachineTime {
     }
 }
 
+/// Whether the service can do its work, as `/ready` says.
+struct Readiness {
+    probe: Probe,
+    ready: IntGauge,
+}
+
+impl Readiness {
+    fn new(service: &str, probe: Probe) -> Result<Self, prometheus::Error> {
+        let about =
+            Opts::new("cascade_ready", "1 while the process can do its work, 0 while it cannot: as /ready says.");
+        Ok(Readiness { probe, ready: IntGauge::with_opts(about.const_label("service", service))? })
+    }
+}
+
+impl Collector for Readiness {
+    fn desc(&self) -> Vec<&Desc> {
+        self.ready.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.ready.set(self.probe.is_ready().into());
+        self.ready.collect()
+    }
+}
+
 struct Room {
     dir: PathBuf,
     free: Gauge,
@@ -98,9 +125,13 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_and_the_disk_are_read_at_each_scrape() {
-        let dir = tempfile::tempdir().unwrap();
-        let registry = registry("operator").unwrap();
+    fn the_clock_the_disk_and_whether_it_is_ready_are_read_at_each_scrape() {
+        let (dir, probe) = (tempfile::tempdir().unwrap(), Probe::default());
+        let registry = registry("operator", probe.clone()).unwrap();
+        for ready in [false, true, false] {
+            probe.set_ready(ready);
+            assert_eq!(value_of(&registry, "cascade_ready"), f64::from(u8::from(ready)));
+        }
         watch_disk(&registry, dir.path().to_owned()).unwrap();
         let (free, size) = (
             value_of(&registry, "cascade_state_disk_free_bytes"),

@@ -55,11 +55,9 @@ impl Ops {
     /// # Errors
     /// `Input` if the address is taken or the port file cannot be written.
     pub fn start(settings: &Settings, service: &str) -> Result<Self, Failure> {
-        let shown = Shown {
-            service: service.to_owned(),
-            probe: Probe::default(),
-            registry: metrics::registry(service).map_err(Failure::unexpected)?,
-        };
+        let probe = Probe::default();
+        let registry = metrics::registry(service, probe.clone()).map_err(Failure::unexpected)?;
+        let shown = Shown { service: service.to_owned(), probe, registry };
         let listener = listen(settings)?;
         let stop = Arc::new(AtomicBool::new(false));
         let (drain, end) = (CancellationToken::new(), CancellationToken::new());
