@@ -113,8 +113,8 @@ impl Player {
             self.look();
             let mut stops: BTreeSet<Millis> = self.stops.range(now..=at).copied().chain([at]).collect();
             for stop in stops.clone() {
-                self.plans.sweeps(stop, |_, sweep, _| {
-                    stops.insert(sweep);
+                self.plans.sweeps(stop, |sweep| {
+                    stops.insert(sweep.at);
                 });
             }
             for stop in stops.range(now + 1..) {

@@ -120,7 +120,7 @@ pub use language::{
     Point, Problem, Schedule, Severity, Short, Sleeper, Step, Template, Trigger, TriggerKind, Wait, parse, together,
 };
 pub use migration::Migration;
-pub use plans::Plans;
+pub use plans::{Plans, Sweep, Turn};
 pub use predicate::Predicate;
 pub use prices::{Charge, Price, Prices};
 pub use rates::Rates;

@@ -1,5 +1,6 @@
 //! All that decisions depend on besides the customer.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::{Campaign, CampaignKind, Instance, Millis};
@@ -13,6 +14,9 @@ use crate::predicate::Asked;
 use crate::prices::Prices;
 use crate::rates::Rates;
 
+/// A campaign's name behind its priority.
+type Ranked = (Reverse<i32>, String);
+
 /// Definitions, pauses, prices, rates and caps, built by applying the records of the topic `campaign` in their order.
 #[derive(Clone, Debug, Default)]
 pub struct Plans {
@@ -22,8 +26,8 @@ pub struct Plans {
     rates: Rates,
     caps: Caps,
     /// Names of the campaigns that an event can concern, by its kind and, where it is an action, by that: of five hundred
-    /// campaigns an event meets its own.
-    triggered: BTreeMap<TriggerKind, BTreeMap<String, Vec<String>>>,
+    /// campaigns an event meets its own, those of the highest priority first.
+    triggered: BTreeMap<TriggerKind, BTreeMap<String, Vec<Ranked>>>,
     remembered: Remembered,
 }
 
@@ -75,6 +79,32 @@ struct Versions {
     life: Life,
     /// The name of the sweep by which everybody hears what was said of its life: no campaign's.
     sweep: String,
+    /// Since when its newest version's schedule is in force.
+    scheduled_at: Millis,
+}
+
+/// Why everybody is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sweep<'a> {
+    /// The campaign's name, or that of what was said of its life.
+    pub name: &'a str,
+    /// The latest moment at or before now.
+    pub at: Millis,
+    /// Customers of a partition who are met in a second; as many as can be, if not said.
+    pub pace: Option<u32>,
+    /// Whether it is done now.
+    pub turn: Turn,
+}
+
+/// Whether a sweep is done now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It begins, or goes on.
+    Comes,
+    /// Its campaign takes nobody: it goes on where it stands when that is over.
+    Rests,
+    /// Its moment is too long past for a beginning. What is begun is finished.
+    Passed,
 }
 
 /// A version and the text that it was made from.
@@ -132,6 +162,10 @@ impl Plans {
             }
             None => {}
         }
+        let schedule = |plan: &Plan| plan.trigger.schedule.clone();
+        if versions.newest().and_then(schedule) != schedule(&plan) {
+            versions.scheduled_at = record.applied_at;
+        }
         versions.plans.insert(record.version, Defined { plan, text: record.definition.clone() });
         versions.life.define();
         versions.sweep = format!("{} changed", record.campaign);
@@ -187,40 +221,56 @@ impl Plans {
             if let Some(newest) = versions.newest() {
                 let action = newest.trigger.action.clone().unwrap_or_default();
                 let of_kind = self.triggered.entry(newest.trigger.on).or_default();
-                of_kind.entry(action).or_default().push(name.clone());
+                of_kind.entry(action).or_default().push((Reverse(newest.priority), name.clone()));
             }
         }
+        self.triggered.values_mut().flat_map(BTreeMap::values_mut).for_each(|names| names.sort());
     }
 
-    /// The newest version of each campaign that an event of this kind can concern, by name. The action is empty for an event
+    /// The newest version of each campaign that an event of this kind can concern, by priority and name. The action is empty for an event
     /// that is none.
     pub(crate) fn triggered_by(&self, kind: TriggerKind, action: &str) -> impl Iterator<Item = &Plan> {
         let names = self.triggered.get(&kind).and_then(|of_kind| of_kind.get(action));
         let names = names.map(Vec::as_slice).unwrap_or_default();
-        names.iter().filter_map(|name| self.newest(name))
+        names.iter().filter_map(|(_, name)| self.newest(name))
     }
 
     /// Why everybody is looked at: each campaign of whose life something was said, with the moment of the last word, and each that
-    /// begins by itself at moments, with the latest one up to `now`, unless that is too long past for it; and the pace.
-    pub fn sweeps(&self, now: Millis, mut each: impl FnMut(&str, Millis, Option<u32>)) {
+    /// begins by itself at moments, with the latest one up to `now`. One that has no turn is named all the same, so that nobody is met
+    /// twice for the same moment, whatever becomes of the campaign.
+    pub fn sweeps(&self, now: Millis, mut each: impl FnMut(Sweep<'_>)) {
         for (versions, said) in
             self.changed().filter(|(_, said)| (0..=limits::LONGEST).contains(&now.saturating_sub(said.at)))
         {
             // Nothing goes out by a stop: it need not be slow. What a pause has kept back does, at the campaign's own pace.
             let resumes = matches!(said.change, Change::Resumed(_));
-            let pace = versions.newest().and_then(|plan| plan.trigger.schedule.as_ref()?.pace);
-            each(&versions.sweep, said.at, pace.filter(|_| resumes));
+            let pace = versions.newest().and_then(|plan| plan.trigger.schedule.as_ref()?.pace).filter(|_| resumes);
+            each(Sweep { name: &versions.sweep, at: said.at, pace, turn: Turn::Comes });
         }
         for (plan, schedule) in self.scheduled() {
-            if let Some(at) = schedule.latest(now, &plan.zone).filter(|at| now - at <= plan.trigger.max_age) {
-                each(&plan.name, at, schedule.pace);
-            }
+            let Some(at) = schedule.latest(now, &plan.zone) else { continue };
+            let turn = if !self.takes_new(&plan.name) {
+                Turn::Rests
+            } else if now - at > plan.trigger.max_age || self.is_before_its_time(plan, schedule, at) {
+                Turn::Passed
+            } else {
+                Turn::Comes
+            };
+            each(Sweep { name: &plan.name, at, pace: schedule.pace, turn });
         }
+    }
+
+    /// What comes again begins with its first moment after the campaign came into force. Whoever names a single moment that is past
+    /// means it.
+    fn is_before_its_time(&self, plan: &Plan, schedule: &Schedule, at: Millis) -> bool {
+        let scheduled_at = self.campaigns.get(&plan.name).map(|versions| versions.scheduled_at);
+        schedule.every.is_some() && scheduled_at.is_some_and(|scheduled_at| at < scheduled_at)
     }
 
     /// The first moment after this one at which some campaign looks at everybody.
     pub fn next_sweep(&self, after: Millis) -> Option<Millis> {
-        let scheduled = self.scheduled().filter_map(|(plan, schedule)| schedule.next(after, &plan.zone));
+        let scheduled = self.scheduled().filter(|(plan, _)| self.takes_new(&plan.name));
+        let scheduled = scheduled.filter_map(|(plan, schedule)| schedule.next(after, &plan.zone));
         let changed = self.changed().map(|(_, said)| said.at).filter(|at| *at > after);
         scheduled.chain(changed).min()
     }
@@ -231,7 +281,7 @@ impl Plans {
     }
 
     fn scheduled(&self) -> impl Iterator<Item = (&Plan, &Schedule)> {
-        let plans = self.triggered_by(TriggerKind::Schedule, "").filter(|plan| self.takes_new(&plan.name));
+        let plans = self.triggered_by(TriggerKind::Schedule, "");
         plans.filter_map(|plan| Some((plan, plan.trigger.schedule.as_ref()?)))
     }
 

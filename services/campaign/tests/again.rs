@@ -260,4 +260,11 @@ steps:
     let begin = "0 ENTERED\n 0 ENTERED\n";
     check(world(""), happens, &format!("{begin} 2h send a by email\n 2h CAPPED"));
     check(world("priority: 1\n"), happens, &format!("{begin} 2h send b by email\n 2h CAPPED"));
+    // Also where both begin with one event, and send at once.
+    let one = |name: &str, head: &str| {
+        campaign(name, head).replace(&format!("action: {name}}}"), "action: lead}").replace(", at: trigger + 2h", "")
+    };
+    let mut world = World::new(&[&one("a", ""), &one("b", "priority: 1\n")]);
+    world.cap("caps: [{most: 1, per: day}]");
+    check(world, "0 has email\n 0 does lead", "0 ENTERED\n 0 send b by email\n 0 ENTERED\n 0 CAPPED");
 }

@@ -364,6 +364,10 @@ proptest! {
                 let of_word = |sent: &schemas::Sent| Some(sent.id.to_string()) == word.send_id;
                 let goes_on = decision.world.customer.instances.iter().any(|it| it.sends.iter().any(of_word));
                 assert!(!goes_on, "a cascade survives the opt-out that answered it");
+                let stands = |it: &&schemas::Instance| it.sends.last().is_some_and(|sent| sent.channel == word.channel);
+                let mut standing = decision.world.customer.instances.iter().filter(stands);
+                let is_marketing = |it: &schemas::Instance| decision.world.plans.version(&it.campaign, it.version).is_some_and(|plan| plan.class == Class::Marketing);
+                assert!(!standing.any(is_marketing), "a cascade goes on that spoke last on the channel that is not wanted");
             }
             for (send, earlier) in sends(decision) {
                 // A step may say that a dearer one may follow.
@@ -429,11 +433,22 @@ steps:
     #[test]
     fn rule_11_one_command_at_a_time(campaigns in campaigns(), events in life()) {
         let mut world = world_of(&campaigns);
+        let mut words: BTreeMap<String, Vec<Status>> = BTreeMap::new();
         live(&mut world, &events, |decision| {
+            if let Some(Fact::Feedback(word)) = decision.fact
+                && let Some(id) = &word.send_id
+            {
+                words.entry(id.clone()).or_insert_with(Vec::new).push(word.status);
+            }
             for (send, earlier) in sends(decision) {
                 for sent in earlier {
-                    let answered = sent.handed_over_at.is_some() || sent.failed != Status::Unspecified;
+                    // That we have withdrawn it is no answer: it may be at the provider's.
+                    let told = words.get(&sent.id.to_string());
+                    let answered = sent.handed_over_at.is_some() || told.is_some();
                     assert!(answered || send.decided_at >= sent.send_before + limits::ANSWER_MARGIN);
+                    let is_same = sent.channel == send.channel && plan_of(decision.world, send).steps[usize::try_from(sent.step).unwrap()].name == send.step;
+                    let came_back = told.is_some_and(|told| told.contains(&Status::Revoked));
+                    assert!(came_back || !is_same, "a second command, though nobody said that the first did not go out: {send:?}");
                 }
             }
         });
@@ -492,6 +507,9 @@ steps:
             assert!(row.instances.len() <= limits::INSTANCES && row.past.len() <= limits::PAST);
             assert!(row.done.len() <= limits::DONE && row.recent.len() <= limits::RECENT && row.dead.len() <= limits::DEAD);
             assert!(row.unsettled.len() <= limits::UNSETTLED && row.passed.len() <= limits::PASSED);
+            assert!(row.consents.len() <= limits::CONTACTS && row.contacts.len() <= limits::CONTACTS);
+            assert!(row.counted.len() <= limits::COUNTED && row.begun.len() <= limits::BEGUN);
+            assert!(row.heard.len() <= Channel::names().count() && row.formerly.len() <= limits::FORMERLY);
             for instance in &row.instances {
                 assert!(instance.sends.len() <= limits::OPTIONS * usize::try_from(limits::ATTEMPTS).unwrap());
             }

@@ -2,7 +2,7 @@
 
 mod world;
 
-use campaign::{Effect, Plans, State};
+use campaign::{Effect, Plans, State, Turn};
 use schemas::{Campaign, CampaignKind, Reason};
 use world::script::{check, play, told};
 use world::{BEGIN, DAY, HOUR, World, record};
@@ -72,12 +72,74 @@ fn what_is_said_of_a_campaign_is_swept_once_and_a_stopped_one_cannot_be_paused()
     assert!(plans.apply(&said(CampaignKind::Paused)).is_err());
     let sweeps = |now| {
         let mut sweeps = Vec::new();
-        plans.sweeps(now, |name, at, pace| sweeps.push((name.to_owned(), at, pace)));
+        plans.sweeps(now, |sweep| sweeps.push((sweep.name.to_owned(), sweep.at, sweep.pace)));
         sweeps
     };
     assert_eq!(sweeps(BEGIN - 1), []);
     assert_eq!(sweeps(BEGIN), [("two changed".to_owned(), BEGIN, None)]);
     assert_eq!((plans.next_sweep(BEGIN - 1), plans.next_sweep(BEGIN)), (Some(BEGIN), None));
+}
+
+const DAILY: &str = "
+campaign: two
+version: 1
+trigger: {on: schedule, at: 2023-11-13T12:00Z, every: day 12:00, max_age: 6h}
+goal: {action: purchase}
+steps:
+  - {name: first, channel: email, template: t, wait: 3h}
+";
+
+#[test]
+fn a_sweep_is_named_whatever_becomes_of_its_campaign_so_that_it_is_not_done_again() {
+    let once = DAILY.replace("at: 2023-11-13T12:00Z, every: day 12:00", "at: 2023-11-14T12:00Z");
+    let mut plans = Plans::default();
+    plans.apply(&record(&once)).unwrap();
+    let noon = BEGIN - BEGIN % DAY + 12 * HOUR;
+    let turn = |plans: &Plans, now| {
+        let mut turns = Vec::new();
+        plans.sweeps(now, |sweep| turns.extend((sweep.name == "two").then_some((sweep.at, sweep.turn))));
+        turns
+    };
+    assert_eq!(turn(&plans, noon - 1), []);
+    assert_eq!(turn(&plans, noon + HOUR), [(noon, Turn::Comes)]);
+    plans.apply(&Campaign { applied_at: noon, ..said(CampaignKind::Paused) }).unwrap();
+    assert_eq!(turn(&plans, noon + 2 * HOUR), [(noon, Turn::Rests)]);
+    plans.apply(&Campaign { applied_at: noon, ..said(CampaignKind::Resumed) }).unwrap();
+    assert_eq!(turn(&plans, noon + 3 * HOUR), [(noon, Turn::Comes)]);
+    plans.apply(&Campaign { applied_at: noon, ..said(CampaignKind::Stopped) }).unwrap();
+    assert_eq!(turn(&plans, noon + 4 * HOUR), [(noon, Turn::Rests)]);
+    plans.apply(&record(&once.replace("version: 1", "version: 2"))).unwrap();
+    assert_eq!(turn(&plans, noon + 6 * HOUR), [(noon, Turn::Comes)]);
+    assert_eq!(turn(&plans, noon + 6 * HOUR + 1), [(noon, Turn::Passed)]);
+    let patient = once.replace("version: 1", "version: 3").replace("max_age: 6h", "max_age: 7d");
+    plans.apply(&record(&patient)).unwrap();
+    assert_eq!(turn(&plans, noon + 3 * DAY), [(noon, Turn::Comes)]);
+}
+
+#[test]
+fn what_comes_daily_begins_at_its_first_moment_after_it_came_into_force() {
+    // In force since 22:13.
+    let mut plans = Plans::default();
+    plans.apply(&record(DAILY)).unwrap();
+    let noon = BEGIN - BEGIN % DAY + 12 * HOUR;
+    let comes = |plans: &Plans, now| {
+        let mut moments = Vec::new();
+        plans.sweeps(now, |sweep| moments.extend((sweep.turn == Turn::Comes).then_some(sweep.at)));
+        moments
+    };
+    assert!(comes(&plans, BEGIN + HOUR).is_empty());
+    assert_eq!(comes(&plans, noon + DAY), [noon + DAY]);
+    // Another version with the same hours does not lose the noon before it; one with others begins with them.
+    let applied_at = noon + 2 * DAY + HOUR;
+    let version = |version: i32, hour: &str| {
+        let text = DAILY.replace("version: 1", &format!("version: {version}")).replace("day 12:00", hour);
+        Campaign { applied_at, ..record(&text) }
+    };
+    plans.apply(&version(2, "day 12:00")).unwrap();
+    assert_eq!(comes(&plans, applied_at), [noon + 2 * DAY]);
+    plans.apply(&version(3, "day 11:00")).unwrap();
+    assert!(comes(&plans, applied_at).is_empty());
+    assert_eq!(comes(&plans, noon + 3 * DAY), [noon + 3 * DAY - HOUR]);
 }
 
 // Queue.
@@ -195,6 +257,31 @@ fn what_waits_at_a_worker_is_withdrawn_by_a_pause_and_goes_out_after_it() {
          1d send first by email
          1d3h NO_GOAL first email
          1d3h send second by sms",
+    );
+}
+
+/// The worker had handed it over and died before it could say so: nobody but it knows.
+#[test]
+fn what_a_pause_has_withdrawn_is_sent_again_only_if_the_worker_says_that_it_did_not_go_out() {
+    check(
+        World::new(&[TWO]),
+        "0 has email sms
+         0 worker off
+         0 does lead
+         10m pause two
+         2h resume two
+         3h time passes
+         3h unknown first
+         9d time passes",
+        "0 ENTERED
+         0 send first by email
+         10m revoke email FROZEN
+         10m FROZEN first email
+         2h THAWED
+         2h UNKNOWN_OUTCOME first email
+         3h UNKNOWN_OUTCOME first email
+         6h NO_GOAL first email
+         6h EXHAUSTED",
     );
 }
 
@@ -545,6 +632,30 @@ fn a_migration_that_is_not_possible_says_why() {
     assert!(why(1, 2, &[]).starts_with("instances may stand at second, which version 2 does not have"));
     assert_eq!(why(1, 2, &[("second", "lost")]), "version 2 has no step lost");
     assert!(why(1, 2, &[("first", "last"), ("second", "last")]).starts_with("version 2 has a step first, too"));
+}
+
+/// The row meets its cascade's end and is emptied in one look: what follows upon that end would begin for somebody who is forgotten.
+#[test]
+fn nothing_begins_in_a_row_that_is_erased() {
+    let stops = TWO.replace("version: 1", "version: 2").replace("stop: goal", "stop: opened");
+    let after = "
+campaign: after
+version: 1
+trigger: {on: end, of: two, ended: stop, settle: 1h}
+goal: {action: purchase}
+steps:
+  - {name: later, channel: email, template: t}
+";
+    let mut world = World::new(&[TWO, after]);
+    for line in ["0 has email sms", "0 does lead", "1h opened first"] {
+        play(&mut world, line);
+    }
+    // Nobody is looked at before the erasure comes.
+    world.plans.apply(&record(&stops)).unwrap();
+    world.plans.apply(&Campaign { applied_at: BEGIN + HOUR, ..migrated(1, 2, &[]) }).unwrap();
+    world.erase();
+    assert_eq!(told(&world)[3..], ["1h MIGRATED first", "1h STOP_REACHED", "1h ERASED"]);
+    assert_eq!(world.customer, schemas::Customer::default());
 }
 
 #[test]

@@ -156,3 +156,121 @@ steps: [{name: b, channel: push, template: t}]
          1h10m send b by push",
     );
 }
+
+#[test]
+fn an_older_profile_brings_no_consent_back_that_was_withdrawn_later_whatever_its_clock_says() {
+    let mut world = World::new(&[TWO]);
+    world.tell(profile(BEGIN - HOUR, "email", "1", true));
+    for line in ["0 does lead", "10m unsubscribed first"] {
+        play(&mut world, line);
+    }
+    let Fact::Profile(mut late) = profile(BEGIN - HOUR / 2, "email", "1", true) else { unreachable!() };
+    late.consents[0].at = BEGIN + 3 * HOUR;
+    world.pass_until(BEGIN + HOUR);
+    world.tell(Fact::Profile(late));
+    play(&mut world, "2h does lead");
+    assert_eq!(world.sends().len(), 1, "{:?}", told(&world));
+    assert!(!world.customer.consents[0].granted);
+}
+
+#[test]
+fn however_much_a_profile_brings_a_withdrawal_stays() {
+    let mut world = World::new(&[TWO]);
+    world.tell(profile(BEGIN - HOUR, "email", "1", true));
+    for line in ["0 does lead", "10m unsubscribed first"] {
+        play(&mut world, line);
+    }
+    let Fact::Profile(mut wide) = profile(BEGIN + HOUR, "sms", "1", true) else { unreachable!() };
+    let other = |index: i32| Consent { channel: format!("channel-{index}"), granted: true, ..Consent::default() };
+    wide.consents.extend((0..100).map(other));
+    world.pass_until(BEGIN + HOUR);
+    world.tell(Fact::Profile(wide));
+    let email = world.customer.consents.iter().find(|consent| consent.channel == "email");
+    assert!(email.is_some_and(|consent| !consent.granted), "{:?}", world.customer.consents);
+}
+
+#[test]
+fn withdrawals_on_channels_that_nobody_knows_fill_no_row() {
+    let mut world = World::new(&[TWO]);
+    world.tell(profile(BEGIN, "email", "1", true));
+    for index in 0..1_000 {
+        world.tell(Fact::Feedback(Feedback {
+            event_id: format!("word {index}"),
+            customer_id: CUSTOMER.into(),
+            occurred_at: BEGIN,
+            channel: format!("channel-{index}"),
+            status: Status::Unsubscribed,
+            ..Feedback::default()
+        }));
+    }
+    assert_eq!(world.customer.consents.len(), 1);
+}
+
+#[test]
+fn an_action_from_the_future_silences_nobody() {
+    let mut world = World::of_examples(&["cart-left"]);
+    play(&mut world, "0 has email");
+    world.tell(Fact::Action(schemas::Action {
+        event_id: "a purchase from the future".into(),
+        customer_id: CUSTOMER.into(),
+        occurred_at: BEGIN + 4_000 * DAY,
+        action: "purchase".into(),
+        ..schemas::Action::default()
+    }));
+    play(&mut world, "3d cart c1 1 500");
+    assert_eq!(told(&world), ["3d ENTERED"]);
+}
+
+/// Sixteen such cascades, and nothing would ever begin for this customer again.
+#[test]
+fn a_date_in_the_year_9999_is_waited_for_by_nobody() {
+    let dated = TWO.replace("template: t, wait: 3h, valid: 1h", "template: t, at: event.starts_at, wait: 3h");
+    for starts_at in ["9999-12-31", "9223372036854775807"] {
+        let mut world = World::new(&[&dated]);
+        for line in ["0 has email", &format!("0 does lead starts_at={starts_at}")] {
+            play(&mut world, line);
+        }
+        assert_eq!(told(&world), ["0 ENTERED", "0 NO_DATE first", "0 NO_CONTACT second", "0 EXHAUSTED"]);
+    }
+}
+
+/// Half an hour earlier the same word would have ended it: the SMS would be the answer to "no more".
+#[test]
+fn whoever_wants_no_more_while_the_next_message_waits_for_the_morning_does_not_get_it() {
+    let nightly = TWO.replace("channel: push, template: t", "channel: sms, template: t, valid: 1d").replace(
+        "any: [sms, email], template: t, wait: 3h, valid: 1h",
+        "channel: email, template: t, wait: 3h, next_if: [not opened]",
+    ) + "quiet: {hours: 22:00-9:00}\n";
+    let mut world = World::new(&[&nightly]);
+    // It is 22:13; quiet hours are over at 9:00.
+    for line in ["0 has email sms", "22h30m does lead", "26h time passes"] {
+        play(&mut world, line);
+    }
+    let before = told(&world);
+    world.tell(Fact::Feedback(Feedback {
+        event_id: "no more".into(),
+        customer_id: CUSTOMER.into(),
+        occurred_at: BEGIN + 26 * HOUR,
+        channel: "email".into(),
+        status: Status::Unsubscribed,
+        ..Feedback::default()
+    }));
+    play(&mut world, "9d time passes");
+    assert_eq!(world.sends().len(), 1, "{:?} then {:?}", before, told(&world));
+}
+
+#[test]
+fn a_step_leads_on_by_what_became_of_one_alternative_though_the_other_cannot_be_used() {
+    let either = TWO
+        .replace("any: [sms, email], template: t,", "any: [push, sms], template: t, next_if: [not delivered],")
+        .replace("channel: push, template: t", "channel: email, template: t");
+    let told_of = |channels: &str| {
+        let mut world = World::new(&[&either]);
+        for line in [&format!("0 has {channels}"), "0 does lead", "1m failed first"] {
+            play(&mut world, line);
+        }
+        told(&world)
+    };
+    assert_eq!(told_of("push email").last().map(String::as_str), Some("1m send second by email"));
+    assert_eq!(told_of("push sms email").last().map(String::as_str), Some("1m send first by sms"));
+}

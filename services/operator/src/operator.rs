@@ -3,7 +3,7 @@
 use campaign::{Effect, Input, Moment, Plans, Row};
 use schemas::{Campaign, Fact, Id, Unreadable, dead_letter};
 use stream::clock::Millis;
-use stream::{Due, Incoming, Outbox, Processor, Sweep};
+use stream::{Due, Incoming, Outbox, Processor, Sweep, Turn};
 
 use crate::metrics::Metrics;
 
@@ -181,7 +181,14 @@ impl Processor for Operator {
     }
 
     fn sweeps(&self, now: Millis, each: &mut dyn FnMut(Sweep<'_>)) {
-        self.plans.sweeps(now, |name, at, pace| each(Sweep { name, at, pace }));
+        self.plans.sweeps(now, |campaign::Sweep { name, at, pace, turn }| {
+            let turn = match turn {
+                campaign::Turn::Comes => Turn::Comes,
+                campaign::Turn::Rests => Turn::Rests,
+                campaign::Turn::Passed => Turn::Passed,
+            };
+            each(Sweep { name, at, pace, turn });
+        });
     }
 
     fn sweep(&mut self, row: &mut Row, campaign: &str, due: &Due<'_>, now: Millis, out: &mut Outbox) -> bool {

@@ -147,11 +147,14 @@ pub struct Sweeps {
     /// The one that goes on: what is left of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<Portion>,
+    /// Those that stand still in their midst, by name: what is left of each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub resting: BTreeMap<String, Portion>,
 }
 
 impl Sweeps {
     fn is_empty(&self) -> bool {
-        self.done.is_empty() && self.current.is_none()
+        self.done.is_empty() && self.current.is_none() && self.resting.is_empty()
     }
 }
 

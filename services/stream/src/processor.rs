@@ -36,8 +36,8 @@ pub trait Processor {
         false
     }
 
-    /// Names the sweeps that may have to be done, each with its latest moment at or before `now`. One that was named and done is
-    /// not done again for the same moment; who names it no longer, at a clock that never goes back, forgets it.
+    /// Names the sweeps that there are, each with its latest moment at or before `now`, also those that have no turn now. One that was
+    /// named and done is not done again for the same moment; who names it no longer, at a clock that never goes back, forgets it.
     fn sweeps(&self, now: Millis, each: &mut dyn FnMut(Sweep<'_>)) {
         let _ = (now, each);
     }
@@ -94,6 +94,19 @@ pub struct Sweep<'a> {
     pub at: Millis,
     /// Rows of a partition that it may visit in a second of business time; as many as there are, if not said.
     pub pace: Option<u32>,
+    /// Whether it has its turn.
+    pub turn: Turn,
+}
+
+/// Whether a sweep is done now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It begins, or goes on.
+    Comes,
+    /// It neither begins nor goes on. What it has not visited yet it visits when its turn comes, if its moment is the same then.
+    Rests,
+    /// It does not begin any more; what is begun is finished.
+    Passed,
 }
 
 /// Output of decisions, on its way into the transaction. What is *withheld* goes out at commit only, and can be taken back

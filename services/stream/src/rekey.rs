@@ -198,6 +198,11 @@ impl Rest {
         if meta.sweeps.current.is_some() {
             restless.push("a sweep that is not done: let the operator finish it".to_owned());
         }
+        for name in meta.sweeps.resting.keys() {
+            restless.push(format!(
+                "the sweep {name}, which stands still in its midst: let it go on, or give it another moment"
+            ));
+        }
         // A partition that has no row has nothing to lose by it.
         if rows.closed.is_empty() {
             return restless;
@@ -299,7 +304,7 @@ mod tests {
     }
 
     fn done(at: i64) -> Sweeps {
-        Sweeps { done: [("sale".to_owned(), at)].into(), current: None }
+        Sweeps { done: [("sale".to_owned(), at)].into(), ..Sweeps::default() }
     }
 
     #[test]

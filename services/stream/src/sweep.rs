@@ -3,10 +3,12 @@
 //! *Invariants.* META holds how far a sweep is, so that a crash forgets no row and visits none twice. A portion is visited at the
 //! beginning of a transaction, when the store holds all rows there are: whom it met follows from META and the changelog.
 
+use std::collections::BTreeMap;
+
 use crate::clock::Millis;
 use crate::control::{Portion, Sweeps};
 use crate::planted::{Bug, is_planted};
-use crate::processor::{Processor, Sweep};
+use crate::processor::{Processor, Sweep, Turn};
 
 /// A sweep that begins, or is taken up by a new owner, may visit the rows of so long at once.
 const HEAD_START: Millis = 1000;
@@ -36,16 +38,21 @@ impl Agenda {
 
     /// Looks at what is to be swept at `now`.
     pub(crate) fn plan<P: Processor>(&mut self, processor: &P, now: Millis) {
-        let Sweeps { done, current } = &self.sweeps;
+        self.set_aside(processor, now);
+        let Sweeps { done, current, resting } = &self.sweeps;
         let mut portion = current.clone();
         let mut pace = None;
         processor.sweeps(now, &mut |sweep| {
             let is_next = match &portion {
                 Some(portion) => portion.name == sweep.name,
-                None => done.get(sweep.name).is_none_or(|done| *done < sweep.at),
+                None => match sweep.turn {
+                    Turn::Comes => done.get(sweep.name).is_none_or(|done| *done < sweep.at),
+                    Turn::Rests => false,
+                    Turn::Passed => rested(resting, &sweep).is_some(),
+                },
             };
             if is_next {
-                portion.get_or_insert_with(|| beginning(&sweep));
+                portion.get_or_insert_with(|| rested(resting, &sweep).cloned().unwrap_or_else(|| beginning(&sweep)));
                 pace = sweep.pace;
             }
         });
@@ -55,6 +62,16 @@ impl Agenda {
         self.pace = pace;
         let rows = self.rows_at(now);
         self.next = portion.map(|portion| (portion, rows)).filter(|_| rows > 0);
+    }
+
+    /// The sweep that goes on stands still from now on: others have their turn.
+    fn set_aside<P: Processor>(&mut self, processor: &P, now: Millis) {
+        let Some(current) = &self.sweeps.current else { return };
+        let mut rests = false;
+        processor.sweeps(now, &mut |sweep| rests |= sweep.name == current.name && sweep.turn == Turn::Rests);
+        if let Some(current) = self.sweeps.current.take_if(|_| rests) {
+            self.sweeps.resting.insert(current.name.clone(), current);
+        }
     }
 
     fn rows_at(&self, now: Millis) -> usize {
@@ -77,8 +94,9 @@ impl Agenda {
         if let (Some(pace), Ok(rows)) = (self.pace, Millis::try_from(rows)) {
             self.paced_until += rows * 1000 / Millis::from(pace.max(1));
         }
-        let Sweeps { done, current } = &mut self.sweeps;
+        let Sweeps { done, current, resting } = &mut self.sweeps;
         let Portion { name, at, through, .. } = portion;
+        resting.remove(&name);
         if through.is_some() {
             *current = Some(Portion { name, at, behind: through, through: None });
         } else {
@@ -86,10 +104,16 @@ impl Agenda {
             let mut named = Vec::new();
             processor.sweeps(now, &mut |sweep| named.push(sweep.name.to_owned()));
             done.retain(|name, _| named.contains(name));
+            resting.retain(|name, _| named.contains(name));
             done.insert(name, at);
         }
         self.plan(processor, now);
     }
+}
+
+/// What is left of a sweep that stood still, if it is still about this moment.
+fn rested<'r>(resting: &'r BTreeMap<String, Portion>, sweep: &Sweep<'_>) -> Option<&'r Portion> {
+    resting.get(sweep.name).filter(|rested| rested.at == sweep.at)
 }
 
 fn beginning(sweep: &Sweep<'_>) -> Portion {
@@ -101,9 +125,10 @@ mod tests {
     use super::*;
     use crate::processor::{Due, Incoming, Outbox};
 
-    /// Wants the same sweep at every full second.
+    /// Wants the same sweep at every full second, and another one of an hour ago.
     struct EverySecond {
         pace: Option<u32>,
+        turn: Turn,
     }
 
     impl Processor for EverySecond {
@@ -122,7 +147,10 @@ mod tests {
             false
         }
         fn sweeps(&self, now: Millis, each: &mut dyn FnMut(Sweep<'_>)) {
-            each(Sweep { name: "s", at: now - now % 1000, pace: self.pace });
+            each(Sweep { name: "s", at: now - now % 1000, pace: self.pace, turn: self.turn });
+            if self.turn != Turn::Comes {
+                each(Sweep { name: "other", at: 1, pace: None, turn: Turn::Comes });
+            }
         }
         fn broadcast(&mut self, _record: &Incoming<'_>, _now: Millis, _out: &mut Outbox) {}
     }
@@ -134,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_sweep_goes_on_behind_its_last_row_and_is_done_once() {
-        let processor = EverySecond { pace: None };
+        let processor = EverySecond { pace: None, turn: Turn::Comes };
         let mut agenda = Agenda::default();
         let (first, rows) = take(&mut agenda, &processor, 5_300).unwrap();
         assert_eq!((first.at, first.behind.clone(), rows), (5_000, None, usize::MAX));
@@ -153,8 +181,50 @@ mod tests {
     }
 
     #[test]
+    fn a_sweep_that_rests_makes_room_and_goes_on_where_it_was_and_one_that_is_done_is_done_whatever_came_between() {
+        let mut processor = EverySecond { pace: None, turn: Turn::Comes };
+        let mut agenda = Agenda::default();
+        let (first, _) = take(&mut agenda, &processor, 5_100).unwrap();
+        agenda.visited(Portion { through: Some(b"k".to_vec()), ..first }, 2, &processor, 5_100);
+        processor.turn = Turn::Rests;
+        let (other, _) = take(&mut agenda, &processor, 5_200).unwrap();
+        assert_eq!((&*other.name, other.behind.clone()), ("other", None));
+        agenda.visited(other, 3, &processor, 5_200);
+        assert_eq!(take(&mut agenda, &processor, 5_300), None, "the one rests, the other is done");
+        // Under another owner, too.
+        let mut agenda = Agenda::new(agenda.sweeps().clone());
+        processor.turn = Turn::Comes;
+        let (second, _) = take(&mut agenda, &processor, 5_400).unwrap();
+        assert_eq!((&*second.name, second.behind.clone()), ("s", Some(b"k".to_vec())));
+        agenda.visited(second, 1, &processor, 5_400);
+        assert!(agenda.sweeps().resting.is_empty());
+        processor.turn = Turn::Passed;
+        let (other, _) = take(&mut agenda, &processor, 5_500).unwrap();
+        agenda.visited(other, 3, &processor, 5_500);
+        processor.turn = Turn::Comes;
+        assert_eq!(take(&mut agenda, &processor, 5_600), None, "it was done, and rested or passed meanwhile");
+    }
+
+    #[test]
+    fn a_sweep_that_rested_past_its_moment_begins_anew_and_one_that_has_passed_is_finished() {
+        let mut processor = EverySecond { pace: None, turn: Turn::Comes };
+        let mut agenda = Agenda::default();
+        let (first, _) = take(&mut agenda, &processor, 5_100).unwrap();
+        agenda.visited(Portion { through: Some(b"k".to_vec()), ..first }, 2, &processor, 5_100);
+        processor.turn = Turn::Passed;
+        let (second, _) = take(&mut agenda, &processor, 5_200).unwrap();
+        assert_eq!((&*second.name, second.behind.clone()), ("s", Some(b"k".to_vec())));
+        agenda.visited(Portion { through: Some(b"l".to_vec()), ..second }, 2, &processor, 5_200);
+        processor.turn = Turn::Rests;
+        take(&mut agenda, &processor, 5_300);
+        processor.turn = Turn::Comes;
+        let (anew, _) = take(&mut agenda, &processor, 6_100).unwrap();
+        assert_eq!((anew.at, anew.behind.clone()), (6_000, None));
+    }
+
+    #[test]
     fn a_sweep_keeps_its_pace() {
-        let processor = EverySecond { pace: Some(100) };
+        let processor = EverySecond { pace: Some(100), turn: Turn::Comes };
         let mut agenda = Agenda::default();
         let mut visited = 0;
         for now in (5_000..15_000).step_by(250) {

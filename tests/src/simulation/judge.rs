@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use campaign::{Plans, Row};
+use campaign::{Plans, Row, Turn};
 use schemas::{Campaign, Input, Journal, Millis, Record, Revoke, decode, encode};
 use stream::simulation::{Committed, History};
 
@@ -121,7 +121,11 @@ fn sweeps_are_done(changelog: &Changelog, campaigns: &[Committed], ended_at: Mil
         let _ = plans.apply(&campaign);
     }
     let mut wanted = Vec::new();
-    plans.sweeps(ended_at, |name, at, _| wanted.push((name.to_owned(), at)));
+    plans.sweeps(ended_at, |sweep| {
+        if sweep.turn == Turn::Comes {
+            wanted.push((sweep.name.to_owned(), sweep.at));
+        }
+    });
     wanted.retain(|(_, at)| *at <= ended_at - JUST_NOW);
     for partition in changelog.partitions() {
         let Some(meta) = changelog.metas(partition).last() else { continue };

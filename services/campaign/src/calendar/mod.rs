@@ -64,13 +64,15 @@ impl Shift {
 
     /// The same way back; where it ends is not turned round.
     pub(crate) fn back(self) -> Self {
-        Shift { months: -self.months, days: -self.days, millis: -self.millis, ..self }
+        let (months, days) = (self.months.saturating_neg(), self.days.saturating_neg());
+        Shift { months, days, millis: self.millis.saturating_neg(), ..self }
     }
 
     /// The length it is at least taken to be, for checks.
     pub(crate) fn about(self) -> Millis {
         const DAY: Millis = 24 * 3_600_000;
-        self.millis + DAY * (Millis::from(self.days) + 30 * Millis::from(self.months))
+        let days = Millis::from(self.days).saturating_add(Millis::from(self.months).saturating_mul(30));
+        self.millis.saturating_add(days.saturating_mul(DAY))
     }
 
     /// Whether it needs no calendar.

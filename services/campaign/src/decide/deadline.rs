@@ -8,7 +8,7 @@ use crate::limits;
 
 use super::case::{Case, Fate, each};
 use super::dispatch::{advance, current, exhausted};
-use super::exit::{Exit, about_last, leave, silent, withdrawn};
+use super::exit::{Exit, about_last, leave, silent};
 
 /// Looks at every instance whose moment has come. A deadline seen late is judged with the clock as it is.
 pub(super) fn fire(case: &mut Case<'_>, customer: &mut Customer) {
@@ -38,9 +38,7 @@ fn due(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mut
             let ready = instance.turn;
             advance(case, customer, plan, instance, ready)
         }
-        Stage::Dispatched if instance.sends.last().is_some_and(|sent| sent.failed == Status::Revoked) => {
-            withdrawn(case, customer, plan, instance)
-        }
+        // Also of what we have withdrawn: only the worker knows whether it came too late for that.
         Stage::Dispatched => silent(case, customer, plan, instance),
         Stage::Waiting => waited(case, customer, plan, instance),
         Stage::Unspecified => exhausted(case, customer, plan, instance),

@@ -4,14 +4,14 @@ use schemas::{Class, Contact, Customer, Fields, Id, Instance, Millis, Outcome, R
 
 use crate::caps::Then;
 use crate::channel::Channel;
-use crate::language::{Asleep, AtNight, Cause, Plan, Sleeper, Step};
+use crate::language::{Asleep, AtNight, Plan, Sleeper, Step};
 use crate::limits;
 use crate::predicate::Scope;
 use crate::prices::Charge;
 
 use super::case::{Case, Entry, Fate};
 use super::choice::{bit, is_open, next};
-use super::{Effect, asking, ending, memory, moment, pause};
+use super::{Effect, asking, ending, exit, memory, moment, pause};
 
 /// Chooses the next message and sends it, waits for its moment, or ends the instance. `ready` is when it was this
 /// message's turn: its validity counts from then, however late the deadline is seen.
@@ -86,7 +86,7 @@ pub(super) fn advance(
                 let entry = refused(case, customer, plan, step, instance);
                 case.write(entry);
                 leave_behind(instance, step);
-                if !step.leads_on(Cause::CannotSend) {
+                if !exit::leads_on(step, index, instance) {
                     return exhausted(case, customer, plan, instance);
                 }
             }

@@ -1,6 +1,6 @@
 //! A message is given up: on to the step's next alternative, to the next step, or to the end.
 
-use schemas::{Customer, Instance, Millis, Outcome, Reason, Stage, Status};
+use schemas::{Customer, Instance, Millis, Outcome, Reason, Sent, Stage, Status};
 
 use crate::channel::{Channel, reason_of};
 use crate::language::{Cause, Plan, Step};
@@ -64,6 +64,18 @@ impl Exit {
         step.leads_on(self.cause()) || (is_failure && step.leads_on(Cause::NotDelivered))
     }
 
+    /// Why a message was given up by what is known of it; none where nobody said that it failed.
+    fn of(sent: &Sent) -> Option<Self> {
+        Some(match sent.failed {
+            Status::Unspecified | Status::Unknown => return None,
+            _ if sent.outcome != Outcome::Unspecified => Exit::Outcome(sent.outcome),
+            Status::Refused => Exit::Refused,
+            Status::Expired => Exit::Expired,
+            Status::Revoked => Exit::Revoked,
+            _ => Exit::NotDelivered,
+        })
+    }
+
     /// It reached nobody, so "any of these" is still unfulfilled.
     fn leaves_step_open(self) -> bool {
         match self {
@@ -72,6 +84,13 @@ impl Exit {
             Exit::NoInformation | Exit::NotOpened | Exit::NoGoal => false,
         }
     }
+}
+
+/// Whether a step of which nothing is left to try leads on: since none of it could be sent, or by what became of one that was.
+pub(super) fn leads_on(step: &Step, index: usize, instance: &Instance) -> bool {
+    let of_step = |sent: &&Sent| usize::try_from(sent.step).is_ok_and(|step| step == index);
+    let mut failed = instance.sends.iter().filter(of_step).filter_map(Exit::of);
+    step.leads_on(Cause::CannotSend) || failed.any(|exit| exit.leads_on(step))
 }
 
 /// Gives up the message at which the instance stands, which the entry tells. What follows it is valid from `ready` on.

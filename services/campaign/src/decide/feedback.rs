@@ -28,13 +28,13 @@ pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, word: &Feed
         let at = word.occurred_at.min(case.now()).max(decided_at.unwrap_or(Millis::MIN));
         memory::hear(case.plans, customer, &word.channel, at);
     }
-    if !customer.instances.iter().any(|instance| instance.sends.iter().any(|sent| sent.id == id)) {
-        return late(case, customer, word, id);
-    }
     let arrived = |sent: &Sent| sent.id == id && sent.reached >= Status::Delivered;
     let never_left = matches!(word.status, Status::Refused | Status::Expired | Status::Revoked);
     if never_left && !customer.instances.iter().any(|instance| instance.sends.iter().any(arrived)) {
         memory::uncount(customer, id);
+    }
+    if !customer.instances.iter().any(|instance| instance.sends.iter().any(|sent| sent.id == id)) {
+        return late(case, customer, word, id);
     }
     each(case, customer, |case, customer, instance| {
         let plans = case.plans;

@@ -64,9 +64,10 @@ pub(super) fn meet_addresses(customer: &mut Customer, before: &[Contact]) {
     }
 }
 
-/// Remembers of an action what campaigns ask for. Returns whether any of it was news.
-pub(super) fn act(plans: &Plans, customer: &mut Customer, action: &Action) -> bool {
-    let at = action.occurred_at;
+/// Remembers of an action what campaigns ask for. Returns whether any of it was news. Nothing happens in the future: else one wrong clock
+/// would silence the customer until then.
+pub(super) fn act(plans: &Plans, customer: &mut Customer, action: &Action, now: Millis) -> bool {
+    let at = action.occurred_at.min(now);
     let mut news = plans.asks_for(Asked::Action(&action.action)) && done(customer, &action.action, &action.key, at);
     if action.action == "purchase" {
         for item in &action.items {

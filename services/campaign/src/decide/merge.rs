@@ -61,6 +61,9 @@ pub(super) fn leave(case: &mut Case<'_>, customer: &mut Customer, merged: &Merge
         let entry = case.entry(Reason::Superseded).because("into", into.as_str());
         return case.write(entry);
     }
+    // What ended with a change that the row has met just now is followed by nothing here: no cascade may stay behind.
+    case.ended.clear();
+    case.waiting.clear();
     let before = std::mem::take(&mut customer.contacts);
     shared::tell_changes(case, customer, &before);
     // Whoever takes the row over tells the addresses anew.
@@ -124,12 +127,13 @@ pub(super) fn adopt(case: &mut Case<'_>, customer: &mut Customer, adopted: &Adop
 /// Nobody asked for it, or one of both was erased since: its cascades end, and nothing of it is kept.
 fn forget(case: &mut Case<'_>, mut row: Customer, from: &str) {
     let now = case.now();
+    let (ended, waiting) = (case.ended.len(), case.waiting.len());
     row.instances.iter_mut().for_each(|instance| stamp(instance, from, now));
     let entry = case.entry(Reason::Erased).because("from", from);
     case.write(entry);
     each(case, &mut row, |case, row, instance| ending::close(case, row, instance, Reason::Erased, &[]));
-    case.ended.clear();
-    case.waiting.clear();
+    case.ended.truncate(ended);
+    case.waiting.truncate(waiting);
 }
 
 /// A cascade goes on here, unless the customer's own, on the same thing, does.

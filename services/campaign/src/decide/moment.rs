@@ -6,6 +6,7 @@ use schemas::{Class, Customer, Instance, Millis, Sent};
 use crate::calendar::{self, Shift};
 use crate::channel::Channel;
 use crate::language::{Anchor, Asleep, AtNight, Night, Plan, Point, Step, Wait};
+use crate::limits;
 
 /// What stands in for a wait or a validity whose date nobody knows.
 const DAY: Millis = 24 * 3_600_000;
@@ -98,7 +99,10 @@ struct Clock<'a> {
 impl Clock<'_> {
     /// A point, where a message was last handed over at `last`; none where its date is not known.
     fn point(&self, point: &Point, last: Millis) -> Option<Millis> {
-        let date = |text: Option<&str>| calendar::moment_of(text?, point.shift, &self.zone());
+        // Nothing is waited for for years, whatever date an event or a profile brings.
+        let last_of_all = self.instance.settled_at.saturating_add(limits::LONGEST);
+        let date =
+            |text: Option<&str>| calendar::moment_of(text?, point.shift, &self.zone()).filter(|at| *at <= last_of_all);
         match &point.anchor {
             Anchor::Turn | Anchor::HandOver => Some(self.way(point.shift, last)),
             Anchor::Trigger => Some(self.way(point.shift, self.instance.settled_at).max(last)),

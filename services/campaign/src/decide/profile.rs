@@ -1,7 +1,8 @@
 //! What is known of the customer: profile, consents, dead addresses, erasure.
 
-use schemas::{Class, Consent, Customer, Feedback, Id, Instance, Millis, Profile, Reason, Stage, Status};
+use schemas::{Class, Consent, Customer, Feedback, Id, Instance, Millis, Profile, Reason, Status};
 
+use crate::channel::Channel;
 use crate::limits;
 
 use super::case::{Case, Fate, each};
@@ -74,20 +75,28 @@ pub(super) fn consents(known: &[Consent], told: &[Consent], told_at: Millis) -> 
         known.iter().find(|consent| consent.channel == channel && !consent.granted && consent.at >= at)
     };
     let mut consents: Vec<Consent> =
-        told.iter().map(|consent| withdrawn(&consent.channel, consent.at).unwrap_or(consent).clone()).collect();
-    consents.iter_mut().for_each(|consent| consent.at = consent.at.min(told_at));
-    for consent in known.iter().filter(|consent| !consent.granted) {
-        if consents.iter().all(|kept| kept.channel != consent.channel) {
-            consents.push(consent.clone());
+        told.iter().map(|consent| Consent { at: consent.at.min(told_at), ..consent.clone() }).collect();
+    consents.retain_mut(|consent| match withdrawn(&consent.channel, consent.at) {
+        Some(withdrawal) => {
+            consent.clone_from(withdrawal);
+            true
         }
-    }
-    consents.truncate(limits::CONTACTS);
+        None => true,
+    });
+    let untold = known.iter().filter(|consent| !consent.granted);
+    let untold: Vec<_> = untold.filter(|known| told.iter().all(|told| told.channel != known.channel)).collect();
+    // However much a profile brings, it pushes out no withdrawal.
+    consents.truncate(limits::CONTACTS.saturating_sub(untold.len()));
+    consents.extend(untold.into_iter().cloned());
     consents
 }
 
 /// The right to be forgotten: everything goes, even what was remembered.
 fn erase(case: &mut Case<'_>, customer: &mut Customer) {
     each(case, customer, |case, customer, instance| ending::close(case, customer, instance, Reason::Erased, &[]));
+    // Nothing follows upon these ends, nor upon those of a change that the row has met just now: it would begin in an empty row.
+    case.ended.clear();
+    case.waiting.clear();
     let before = std::mem::take(&mut customer.contacts);
     shared::tell_changes(case, customer, &before);
     *customer = Customer::default();
@@ -131,8 +140,13 @@ pub(super) fn silence(
     })
 }
 
-/// Takes the consent for a channel away. Of several withdrawals the latest counts: it outlives what was granted before it.
+/// Takes the consent for a channel away. Of several withdrawals the latest counts: it outlives what was granted before it. Of a channel
+/// that neither campaigns nor the customer know nothing is kept.
 pub(super) fn withdraw(customer: &mut Customer, channel: &str, at: Millis) {
+    let is_the_customers = customer.consents.iter().any(|consent| consent.channel == channel);
+    if Channel::find(channel).is_none() && !is_the_customers {
+        return;
+    }
     let withdrawn = customer.consents.iter().filter(|consent| consent.channel == channel && !consent.granted);
     let at = withdrawn.map(|consent| consent.at).fold(at, Millis::max);
     customer.consents.retain(|consent| consent.channel != channel);
@@ -145,9 +159,9 @@ pub(super) fn withdraw(customer: &mut Customer, channel: &str, at: Millis) {
     });
 }
 
+/// Whether the last message was on this channel, also where the next one waits for its moment already: it would be an answer.
 fn stands_on(instance: &Instance, channel: &str) -> bool {
-    matches!(instance.stage, Stage::Dispatched | Stage::Waiting)
-        && instance.sends.last().is_some_and(|sent| sent.channel == channel)
+    instance.sends.last().is_some_and(|sent| sent.channel == channel)
 }
 
 fn pending_without_consent(case: &Case<'_>, customer: &Customer, instance: &Instance) -> bool {

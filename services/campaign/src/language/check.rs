@@ -238,6 +238,10 @@ fn trigger(campaign: &raw::Campaign, report: &mut Report<'_>) -> Option<Trigger>
         .again
         .as_ref()
         .map_or(Some(Again::Ignore), |again| word(again, AGAIN, "answer to a further trigger", report));
+    if let (Some(raw), TriggerKind::Schedule | TriggerKind::End) = (&raw.again, on) {
+        let hint = "remove it: whoever is in the midst of this cascade goes on with it";
+        report.error(raw.referenced, "a moment, or the end of another cascade, never meets a running one again", hint);
+    }
     if let (Some(cooldown), Some(Again::Queue)) = (&raw.cooldown, again) {
         let hint = "remove one of them, or write `again: ignore`";
         report.error(cooldown.referenced, "what waits for the end of a cascade would meet its cooldown", hint);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemas::{Actor, Campaign, CampaignKind, Customer, Fact, Feedback, Journal, Millis, Send, Status};
 
-use crate::{Effect, Input, Moment, Plans, Problem, Row, consider, decide, due};
+use crate::{Effect, Input, Moment, Plans, Problem, Row, Turn, consider, decide, due};
 
 use super::event::Event;
 use super::narrator::{Narrator, Wrong};
@@ -229,7 +229,11 @@ impl World {
     pub fn sweep(&mut self) {
         self.moments += 1;
         let mut due = Vec::new();
-        self.plans.sweeps(self.now, |campaign, at, _| due.push((campaign.to_owned(), at)));
+        self.plans.sweeps(self.now, |sweep| {
+            if sweep.turn == Turn::Comes {
+                due.push((sweep.name.to_owned(), sweep.at));
+            }
+        });
         self.swept_until = self.now;
         for (campaign, at) in due {
             if self.swept.insert(campaign.clone(), at) < Some(at) && self.customer != Customer::default() {

@@ -40,6 +40,7 @@ pub fn launch(common: &Common, args: &Launch) -> Result<String, Failure> {
     let (plans, name) = planned(&book, &document, now)?;
     let mut forecast = Forecast::of(&plans, &name, now).map_err(|sentence| Failure::new(Exit::Campaign, sentence))?;
     let largest = everybody(common, |id, customer| forecast.look(&plans, id, customer, now))?;
+    in_time(&plans, &name, largest)?;
     let told = told(&forecast, &plans, &name, largest);
     let warnings = document.warnings.clone();
     if !args.yes {
@@ -48,6 +49,22 @@ pub fn launch(common: &Common, args: &Launch) -> Result<String, Failure> {
     let title = document.title();
     book.publish(&[document.into_record(now)])?;
     Ok(format!("{warnings}{told}{title}: launched\n"))
+}
+
+/// Whoever is met later than `max_age` is not begun for: a pace that is too slow would leave out the rest of the base.
+pub(super) fn in_time(plans: &Plans, name: &str, largest: u64) -> Result<(), Failure> {
+    let trigger = plans.newest(name).map(|plan| &plan.trigger);
+    let paced = trigger.and_then(|trigger| Some((trigger.max_age / 1_000, trigger.schedule.as_ref()?.pace?)));
+    let Some((most, pace)) = paced else { return Ok(()) };
+    let seconds = largest.div_ceil(u64::from(pace.max(1)));
+    if i64::try_from(seconds).is_ok_and(|seconds| seconds <= most) {
+        return Ok(());
+    }
+    let words = format!(
+        "with a pace of {pace} everybody is met after {seconds} s, and whoever is met later than max_age, {most} s, is left out: a \
+         greater pace, or a greater max_age"
+    );
+    Err(Failure::new(Exit::Campaign, words))
 }
 
 /// The plans as they would be, and the campaign's name.

@@ -139,3 +139,21 @@ fn a_migration_is_shown_before_it_is_done() {
     assert!(preview.contains("template first") && preview.ends_with("Nothing was changed: add --yes to do it.\n"));
     assert_eq!(life::preview(&book, &args(1, 3)).unwrap_err().exit, Exit::Campaign);
 }
+
+#[test]
+fn a_launch_that_would_leave_out_whom_it_meets_too_late_is_refused() {
+    let paced = |pace: u32| {
+        format!(
+            "campaign: sale\nversion: 1\ntrigger: {{on: schedule, at: 2026-03-02T12:00Z, pace: {pace}, max_age: 1h}}\n\
+             goal: {{action: purchase}}\nsteps:\n  - {{name: tell, channel: push, template: t}}\n"
+        )
+    };
+    let asked = |pace: u32, largest: u64| {
+        let document = understand("sale.yaml", paced(pace)).unwrap();
+        let (plans, name) = base::planned(&book(Vec::new()), &document, NOW).unwrap();
+        base::in_time(&plans, &name, largest).map_err(|failure| failure.to_string())
+    };
+    assert_eq!(asked(10, 36_000), Ok(()));
+    let words = asked(10, 36_001).unwrap_err();
+    assert!(words.contains("everybody is met after 3601 s") && words.contains("max_age, 3600 s"), "{words}");
+}

@@ -70,14 +70,28 @@ fn changelog(cluster: &Cluster, partition: i32) -> Verdict {
 /// A sweep goes on where it was: each row is visited once, whoever owns the partition.
 fn goes_on(last: Option<&Meta>, meta: &Meta) -> Verdict {
     let mut left = last.and_then(|last| last.sweeps.current.clone());
+    let mut resting = last.map(|last| last.sweeps.resting.clone()).unwrap_or_default();
     for swept in meta.rounds.iter().filter_map(|round| round.swept.clone()) {
         let Portion { name, at, behind, through } = swept;
-        let from = left.take().unwrap_or_else(|| Portion { name: name.clone(), at, behind: None, through: None });
+        if let Some(other) = left.take_if(|left| left.name != name) {
+            resting.insert(other.name.clone(), other);
+        }
+        let rested = resting.remove(&name).filter(|rested| rested.at == at);
+        let from =
+            left.take().or(rested).unwrap_or_else(|| Portion { name: name.clone(), at, behind: None, through: None });
         check((&from.name, from.at, &from.behind) == (&name, at, &behind), || {
             format!("the sweep {name} of {at} went on behind {behind:?}, and not as {from:?}")
         })?;
         left = through.is_some().then_some(Portion { name, at, behind: through, through: None });
     }
+    if meta.sweeps.current != left
+        && let Some(other) = left.take()
+    {
+        resting.insert(other.name.clone(), other);
+    }
+    check(meta.sweeps.resting == resting, || {
+        format!("META leaves {:?} of sweeps that stand still, and not {resting:?}", meta.sweeps.resting)
+    })?;
     check(meta.sweeps.current == left, || format!("META leaves {:?} of a sweep, and not {left:?}", meta.sweeps.current))
 }
 
