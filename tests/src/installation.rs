@@ -40,6 +40,8 @@ pub struct Installation {
     // In the order in which they go: processes, then what they write to.
     /// By name, as on the command line.
     pub services: BTreeMap<String, Service>,
+    /// What services are started from; tools are always of [`binary`].
+    pub program: PathBuf,
     /// The providers' side.
     pub providers: Providers,
     /// Writes what the shop has to tell.
@@ -139,6 +141,7 @@ impl Installation {
         let place = Place::new(plan.name);
         let cascade = Installation {
             services: BTreeMap::new(),
+            program: binary(),
             providers: Providers::open(),
             feed: Feed::new(place.brokers()),
             topics: Topics::new(&place.prefix),
@@ -317,7 +320,7 @@ impl Installation {
             environment.push(("CASCADE_TRACKER_URL", format!("http://{}", self.tracker_address()).into()));
         }
         let log = self.place.path(&format!("{file}.log"));
-        let process = Process::start(&binary(), command.split(' '), environment, &log);
+        let process = Process::start(&self.program, command.split(' '), environment, &log);
         self.services.insert(name.to_owned(), Service::of(name, process, ops));
     }
 
