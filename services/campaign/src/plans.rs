@@ -28,6 +28,8 @@ pub struct Plans {
     /// Names of the campaigns that an event can concern, by its kind and, where it is an action, by that: of five hundred
     /// campaigns an event meets its own, those of the highest priority first.
     triggered: BTreeMap<TriggerKind, BTreeMap<String, Vec<Ranked>>>,
+    /// Campaigns that began by themselves at moments and do so no more.
+    formerly_scheduled: Vec<String>,
     remembered: Remembered,
 }
 
@@ -101,9 +103,9 @@ pub struct Sweep<'a> {
 pub enum Turn {
     /// It begins, or goes on.
     Comes,
-    /// Its campaign takes nobody: it goes on where it stands when that is over.
+    /// Its campaign is paused: it goes on where it stands when that is over.
     Rests,
-    /// Its moment is too long past for a beginning. What is begun is finished.
+    /// It has no moment at which it could begin now. What is begun is finished.
     Passed,
 }
 
@@ -162,7 +164,8 @@ impl Plans {
             }
             None => {}
         }
-        let schedule = |plan: &Plan| plan.trigger.schedule.clone();
+        // How fast it goes does not matter here.
+        let schedule = |plan: &Plan| plan.trigger.schedule.as_ref().map(|it| (it.at, it.every, plan.zone.clone()));
         if versions.newest().and_then(schedule) != schedule(&plan) {
             versions.scheduled_at = record.applied_at;
         }
@@ -213,12 +216,17 @@ impl Plans {
 
     fn index(&mut self) {
         self.triggered.clear();
+        self.formerly_scheduled.clear();
         self.remembered = Remembered::default();
         for (name, versions) in &self.campaigns {
             for defined in versions.plans.values() {
                 self.remembered.learn(&defined.plan);
             }
             if let Some(newest) = versions.newest() {
+                let has_been = |defined: &Defined| defined.plan.trigger.schedule.is_some();
+                if newest.trigger.schedule.is_none() && versions.plans.values().any(has_been) {
+                    self.formerly_scheduled.push(name.clone());
+                }
                 let action = newest.trigger.action.clone().unwrap_or_default();
                 let of_kind = self.triggered.entry(newest.trigger.on).or_default();
                 of_kind.entry(action).or_default().push((Reverse(newest.priority), name.clone()));
@@ -239,25 +247,39 @@ impl Plans {
     /// begins by itself at moments, with the latest one up to `now`. One that has no turn is named all the same, so that nobody is met
     /// twice for the same moment, whatever becomes of the campaign.
     pub fn sweeps(&self, now: Millis, mut each: impl FnMut(Sweep<'_>)) {
-        for (versions, said) in
-            self.changed().filter(|(_, said)| (0..=limits::LONGEST).contains(&now.saturating_sub(said.at)))
-        {
+        for (versions, said) in self.changed() {
             // Nothing goes out by a stop: it need not be slow. What a pause has kept back does, at the campaign's own pace.
             let resumes = matches!(said.change, Change::Resumed(_));
             let pace = versions.newest().and_then(|plan| plan.trigger.schedule.as_ref()?.pace).filter(|_| resumes);
-            each(Sweep { name: &versions.sweep, at: said.at, pace, turn: Turn::Comes });
+            let comes = (0..=limits::LONGEST).contains(&now.saturating_sub(said.at));
+            let turn = if comes { Turn::Comes } else { Turn::Passed };
+            each(Sweep { name: &versions.sweep, at: said.at, pace, turn });
         }
         for (plan, schedule) in self.scheduled() {
-            let Some(at) = schedule.latest(now, &plan.zone) else { continue };
-            let turn = if !self.takes_new(&plan.name) {
-                Turn::Rests
-            } else if now - at > plan.trigger.max_age || self.is_before_its_time(plan, schedule, at) {
-                Turn::Passed
-            } else {
-                Turn::Comes
+            let latest = schedule.latest(now, &plan.zone);
+            let at = latest.unwrap_or(schedule.at);
+            let (turn, pace) = match self.state(&plan.name) {
+                Some(State::Paused { .. }) => (Turn::Rests, schedule.pace),
+                Some(State::Running) if latest.is_none() || self.is_before_its_time(plan, schedule, at) => {
+                    (Turn::Passed, schedule.pace)
+                }
+                Some(State::Running) if now - at <= plan.trigger.max_age => (Turn::Comes, schedule.pace),
+                // Whoever is still to be met is refused alike: that need not be slow, and others wait for it.
+                _ => (Turn::Passed, None),
             };
-            each(Sweep { name: &plan.name, at, pace: schedule.pace, turn });
+            each(Sweep { name: &plan.name, at, pace, turn });
         }
+        for (plan, schedule) in self.formerly_scheduled() {
+            each(Sweep { name: &plan.name, at: schedule.at, pace: None, turn: Turn::Passed });
+        }
+    }
+
+    /// Campaigns whose newest version begins by something else, with the last schedule that they had: what is done stays done.
+    fn formerly_scheduled(&self) -> impl Iterator<Item = (&Plan, &Schedule)> {
+        self.formerly_scheduled.iter().filter_map(|name| {
+            let plans = self.campaigns.get(name)?.plans.values().rev();
+            plans.map(|defined| &defined.plan).find_map(|plan| Some((plan, plan.trigger.schedule.as_ref()?)))
+        })
     }
 
     /// What comes again begins with its first moment after the campaign came into force. Whoever names a single moment that is past

@@ -438,7 +438,7 @@ steps:
             if let Some(Fact::Feedback(word)) = decision.fact
                 && let Some(id) = &word.send_id
             {
-                words.entry(id.clone()).or_insert_with(Vec::new).push(word.status);
+                words.entry(id.clone()).or_default().push(word.status);
             }
             for (send, earlier) in sends(decision) {
                 for sent in earlier {

@@ -72,7 +72,9 @@ fn what_is_said_of_a_campaign_is_swept_once_and_a_stopped_one_cannot_be_paused()
     assert!(plans.apply(&said(CampaignKind::Paused)).is_err());
     let sweeps = |now| {
         let mut sweeps = Vec::new();
-        plans.sweeps(now, |sweep| sweeps.push((sweep.name.to_owned(), sweep.at, sweep.pace)));
+        plans.sweeps(now, |sweep| {
+            sweeps.extend((sweep.turn == Turn::Comes).then(|| (sweep.name.to_owned(), sweep.at, sweep.pace)));
+        });
         sweeps
     };
     assert_eq!(sweeps(BEGIN - 1), []);
@@ -100,20 +102,27 @@ fn a_sweep_is_named_whatever_becomes_of_its_campaign_so_that_it_is_not_done_agai
         plans.sweeps(now, |sweep| turns.extend((sweep.name == "two").then_some((sweep.at, sweep.turn))));
         turns
     };
-    assert_eq!(turn(&plans, noon - 1), []);
+    assert_eq!(turn(&plans, noon - 1), [(noon, Turn::Passed)], "it has not come yet");
     assert_eq!(turn(&plans, noon + HOUR), [(noon, Turn::Comes)]);
     plans.apply(&Campaign { applied_at: noon, ..said(CampaignKind::Paused) }).unwrap();
     assert_eq!(turn(&plans, noon + 2 * HOUR), [(noon, Turn::Rests)]);
     plans.apply(&Campaign { applied_at: noon, ..said(CampaignKind::Resumed) }).unwrap();
     assert_eq!(turn(&plans, noon + 3 * HOUR), [(noon, Turn::Comes)]);
     plans.apply(&Campaign { applied_at: noon, ..said(CampaignKind::Stopped) }).unwrap();
-    assert_eq!(turn(&plans, noon + 4 * HOUR), [(noon, Turn::Rests)]);
+    assert_eq!(turn(&plans, noon + 4 * HOUR), [(noon, Turn::Passed)]);
     plans.apply(&record(&once.replace("version: 1", "version: 2"))).unwrap();
     assert_eq!(turn(&plans, noon + 6 * HOUR), [(noon, Turn::Comes)]);
     assert_eq!(turn(&plans, noon + 6 * HOUR + 1), [(noon, Turn::Passed)]);
     let patient = once.replace("version: 1", "version: 3").replace("max_age: 6h", "max_age: 7d");
     plans.apply(&record(&patient)).unwrap();
     assert_eq!(turn(&plans, noon + 3 * DAY), [(noon, Turn::Comes)]);
+    let later = patient.replace("version: 3", "version: 4").replace("2023-11-14T12:00Z", "2023-12-14T12:00Z");
+    plans.apply(&record(&later)).unwrap();
+    assert_eq!(turn(&plans, noon + 3 * DAY), [(noon + 30 * DAY, Turn::Passed)]);
+    let other = "trigger: {on: action, action: lead}";
+    let trigger = later.lines().find(|line| line.starts_with("trigger:")).unwrap();
+    plans.apply(&record(&later.replace("version: 4", "version: 5").replace(trigger, other))).unwrap();
+    assert_eq!(turn(&plans, noon + 3 * DAY), [(noon + 30 * DAY, Turn::Passed)], "nor is it forgotten then");
 }
 
 #[test]
@@ -135,7 +144,7 @@ fn what_comes_daily_begins_at_its_first_moment_after_it_came_into_force() {
         let text = DAILY.replace("version: 1", &format!("version: {version}")).replace("day 12:00", hour);
         Campaign { applied_at, ..record(&text) }
     };
-    plans.apply(&version(2, "day 12:00")).unwrap();
+    plans.apply(&version(2, "day 12:00, pace: 10")).unwrap();
     assert_eq!(comes(&plans, applied_at), [noon + 2 * DAY]);
     plans.apply(&version(3, "day 11:00")).unwrap();
     assert!(comes(&plans, applied_at).is_empty());

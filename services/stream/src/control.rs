@@ -217,7 +217,7 @@ pub enum Entry<'a> {
         bytes: Option<&'a [u8]>,
     },
     /// Closes a transaction.
-    Meta(Meta),
+    Meta(Box<Meta>),
     /// An owner began.
     Barrier(Barrier),
 }
@@ -299,7 +299,7 @@ mod tests {
     #[test]
     fn a_newer_format_is_refused_in_words() {
         let meta = serde_json::to_string(&Meta::default()).unwrap();
-        assert!(matches!(read(META_KEY, Some(meta.as_bytes())), Ok(Entry::Meta(found)) if found == Meta::default()));
+        assert!(matches!(read(META_KEY, Some(meta.as_bytes())), Ok(Entry::Meta(found)) if *found == Meta::default()));
         let newer = meta.replace(r#""format":1"#, r#""format":2"#);
         let words = read(META_KEY, Some(newer.as_bytes())).unwrap_err();
         assert!(words.contains("its format is 2"), "{words}");

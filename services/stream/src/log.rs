@@ -151,6 +151,14 @@ pub trait Log {
         headers: &[(&'static str, Vec<u8>)],
     ) -> Result<(), Error>;
 
+    /// Before the record that says that all others are there. Waits until the brokers have them, where the end of the transaction before
+    /// this one may still come to the brokers a second time: it would end this one as it stands then, and nothing that is said to be
+    /// there may be missing.
+    ///
+    /// # Errors
+    /// `Abort` if the brokers do not take them in time.
+    fn settle(&mut self) -> Result<(), Error>;
+
     /// Puts the input positions into the transaction, fenced by the live generation, and commits it.
     ///
     /// # Errors

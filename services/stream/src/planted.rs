@@ -12,6 +12,10 @@ pub enum Bug {
     StoreBeforeCommit,
     /// META stands before the rows of its transaction, not behind them.
     MetaFirst,
+    /// META is handed over while other brokers do not have the outputs of its transaction yet.
+    MetaUnsettled,
+    /// That a sweep is done is forgotten as soon as another one is.
+    SweepForgotten,
     /// Restoring ends at the last stable offset, not at the BARRIER.
     RestoreToStableEnd,
     /// A new owner writes no BARRIER.
@@ -44,11 +48,13 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 18] = [
+    pub const ALL: [Bug; 20] = [
         Bug::OffsetsOutside,
         Bug::NoGeneration,
         Bug::StoreBeforeCommit,
         Bug::MetaFirst,
+        Bug::MetaUnsettled,
+        Bug::SweepForgotten,
         Bug::RestoreToStableEnd,
         Bug::NoBarrier,
         Bug::CursorStays,

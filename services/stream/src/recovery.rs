@@ -52,7 +52,13 @@ pub(crate) fn claim<L: Log>(
             }
             committed => committed?,
         };
-        let (first, _) = log.range(INPUT, partition)?;
+        let (first, _) = match log.range(INPUT, partition) {
+            Err(error) if error.verdict() == Verdict::Retry => {
+                tracing::info!(partition, "waits for a leader of its input: {error}");
+                break;
+            }
+            range => range?,
+        };
         let generation = log.generation();
         if generation < 0 {
             return Err(Error::new(Verdict::Fenced, "write a BARRIER", "this process is not in the group now"));

@@ -295,6 +295,10 @@ impl<'a> Loop<'a> {
             };
             self.reader.start(topic, position.partition, next.unwrap_or(FIRST))?;
             self.astray.remove(&place);
+            if position.offset.is_some() && next != position.offset {
+                // What was deleted unread counts as read, also for whoever waits until all of it is.
+                self.moved.insert(place);
+            }
             self.positions.insert(place, next.unwrap_or(0));
             self.probe.consumed(&position.topic, position.partition, next.unwrap_or(0));
             self.awaiting.retain(|(topic, partition)| (topic, *partition) != (&position.topic, position.partition));

@@ -208,7 +208,7 @@ impl<'a, R: Record> Replica<'a, R> {
         })?;
         if let Some(scout) = &mut self.scout {
             if let Entry::Meta(meta) = entry {
-                scout.found = Some((at, meta));
+                scout.found = Some((at, *meta));
             }
             return Ok(self.look_on(at + 1));
         }
@@ -224,7 +224,7 @@ impl<'a, R: Record> Replica<'a, R> {
                 }
             }
             Entry::Meta(meta) => {
-                self.close(meta, processor)?;
+                self.close(*meta, processor)?;
                 self.meta_at = Some(at);
             }
             Entry::Barrier(barrier) if nonce == Some(&barrier.nonce) => {

@@ -78,7 +78,7 @@ impl Rows {
             Entry::Row { key, sequence, bytes } => self.open.push((key.into(), sequence, bytes.map(Into::into))),
             Entry::Meta(meta) => {
                 self.close(&meta);
-                self.meta = Some(meta);
+                self.meta = Some(*meta);
             }
             Entry::Barrier(_) => {}
         }

@@ -62,6 +62,8 @@ pub(crate) struct Shard<'a, L: Log, P: Processor> {
     open_records: usize,
     saved: Tick,
     measured: Tick,
+    /// Partitions of the input whose end nobody could tell, and from when on it is asked again.
+    leaderless: BTreeMap<i32, Tick>,
     /// The group has spoken, if only to say that there is nothing for us.
     assigned: bool,
     /// Another process joined under our identity.
@@ -87,6 +89,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             open_records: 0,
             saved: Tick::now(),
             measured: Tick::now(),
+            leaderless: BTreeMap::new(),
             assigned: false,
             expelled: false,
         }
@@ -212,6 +215,8 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         // BARRIERs are a transaction of their own: nothing else may be open.
         self.commit()?;
         let Surroundings { restorer, owner, .. } = &mut self.around;
+        // Should it fail, another one is the first the next time.
+        self.claims_turn = turn + 1;
         let claims = recovery::claim(&mut self.log, &mut **restorer, owner, &mut self.claims, &waiting)?;
         if claims.len() < waiting.len() {
             self.claims_from = Tick::now().after(CLAIM_PAUSE);
@@ -414,11 +419,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             return Ok(());
         }
         let partitions: Vec<i32> = asked.iter().map(|(partition, _)| *partition).collect();
-        let ends: BTreeMap<i32, i64> = match self.log.ends(INPUT, &partitions) {
-            Ok(ends) => ends.into_iter().collect(),
-            Err(error) if error.verdict() == Verdict::Retry => return Ok(()),
-            Err(error) => return Err(error),
-        };
+        let ends = self.ends_of_input(&partitions)?.into_iter().collect::<BTreeMap<_, _>>();
         for (partition, moment) in asked {
             if let (Some(task), Some(end)) = (self.tasks.get_mut(&partition), ends.get(&partition)) {
                 if task.next >= *end || is_planted(Bug::DeadlinesFirst) {

@@ -477,8 +477,13 @@ impl<P: Processor> Task<P> {
     /// Every deadline up to here has fired and every sweep is done, if nothing is uncommitted. A sweep that waits for its pace
     /// does not count.
     pub(crate) fn settled_until(&self) -> Millis {
-        let fired_until = if self.horizon.head() > self.now { self.now } else { self.fired_until };
+        let fired_until = self.fired_until();
         self.agenda.due().map_or(fired_until, |sweep| fired_until.min(sweep - 1))
+    }
+
+    /// Every deadline up to here has fired, if nothing is uncommitted.
+    pub(crate) fn fired_until(&self) -> Millis {
+        if self.horizon.head() > self.now { self.now } else { self.fired_until }
     }
 }
 

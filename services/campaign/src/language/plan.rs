@@ -200,7 +200,7 @@ pub enum TriggerKind {
 }
 
 /// Moments at which everybody is looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Schedule {
     /// The first, or where those that come again begin.
     pub at: Millis,

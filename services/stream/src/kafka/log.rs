@@ -8,10 +8,16 @@ use super::position::Position;
 use super::producer::Producer;
 use super::reader::{Fetched, Reader, Record};
 use super::settings::Settings;
-use crate::clock::Millis;
+use crate::clock::{Millis, Tick};
 use crate::log::{CHANGELOG, Changelogs, INPUT, REFERENCE, Target};
 use crate::upstream::Watch;
 use crate::{Error, Verdict};
+
+/// librdkafka does not repeat a call sooner: its first `retry.backoff.ms` of 100, less a fifth.
+const REPEAT: Duration = Duration::from_millis(80);
+
+/// So long a call that was repeated may lie in a network or a broker, and be carried out a second time.
+const ECHO: Duration = Duration::from_secs(120);
 
 /// A predecessor's open transaction is waited for in pieces of this length: other partitions go on in between.
 const STABLE: Duration = Duration::from_millis(300);
@@ -42,6 +48,8 @@ pub struct KafkaLog<'a> {
     changelog: usize,
     outputs: Vec<usize>,
     watch: Option<&'a Watch>,
+    /// When a call was last made that librdkafka may have made twice.
+    repeated: Option<Tick>,
 }
 
 impl crate::log::Record for Record {
@@ -140,6 +148,7 @@ impl<'a> KafkaLog<'a> {
             changelog: 0,
             outputs: Vec::new(),
             watch,
+            repeated: None,
         };
         crate::log::Log::renew(&mut log)?;
         Ok(log)
@@ -271,9 +280,18 @@ impl crate::log::Log for KafkaLog<'_> {
         producer.produce(topic, partition, Some(key), value, &headers)
     }
 
+    fn settle(&mut self) -> Result<(), Error> {
+        if self.repeated.is_some_and(|at| at.elapsed() < ECHO) { self.producer()?.flush() } else { Ok(()) }
+    }
+
     fn commit(&mut self, positions: &[(i32, i64)]) -> Result<(), Error> {
+        let begun = Tick::now();
         self.offer(positions)?;
-        self.producer()?.commit()
+        self.producer()?.commit()?;
+        if begun.elapsed() >= REPEAT {
+            self.repeated = Some(Tick::now());
+        }
+        Ok(())
     }
 
     fn renew(&mut self) -> Result<(), Error> {

@@ -26,6 +26,9 @@ pub struct Producer {
 /// How long the first contact may take: a predecessor's transaction has to be ended first.
 const FIRST_CONTACT: Duration = Duration::from_secs(60);
 
+/// For the ends of partitions, which are asked in the midst of a transaction.
+const ENDS: Duration = Duration::from_secs(3);
+
 /// A call that has not come back so long after its time has been forgotten by the client.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -145,24 +148,36 @@ impl Producer {
         })
     }
 
+    /// Waits until the brokers have what was produced so far.
+    ///
+    /// # Errors
+    /// `Abort` if they do not take it in time.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.patiently("hand records over to the brokers", Client::flush)
+    }
+
     /// Commits the open transaction.
     ///
     /// # Errors
     /// Anything but success leaves the outcome unknown: drop the producer, make a new one, recover.
     pub fn commit(&mut self) -> Result<(), Error> {
+        self.patiently("commit a transaction", Client::commit)?;
+        self.open = false;
+        Ok(())
+    }
+
+    /// Makes a call that waits for reports, again and again, and hears them in between.
+    fn patiently(&mut self, what: &'static str, call: fn(&Client, Duration) -> Result<(), Error>) -> Result<(), Error> {
         self.drain(Duration::ZERO);
         let until = Tick::now().after(ANSWER);
         loop {
-            match self.calls.make("commit a transaction", HEARING + GRACE, |client| client.commit(HEARING)) {
-                Ok(()) => break,
+            match self.calls.make(what, HEARING + GRACE, move |client| call(client, HEARING)) {
                 Err(error) if error.verdict() == Verdict::Retry && !until.remaining().is_zero() => {
                     self.drain(Duration::ZERO);
                 }
-                Err(error) => return Err(error),
+                done => return done,
             }
         }
-        self.open = false;
-        Ok(())
     }
 
     /// Aborts the open transaction.
@@ -188,7 +203,7 @@ impl Producer {
     /// # Errors
     /// `Retry` if the brokers do not answer.
     pub fn ends(&self, partitions: &[(String, i32)]) -> Result<Vec<(String, i32, i64)>, Error> {
-        self.client.ends(partitions, ANSWER)
+        self.client.ends(partitions, ENDS)
     }
 
     fn drain(&self, wait: Duration) {

@@ -73,8 +73,11 @@ impl<L: Log, P: Processor> Shard<'_, L, P> {
         let is_doubled = is_planted_from(Bug::TornSentTwice, || self.tasks.values().any(Task::has_torn));
         let copies = if is_doubled { 2 } else { 1 };
         self.out.drain_all(|record| (0..copies).try_for_each(|_| publish(log, record)))?;
-        // META says that all of it is there, so it comes last: should the transaction be torn after all, what is decided twice
-        // has the same ids, but nothing is lost.
+        // META says that all of it is there, so it comes last, and not before the brokers have the rest where there is a danger: should the
+        // transaction be torn after all, what is decided twice has the same ids, but nothing is lost.
+        if !is_planted(Bug::MetaUnsettled) {
+            self.log.settle()?;
+        }
         for task in self.tasks.values_mut().filter(|task| !task.is_unchanged()) {
             if !is_planted(Bug::MetaFirst) {
                 task.produce_meta(&mut self.log, meta.clone())?;

@@ -59,7 +59,7 @@ fn changelog(cluster: &Cluster, partition: i32) -> Verdict {
                 watermark(cluster, partition, &meta).map_err(|words| format!("offset {at}: {words}"))?;
                 rows.clear();
                 is_torn = true;
-                last = Some(meta);
+                last = Some(*meta);
             }
         }
     }
@@ -70,6 +70,7 @@ fn changelog(cluster: &Cluster, partition: i32) -> Verdict {
 /// A sweep goes on where it was: each row is visited once, whoever owns the partition.
 fn goes_on(last: Option<&Meta>, meta: &Meta) -> Verdict {
     let mut left = last.and_then(|last| last.sweeps.current.clone());
+    let mut done = last.map(|last| last.sweeps.done.clone()).unwrap_or_default();
     let mut resting = last.map(|last| last.sweeps.resting.clone()).unwrap_or_default();
     for swept in meta.rounds.iter().filter_map(|round| round.swept.clone()) {
         let Portion { name, at, behind, through } = swept;
@@ -77,8 +78,17 @@ fn goes_on(last: Option<&Meta>, meta: &Meta) -> Verdict {
             resting.insert(other.name.clone(), other);
         }
         let rested = resting.remove(&name).filter(|rested| rested.at == at);
-        let from =
-            left.take().or(rested).unwrap_or_else(|| Portion { name: name.clone(), at, behind: None, through: None });
+        let from = match left.take().or(rested) {
+            Some(from) => from,
+            None => {
+                let is_done = done.get(&name).is_some_and(|done| *done >= at);
+                check(!is_done, || format!("the sweep {name} of {at} is done, and began once more"))?;
+                Portion { name: name.clone(), at, behind: None, through: None }
+            }
+        };
+        if through.is_none() {
+            done.insert(name.clone(), at);
+        }
         check((&from.name, from.at, &from.behind) == (&name, at, &behind), || {
             format!("the sweep {name} of {at} went on behind {behind:?}, and not as {from:?}")
         })?;
@@ -89,10 +99,9 @@ fn goes_on(last: Option<&Meta>, meta: &Meta) -> Verdict {
     {
         resting.insert(other.name.clone(), other);
     }
-    if meta.rounds.iter().any(|round| round.swept.as_ref().is_some_and(|swept| swept.through.is_none())) {
-        // Whenever one is done, those are forgotten that nobody names any more: a newer version may have no moment yet.
-        resting.retain(|name, _| meta.sweeps.resting.contains_key(name));
-    }
+    check(meta.sweeps.done == done, || {
+        format!("META knows of {:?} that it is done, and not of {done:?}", meta.sweeps.done)
+    })?;
     check(meta.sweeps.resting == resting, || {
         format!("META leaves {:?} of sweeps that stand still, and not {resting:?}", meta.sweeps.resting)
     })?;
@@ -203,7 +212,7 @@ fn is_lost(cluster: &Cluster, partition: i32, meta: &Meta) -> Result<bool, Strin
     for (_, body) in cluster.decided(CHANGELOG, partition) {
         if let control::Entry::Meta(found) =
             control::read(body.key.as_deref().unwrap_or_default(), body.value.as_deref())?
-            && found == *meta
+            && *found == *meta
         {
             return Ok(false);
         }

@@ -148,7 +148,13 @@ impl<'a> SimulatedLog<'a> {
 
     /// Sends what waits in the client.
     pub fn flush(&mut self) -> Result<(), Error> {
-        for (place, body) in std::mem::take(&mut self.waiting) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        while !waiting.is_empty() {
+            // Each broker has a connection of its own: only what goes to one partition keeps its order.
+            let any = self.world.random(waiting.len());
+            let place = waiting[any].0;
+            let first = waiting.iter().position(|(other, _)| *other == place).unwrap_or(any);
+            let (place, body) = waiting.remove(first);
             let producer = self.live()?;
             self.world.may_commit_early(&producer);
             let mut draft = std::mem::take(&mut self.draft);
@@ -428,6 +434,14 @@ impl Log for SimulatedLog<'_> {
         let body = Body { key: Some(key.to_vec()), value: value.map(<[u8]>::to_vec) };
         self.waiting.push((place, Rc::new(body)));
         if self.waiting.len() >= LINGER && self.world.random(2) == 0 { self.flush() } else { Ok(()) }
+    }
+
+    fn settle(&mut self) -> Result<(), Error> {
+        if !self.world.may_tear() {
+            return Ok(());
+        }
+        self.step("settle")?;
+        self.flush()
     }
 
     fn commit(&mut self, positions: &[(i32, i64)]) -> Result<(), Error> {

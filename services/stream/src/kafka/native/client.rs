@@ -276,6 +276,12 @@ impl Client {
     }
 
     /// Waits until what was produced is delivered, or its failure is heard; so it is to be called again after hearing.
+    pub(crate) fn flush(&self, wait: Duration) -> Result<(), Error> {
+        // SAFETY: no pointers besides the client.
+        check("hand records over to the brokers", unsafe { rd::rd_kafka_flush(self.pointer, millis(wait)) })
+    }
+
+    /// Does that first; so it is to be called again after hearing, too.
     pub(crate) fn commit(&self, wait: Duration) -> Result<(), Error> {
         // SAFETY: no pointers besides the client.
         check_error("commit a transaction", unsafe { rd::rd_kafka_commit_transaction(self.pointer, millis(wait)) })

@@ -94,6 +94,11 @@ impl World<'_> {
         }
     }
 
+    /// Whether the end of a transaction may come twice here.
+    pub fn may_tear(&self) -> bool {
+        self.scene.tears
+    }
+
     /// That is when it may arrive: between two records of the next transaction.
     pub fn may_commit_early(&self, producer: &Producer) {
         if self.scene.tears && self.happens(300) {
