@@ -201,7 +201,7 @@ def planted_on_three(world):
         if code:
             yield words
     _, words = world.ask({"topics.replication": "3"})
-    if "min.insync.replicas=" in words:
+    if "THREAT  topic" in words:
         yield f"two of three confirm, and the doctor says: {words}"
     for setting, shows in THREE.items():
         if f"THREAT  {shows}" not in words:
