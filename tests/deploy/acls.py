@@ -201,17 +201,20 @@ def whole_way(world):
 
 def scaled(world):
     """What KEDA asks for to count what a worker has not read: refused without its permissions, answered with them."""
-    client = AdminClient({"bootstrap.servers": f"127.0.0.1:{world.kafka.secured}", "security.protocol": "SASL_PLAINTEXT",
-                          "sasl.mechanism": "SCRAM-SHA-256", "sasl.username": "keda", "sasl.password": "keda-password"})
+    login = {"bootstrap.servers": f"127.0.0.1:{world.kafka.secured}", "security.protocol": "SASL_PLAINTEXT",
+             "sasl.mechanism": "SCRAM-SHA-256", "sasl.username": "keda", "sasl.password": "keda-password"}
     place = TopicPartition("send.push", 0)
     group = ConsumerGroupTopicPartitions("send.push.workers", [place])
-    asks = {"offsets of the group": lambda: client.list_consumer_group_offsets([group]), "the topic's end": lambda: client.list_offsets({place: OffsetSpec.latest()})}
+    asks = {"offsets of the group": lambda client: client.list_consumer_group_offsets([group]),
+            "the topic's end": lambda client: client.list_offsets({place: OffsetSpec.latest()})}
 
     def refused():
         found = []
         for what, ask in asks.items():
             try:
-                wait_for(ask())
+                # A client of its own each time: it would remember what it may not see.
+                client = AdminClient(login)
+                wait_for(ask(client))
             except KafkaException as error:
                 found.append(f"KEDA is refused {what}: {error}")
         return found
