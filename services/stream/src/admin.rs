@@ -453,6 +453,7 @@ mod tests {
 
     fn existing(partitions: i32, policy: &str) -> BTreeMap<String, Topic> {
         let topic = Topic {
+            copies: 1,
             partitions,
             configs: map(&[("cleanup.policy", policy), ("retention.ms", "5"), ("segment.bytes", "9")]),
             own: map(&[("retention.ms", "5")]),
