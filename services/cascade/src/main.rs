@@ -18,7 +18,6 @@ mod canary;
 mod bounces;
 mod import;
 mod doctor;
-mod idle;
 mod manual;
 mod reading;
 mod times;
@@ -70,7 +69,7 @@ fn run(command: Command) -> Result<String, Failure> {
         Command::Config(Config::Explain(flags)) => config::explain(&flags, &Process, &mut std::io::stdout()),
         Command::Config(Config::Reference) => Ok(manual::settings()),
         Command::Completions { shell } => Ok(manual::completions(shell)),
-        Command::Idle => idle::run(),
+        Command::Idle => ops::idle::run(),
         Command::Man { dir } => manual::pages(&dir),
     }
 }

@@ -127,7 +127,7 @@ impl Operator {
             (dead_letter::STAGE, b"operator".to_vec()),
         ];
         // What came back before comes back with its count, or it would come back for ever.
-        headers.extend(record.headers.get(dead_letter::REDRIVEN).map(|count| (dead_letter::REDRIVEN, count.to_vec())));
+        headers.extend(record.header(dead_letter::REDRIVEN).map(|count| (dead_letter::REDRIVEN, count.to_vec())));
         out.publish_with(output::DEAD_LETTER, None, record.key, record.value.unwrap_or_default(), headers);
     }
 }

@@ -88,7 +88,7 @@ pub use kafka::log::Topics;
 pub use metrics::Metrics;
 pub use probe::Probe;
 #[cfg(feature = "state")]
-pub use processor::{Due, Headers, Incoming, Outbox, Processor, Sweep};
+pub use processor::{Due, Incoming, Outbox, Processor, Sweep};
 #[cfg(feature = "state")]
 pub use rows::read_rows;
 #[cfg(feature = "state")]

@@ -75,22 +75,23 @@ pub struct Incoming<'a> {
     pub key: &'a [u8],
     /// Value; none for a tombstone.
     pub value: Option<&'a [u8]>,
-    /// Headers.
-    pub headers: Headers<'a>,
+    pub(crate) headers: Headers<'a>,
 }
 
-/// Headers of a record. They are read when somebody asks, and nothing that is decided may rest on them: a replay has none.
+impl<'a> Incoming<'a> {
+    /// The last header of this name. They are read when somebody asks, and nothing that is decided may rest on them.
+    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
+        self.headers.0.header(name)
+    }
+}
+
+/// Headers of a record that was read.
 #[derive(Clone, Copy)]
-pub struct Headers<'a>(&'a dyn Record);
+pub(crate) struct Headers<'a>(&'a dyn Record);
 
 impl<'a> Headers<'a> {
     pub(crate) fn of(record: &'a dyn Record) -> Self {
         Headers(record)
-    }
-
-    /// The last one of this name.
-    pub fn get(&self, name: &str) -> Option<&'a [u8]> {
-        self.0.header(name)
     }
 }
 
