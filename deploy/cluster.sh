@@ -2,7 +2,7 @@
 # Installs, upgrades and rolls back Cascade on the cluster that the kubeconfig names.
 #
 #   deploy/cluster.sh install RELEASE [helm's flags, such as -n shop -f values.yaml]      into a namespace that has the Secrets
-#   deploy/cluster.sh upgrade RELEASE [helm's flags]      shows what changes, waits until it is done, tests it
+#   deploy/cluster.sh upgrade RELEASE [helm's flags]      shows what changes, waits until it is done, tests it; without values: those it has
 #   deploy/cluster.sh rollback RELEASE [REVISION] [helm's flags]
 #   deploy/cluster.sh status RELEASE [helm's flags]
 #
@@ -39,6 +39,22 @@ for ((i = 0; i < ${#flags[@]}; i++)); do
     esac
 done
 
+# Where no values are given, helm upgrades with those of the release, but renders with the chart's own: then they are given.
+given_values() {
+    local flag
+    for flag in "${flags[@]}"; do
+        case $flag in -f* | --values* | --set* | --reset-* | --reuse-values*) return 0 ;; esac
+    done
+    return 1
+}
+with_own_values() {
+    given_values && return
+    own_values=$(mktemp)
+    trap 'rm -f "$own_values"' EXIT
+    "${helm[@]}" get values "$release" "${namespace[@]}" -o yaml >"$own_values"
+    flags+=(-f "$own_values")
+}
+
 # Left alone, helm would render for the Kubernetes that it was built for.
 render() { "${helm[@]}" template "$release" "$chart" --kube-version "$version" "$@"; }
 exists() { "${helm[@]}" status "$release" "${namespace[@]}" >/dev/null 2>&1; }
@@ -73,11 +89,12 @@ case $action in
         ;;
     upgrade)
         exists || fail "there is no release $release: install it" 64
-        "${helm[@]}" upgrade "$release" "$chart" --dry-run=server "$@" >/dev/null
-        rendered=$(render --no-hooks "$@")
+        with_own_values
+        "${helm[@]}" upgrade "$release" "$chart" --dry-run=server "${flags[@]}" >/dev/null
+        rendered=$(render --no-hooks "${flags[@]}")
         # Exit code 1 only says that there are differences.
         "${kubectl[@]}" "${namespace[@]}" diff -f - <<<"$rendered" || [ $? = 1 ]
-        deploy "$@"
+        deploy "${flags[@]}"
         ;;
     rollback)
         exists || fail "there is no release $release" 64

@@ -23,7 +23,7 @@
 {{- end }}
 {{- $_ := set $settings $key $value }}
 {{- end }}
-{{- $components := list "intake" "operator" "tracker" "canary" "topics" "test" }}
+{{- $components := list "intake" "operator" "tracker" "canary" "topics" "tools" "test" }}
 {{- range $name, $channel := .Values.channels }}{{ $components = append $components (printf "channel-%s" $name) }}{{ end }}
 {{- range $name, $_ := .Values.kafka.principals }}
 {{- if not (has $name $components) }}

@@ -261,6 +261,9 @@ impl Topics {
     }
 }
 
+/// With so many copies, two have to confirm what is written.
+const COPIES_FOR_TWO: i32 = 3;
+
 /// What most topics are: keyed by customer, as many partitions as `input`, records deleted some time.
 fn topic(name: String, record: &'static str, partitions: i32, writers: &'static str, readers: &'static str) -> Topic {
     Topic {
@@ -286,8 +289,8 @@ fn source(name: String, record: &'static str, partitions: i32) -> Topic {
 }
 
 impl Topic {
-    /// Kafka's settings of the topic, by Kafka's names.
-    pub fn settings(&self) -> Vec<(&'static str, String)> {
+    /// Kafka's settings of the topic that has so many copies, by Kafka's names.
+    pub fn settings(&self, copies: i32) -> Vec<(&'static str, String)> {
         let mut settings = vec![
             ("cleanup.policy", self.cleanup.as_str().to_owned()),
             ("retention.ms", self.retention.unwrap_or(-1).to_string()),
@@ -305,6 +308,11 @@ impl Topic {
                 ("delete.retention.ms", TOMBSTONE_RETENTION.to_string()),
                 ("min.cleanable.dirty.ratio", "0.2".to_owned()),
             ]);
+        }
+        if copies >= COPIES_FOR_TWO {
+            // "All copies that are in sync" may be one, and what one broker has confirmed goes with it. Two survive it, and with
+            // three one may be away meanwhile. With fewer copies this would stop whoever writes.
+            settings.push(("min.insync.replicas", "2".to_owned()));
         }
         settings
     }
@@ -359,12 +367,24 @@ mod tests {
     }
 
     #[test]
+    fn of_three_copies_two_confirm_and_fewer_stop_nobody() {
+        for topic in catalogue() {
+            let least = |copies: i32| {
+                let found = topic.settings(copies).into_iter().find(|(name, _)| *name == "min.insync.replicas");
+                found.map(|(_, value)| value)
+            };
+            assert_eq!((least(1), least(2)), (None, None), "{}", topic.name);
+            assert_eq!((least(3).as_deref(), least(5).as_deref()), (Some("2"), Some("2")), "{}", topic.name);
+        }
+    }
+
+    #[test]
     fn state_and_campaigns_are_kept_for_ever() {
         for name in ["shop.changelog", "shop.campaign", "shop.profile"] {
             let topic = named(name);
             assert_eq!((topic.cleanup, topic.retention), (Cleanup::Compact, None), "{name}");
         }
-        let settings = named("shop.changelog").settings();
+        let settings = named("shop.changelog").settings(1);
         assert!(settings.contains(&("min.compaction.lag.ms", "600000".into())), "{settings:?}");
         assert!(settings.contains(&("delete.retention.ms", "604800000".into())), "{settings:?}");
         assert_eq!(named("shop.campaign").partitions, 1);

@@ -145,7 +145,7 @@ fn asyncapi_describes_exactly_the_topics_of_the_catalogue() {
         let file =
             records().into_iter().find(|(.., name)| *name == topic.record).map(|(file, ..)| format!("{file}.avsc"));
         let partitions = (topic.spread == Spread::One).then_some(topic.partitions);
-        let settings = topic.settings().into_iter().filter(|(name, _)| DESCRIBED.contains(name));
+        let settings = topic.settings(1).into_iter().filter(|(name, _)| DESCRIBED.contains(name));
         let settings: serde_json::Map<_, _> =
             settings.map(|(name, value)| (name.to_owned(), typed(name, &value))).collect();
         (topic.name, json!({"partitions": partitions, "settings": settings, "schema": file, "key": topic.key}))

@@ -16,12 +16,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import yaml
-from confluent_kafka import Producer
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
     AclPermissionType,
     AdminClient,
+    OffsetSpec,
     ResourcePatternType,
     ResourceType,
 )
@@ -77,16 +78,19 @@ def binding(role, grant, operation, prefix=""):
              "cluster": ResourceType.BROKER}
     resource = next(name for name in kinds if name in grant)
     name = placed(resource, grant[resource].replace("CHANNEL", "push"), prefix)
-    pattern = ResourcePatternType.PREFIXED if grant.get("match") == "prefixed" and name else ResourcePatternType.LITERAL
+    is_prefixed = grant.get("match") == "prefixed" or (grant[resource] == "*" and prefix)
+    pattern = ResourcePatternType.PREFIXED if is_prefixed else ResourcePatternType.LITERAL
     operation = {"Read": AclOperation.READ, "Write": AclOperation.WRITE, "Create": AclOperation.CREATE, "Describe": AclOperation.DESCRIBE,
                  "DescribeConfigs": AclOperation.DESCRIBE_CONFIGS, "AlterConfigs": AclOperation.ALTER_CONFIGS}[operation]
-    return AclBinding(kinds[resource], name or "*", pattern, f"User:{role}", "*", operation, AclPermissionType.ALLOW)
+    return AclBinding(kinds[resource], name, pattern, f"User:{role}", "*", operation, AclPermissionType.ALLOW)
 
 
 def placed(resource, name, prefix):
     """A name under a prefix, as deploy/kafka/acls.yaml says."""
     if not prefix or resource == "cluster" or name.startswith("cascade-"):
         return name
+    if name == "*":
+        return f"{prefix}."
     return f"{prefix}.{name.removeprefix('cascade.')}"
 
 
@@ -99,7 +103,7 @@ class World:
     def __init__(self):
         self.cases = cases()
         self.movers = movers()
-        self.kafka = Kafka(SETTINGS, [*ROLES, *(case.principal for case in self.cases), *(mover.principal for mover in self.movers)])
+        self.kafka = Kafka(SETTINGS, [*ROLES, "keda", *(case.principal for case in self.cases), *(mover.principal for mover in self.movers)])
         self.admin = AdminClient({"bootstrap.servers": self.kafka.brokers})
         self.provider = Provider()
         self.runs = 0
@@ -186,12 +190,42 @@ def whole_way(world):
     findings = [f"{role} is refused something: {line}" for role, service in services.items() for line in service.words().splitlines()
                 if any(word in line for word in REFUSED)]
     findings += second_chances(world)
+    findings += scaled(world)
     for command in (["journal", "--customer", "first"], ["state", "show", "first"], ["state", "verify"], ["state", "export"],
                     ["erase", "--customer", "first"], ["erase", "--customer", "first-now", "--yes"]):
         code, words = world.tool("tools", *command)
         if code:
             findings.append(f"{' '.join(command)}: {words}")
     return findings, services
+
+
+def scaled(world):
+    """What KEDA asks for to count what a worker has not read: refused without its permissions, answered with them."""
+    login = {"bootstrap.servers": f"127.0.0.1:{world.kafka.secured}", "security.protocol": "SASL_PLAINTEXT",
+             "sasl.mechanism": "SCRAM-SHA-256", "sasl.username": "keda", "sasl.password": "keda-password"}
+    place = TopicPartition("send.push", 0)
+    group = ConsumerGroupTopicPartitions("send.push.workers", [place])
+    asks = {"offsets of the group": lambda client: client.list_consumer_group_offsets([group]),
+            "the topic's end": lambda client: client.list_offsets({place: OffsetSpec.latest()})}
+
+    def refused():
+        found = []
+        for what, ask in asks.items():
+            try:
+                # A client of its own each time: it would remember what it may not see.
+                client = AdminClient(login)
+                wait_for(ask(client))
+            except KafkaException as error:
+                found.append(f"KEDA is refused {what}: {error}")
+        return found
+
+    if len(refused()) != len(asks):
+        yield "KEDA is told what it may not ask"
+    world.grant("keda", singles("keda"))
+    until = time.monotonic() + 20
+    while (left := refused()) and time.monotonic() < until:
+        time.sleep(0.5)
+    yield from left
 
 
 def second_chances(world):
@@ -245,7 +279,7 @@ def shown_by(grant, operation):
         ("dead-letter", True): ("dlq", "drop", "--yes"),
         ("input", True): ("dlq", "release", "--customer", "first", "--note", "probe"),
         (None, True): ("dlq", "release", "--customer", "first", "--note", "probe"),
-        ("", False): ("topics", "verify"),
+        ("*", False): ("topics", "verify"),
     }[topic, writes]
 
 

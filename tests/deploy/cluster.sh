@@ -11,7 +11,9 @@ cat >"$dir/helm" <<'END'
 #!/bin/sh
 echo "helm $*" >>"$SAID"
 case " $* " in
-    *" template "*) [ -z "${BROKEN:-}" ] || exit 1; echo "      - {secret: {name: links, items: []}}" ;;
+    *" get values "*) echo "kafka: {brokers: its-own:9092}" ;;
+    *" template "*) for word; do [ "$before" != -f ] || cat "$word" >>"$SAID"; before=$word; done
+        [ -z "${BROKEN:-}" ] || exit 1; echo "      - {secret: {name: links, items: []}}" ;;
 esac
 END
 cat >"$dir/kubectl" <<'END'
@@ -44,3 +46,10 @@ expect() {
 expect "0 yes" ALL=well
 expect "1 no" BROKEN=yes
 expect "78 no" MISSING=yes
+
+# Without values, what is shown and looked for is of those that the release has, not of the chart's own; with values, of these alone.
+expect "0 yes" ALL=well
+[ "$(grep -c '^kafka: {brokers: its-own:9092}' "$SAID")" = 2 ] || { echo "an upgrade without values is rendered with others than the release's:"; cat "$SAID"; exit 1; }
+: >"$SAID"
+"$here/../../deploy/cluster.sh" upgrade shop --set intake.replicas=3 >/dev/null 2>&1
+! grep -q 'get values' "$SAID" || { echo "an upgrade with values mixes others in"; exit 1; }

@@ -9,7 +9,7 @@ import time
 
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
-from private import PROGRAM, ROOT, Kafka, record, tool
+from private import PROGRAM, ROOT, Kafka, record, three_kafkas, tool
 
 # Brokers as somebody might leave them.
 BROKER = {
@@ -18,6 +18,12 @@ BROKER = {
     "transaction.max.timeout.ms=10000": "broker 1, transaction.max.timeout.ms",
     "group.max.session.timeout.ms=30000": "broker 1, group.max.session.timeout.ms",
     "offsets.retention.minutes=60": "broker 1, offsets.retention.minutes",
+}
+# The same where there are three, which could do better.
+THREE = {
+    "offsets.topic.replication.factor=1": "broker 1, offsets.topic.replication.factor",
+    "transaction.state.log.replication.factor=2": "broker 1, transaction.state.log.replication.factor",
+    "transaction.state.log.min.isr=1": "broker 1, transaction.state.log.min.isr",
 }
 
 
@@ -50,8 +56,8 @@ def wait_for(answers):
 
 
 class World:
-    def __init__(self):
-        self.kafka = Kafka("\n".join(BROKER) + "\n")
+    def __init__(self, kafka):
+        self.kafka = kafka
         self.dir = self.kafka.dir
         self.admin = AdminClient({"bootstrap.servers": self.kafka.brokers})
         self.runs = 0
@@ -79,6 +85,10 @@ class World:
         settings = {key: value for key, value in {**self.settings, **(more or {})}.items() if value is not None}
         arguments = ["doctor", *(["--offline"] if offline else []), *(f"--service={service}" for service in services)]
         return tool(arguments, settings, self.dir / f"run-{self.runs}")
+
+    def topics(self, action, **more):
+        self.runs += 1
+        return tool(["topics", action], {**self.settings, **{key.replace("_", "."): value for key, value in more.items()}}, self.dir / f"run-{self.runs}")
 
     def produce(self, topic, value, timestamp=0):
         producer = Producer({"bootstrap.servers": self.kafka.brokers})
@@ -183,15 +193,47 @@ def planted_on_brokers(world):
         yield f"brokers that are gone were not found: {words}"
 
 
+def planted_on_three(world):
+    """What is confirmed is on two of three; topics with one copy are not stopped by wishes."""
+    three, one = {"topics_replication": "3"}, {"topics_replication": "1", "topics_prefix": "lone"}
+    for settings in (three, one):
+        code, words = world.topics("apply", **settings)
+        if code:
+            yield words
+    _, words = world.ask({"topics.replication": "3"})
+    if "THREAT  topic" in words:
+        yield f"two of three confirm, and the doctor says: {words}"
+    for setting, shows in THREE.items():
+        if f"THREAT  {shows}" not in words:
+            yield f"{setting} was not found: {words}"
+    world.alter(ResourceType.TOPIC, "changelog", "min.insync.replicas", "1")
+    time.sleep(1)
+    for words in (world.ask({"topics.replication": "3"})[1], world.topics("verify", **three)[1]):
+        if "topic changelog has min.insync.replicas=1, but 2 is needed" not in words:
+            yield f"one copy is enough for a commit, and nobody says so: {words}"
+    code, words = world.topics("apply", **three)
+    if code or "configure changelog: min.insync.replicas=1 -> 2" not in words or world.topics("verify", **three)[0]:
+        yield f"it is not set right: {words}"
+    code, words = world.topics("plan", **{**one, **three})
+    if code or "configure" in words:
+        yield f"with one copy nobody could write any more: {words}"
+
+
 def main():
     if subprocess.run([PROGRAM, "doctor", "--help"], capture_output=True, check=False).returncode:
         print(f"{PROGRAM} knows no doctor: build it")
         return 1
-    world = World()
+    world = World(Kafka("\n".join(BROKER) + "\n"))
     try:
         findings = [finding for check in (planted_in_settings, planted_on_brokers) for finding in check(world)]
     finally:
         world.kafka.end()
+    brokers = three_kafkas("\n".join(THREE) + "\n")
+    try:
+        findings += planted_on_three(World(brokers[0]))
+    finally:
+        for broker in brokers:
+            broker.end()
     print("\n".join(findings))
     return 1 if findings else 0
 

@@ -34,6 +34,19 @@ QUIET = {
     "cascade:canary_returned:ratio_10m": "the demo has no canary: tests/deploy/outages.py",
     "cascade:canary_round_trip_seconds:p99_10m": "the same",
 }
+# What a short demo has nothing to count of, with the reason: such a panel shows its zero. Of all others there must be more than that.
+NOTHING = {
+    "cascade_revokes_total": "nobody is withdrawn after he was published",
+    "cascade_forwarded_total": "nobody had another id before",
+    "cascade_dead_letters_total": "everything can be read",
+    "cascade_receipts_unreadable_total": "the same",
+    'outcome=~"refused|unknown|retry"': "every provider takes what it gets",
+    "cascade_channel_recoveries_total": "nothing fails",
+    "ALERTS": "the same",
+    "cascade_restore_": "no state is restored",
+    "cascade_standby_lag_records": "there is no standby",
+}
+ZERO = " or vector(0)"
 
 
 def await_some(what, look, patience=60):
@@ -106,6 +119,9 @@ def has_data(answer):
 def blank_queries(prometheus, since):
     for where, query in metrics.expressions():
         query = query.replace("$__rate_interval", "10s")
+        # A query with a label that nobody has would show its zero for ever.
+        if query.endswith(ZERO) and not any(name in query for name in NOTHING):
+            query = query.removesuffix(ZERO)
         answer = prometheus.ask("query_range", query=query, start=since, end=time.time(), step=1)
         if answer["status"] != "success":
             yield f"{where}: {answer.get('error')}"

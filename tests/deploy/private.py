@@ -46,9 +46,10 @@ def await_some(what, look, patience=60, pause=0.1):
 class Kafka:
     """A broker on loopback; `settings` are further properties, in which @SECURED@ is a second port."""
 
-    def __init__(self, settings="", users=()):
+    def __init__(self, settings="", users=(), ports=(), form="--standalone --feature eligible.leader.replicas.version=0"):
+        """Other `ports` and another `form`: one of several, which is ready when the others are there."""
         self.dir = Path(tempfile.mkdtemp(prefix="cascade-private-"))
-        plain, self.secured, control = free_ports(3)
+        plain, self.secured, control = ports or free_ports(3)
         self.brokers = f"127.0.0.1:{plain}"
         home = self.dir / "kafka"
         home.mkdir()
@@ -56,10 +57,12 @@ class Kafka:
         (self.dir / "settings").write_text(settings.replace("@SECURED@", str(self.secured)).replace("@PLAIN@", str(plain)).replace("@CONTROL@", str(control)))
         scram = [f"--add-scram SCRAM-SHA-256=[name={user},password={user}-password]" for user in users]
         environment = {**os.environ, "KAFKA_CALLER": str(os.getpid()), "KAFKA_SETTINGS": str(self.dir / "settings"),
-                       "KAFKA_FORMAT": " ".join(["--standalone --feature eligible.leader.replicas.version=0", *scram])}
+                       "KAFKA_FORMAT": " ".join([form, *scram])}
         self.process = subprocess.Popen([ROOT / "deploy/kafka/start.sh", home], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
         atexit.register(self.end)
-        await_some("the broker is ready", lambda: (home / "bootstrap").exists() or self.ended(), 180)
+        self.is_ready = lambda: (home / "bootstrap").exists() or self.ended()
+        if not ports:
+            await_some("the broker is ready", self.is_ready, 180)
 
     def ended(self):
         if self.process.poll() is not None:
@@ -69,6 +72,18 @@ class Kafka:
         self.process.kill()
         self.process.wait()
         shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def three_kafkas(settings=""):
+    """Brokers of one cluster."""
+    free = free_ports(9)
+    ports = [free[first : first + 3] for first in (0, 3, 6)]
+    voters = ",".join(f"{number}@127.0.0.1:{control}" for number, (_, _, control) in enumerate(ports, 1))
+    own = "listeners=PLAINTEXT://127.0.0.1:@PLAIN@,CONTROLLER://127.0.0.1:@CONTROL@\nadvertised.listeners=PLAINTEXT://127.0.0.1:@PLAIN@\n"
+    brokers = [Kafka(f"node.id={number}\ncontroller.quorum.voters={voters}\n{own}{settings}", ports=ports[number - 1], form=" ") for number in (1, 2, 3)]
+    for broker in brokers:
+        await_some("three brokers are ready", broker.is_ready, 180)
+    return brokers
 
 
 class Service:

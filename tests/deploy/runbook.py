@@ -15,7 +15,7 @@ RUNBOOK = ROOT / "deploy/runbook"
 PARTS = ["What it means", "For whom", "How to see", "What to do", "When it is over"]
 GUIDES = {"README", "upgrade", "capacity", "security", "disaster"}
 # Of others: Kafka's client, the chart's values and Prometheus's own.
-FOREIGN = re.compile(r"^(kafka|sasl|ssl|security|transaction|min|networkPolicy|operator|image|process|cascade:)")
+FOREIGN = re.compile(r"^(kafka|sasl|ssl|security|transaction|min|networkPolicy|operator|image|process|tools|cascade:)")
 
 
 def alerts():

@@ -37,6 +37,7 @@ class World:
             "tracker.keys": f"1:{self.dir}/key", "tracker.listen": "127.0.0.1:0", "tracker.port_file": str(self.dir / "tracker.address"),
             "tracker.producers": f"crm:{self.dir}/secret",
         }
+        self.settings["state.dir"] = str(self.dir / "state")
         self.producer = Producer({"bootstrap.servers": self.kafka.brokers, "partitioner": "murmur2_random"})
         self.eye = Consumer({"bootstrap.servers": self.kafka.brokers, "group.id": "eye"})
         self.tool("topics", "apply")
@@ -144,6 +145,37 @@ def refused_alike(world):
         yield f"dead letters differ: {letters}"
 
 
+def comes_back_no_more(world):
+    """What the operator refuses each time goes back as often as it is told to, and not for ever; the count goes through intake as well."""
+    operator = Service(["operator"], world.settings, world.dir / "operator")
+    await_some("the operator is ready", operator.is_ready)
+    world.producer.produce("input", key="bob", value=b"nobody reads this")
+    world.producer.flush(30)
+
+    def letters():
+        found = [headers for _, key, value, headers in world.read("dead-letter") if key == b"bob" and value]
+        return [int(headers.get("cascade.redrive.count", b"0")) for headers in found if headers["cascade.error.stage"] == b"operator"]
+
+    for times in range(3):
+        await_some("the operator refuses it", lambda wanted=times + 1: len(letters()) == wanted)
+        code, told = world.tool("dlq", "redrive", "--stage", "operator", "--yes")
+        if code or "1 dead letters redriven" not in told:
+            yield f"after {times} times it does not go back: {told}"
+            return
+    await_some("the operator refuses it", lambda: len(letters()) == 4)
+    if letters() != [0, 1, 2, 3]:
+        yield f"how often it came back is not counted: {letters()}"
+    code, told = world.tool("dlq", "redrive", "--stage", "operator", "--yes")
+    if "was redriven 3 times" not in told or "0 dead letters redriven" not in told:
+        yield f"it goes back for ever: {told}"
+    # A letter of intake that is right by now, as `dlq redrive` writes it.
+    world.producer.produce("action", key="dan", value=record(3, "action", action("dan", "lead-9")), headers={"cascade.redrive.count": b"2"})
+    world.producer.flush(30)
+    taken = await_some("intake takes it", lambda: [headers for _, key, _, headers in world.read("input") if key == b"dan"])
+    if taken != [{"cascade.redrive.count": b"2"}]:
+        yield f"intake forgets how often it came back: {taken}"
+
+
 def killed_and_goes_on(world):
     file = world.dir / "visits.ndjson"
     file.write_text("".join(f'{{"customer_id":"c{number}","occurred_at":{number + 1},"action":"visit"}}\n' for number in range(LINES)))
@@ -173,7 +205,7 @@ def killed_and_goes_on(world):
 def main():
     world = World()
     findings = 0
-    for look in (by_every_way, killed_and_goes_on):
+    for look in (by_every_way, comes_back_no_more, killed_and_goes_on):
         for finding in look(world):
             print(finding, flush=True)
             findings += 1

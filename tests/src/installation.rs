@@ -202,6 +202,7 @@ impl Installation {
             "tracker": {
                 "listen": "127.0.0.1:0",
                 "port_file": self.place.path("tracker.address"),
+                "linger": 0,
                 "keys": format!("1:{}", key.display()),
                 "providers": format!("{PROVIDER}:{}", receipts.display()),
                 "producers": format!("{PROVIDER}:{}", receipts.display()),

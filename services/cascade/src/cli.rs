@@ -91,6 +91,8 @@ pub enum Command {
     Config(Config),
     /// Look for what threatens the promises: brokers, topics, settings, clocks, disk, schemas; each finding says what to do
     Doctor(doctor::Args),
+    /// Do nothing until a signal comes: keeps a container up, in which tools are run
+    Idle,
     /// Print what completes commands in a shell
     Completions {
         /// For this shell

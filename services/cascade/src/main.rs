@@ -69,6 +69,7 @@ fn run(command: Command) -> Result<String, Failure> {
         Command::Config(Config::Explain(flags)) => config::explain(&flags, &Process, &mut std::io::stdout()),
         Command::Config(Config::Reference) => Ok(manual::settings()),
         Command::Completions { shell } => Ok(manual::completions(shell)),
+        Command::Idle => ops::idle::run(),
         Command::Man { dir } => manual::pages(&dir),
     }
 }

@@ -57,8 +57,8 @@ file against the default; `cascade config explain` shows what holds and whence. 
 ";
 
 const TAIL: &str = "
-A secret never comes from the command line. Any variable with `_FILE` at its end names a file that holds the value:
-`CASCADE_REGISTRY_PASSWORD_FILE`.
+A secret never comes from the command line. The variable of any setting here, and of any `kafka.<property>`, with `_FILE` at its end names a
+file that holds the value: `CASCADE_REGISTRY_PASSWORD_FILE`. The section of a channel names files for its secrets itself.
 
 Further keys: `kafka.<property>` goes to librdkafka as it is (`CASCADE_KAFKA_SECURITY_PROTOCOL` is `kafka.security.protocol`); what exactly-once
 rests on cannot be overruled. `channel.<name>.…` is the section of a channel; in its variables two underscores stand for a dot

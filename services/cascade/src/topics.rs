@@ -38,8 +38,11 @@ pub fn run(command: cli::Topics) -> Result<String, Failure> {
 /// The catalogue as Strimzi's topic operator wants it. Names of ours are names of resources, too.
 fn yaml(common: &Common, cluster: &str) -> String {
     let resource = |topic: &Topic| {
-        let settings: String =
-            topic.settings().iter().map(|(name, value)| format!("    {name}: \"{value}\"\n")).collect();
+        let settings: String = topic
+            .settings(common.replication)
+            .iter()
+            .map(|(name, value)| format!("    {name}: \"{value}\"\n"))
+            .collect();
         format!(
             "---\napiVersion: kafka.strimzi.io/v1\nkind: KafkaTopic\nmetadata:\n  name: {name}\n  labels:\n    \
              strimzi.io/cluster: {cluster}\nspec:\n  partitions: {}\n  replicas: {}\n  config:\n{settings}",
@@ -188,7 +191,9 @@ fn wanted(topic: &Topic, replication: i32, existing: Option<&admin::Topic>) -> W
         (Spread::Free, Some(existing)) => existing.partitions,
         _ => topic.partitions,
     };
-    let configs = topic.settings().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    // Copies are made at creation only: what is confirmed by how many depends on those that are there.
+    let copies = existing.map_or(replication, |existing| existing.copies);
+    let configs = topic.settings(copies).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     Wanted { name: topic.name.clone(), partitions, replication, configs }
 }
 
@@ -277,6 +282,28 @@ mod tests {
             wanted(topic, 1, Some(&existing)).partitions
         };
         assert_eq!((count("cart"), count("input")), (3, 8));
+    }
+
+    #[test]
+    fn two_copies_confirm_where_there_are_three_and_not_where_three_are_only_wished_for() {
+        let catalogue = schemas::Topics::new("").catalogue(&["sms"], 8);
+        let least = |replication, copies: Option<i32>| {
+            let existing = copies.map(|copies| admin::Topic { copies, partitions: 8, ..admin::Topic::default() });
+            wanted(&catalogue[0], replication, existing.as_ref()).configs.get("min.insync.replicas").cloned()
+        };
+        assert_eq!((least(3, None).as_deref(), least(1, None)), (Some("2"), None));
+        // With one copy nobody could write any more.
+        assert_eq!((least(3, Some(1)), least(1, Some(3)).as_deref()), (None, Some("2")));
+    }
+
+    #[test]
+    fn strimzi_is_told_how_many_copies_confirm() {
+        let common = |copies: &str| {
+            let flags = crate::config::Flags::of(&[("topics.replication", copies)], None);
+            crate::config::read(&flags, &crate::config::Process, Common::read).unwrap()
+        };
+        let named = |copies| yaml(&common(copies), "kafka").matches("    min.insync.replicas: \"2\"\n").count();
+        assert_eq!((named("1"), named("3")), (0, yaml(&common("3"), "kafka").matches("kind: KafkaTopic").count()));
     }
 
     #[test]

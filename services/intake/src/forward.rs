@@ -35,11 +35,12 @@ impl Forward {
         partition: Option<i32>,
         key: Option<&str>,
         input: &Input,
+        headers: &[(&str, &[u8])],
         out: &mut Out<'_>,
     ) -> Result<(), Error> {
         self.buffer.clear();
         schemas::encode_into(input, &mut self.buffer);
-        out.produce(INPUT, partition, key.map(str::as_bytes), Some(&self.buffer), &[])
+        out.produce(INPUT, partition, key.map(str::as_bytes), Some(&self.buffer), headers)
     }
 
     /// Key, value and headers stay as they are; ours stand behind.
@@ -69,7 +70,7 @@ impl Forward {
         // A fact of unknown meaning: he may have bought just now.
         let Some(customer) = &reject.customer else { return Ok(()) };
         let fact = Fact::Unreadable(Unreadable { code: reject.code.to_owned() });
-        self.write_input(None, Some(customer), &Input { origin: source.origin(), fact, hops: 0 }, out)
+        self.write_input(None, Some(customer), &Input { origin: source.origin(), fact, hops: 0 }, &[], out)
     }
 }
 
@@ -89,7 +90,11 @@ impl Handler for Forward {
         self.metrics.consumed(&topic);
         self.ledger.read(record.topic(), record.partition(), record.timestamp());
         match normalize(&source, &self.ids) {
-            Ok(normal) => self.write_input(None, Some(&normal.customer_id), &normal.input, out),
+            Ok(normal) => {
+                // How often it was redriven goes on with it: the operator may refuse what is fine with us.
+                let count = record.header(dead_letter::REDRIVEN).map(|count| (dead_letter::REDRIVEN, count));
+                self.write_input(None, Some(&normal.customer_id), &normal.input, count.as_slice(), out)
+            }
             Err(reject) => self.write_dead_letter(record, &source, &reject, out),
         }
     }
@@ -106,7 +111,7 @@ impl Handler for Forward {
             let progress = Progress { topic, partition: moved.partition, offset: moved.next, until: moved.until };
             let input = Input { origin, fact: Fact::Progress(progress), hops: 0 };
             for partition in 0..out.partitions(INPUT) {
-                self.write_input(Some(partition), None, &input, out)?;
+                self.write_input(Some(partition), None, &input, &[], out)?;
             }
         }
         Ok(())

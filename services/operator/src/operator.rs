@@ -116,7 +116,7 @@ impl Operator {
             "a record of the input cannot be read"
         );
         self.metrics.refused(code);
-        let headers = vec![
+        let mut headers = vec![
             (dead_letter::EXCEPTION, b"schemas::DecodeError".to_vec()),
             (dead_letter::STACKTRACE, Vec::new()),
             (dead_letter::MESSAGE, message.as_bytes().to_vec()),
@@ -126,6 +126,8 @@ impl Operator {
             (dead_letter::CODE, code.as_bytes().to_vec()),
             (dead_letter::STAGE, b"operator".to_vec()),
         ];
+        // What came back before comes back with its count, or it would come back for ever.
+        headers.extend(record.header(dead_letter::REDRIVEN).map(|count| (dead_letter::REDRIVEN, count.to_vec())));
         out.publish_with(output::DEAD_LETTER, None, record.key, record.value.unwrap_or_default(), headers);
     }
 }

@@ -14,7 +14,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
-use rdkafka::metadata::Metadata;
+use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::types::RDKafkaErrorCode as Code;
 
 use crate::clock::Tick;
@@ -39,6 +39,8 @@ pub struct Wanted {
 pub struct Topic {
     /// Partitions.
     pub partitions: i32,
+    /// Copies of the partition that has fewest.
+    pub copies: i32,
     /// Every configuration value in force.
     pub configs: BTreeMap<String, String>,
     /// Those of them that were set for this very topic.
@@ -198,9 +200,14 @@ pub fn plan(existing: &BTreeMap<String, Topic>, wanted: &[Wanted]) -> Vec<Step> 
 /// # Errors
 /// `Retry` if the brokers do not answer, `Stop` if they refuse.
 pub async fn existing(settings: &Settings, topics: &[&str]) -> Result<BTreeMap<String, Topic>, Error> {
-    let mut found: BTreeMap<String, Topic> = counts(settings, topics)?
-        .into_iter()
-        .map(|(name, partitions)| (name, Topic { partitions, ..Topic::default() }))
+    let all = metadata(settings, &onlooker(settings)?)?;
+    let mut found: BTreeMap<String, Topic> = those(&all, topics)
+        .map(|topic| {
+            let copies =
+                topic.partitions().iter().map(|partition| count(partition.replicas().len())).min().unwrap_or(0);
+            let partitions = count(topic.partitions().len());
+            (topic.name().to_owned(), Topic { partitions, copies, ..Topic::default() })
+        })
         .collect();
     let names: Vec<String> = found.keys().cloned().collect();
     let asked: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
@@ -326,9 +333,16 @@ fn counted(
     topics: &[&str],
 ) -> Result<BTreeMap<String, i32>, Error> {
     let all = metadata(settings, client)?;
-    let wanted = all.topics().iter().filter(|topic| topics.contains(&topic.name()) && topic.error().is_none());
-    let count = |partitions: usize| i32::try_from(partitions).unwrap_or(i32::MAX);
-    Ok(wanted.map(|topic| (topic.name().to_owned(), count(topic.partitions().len()))).collect())
+    Ok(those(&all, topics).map(|topic| (topic.name().to_owned(), count(topic.partitions().len()))).collect())
+}
+
+/// Those of the topics that exist.
+fn those<'a>(all: &'a Metadata, topics: &'a [&str]) -> impl Iterator<Item = &'a MetadataTopic> {
+    all.topics().iter().filter(|topic| topics.contains(&topic.name()) && topic.error().is_none())
+}
+
+fn count(of: usize) -> i32 {
+    i32::try_from(of).unwrap_or(i32::MAX)
 }
 
 /// What this user may see of the cluster.
@@ -439,6 +453,7 @@ mod tests {
 
     fn existing(partitions: i32, policy: &str) -> BTreeMap<String, Topic> {
         let topic = Topic {
+            copies: 1,
             partitions,
             configs: map(&[("cleanup.policy", policy), ("retention.ms", "5"), ("segment.bytes", "9")]),
             own: map(&[("retention.ms", "5")]),

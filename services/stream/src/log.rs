@@ -29,6 +29,8 @@ pub trait Record {
     fn key(&self) -> Option<&[u8]>;
     /// Value.
     fn value(&self) -> Option<&[u8]>;
+    /// The last header of this name. Nothing that is decided may rest on it.
+    fn header(&self, name: &str) -> Option<&[u8]>;
 }
 
 /// What a transaction writes to.

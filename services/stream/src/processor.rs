@@ -1,9 +1,12 @@
 //! What an application gives to the engine: rows, and what happens to them. And what it gets: a place for its output.
 
+use std::fmt;
+
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use crate::clock::Millis;
+use crate::log::Record;
 
 /// The application. One value per shard; everything a decision depends on is in its arguments or came by
 /// [`Processor::reference`], so that a replay gives the same bytes.
@@ -72,6 +75,30 @@ pub struct Incoming<'a> {
     pub key: &'a [u8],
     /// Value; none for a tombstone.
     pub value: Option<&'a [u8]>,
+    pub(crate) headers: Headers<'a>,
+}
+
+impl<'a> Incoming<'a> {
+    /// The last header of this name. They are read when somebody asks, and nothing that is decided may rest on them.
+    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
+        self.headers.0.header(name)
+    }
+}
+
+/// Headers of a record that was read.
+#[derive(Clone, Copy)]
+pub(crate) struct Headers<'a>(&'a dyn Record);
+
+impl<'a> Headers<'a> {
+    pub(crate) fn of(record: &'a dyn Record) -> Self {
+        Headers(record)
+    }
+}
+
+impl fmt::Debug for Headers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Headers")
+    }
 }
 
 /// A deadline that fell due, or a row to which a sweep has come.

@@ -19,7 +19,7 @@ use crate::engine::Surroundings;
 use crate::kafka::{Change, Fetched};
 use crate::log::{INPUT, Log, REFERENCE, Record};
 use crate::planted::{Bug, is_planted};
-use crate::processor::{Incoming, Outbox, Processor};
+use crate::processor::{Headers, Incoming, Outbox, Processor};
 use crate::recovery::{self, Claim};
 use crate::restorer::Answer;
 use crate::table::Slot;
@@ -330,6 +330,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
                         appended_at: record.timestamp(),
                         key: key.unwrap_or_default(),
                         value: record.value(),
+                        headers: Headers::of(record),
                     };
                     let slot = key.map(|_| match slots.get_mut(&record.partition()).and_then(Iterator::next) {
                         Some(slot) => slot,

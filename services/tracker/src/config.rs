@@ -23,6 +23,9 @@ pub struct Config {
     /// Who may post events of the shop to `/events/<name>`.
     #[serde(default)]
     pub producers: Vec<Provider>,
+    /// Seconds for which requests are still taken after the word to stop, while balancers hear that this one is not ready.
+    #[serde(default)]
+    pub linger_seconds: u64,
 }
 
 /// Who posts signed requests: a provider to `/receipts/<name>`, a producer to `/events/<name>`.

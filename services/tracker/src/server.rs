@@ -54,7 +54,8 @@ pub struct Edge {
     pub(crate) probe: Probe,
 }
 
-/// Serves until `shutdown` is cancelled; then requests under way are answered and the spool is emptied. `bound` is told the
+/// Serves until `shutdown` is cancelled. Then it is not ready, but still serves for a while: whoever shares requests out may not have heard
+/// yet. After that requests under way are answered and the spool is emptied. `bound` is told the
 /// address that was bound, once requests are taken.
 ///
 /// # Errors
@@ -133,10 +134,19 @@ pub(crate) async fn serve(
     tracing::info!(%address, "the tracker listens");
     probe.set_ready(true);
     bound(address);
-    let server = axum::serve(listener, router(edge)).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let linger = Duration::from_secs(config.linger_seconds);
+    let left = {
+        let (probe, shutdown) = (probe.clone(), shutdown.clone());
+        async move {
+            shutdown.cancelled().await;
+            probe.set_ready(false);
+            tokio::time::sleep(linger).await;
+        }
+    };
+    let server = axum::serve(listener, router(edge)).with_graceful_shutdown(left);
     let drained = async {
         shutdown.cancelled().await;
-        tokio::time::sleep(DRAIN).await;
+        tokio::time::sleep(linger + DRAIN).await;
     };
     tokio::select! {
         ended = server => ended.map_err(listening)?,

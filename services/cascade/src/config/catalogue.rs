@@ -82,6 +82,11 @@ pub const SETTINGS: &[Setting] = &[
         Some(""),
         "Who may post receipts, NAME:PATH or NAME:env:VARIABLE of the secret, comma separated",
     ),
+    setting(
+        "tracker.linger",
+        Some("5"),
+        "Seconds for which the tracker still takes requests after the word to stop, while balancers hear that it is not ready",
+    ),
     setting("canary.interval", Some("30"), "Seconds from one round of the canary to the next, in each partition"),
     setting("canary.patience", Some("60"), "A round of the canary that takes longer than so many seconds is lost"),
     setting(
@@ -102,8 +107,7 @@ pub fn setting_of(key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.key == key)
 }
 
-/// Whether the value of a key is never shown and never taken from the command line. It may stand in a file that the variable
-/// with `_FILE` at its end names. Sections of channels name their secrets instead of holding them, but for headers.
+/// Whether the value of a key is never shown and never taken from the command line. Sections of channels name their secrets instead of holding them, but for headers.
 pub fn is_secret(key: &str) -> bool {
     const TELLING: [&str; 5] = ["password", "secret", "pem", "jaas", "sasl.oauthbearer.config"];
     match key.starts_with(CHANNEL) {

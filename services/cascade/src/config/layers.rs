@@ -89,7 +89,7 @@ impl<'a> Layers<'a> {
         let name = variable_of(key);
         let direct = self.surroundings.variable(&name);
         let file = format!("{name}_FILE");
-        let path = self.surroundings.variable(&file).filter(|_| is_secret(key));
+        let path = self.surroundings.variable(&file);
         match (direct, path) {
             (Some(_), Some(_)) => {
                 self.problems.push(format!("{name} and {file} are both set: unset one of them"));
@@ -227,10 +227,14 @@ fn kafka_key(variable: &str) -> Option<String> {
     }
     let key = format!("{KAFKA}{}", property.to_lowercase().replace('_', "."));
     match key.strip_suffix(".file") {
-        Some(secret) if is_secret(secret) => Some(secret.to_owned()),
+        Some(property) if !PATHS.contains(&key.as_str()) => Some(property.to_owned()),
         _ => Some(key),
     }
 }
+
+/// Properties of librdkafka that end like a variable which names a file.
+const PATHS: [&str; 2] =
+    ["kafka.sasl.oauthbearer.assertion.private.key.file", "kafka.sasl.oauthbearer.assertion.jwt.template.file"];
 
 fn flatten(prefix: &str, table: toml::Table, flat: &mut BTreeMap<String, String>, problems: &mut Vec<String>) {
     for (name, value) in table {

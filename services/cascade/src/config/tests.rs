@@ -112,6 +112,32 @@ fn any_property_of_librdkafka_can_be_set_in_any_layer() {
 }
 
 #[test]
+fn any_value_may_stand_in_a_file_that_a_variable_names() {
+    let fake = Fake::default()
+        .file("/run/user", "cascade-operator\n")
+        .file("/run/partitions", "24\n")
+        .variable("CASCADE_KAFKA_SASL_USERNAME_FILE", "/run/user")
+        .variable("CASCADE_TOPICS_PARTITIONS_FILE", "/run/partitions")
+        .variable("CASCADE_KAFKA_SASL_OAUTHBEARER_ASSERTION_PRIVATE_KEY_FILE", "/run/key");
+    let found = common(&Flags::of(&[], None), &fake).unwrap();
+    assert_eq!(found.partitions, 24);
+    let property = |name: &str| found.kafka.properties.get(name).map(String::as_str);
+    assert_eq!(property("sasl.username"), Some("cascade-operator"));
+    // A path of librdkafka's own stays one.
+    assert_eq!(property("sasl.oauthbearer.assertion.private.key.file"), Some("/run/key"));
+    let twice = fake.variable("CASCADE_TOPICS_PARTITIONS", "12");
+    assert!(problems(&Flags::default(), &twice)[0].contains("CASCADE_TOPICS_PARTITIONS_FILE are both set"));
+}
+
+#[test]
+fn no_setting_is_named_like_the_file_of_another() {
+    let names: Vec<String> = catalogue::SETTINGS.iter().map(|setting| catalogue::variable_of(setting.key)).collect();
+    for name in &names {
+        assert!(!names.contains(&format!("{name}_FILE")), "{name}_FILE would be two things");
+    }
+}
+
+#[test]
 fn secrets_are_neither_taken_from_the_command_line_nor_shown() {
     let given = problems(&Flags::of(&[("kafka.sasl.password", "hush")], None), &Fake::default());
     assert!(given[0].contains("must not stand on the command line"), "{given:?}");

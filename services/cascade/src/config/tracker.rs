@@ -10,6 +10,7 @@ use super::reader::Reader;
 pub fn tracker(reader: &mut Reader<'_>) -> Option<tracker::Config> {
     let mut table = toml::Table::new();
     table.insert("listen".to_owned(), reader.address("tracker.listen").to_string().into());
+    table.insert("linger_seconds".to_owned(), reader.number::<i64>("tracker.linger", 0..=600).into());
     let keys: Vec<toml::Value> =
         reader.keys("tracker.keys", "tracker.secret").into_iter().map(toml::Value::Table).collect();
     if keys.is_empty() {

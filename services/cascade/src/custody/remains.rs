@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn every_topic_with_somebodys_data_is_emptied_in_time() {
         for topic in schemas::Topics::new("").catalogue(&["sms"], 1) {
-            let settings = topic.settings().into_iter().map(|(name, value)| (name.to_owned(), value));
+            let settings = topic.settings(1).into_iter().map(|(name, value)| (name.to_owned(), value));
             let own = admin::Topic { configs: settings.collect(), ..admin::Topic::default() };
             let erased = until(&topic, &own, &of(&[(100, true), (200, false)]));
             assert!(matches!(erased, Until::Date(_)), "{} keeps what was erased for ever", topic.name);

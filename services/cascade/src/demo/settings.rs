@@ -56,6 +56,8 @@ pub fn write(directory: &Directory, places: &Places<'_>) -> Result<String> {
         "templates": {"dir": places.deploy.join("templates")},
         "tracker": {
             "listen": places.tracker.to_string(),
+            // Nobody shares its requests out.
+            "linger": 0,
             "url": format!("http://{}", places.tracker),
             "keys": format!("1:{}", key.display()),
             "providers": format!("{PROVIDER}:{}", receipts.display()),

@@ -99,15 +99,35 @@ fn one(common: &Common, broker: &Broker, count: usize) -> Vec<Finding> {
     if text("log.cleaner.enable") == Some("false") {
         threat("log.cleaner.enable", "false: the changelog grows for ever".to_owned(), "set it to true");
     }
-    if count >= 3 && number("transaction.state.log.replication.factor").is_some_and(|copies| copies < 3) {
-        threat(
-            "transaction.state.log.replication.factor",
-            "is less than 3: with one broker the outcome of transactions is lost".to_owned(),
-            "set it to 3, and transaction.state.log.min.isr to 2, before the first transaction",
-        );
+    for (name, least, what, remedy) in SHARED.iter().filter(|_| count >= 3) {
+        if number(name).is_some_and(|found| found < *least) {
+            threat(name, format!("is less than {least}: {what}"), remedy);
+        }
     }
     findings
 }
+
+/// Where there are three brokers: settings of what brokers keep for us, the least that is safe, why, and what to do.
+const SHARED: [(&str, i64, &str, &str); 3] = [
+    (
+        "transaction.state.log.replication.factor",
+        3,
+        "with one broker the outcome of transactions is lost",
+        "set it to 3, and transaction.state.log.min.isr to 2, before the first transaction",
+    ),
+    (
+        "transaction.state.log.min.isr",
+        2,
+        "the outcome of a transaction may be on one broker alone, and is lost with it",
+        "set it to 2; a topic that is there: kafka-configs.sh --alter --topic __transaction_state --add-config min.insync.replicas=2",
+    ),
+    (
+        "offsets.topic.replication.factor",
+        3,
+        "with one broker groups lose their places, and intake and workers begin anew",
+        "set it to 3; a topic that is there gets copies by kafka-reassign-partitions.sh",
+    ),
+];
 
 fn copies(common: &Common, cluster: &Cluster) -> Vec<Finding> {
     let catalogue = common.topics.catalogue(&common.channels, common.partitions);
@@ -159,6 +179,7 @@ pub fn topics(mismatches: &[Mismatch]) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doctor::finding::Gravity;
 
     #[test]
     fn a_cluster_as_it_should_be_gives_no_finding() {
@@ -176,6 +197,21 @@ mod tests {
         let configs = std::collections::BTreeMap::from([("log.cleaner.enable".to_owned(), "true".to_owned())]);
         let old = Cluster { brokers: vec![Broker { id: 1, configs }; 3], ..Cluster::default() };
         assert_eq!(examine(&common, &old).len(), 3);
+        let mut sparing = cluster.brokers[0].configs.clone();
+        let planted = ["transaction.state.log.min.isr", "offsets.topic.replication.factor"];
+        sparing.extend(planted.map(|name| (name.to_owned(), "1".to_owned())));
+        let sparing =
+            |count| Cluster { brokers: vec![Broker { id: 1, configs: sparing.clone() }; count], ..Cluster::default() };
+        let found = examine(&common, &sparing(3));
+        assert_eq!(found.len(), 6, "{found:?}");
+        for name in planted {
+            assert!(
+                found.iter().any(|finding| finding.place.ends_with(name) && finding.gravity == Gravity::Threat),
+                "{name}: {found:?}"
+            );
+        }
+        // One broker cannot do better.
+        assert!(!examine(&common, &sparing(1)).iter().any(|finding| finding.gravity == Gravity::Threat));
         let hidden = Cluster { brokers: vec![Broker { id: 1, ..Broker::default() }; 3], ..Cluster::default() };
         let findings = examine(&common, &hidden);
         assert!(findings.len() == 1 && findings[0].what.contains("not authorized"), "{findings:?}");

@@ -198,7 +198,7 @@ fn files(rest: &Rest, services: &[Service]) -> Vec<Finding> {
                     "{} may be read by everybody on this machine, and who has it signs links as we do",
                     path.display()
                 ),
-                "chmod o-rwx; and change the key: put a new one before it",
+                "chmod o-rwx; and change the key, as deploy/runbook/security.md says",
             ));
         }
     }

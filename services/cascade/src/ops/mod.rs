@@ -2,6 +2,7 @@
 
 mod answers;
 pub mod health;
+pub mod idle;
 pub mod metrics;
 
 use std::net::{SocketAddr, TcpListener};

@@ -76,6 +76,10 @@ impl crate::log::Record for Record {
     fn value(&self) -> Option<&[u8]> {
         Record::value(self)
     }
+
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        Record::header(self, name)
+    }
 }
 
 /// One restoring thread's view of Kafka.

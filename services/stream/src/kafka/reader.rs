@@ -90,6 +90,11 @@ impl Record {
         self.0.value()
     }
 
+    /// The last header of this name.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.0.header(name)
+    }
+
     /// All headers, in their order.
     pub fn headers(&self) -> Vec<(String, Vec<u8>)> {
         self.0.headers()

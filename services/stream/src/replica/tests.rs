@@ -72,6 +72,10 @@ impl Record for Written {
     fn value(&self) -> Option<&[u8]> {
         self.value.as_deref()
     }
+
+    fn header(&self, _: &str) -> Option<&[u8]> {
+        None
+    }
 }
 
 /// A row of a commit (epoch, n).

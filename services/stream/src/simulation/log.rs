@@ -98,6 +98,11 @@ impl Record for SimulatedRecord {
     fn value(&self) -> Option<&[u8]> {
         self.body.value.as_deref()
     }
+
+    /// Records of the simulation have none.
+    fn header(&self, _: &str) -> Option<&[u8]> {
+        None
+    }
 }
 
 impl<'a> SimulatedLog<'a> {

@@ -74,6 +74,10 @@ impl Fixture {
     }
 
     async fn on(memory: Memory) -> Self {
+        Self::that_lingers(memory, 0).await
+    }
+
+    async fn that_lingers(memory: Memory, linger_seconds: u64) -> Self {
         let files = TempDir::new().unwrap();
         std::fs::write(files.path().join("key"), "a signing key of ours").unwrap();
         std::fs::write(files.path().join("secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
@@ -81,7 +85,7 @@ impl Fixture {
         let secret_files = vec![files.path().join("secret")];
         let providers = vec![Provider { name: "sandbox".to_owned(), secret_files, secret_envs: Vec::new() }];
         let producers = ["crm", "site"].map(|name| Provider { name: name.to_owned(), ..providers[0].clone() }).into();
-        let config = Config { listen: ([127, 0, 0, 1], 0).into(), keys, providers, producers };
+        let config = Config { listen: ([127, 0, 0, 1], 0).into(), keys, providers, producers, linger_seconds };
         assert_eq!(config.problems(), Vec::<String>::new());
         let (memory, shutdown) = (Arc::new(memory), CancellationToken::new());
         let (tell, told) = tokio::sync::oneshot::channel();
@@ -261,6 +265,23 @@ async fn receipts_that_are_not_signed_change_nothing() {
     assert_eq!(edge.receipts("not json", None).await, StatusCode::BAD_REQUEST);
     assert_eq!(edge.receipts(&" ".repeat(BODY_BYTES_MAX + 1), None).await, StatusCode::PAYLOAD_TOO_LARGE);
     assert!(edge.nothing_came());
+}
+
+#[tokio::test]
+async fn who_is_told_to_stop_is_not_ready_and_still_takes_what_was_sent_to_it() {
+    let mut edge = Fixture::that_lingers(Memory::default(), 2).await;
+    assert_eq!(edge.get("/ready").await.status(), StatusCode::OK);
+    edge.shutdown.cancel();
+    while edge.get("/ready").await.status() == StatusCode::OK {
+        tokio::task::yield_now().await;
+    }
+    // A new connection, as from a balancer that has not heard.
+    let click = format!("{}/c/{}", edge.url, edge.sign(Kind::Click, "https://shop.example/"));
+    let newcomer = Client::builder().redirect(redirect::Policy::none()).build().unwrap();
+    assert_eq!(newcomer.get(click).send().await.unwrap().status(), StatusCode::FOUND);
+    edge.server.join_next().await.unwrap().unwrap().unwrap();
+    assert_eq!(edge.facts(1).await.len(), 1);
+    assert!(edge.client.get(&edge.url).send().await.is_err(), "nobody listens any more");
 }
 
 #[tokio::test]

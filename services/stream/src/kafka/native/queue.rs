@@ -1,5 +1,6 @@
 //! Queues, and what comes out of them: events and messages.
 
+use std::ffi::CStr;
 use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -171,6 +172,28 @@ impl Message {
 
     pub(crate) fn value(&self) -> Option<&[u8]> {
         slice_of(self.raw().payload, self.raw().len)
+    }
+
+    /// The last header of this name. Copies nothing, and costs next to nothing where there are no headers.
+    pub(crate) fn header(&self, wanted: &str) -> Option<&[u8]> {
+        let mut list = ptr::null_mut();
+        let mut found = None;
+        // SAFETY: the list belongs to the message and is read only; names and values live as long.
+        unsafe {
+            if rd::rd_kafka_message_headers(self.pointer, &raw mut list) != Code::RD_KAFKA_RESP_ERR_NO_ERROR {
+                return None;
+            }
+            let (mut index, mut name, mut value, mut size) = (0, ptr::null(), ptr::null(), 0);
+            while rd::rd_kafka_header_get_all(list, index, &raw mut name, &raw mut value, &raw mut size)
+                == Code::RD_KAFKA_RESP_ERR_NO_ERROR
+            {
+                if CStr::from_ptr(name).to_bytes() == wanted.as_bytes() {
+                    found = slice_of(value.cast_mut(), size);
+                }
+                index += 1;
+            }
+        }
+        found
     }
 
     /// All headers, in their order.
