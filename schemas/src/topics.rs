@@ -176,6 +176,8 @@ names! {
     changelog "changelog";
     /// Withdrawals of commands.
     revoke "revoke";
+    /// What customers answer.
+    reply "reply";
     /// Why each thing was done.
     journal "journal";
     /// Campaign versions and the facts about them.

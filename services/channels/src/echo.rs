@@ -47,7 +47,8 @@ use tokio::time::timeout;
 use memory::{Known, Memory};
 use search::Search;
 
-use crate::metrics::ChannelMetrics;
+use crate::metrics::Words;
+use crate::pseudonym::Pseudonyms;
 use crate::transport::{About, Ear, Fate, Word};
 
 /// A receipt waits so long for our own record of its send.
@@ -102,27 +103,47 @@ impl Facts for Kafka {
     }
 }
 
-/// Whose words are heard.
-pub(crate) struct Origin<'a> {
-    pub(crate) settings: &'a Settings,
-    pub(crate) attempt: &'a str,
-    pub(crate) feedback: &'a str,
-    pub(crate) partitions: u32,
-    pub(crate) channel: &'a str,
-    pub(crate) provider: &'a str,
-    pub(crate) clock: &'a Clock,
-    pub(crate) metrics: &'a ChannelMetrics,
+/// Whose words are heard, and where they go. The topics have to be there.
+#[derive(Debug)]
+pub struct Origin<'a> {
+    /// How Kafka is reached.
+    pub settings: &'a Settings,
+    /// Name of `attempt.<channel>`: what is read, and where ids go that come late.
+    pub attempt: &'a str,
+    /// Partitions of it.
+    pub partitions: u32,
+    /// Name of the topic for facts.
+    pub feedback: &'a str,
+    /// Name of the topic for what customers write.
+    pub reply: &'a str,
+    /// The channel.
+    pub channel: &'a str,
+    /// Name of the provider in facts: the same as its worker gives it.
+    pub provider: &'a str,
+    /// Business time.
+    pub clock: &'a Clock,
+    /// The codes of addresses: with the keys of the channel's worker.
+    pub pseudonyms: &'a Pseudonyms,
+    /// Where words are counted.
+    pub words: &'a Words,
 }
 
-/// Listens until it is dropped.
-pub(crate) struct Echo {
+/// Listens until it is dropped; that waits for its thread, a tenth of a second or so.
+#[derive(Debug)]
+pub struct Echo {
     stop: Arc<AtomicBool>,
     follower: Option<JoinHandle<()>>,
     _listener: JoinSet<()>,
 }
 
 impl Echo {
-    pub(crate) fn listen(ear: Ear, origin: &Origin<'_>, runtime: &tokio::runtime::Handle) -> Result<Self, Error> {
+    /// Begins to follow the channel's attempts, in a thread of its own, and to make facts of what the ear hears, on `runtime`. Each word is
+    /// told its fate in bounded time: at most [`PATIENCE`], or twenty seconds while the memory is read after the start, and what Kafka
+    /// takes for a fact. Words that nobody sends any more end it, too.
+    ///
+    /// # Errors
+    /// If Kafka cannot be asked about the topic, or no thread can be started.
+    pub fn listen(ear: Ear, origin: &Origin<'_>, runtime: &tokio::runtime::Handle) -> Result<Self, Error> {
         let publisher = Publisher::new(origin.settings, &[origin.feedback, origin.attempt])?;
         let (turned, turns) = watch::channel(0_u64);
         let listener = Listener {
@@ -136,7 +157,7 @@ impl Echo {
             clock: origin.clock.clone(),
             channel: origin.channel.to_owned(),
             provider: origin.provider.to_owned(),
-            metrics: origin.metrics.clone(),
+            words: origin.words.clone(),
             patience: (PATIENCE, READING),
         };
         let follower = Follower::new(origin, Arc::clone(&listener.memory), ear.memory, turned)?;
@@ -276,7 +297,7 @@ struct Listener {
     clock: Clock,
     channel: String,
     provider: String,
-    metrics: ChannelMetrics,
+    words: Words,
     /// How long a receipt waits for our own record: while the memory is whole, and while it is read.
     patience: (Duration, Duration),
 }
@@ -323,12 +344,13 @@ impl Listener {
     }
 
     async fn hear(self, word: Word) {
-        let Word { about, status, code, fate } = word;
+        let Word { about, status, code, fate, .. } = word;
         let (found, about_nothing) = match about {
             About::ProviderId(provider_id) => (self.find(&provider_id).await, "unknown_send"),
             About::Send { send_id, customer_id } => {
                 (Id::parse(&send_id).map_or(Found::Nothing, |id| Found::Send(id, customer_id)), "unknown_send")
             }
+            About::Address(_) => (Found::Nothing, "unknown_sender"),
             About::Nothing(why) => (Found::Nothing, why),
             About::Named { .. } => (Found::Nothing, "late_id"),
         };
@@ -337,27 +359,31 @@ impl Listener {
                 let fact = self.fact(id, customer_id, status, code);
                 match self.facts.publish(&fact).await {
                     Ok(()) => {
-                        self.metrics.word(&status.as_str().to_ascii_lowercase());
+                        self.count(&status.as_str().to_ascii_lowercase());
                         Fate::Kept
                     }
                     Err(error) => {
                         tracing::warn!("what the provider said could not be published: {error}");
-                        self.metrics.word("again");
+                        self.count("again");
                         Fate::Again
                     }
                 }
             }
             Found::Nothing => {
-                self.metrics.word(about_nothing);
+                self.count(about_nothing);
                 Fate::Useless
             }
             Found::NotYet => {
-                self.metrics.word("again");
+                self.count("again");
                 Fate::Again
             }
         };
         // Whoever asked may have gone with the connection.
         let _ = fate.send(told);
+    }
+
+    fn count(&self, outcome: &str) {
+        self.words.count(&self.channel, outcome);
     }
 
     async fn find(&self, provider_id: &str) -> Found {

@@ -68,9 +68,10 @@ mod ledger;
 mod calls;
 pub mod transport;
 pub mod echo;
+pub mod pseudonym;
 pub mod bounce;
 mod metrics;
 
 pub use config::{Config, OnUnknown};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, Words};
 pub use worker::run;

@@ -3,7 +3,6 @@ use std::sync::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use super::*;
-use crate::metrics::Metrics;
 
 /// Keeps facts, or fails.
 #[derive(Default)]
@@ -51,7 +50,7 @@ impl Bench {
             clock: Clock::manual(77),
             channel: "sms".to_owned(),
             provider: "centre".to_owned(),
-            metrics: Metrics::new(&prometheus::Registry::new()).unwrap().of("sms"),
+            words: Words::new(&prometheus::Registry::new()).unwrap(),
             patience: (Duration::from_secs(1), Duration::from_millis(50)),
         };
         let (words, heard) = mpsc::channel(8);
@@ -61,8 +60,8 @@ impl Bench {
     }
 
     async fn say(&self, about: About, status: Status) -> oneshot::Receiver<Fate> {
-        let (fate, told) = oneshot::channel();
-        self.words.send(Word { about, status, code: None, fate }).await.unwrap();
+        let (word, told) = Word::new(about, status);
+        self.words.send(word).await.unwrap();
         told
     }
 

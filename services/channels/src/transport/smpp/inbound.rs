@@ -8,11 +8,11 @@ use rusmpp::tlvs::TlvValue;
 use rusmpp::{Command, Pdu};
 use schemas::Status;
 use schemas::sms::{self, Alphabet};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::Config;
 use super::receipt::{self, Parameters};
-use crate::transport::{About, Fate, Message, Word};
+use crate::transport::{About, Fate, Message, Word, replies};
 
 /// Numbers that are remembered, so that a reply finds what it answers.
 const NUMBERS: usize = 50_000;
@@ -96,15 +96,14 @@ impl Inbound {
     /// The centre's id of a message, told after its hand-over had ended.
     pub(super) fn named(&self, provider_id: String, (send_id, customer_id): Sent) {
         let about = About::Named { provider_id, send_id, customer_id };
-        let (fate, _) = oneshot::channel();
-        drop(self.words.try_send(Word { about, status: Status::Unspecified, code: None, fate }));
+        drop(self.words.try_send(Word::new(about, Status::Unspecified).0));
     }
 
     /// Passes on what `deliver_sm` or `data_sm` says; what comes back is its fate.
     pub(super) fn hear(&self, command: &Command) -> Pin<Box<dyn Future<Output = Fate> + Send>> {
         let Said { about, status, code } = self.read(command);
-        let (fate, told) = oneshot::channel();
-        match self.words.try_send(Word { about, status, code, fate }) {
+        let (word, told) = Word::new(about, status);
+        match self.words.try_send(Word { code, ..word }) {
             Ok(()) => Box::pin(async { told.await.unwrap_or(Fate::Again) }),
             Err(_) => Box::pin(async { Fate::Again }),
         }
@@ -161,9 +160,7 @@ impl Inbound {
             3 => text.iter().map(|octet| char::from(*octet)).collect(),
             _ => sms::text_of(text, Alphabet::Seven),
         };
-        let word = text.trim().to_lowercase();
-        let stops = self.config.stop_words.iter().any(|stop| stop.to_lowercase() == word);
-        let status = if stops { Status::Unsubscribed } else { Status::Replied };
+        let status = replies::status(&text, &self.config.stop_words);
         Said { about: About::Send { send_id, customer_id }, status, code: None }
     }
 }

@@ -63,6 +63,7 @@ use stream::clock::Tick;
 use tokio::sync::mpsc;
 
 use super::call::default_timeout;
+use super::replies::default_stop_words;
 use super::{Answer, Call, Ear, Message, Secret, Transport, Word};
 use crate::config::CALLS_MAX;
 use inbound::Inbound;
@@ -192,10 +193,6 @@ fn default_memory() -> usize {
 
 /// Each takes some two hundred bytes of memory.
 const MEMORY_MAX: usize = 20_000_000;
-
-fn default_stop_words() -> Vec<String> {
-    ["STOP", "СТОП"].map(str::to_owned).into()
-}
 
 /// Lengths that the standard allows, in characters: of the system id, the password, the system type, an address, the service type.
 const LONGEST: [usize; 5] = [15, 8, 12, 20, 5];
