@@ -7,6 +7,7 @@ pub mod email;
 mod exolve;
 mod fcm;
 pub(crate) mod guard;
+pub mod hook;
 mod http;
 mod meta;
 mod nowhere;

@@ -16,6 +16,8 @@
 //! *Limits.* Telegram tells nobody whether a message was delivered or read, and knows no repeats: of two calls for the same send
 //! it makes two messages.
 
+pub(super) mod hook;
+
 use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
