@@ -14,7 +14,7 @@ const MEMBERS: [(&str, &[&str]); 9] = [
     ("services/intake", &["schemas", "stream"]),
     ("services/operator", &["schemas", "campaign", "stream"]),
     ("services/channels", &["schemas", "stream"]),
-    ("services/tracker", &["schemas", "stream"]),
+    ("services/tracker", &["schemas", "stream", "channels"]),
     ("services/cascade", &["schemas", "campaign", "stream", "intake", "operator", "channels", "tracker"]),
     ("tests", &["schemas", "campaign", "stream", "operator"]),
 ];

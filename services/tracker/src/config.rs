@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use channels::transport::hook;
 use schemas::token::{Key, Keyring};
 use serde::Deserialize;
 
@@ -23,6 +24,21 @@ pub struct Config {
     /// Who may post events of the shop to `/events/<name>`.
     #[serde(default)]
     pub producers: Vec<Provider>,
+    /// Channels whose providers post to `/hooks/<channel>` on their own protocols.
+    #[serde(default)]
+    pub hooks: Vec<ChannelHook>,
+}
+
+/// A channel whose provider posts.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChannelHook {
+    /// The channel.
+    pub channel: String,
+    /// Name of the provider in feedback, as the channel's worker has it.
+    pub provider: String,
+    /// How it is believed and read.
+    pub hook: hook::Config,
 }
 
 /// Who posts signed requests: a provider to `/receipts/<name>`, a producer to `/events/<name>`.
@@ -58,6 +74,9 @@ impl Config {
                 }
                 problems.extend(one.secrets(role).err().into_iter().flatten());
             }
+        }
+        for ChannelHook { channel, hook, .. } in &self.hooks {
+            problems.extend(hook.problems().into_iter().map(|problem| format!("channel {channel}: {problem}")));
         }
         problems.dedup();
         problems

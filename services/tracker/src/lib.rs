@@ -7,6 +7,8 @@
 //! | `GET /u/{token}` | nothing | a page that asks |
 //! | `POST /u/{token}` | unsubscribed (RFC 8058, one click) | 200 once Kafka has it |
 //! | `POST /receipts/{provider}` | what the receipts say | 204 once Kafka has all of them |
+//! | `POST /hooks/{channel}` | what a provider posts on its own protocol: receipts, answers | 200 once Kafka has all of it |
+//! | `GET /hooks/{channel}` | nothing | what Meta asks for before it posts, if it knows the token |
 //! | `POST /events/{producer}` | carts, registrations, actions, profiles of a shop without Kafka | 204 once Kafka has all of them |
 //! | `GET /health`, `GET /ready` | nothing | 200 or 503 |
 //!
@@ -22,6 +24,7 @@
 //! provider was given or by id: receipts with a provider's id alone are refused.
 
 pub mod config;
+mod door;
 mod server;
 mod sink;
 pub mod spool;
@@ -31,6 +34,8 @@ mod links;
 mod unsubscribe;
 mod batch;
 mod receipts;
+mod hooks;
+mod ears;
 pub mod events;
 mod room;
 pub mod signature;

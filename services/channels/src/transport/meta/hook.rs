@@ -29,7 +29,7 @@ use serde_json::Value;
 
 use super::Product;
 use crate::transport::About;
-use crate::transport::hook::{self, Hook, Said, Secrets, address, header, id, list, millis, seconds, text, word};
+use crate::transport::hook::{Hook, Said, Secrets, address, header, id, list, millis, seconds, text, word};
 
 /// Longest challenge that is given back, in bytes.
 const CHALLENGE_BYTES_MAX: usize = 200;
@@ -176,14 +176,13 @@ fn preference(preference: &Value) -> Said {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hook::tests::{Posts, sign};
+    use crate::transport::hook::tests::{Posts, secrets, sign};
 
     fn meta(product: Product, sender: &str) -> Meta {
-        let secrets = |secret: &str| hook::tests::secrets(&[secret]);
         Meta {
-            secrets: secrets("the app secret of the shop"),
+            secrets: secrets(&["the app secret of the shop"]),
             stop_words: crate::transport::replies::default_stop_words(),
-            verify: secrets("the token that was agreed"),
+            verify: secrets(&["the token that was agreed"]),
             product,
             sender: sender.to_owned(),
         }
