@@ -56,6 +56,7 @@ INSTALLATIONS = {
         "secrets": [{"setting": "kafka.sasl.password", "secret": "kafka-user", "key": "password"}],
         "tracker": {
             "keys": [{"id": id, "secret": "links", "key": f"key-{id}"} for id in (7, 6)],
+            "secrets": [{"name": "sms-hook", "secret": "sms-hook", "key": "token"}],
             "ingress": {"enabled": True, "className": "nginx", "annotations": {"team": "crm"}, "tlsSecret": "track-tls"},
         },
         "networkPolicy": {
@@ -235,7 +236,7 @@ def check_secrets(manifests):
         "shop-cascade-channel-email": {"kafka-user", "links"},
         "shop-cascade-test": {"kafka-tools"},
         "shop-cascade-channel-sms": {"kafka-user", "kafka-sms", "links", "sms-provider"},
-        "shop-cascade-tracker": {"kafka-user", "links"},
+        "shop-cascade-tracker": {"kafka-user", "links", "sms-hook"},
     }
     expect(mounted == wanted, f"secrets: mounted are {mounted}")
 

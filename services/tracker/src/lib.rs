@@ -18,10 +18,15 @@
 //! repeat of a fact carries the same event id. What waits for Kafka is bounded: beyond that, receipts and events are answered 503 with
 //! `retry-after`. No address and no token is ever logged.
 //!
-//! *What it is not.* It keeps nothing and decides nothing; who may be written to is the operator's business.
+//! *What it is not.* It keeps nothing and decides nothing; who may be written to is the operator's business. Of the sends it remembers,
+//! for channels with a hook, what stands in `attempt.<channel>`, and reads that anew after a restart.
 //!
-//! *Limits.* Bodies of at most 1 MiB, requests of at most fifteen seconds. A receipt names its send, by the token that the
-//! provider was given or by id: receipts with a provider's id alone are refused.
+//! *Limits.* Bodies of at most 1 MiB, requests of at most fifteen seconds, heads of at most ten, 4 096 connections at once. A receipt
+//! names its send, by the token that the provider was given or by id: receipts with a provider's id alone are refused; a hook finds
+//! them. After a start a hook answers 503 until the latest sends are read. What strangers try stands in [`attacks`].
+
+#[doc = include_str!("attacks.md")]
+pub mod attacks {}
 
 pub mod config;
 mod door;
