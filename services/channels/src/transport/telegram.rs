@@ -80,6 +80,10 @@ impl Transport for Telegram {
             }
         })
     }
+
+    fn is_answered(&self) -> bool {
+        true
+    }
 }
 
 impl Telegram {
