@@ -73,6 +73,8 @@ pub(crate) struct Worker<'a> {
     /// Partitions of each of the topics.
     pub(crate) partitions: u32,
     renderer: Renderer,
+    /// None where nobody answers.
+    pseudonyms: Option<Pseudonyms>,
     /// Before the calls, in whose runtime it lives.
     _echo: Option<Echo>,
     pub(crate) calls: Calls,
@@ -164,6 +166,7 @@ impl<'a> Worker<'a> {
         };
         let echo = calls.ear().map(|(ear, runtime)| Echo::listen(ear, &origin, runtime)).transpose()?;
         Ok(Worker {
+            pseudonyms: calls.is_answered().then_some(pseudonyms),
             _echo: echo,
             calls,
             group: names.join(settings)?,
@@ -491,8 +494,13 @@ impl<'a> Worker<'a> {
             return Err(Error::new(Verdict::Abort, "write", "there is no producer"));
         };
         producer.begin()?;
-        let mut ledger =
-            Ledger { producer, attempt: self.outputs.0, feedback: self.outputs.1, provider: self.config.provider() };
+        let mut ledger = Ledger {
+            producer,
+            attempt: self.outputs.0,
+            feedback: self.outputs.1,
+            provider: self.config.provider(),
+            pseudonyms: self.pseudonyms.as_ref(),
+        };
         for (partition, lane) in &mut self.lanes {
             for id in lane.idle_intents() {
                 ledger.take_back(*partition, id)?;

@@ -188,7 +188,7 @@ async fn texted() -> usize {
         }
         let mut words = Vec::new();
         while status == Some(0)
-            && words.len() < 2
+            && words.len() < 4
             && let Ok(Some(word)) = timeout(Duration::from_secs(5), ear.words.recv()).await
         {
             words.push(word);

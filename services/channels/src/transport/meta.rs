@@ -136,6 +136,10 @@ impl Transport for Meta {
             }
         })
     }
+
+    fn is_answered(&self) -> bool {
+        true
+    }
 }
 
 /// Longest word that WhatsApp hands back, in characters.

@@ -169,6 +169,12 @@ pub trait Transport: fmt::Debug + std::marker::Send + Sync {
         None
     }
 
+    /// Whether people answer there, and are known by nothing but their address when they do: then what becomes of a send is written down
+    /// with a code of it.
+    fn is_answered(&self) -> bool {
+        false
+    }
+
     /// What the provider says of its own accord, over the connection that we opened. Asked once; none where it never does.
     fn ear(&self) -> Option<Ear> {
         None
@@ -385,6 +391,10 @@ impl Transport for Discreet {
 
     fn left_alone(&self) -> Option<usize> {
         self.0.left_alone()
+    }
+
+    fn is_answered(&self) -> bool {
+        self.0.is_answered()
     }
 
     fn ear(&self) -> Option<Ear> {

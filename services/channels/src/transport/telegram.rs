@@ -82,6 +82,10 @@ impl Transport for Telegram {
             }
         })
     }
+
+    fn is_answered(&self) -> bool {
+        true
+    }
 }
 
 impl Telegram {

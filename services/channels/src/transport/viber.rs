@@ -105,6 +105,10 @@ impl Transport for Viber {
             }
         })
     }
+
+    fn is_answered(&self) -> bool {
+        true
+    }
 }
 
 async fn read(reply: Reply) -> Answer {

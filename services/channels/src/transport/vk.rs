@@ -99,6 +99,10 @@ impl Transport for Vk {
             }
         })
     }
+
+    fn is_answered(&self) -> bool {
+        true
+    }
 }
 
 /// The lower 63 bits of the send's id: VK compares with all that a community has ever sent, so a number of 32 bits would

@@ -2,7 +2,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use schemas::Status;
-use tokio::sync::oneshot;
 
 use super::super::double;
 use super::*;

@@ -40,10 +40,10 @@
 //! | 8 `REJECTD`, `REJECTED`, `REFUSED` | REFUSED |
 //! | 7 `UNKNOWN`, and whatever else | nothing: it is acknowledged and counted |
 //!
-//! *Replies.* A message from a number that this process has lately written to is a REPLIED, and an UNSUBSCRIBED if its text is one
-//! of `stop_words`. One from anybody else, also from somebody whom another replica has written to, is acknowledged and counted.
+//! *Replies.* A message from a number that was written to in the last fourteen days, by whatever replica, is a REPLIED, and an
+//! UNSUBSCRIBED if its text is one of `stop_words`; its text goes to the topic `reply`. One from anybody else is acknowledged and counted.
 //!
-//! *Limits.* The text of a reply is not kept. The provider's clock is not believed: a receipt counts from when it came. Receipts
+//! *Limits.* A reply of several segments is several replies. The provider's clock is not believed: a receipt counts from when it came. Receipts
 //! of segments before the last are not asked for. The system id has at most 15 characters, the password 8, as the standard says.
 
 mod inbound;
@@ -191,7 +191,7 @@ fn default_memory() -> usize {
     500_000
 }
 
-/// Each takes some two hundred bytes of memory.
+/// Each takes some four hundred bytes of memory: by its id, and by its address.
 const MEMORY_MAX: usize = 20_000_000;
 
 /// Lengths that the standard allows, in characters: of the system id, the password, the system type, an address, the service type.
@@ -281,8 +281,6 @@ impl Transport for Smpp {
                 Ok(submissions) => submissions,
                 Err(code) => return Answer::refused(code),
             };
-            // Before the provider can answer: a receipt or a reply may be faster than we are.
-            self.session.inbound().wrote_to(message);
             let until = Tick::now().after(Duration::from_secs(self.config.timeout_seconds));
             let mut last = Answer::refused("empty");
             for (at, submission) in submissions.into_iter().enumerate() {
@@ -296,6 +294,10 @@ impl Transport for Smpp {
             }
             last
         })
+    }
+
+    fn is_answered(&self) -> bool {
+        true
     }
 
     fn calls_max(&self) -> Option<usize> {
