@@ -241,7 +241,10 @@ fn the_hooks_of_the_channels_are_the_trackers() {
         .variable("CASCADE_CHANNEL__WHATSAPP__HOOK__KIND", "meta")
         .variable("CASCADE_CHANNEL__WHATSAPP__HOOK__SECRET__FILE", "/run/secrets/meta");
     let sentence = read(&Flags::default(), &fake, tracker).unwrap_err().sentence;
-    for problem in ["channel viber: hook.secret: /run/secrets/viber: ", "channel whatsapp: hook.product (whatsapp, messenger or instagram) is missing"] {
+    for problem in [
+        "channel viber: hook.secret: /run/secrets/viber: ",
+        "channel whatsapp: hook.product (whatsapp, messenger or instagram) is missing",
+    ] {
         assert!(sentence.contains(&format!("tracker: {problem}")), "{sentence}");
     }
     assert!(!sentence.contains("sms"), "it has no hook: {sentence}");

@@ -38,9 +38,6 @@ pub const REPLAY: Duration = Duration::from_secs(8 * 86_400);
 /// Shorter secrets could be guessed, in bytes.
 const SECRET_BYTES_MIN: usize = 16;
 
-/// More sends are not remembered.
-const REMEMBERED_MAX: usize = 20_000_000;
-
 /// Longer ids and addresses are nobody's, in bytes.
 const WORD_BYTES_MAX: usize = 200;
 
@@ -143,6 +140,13 @@ impl fmt::Debug for Said {
     }
 }
 
+impl From<replies::Said> for Said {
+    fn from(said: replies::Said) -> Self {
+        let replies::Said { about, status, code, text, occurred_at } = said;
+        Said { token: None, about: vec![about], status, code, text, occurred_at }
+    }
+}
+
 impl Said {
     pub(super) fn of(status: Status, about: impl IntoIterator<Item = About>) -> Self {
         let about: Vec<About> = about.into_iter().collect();
@@ -181,9 +185,7 @@ impl Config {
         needs(Kind::Meta, self.verify_token.is_some(), "hook.verify_token (what you write into Meta's form)");
         needs(Kind::Vk, self.group_id.is_some(), "hook.group_id (the community's number)");
         needs(Kind::Vk, self.confirmation.is_some(), "hook.confirmation (the string that VK wants to hear)");
-        if !(1..=REMEMBERED_MAX).contains(&self.receipts_remembered) {
-            problems.push(format!("hook.receipts_remembered must be from 1 to {REMEMBERED_MAX}"));
-        }
+        problems.extend(replies::memory_problem("hook.receipts_remembered", self.receipts_remembered));
         problems.extend(self.secrets().err().into_iter().flatten());
         problems.extend(self.verify().err().into_iter().flatten());
         problems

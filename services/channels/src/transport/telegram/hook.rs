@@ -1,21 +1,11 @@
 //! What Telegram posts: one update at a time, proven by the secret that was given to `setWebhook`
-//! (`X-Telegram-Bot-Api-Secret-Token`).
-//!
-//! | Telegram posts | is read as |
-//! |---|---|
-//! | `message` of a `private` chat | REPLIED; UNSUBSCRIBED for a stop word |
-//! | the same, `/start` | nothing |
-//! | `my_chat_member` of a `private` chat, `kicked`: the bot was blocked | UNSUBSCRIBED |
-//! | the same, `member` | nothing: consent is the shop's to say |
-//! | chats of several (`group`), `edited_message`, whatever else | nothing |
-//!
-//! All of it is about the latest message to the chat: Telegram's `message_id` names a message within its chat alone.
+//! (`X-Telegram-Bot-Api-Secret-Token`). It is read as `getUpdates` would have told it ([`super::updates`]). Telegram posts nothing while a
+//! worker asks for the same (`receive`), and tells a worker nothing while there is a webhook.
 
 use reqwest::header::HeaderMap;
-use schemas::Status;
-use serde_json::Value;
 
-use crate::transport::hook::{Hook, Said, Secrets, address, header, seconds, text};
+use super::updates;
+use crate::transport::hook::{Hook, Said, Secrets, header};
 
 /// Reads a bot's posts.
 #[derive(Debug)]
@@ -30,37 +20,7 @@ impl Hook for Telegram {
     }
 
     fn read(&self, body: &[u8]) -> Vec<Said> {
-        let Ok(update) = serde_json::from_slice::<Value>(body) else { return vec![Said::nothing("unreadable")] };
-        vec![self.update(&update)]
-    }
-}
-
-impl Telegram {
-    fn update(&self, update: &Value) -> Said {
-        let (event, is_message) = match (update.get("message"), update.get("my_chat_member")) {
-            (Some(message), _) => (message, true),
-            (None, Some(member)) => (member, false),
-            (None, None) if update.get("update_id").is_some() => return Said::nothing("no_information"),
-            (None, None) => return Said::nothing("unreadable"),
-        };
-        match text(event, "/chat/type") {
-            Some("private") => {}
-            Some(_) => return Said::nothing("no_information"),
-            None => return Said::nothing("unreadable"),
-        }
-        let (chat, at) = (address(event, "/chat/id"), seconds(event, "/date"));
-        if is_message {
-            let written = text(event, "/text").or_else(|| text(event, "/caption"));
-            if written.is_some_and(|text| text.split_whitespace().next() == Some("/start")) {
-                return Said::nothing("no_information");
-            }
-            return Said::reply(written, &self.stop_words, chat).at(at);
-        }
-        match text(event, "/new_chat_member/status") {
-            Some("kicked") => Said::of(Status::Unsubscribed, chat).at(at),
-            Some(_) => Said::nothing("no_information"),
-            None => Said::nothing("unreadable"),
-        }
+        vec![updates::read(body, &self.stop_words).into()]
     }
 }
 
@@ -75,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn every_documented_post_is_read_as_the_table_says() {
+    fn every_documented_post_is_read_as_an_update_is() {
         let posts = Posts::of(include_str!("../posts/telegram.json"), include_str!("hook.rs"));
         posts.check(|_| Box::new(telegram()));
     }
