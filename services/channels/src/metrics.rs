@@ -30,7 +30,8 @@ impl Words {
         let options = Opts::new(
             "cascade_provider_words_total",
             "What providers said of their own accord, by what it came to: a status, unknown_send, unknown_sender, \
-                 no_information, unreadable, or again for what they have to repeat.",
+                 no_information, unreadable, again for what they have to repeat; or that they are not heard: conflict where another \
+                 one hears, not_heard.",
         );
         let words = IntCounterVec::new(options, &["channel", "outcome"])?;
         registry.register(Box::new(words.clone()))?;

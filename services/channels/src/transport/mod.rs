@@ -15,7 +15,7 @@ mod routes;
 mod secret;
 mod signed;
 pub mod smpp;
-mod telegram;
+pub mod telegram;
 mod viber;
 mod vk;
 mod web_push;

@@ -7,7 +7,10 @@
 
 use std::fmt;
 
-use schemas::Status;
+use schemas::{Millis, Status};
+use tokio::sync::oneshot;
+
+use super::{About, Fate, Word};
 
 /// No more of a text is kept, in characters.
 const CHARACTERS_MAX: usize = 4_096;
@@ -34,6 +37,51 @@ impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Text")
     }
+}
+
+/// What a provider's own form of a word was read as.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Which message it is about.
+    pub about: About,
+    /// What is said of it.
+    pub status: Status,
+    /// The provider's code, where it has one.
+    pub code: Option<String>,
+    /// What the customer wrote.
+    pub text: Option<Text>,
+    /// When it happened, by the provider's clock.
+    pub occurred_at: Option<Millis>,
+}
+
+impl Said {
+    /// About this, and nothing else.
+    pub fn of(about: About) -> Self {
+        Said { about, status: Status::Unspecified, code: None, text: None, occurred_at: None }
+    }
+
+    /// Nothing that anybody could use; why, as a label.
+    pub fn nothing(why: &'static str) -> Self {
+        Said::of(About::Nothing(why))
+    }
+
+    /// The word, and where its fate is told.
+    pub fn word(self) -> (Word, oneshot::Receiver<Fate>) {
+        let Said { about, status, code, text, occurred_at } = self;
+        let (word, told) = Word::new(about, status);
+        (Word { code, text, occurred_at, ..word }, told)
+    }
+}
+
+/// Sends whose words find them, of each kind, where nothing else is configured.
+pub(super) fn default_memory() -> usize {
+    500_000
+}
+
+/// What is wrong with a number of sends that are remembered: each takes some two hundred bytes by its id, and as many by its address.
+pub(super) fn memory_problem(key: &str, remembered: usize) -> Option<String> {
+    const MOST: usize = 20_000_000;
+    (!(1..=MOST).contains(&remembered)).then(|| format!("{key} must be from 1 to {MOST}"))
 }
 
 /// With these a customer wants no more, where nothing else is configured.

@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 
 use super::Config;
 use super::receipt::{self, Parameters};
-use crate::transport::{About, Fate, Message, Text, Word, replies};
+use crate::transport::replies::{self, Said, Text};
+use crate::transport::{About, Fate, Message, Word};
 
 /// Bits of `esm_class` that say what a message is.
 const KIND: u8 = 0x3c;
@@ -32,21 +33,6 @@ pub(super) struct Inbound {
     words: mpsc::Sender<Word>,
 }
 
-/// What a frame was read as.
-#[derive(Debug, PartialEq, Eq)]
-struct Said {
-    about: About,
-    status: Status,
-    code: Option<String>,
-    text: Option<Text>,
-}
-
-impl Said {
-    fn nothing(why: &'static str) -> Self {
-        Said { about: About::Nothing(why), status: Status::Unspecified, code: None, text: None }
-    }
-}
-
 impl Inbound {
     pub(super) fn new(config: &Config, words: mpsc::Sender<Word>) -> Self {
         Inbound { config: Arc::new(config.clone()), words }
@@ -60,9 +46,8 @@ impl Inbound {
 
     /// Passes on what `deliver_sm` or `data_sm` says; what comes back is its fate.
     pub(super) fn hear(&self, command: &Command) -> Pin<Box<dyn Future<Output = Fate> + Send>> {
-        let Said { about, status, code, text } = self.read(command);
-        let (word, told) = Word::new(about, status);
-        match self.words.try_send(Word { code, text, ..word }) {
+        let (word, told) = self.read(command).word();
+        match self.words.try_send(word) {
             Ok(()) => Box::pin(async { told.await.unwrap_or(Fate::Again) }),
             Err(_) => Box::pin(async { Fate::Again }),
         }
@@ -103,7 +88,7 @@ impl Inbound {
             Some(receipt) => match receipt.status {
                 Some(status) => {
                     let id = receipt::id_as_answered(&receipt.id, &self.config);
-                    Said { about: About::ProviderId(id), status, code: receipt.code, text: None }
+                    Said { status, code: receipt.code, ..Said::of(About::ProviderId(id)) }
                 }
                 None => Said::nothing("no_information"),
             },
@@ -118,7 +103,7 @@ impl Inbound {
             _ => sms::text_of(text, Alphabet::Seven),
         };
         let status = replies::status(&text, &self.config.stop_words);
-        Said { about: About::Address(from.to_owned()), status, code: None, text: Text::of(&text) }
+        Said { status, text: Text::of(&text), ..Said::of(About::Address(from.to_owned())) }
     }
 }
 

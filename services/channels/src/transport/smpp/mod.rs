@@ -63,7 +63,7 @@ use stream::clock::Tick;
 use tokio::sync::mpsc;
 
 use super::call::default_timeout;
-use super::replies::default_stop_words;
+use super::replies::{default_memory, default_stop_words, memory_problem};
 use super::{Answer, Call, Ear, Message, Secret, Transport, Word};
 use crate::config::CALLS_MAX;
 use inbound::Inbound;
@@ -187,13 +187,6 @@ fn default_receipts() -> bool {
     true
 }
 
-fn default_memory() -> usize {
-    500_000
-}
-
-/// Each takes some four hundred bytes of memory: by its id, and by its address.
-const MEMORY_MAX: usize = 20_000_000;
-
 /// Lengths that the standard allows, in characters: of the system id, the password, the system type, an address, the service type.
 const LONGEST: [usize; 5] = [15, 8, 12, 20, 5];
 
@@ -228,11 +221,9 @@ impl Config {
             check(false, format!("password: {error}"));
         }
         check((1..=CALLS_MAX).contains(&self.window), format!("window must be from 1 to {CALLS_MAX}"));
-        let remembered = 1..=MEMORY_MAX;
-        check(
-            remembered.contains(&self.receipts_remembered),
-            format!("receipts_remembered must be from 1 to {MEMORY_MAX}"),
-        );
+        if let Some(words) = memory_problem("receipts_remembered", self.receipts_remembered) {
+            check(false, words);
+        }
         check((1..=45).contains(&self.timeout_seconds), "timeout_seconds must be from 1 to 45".to_owned());
         check(
             (1..=3600).contains(&self.enquire_link_seconds),
