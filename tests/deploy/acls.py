@@ -228,7 +228,7 @@ def singles(role):
 def shown_by(grant, operation):
     """The command that cannot do without this permission. None for what only a mail that came back shows: tests/tests/ways_back.rs has one."""
     topic, writes = grant.get("topic"), operation == "Write"
-    if topic == "attempt.CHANNEL":
+    if topic == "attempt.CHANNEL" or topic == "reply" and writes:
         return None
     if topic in SOURCES and writes:
         return ("dlq", "redrive", "--from", topic, "--yes")

@@ -199,12 +199,19 @@ fn bounces(shop: &Installation, taken: &Feedback) {
     std::fs::copy(samples.join("postfix-4.2.2.eml"), maildir.join("new/1")).expect("copied");
     std::fs::write(maildir.join("new/2"), report).expect("written");
     std::fs::write(maildir.join("new/3"), "Subject: away\r\n\r\nUntil Monday.\r\n").expect("written");
+    let reply = format!("To: help+r{}@cascade.test\r\n\r\nThank you!\r\n", keys.sign_send(send));
+    std::fs::write(maildir.join("new/4"), &reply).expect("written");
+    std::fs::write(maildir.join("new/5"), format!("Auto-Submitted: auto-replied\r\n{reply}")).expect("written");
     let arguments = ["bounces", "--channel", "sms", "--maildir"].map(std::ffi::OsString::from);
     let said = shop.tool(arguments.into_iter().chain([maildir.clone().into_os_string()]));
-    assert_eq!(said, "1 bounced_hard\n1 failed\n1 no_report\n");
+    assert_eq!(said, "1 automatic\n1 bounced_hard\n1 failed\n1 no_report\n1 replied\n");
     assert_eq!(statuses(shop, "customer-1"), [Status::Failed]);
     let bounced = told(shop, "bea").into_iter().find(|feedback| feedback.status == Status::BouncedHard);
     assert_eq!(bounced.expect("its customer was looked up").code.as_deref(), Some("dsn_5.1.1"));
+    let replies = shop.read(&shop.topics.reply());
+    let replies = replies.iter().map(|record| record.decode::<Reply>());
+    let written: Vec<String> = replies.filter(|reply| reply.provider == "bounces").map(|reply| reply.text).collect();
+    assert_eq!(written, ["Thank you!"]);
     let left = |part: &str| std::fs::read_dir(maildir.join(part)).expect("a directory").count();
-    assert_eq!((left("new"), left("cur")), (0, 3), "what is done is out of the way");
+    assert_eq!((left("new"), left("cur")), (0, 5), "what is done is out of the way");
 }

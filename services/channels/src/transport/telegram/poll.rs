@@ -15,6 +15,8 @@
 //!
 //! Telegram gives way to whoever asks last, so of several replicas one asks at a time, and the turn goes round: the one that was told to go
 //! rests, and then takes the turn again. If one dies, another has its turn within two minutes. Telegram keeps updates for a day.
+//!
+//! *Limits.* A question tells of at most a hundred updates that are not confirmed: while one of them is said again and again, what stands further back waits.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
