@@ -85,7 +85,8 @@ pub async fn run(
         made.map_err(|error| Error::stop("start the tracker", error.to_string()))??
     };
     let sink = Arc::new(Kafka::new(publisher, topics.clone()));
-    let ended = serve(config, sink, hooks, Limits::default(), clock, &probe, metrics, shutdown, bound).await;
+    let behind = Behind { sink, hooks, limits: Limits::default() };
+    let ended = serve(config, behind, clock, &probe, metrics, shutdown, bound).await;
     probe.set_ready(false);
     if ended.is_err() {
         probe.set_failed();
@@ -107,18 +108,24 @@ pub fn written(config: &Config, topics: &Topics) -> Vec<String> {
     written
 }
 
+/// Where what comes in goes, and what is borne with.
+pub(crate) struct Behind {
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) hooks: HashMap<String, Listening>,
+    pub(crate) limits: Limits,
+}
+
 /// The same with any sink and any ears.
 pub(crate) async fn serve(
     config: &Config,
-    sink: Arc<dyn Sink>,
-    hooks: HashMap<String, Listening>,
-    limits: Limits,
+    behind: Behind,
     clock: Clock,
     probe: &Probe,
     metrics: Metrics,
     shutdown: CancellationToken,
     bound: impl FnOnce(SocketAddr),
 ) -> Result<(), Error> {
+    let Behind { sink, hooks, limits } = behind;
     let stop = |problems: Vec<String>| Error::stop("start the tracker", problems.join("; "));
     let secrets = |role: &str, all: &[Provider]| {
         let one = |one: &Provider| Ok((one.name.clone(), one.secrets(role)?));

@@ -476,10 +476,12 @@ mod tests {
             let transport = section["transport"].clone();
             let kind = transport["kind"].as_str().unwrap().to_owned();
             let config = transport.try_into::<Config>().unwrap_or_else(|error| panic!("{name}: {error}"));
+            let hook = section.get("hook").map(|hook| hook.clone().try_into::<hook::Config>());
+            let hook = hook.transpose().unwrap_or_else(|error| panic!("{name}: {error}"));
             let content = section.get("content").cloned().unwrap_or_else(|| toml::Table::new().into());
             let content =
                 content.try_into::<crate::render::content::Config>().unwrap_or_else(|error| panic!("{name}: {error}"));
-            (kind, format!("{config:?} {content:?}"))
+            (kind, format!("{config:?} {content:?} {hook:?}"))
         });
         configs.collect()
     }

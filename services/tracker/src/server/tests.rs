@@ -98,7 +98,8 @@ impl Fixture {
         server.spawn(async move {
             let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
             let bound = |address| tell.send(address).unwrap();
-            serve(&config, sink, hooks, limits, Clock::manual(NOW), &Probe::default(), metrics, stop, bound).await
+            serve(&config, Behind { sink, hooks, limits }, Clock::manual(NOW), &Probe::default(), metrics, stop, bound)
+                .await
         });
         Fixture {
             url: format!("http://{}", told.await.unwrap()),

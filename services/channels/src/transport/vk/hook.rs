@@ -52,7 +52,7 @@ impl Hook for Vk {
         }
         vec![match text(&post, "/type") {
             // Before version 5.103 the object is the message.
-            Some("message_new") => self.message(post.pointer("/object/message").unwrap_or(&post["object"])),
+            Some("message_new") => self.message(post.pointer("/object/message").unwrap_or_else(|| &post["object"])),
             Some("message_deny") => Said::of(Status::Unsubscribed, address(&post, "/object/user_id")),
             Some(_) => Said::nothing("no_information"),
             None => Said::nothing("unreadable"),
