@@ -14,7 +14,7 @@ root=$(cd "$here/.." && pwd)
 seconds=${1:-60}
 shift || true
 targets=("$@")
-[ ${#targets[@]} != 0 ] || targets=(campaign prices condition row timeline bounce receipt)
+[ ${#targets[@]} != 0 ] || targets=(campaign prices condition row timeline bounce receipt hook)
 
 kept=$CASCADE_CACHE/fuzz
 PATH=$CASCADE_CACHE/tools/bin:$PATH
@@ -29,6 +29,7 @@ seeds() {
         prices) cp "$root/deploy/campaigns/prices.yaml" "$to" ;;
         timeline) find "$root/deploy/campaigns" -name '*.timeline' -exec cp {} "$to" \; ;;
         bounce) cp "$root"/services/channels/src/bounce/samples/*.eml "$to" ;;
+        hook) grep -hoP '"body": \K.*(?=, "read_as")' "$root"/services/channels/src/transport/posts/*.json | split -l 1 -a 3 - "$to/" ;;
         receipt) grep -oP '"text": "\K[^"]+' "$root/services/channels/src/transport/smpp/receipt/samples.json" | split -l 1 -a 2 - "$to/" ;;
         row) cp "$root"/schemas/golden/v1/{row,budget,address}.bin "$to" ;;
         condition)

@@ -7,6 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha1::{Digest, Sha1};
 use uuid::{Builder, Uuid};
 
+use crate::Millis;
+
 /// An identifier of 16 bytes: a UUIDv5 of what it names, so that a repeat is recognisable. Avro `fixed(16)` in our own rows;
 /// in records for others, and in JSON, it is written as text.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,6 +37,12 @@ impl Id {
     /// By which an address is known where it must not stand itself. Each channel has addresses of its own.
     pub fn of_address(channel: &str, address: &str) -> Self {
         Self::derive(&["address", channel, address])
+    }
+
+    /// The id of what a customer wrote at a moment that the provider tells; where it tells none, the same text is the same reply.
+    pub fn of_reply(customer: &str, channel: &str, provider: &str, at: Option<Millis>, text: &str) -> Self {
+        let at = at.map_or_else(String::new, |at| at.to_string());
+        Self::derive(&["reply", customer, channel, provider, &at, text])
     }
 
     /// Reads the text form, as it stands in sends and feedback.

@@ -6,7 +6,7 @@
 //! *What it is not.* No Kafka client, no decisions, no clock. A type that does not cross a topic lives with its owner.
 //!
 //! ```text
-//! source ──> input ──> row (changelog) ──> send, revoke ──> attempt ──> feedback ──> input …
+//! source ──> input ──> row (changelog) ──> send, revoke ──> attempt ──> reply, feedback ──> input …
 //!                  └─> journal          campaign ──┘
 //! ```
 //!
@@ -30,6 +30,7 @@ mod input;
 mod forwarded;
 mod row;
 mod send;
+mod reply;
 mod reason;
 mod journal;
 mod campaign;
@@ -57,6 +58,7 @@ pub use journal::Journal;
 pub use projection::SchemaError;
 pub use reason::Reason;
 pub use record::Record;
+pub use reply::Reply;
 pub use row::{
     Adoption, Begun, Counted, Customer, Done, Former, Heard, Hold, Instance, Passed, Past, Queued, Sent, Stage,
     Unsettled,

@@ -107,6 +107,8 @@ pub struct Attempt {
     pub provider_id: Option<String>,
     /// Version of the template that made the message: a hash of its files.
     pub content: Option<String>,
+    /// A code of channel and address, by which what comes back from there finds the send; none on channels where nobody answers.
+    pub to: Option<String>,
 }
 
 symbols! {

@@ -42,6 +42,9 @@ const MARK_MAC_BYTES: usize = 10;
 /// Stands before what a mark's mac is made of, so that no mark is ever a token, nor the other way round.
 const MARK: &[u8] = b"mark";
 
+/// Stands before what a pseudonym is made of, so that none is ever the mac of a token or of a mark.
+const ADDRESS: &[u8] = b"address";
+
 /// Length of a mark, as text.
 pub const MARK_CHARACTERS: usize = 2 * (1 + 16 + MARK_MAC_BYTES);
 
@@ -261,6 +264,22 @@ impl Keyring {
             }
             false => Err(TokenError::Forged),
         }
+    }
+
+    /// By what an address is known where not even those who know all addresses may find it, but for holders of the keys: a code of 22
+    /// characters for what [`Id::of_address`] gives. Of the first key.
+    pub fn pseudonym(&self, address: Id) -> String {
+        Self::pseudonym_by(&self.keys[0].1, address)
+    }
+
+    /// Those of all keys, the first one first.
+    pub fn pseudonyms(&self, address: Id) -> impl Iterator<Item = String> {
+        self.keys.iter().map(move |(_, mac)| Self::pseudonym_by(mac, address))
+    }
+
+    fn pseudonym_by(mac: &Hmac<Sha256>, address: Id) -> String {
+        let code = mac.clone().chain_update(ADDRESS).chain_update(address.as_u128().to_be_bytes());
+        URL_SAFE_NO_PAD.encode(&code.finalize().into_bytes()[..MAC_BYTES])
     }
 
     /// What was signed, if it was signed by one of the keys.

@@ -12,7 +12,7 @@
 use crate::codec::RECORD_BYTES_MAX;
 use crate::{
     Action, Attempt, Campaign, Cart, Customer, Feedback, Inactivity, Input, Journal, Millis, Profile, Record,
-    Registration, Revoke, Send,
+    Registration, Reply, Revoke, Send,
 };
 
 /// Names of all topics: a prefix, which may be empty, and the name after it.
@@ -98,6 +98,8 @@ const SEND_RETENTION: Millis = 7 * DAY;
 const MEMORY_RETENTION: Millis = 2 * SEND_RETENTION;
 /// A year can be explained, and compared with the year before.
 const JOURNAL_RETENTION: Millis = 400 * DAY;
+/// Time for people to read and to answer. It holds what customers wrote, so it is kept no longer.
+const REPLY_RETENTION: Millis = 30 * DAY;
 /// Time to look at what could not be read.
 const DEAD_LETTER_RETENTION: Millis = 90 * DAY;
 /// A reader that was away for less sees every tombstone.
@@ -176,6 +178,8 @@ names! {
     changelog "changelog";
     /// Withdrawals of commands.
     revoke "revoke";
+    /// What customers write back, for people.
+    reply "reply";
     /// Why each thing was done.
     journal "journal";
     /// Campaign versions and the facts about them.
@@ -239,6 +243,17 @@ impl Topics {
                 ..topic(self.attempt(channel), Attempt::NAME, partitions, "channel workers", "channel workers")
             });
         }
+        topics.push(Topic {
+            spread: Spread::Free,
+            retention: Some(REPLY_RETENTION),
+            ..topic(
+                self.reply(),
+                Reply::NAME,
+                partitions,
+                "channel workers, tracker, cascade bounces",
+                "a shop's helpdesk",
+            )
+        });
         topics.push(Topic {
             spread: Spread::Free,
             retention: Some(JOURNAL_RETENTION),

@@ -8,7 +8,7 @@ use schemas::*;
 use serde_json::{Value as Json, json};
 
 /// File, schema and full name of each record.
-fn records() -> [(&'static str, &'static str, &'static str); 15] {
+fn records() -> [(&'static str, &'static str, &'static str); 16] {
     [
         ("cart", Cart::SCHEMA, Cart::NAME),
         ("registration", Registration::SCHEMA, Registration::NAME),
@@ -25,6 +25,7 @@ fn records() -> [(&'static str, &'static str, &'static str); 15] {
         ("campaign", Campaign::SCHEMA, Campaign::NAME),
         ("budget", Budget::SCHEMA, Budget::NAME),
         ("address", Address::SCHEMA, Address::NAME),
+        ("reply", Reply::SCHEMA, Reply::NAME),
     ]
 }
 

@@ -44,6 +44,7 @@ fn survive_as_each(datum: &[u8]) {
     survive::<Send>(datum);
     survive::<Revoke>(datum);
     survive::<Attempt>(datum);
+    survive::<Reply>(datum);
     survive::<Journal>(datum);
     survive::<Campaign>(datum);
 }

@@ -262,7 +262,7 @@ def singles(role):
 def shown_by(grant, operation):
     """The command that cannot do without this permission. None for what only a mail that came back shows: tests/tests/ways_back.rs has one."""
     topic, writes = grant.get("topic"), operation == "Write"
-    if topic == "attempt.CHANNEL":
+    if topic == "attempt.CHANNEL" or topic == "reply" and writes:
         return None
     if topic in SOURCES and writes:
         return ("dlq", "redrive", "--from", topic, "--yes")
@@ -274,6 +274,7 @@ def shown_by(grant, operation):
         ("changelog", False): ("campaign", "hygiene"),
         ("send.", False): ("erase", "--customer", "first"),
         ("revoke", False): ("erase", "--customer", "first"),
+        ("reply", False): ("erase", "--customer", "first"),
         ("journal", False): ("journal", "--customer", "first"),
         ("dead-letter", False): ("dlq", "list"),
         ("dead-letter", True): ("dlq", "drop", "--yes"),
@@ -370,6 +371,8 @@ def letters(world):
     # Who may not read a topic in which nothing is, does not miss it.
     withdrawal = {"send_id": str(uuid.uuid4()), "customer_id": "first", "channel": "push", "revoked_at": 1, "reason": "WITHDRAWN"}
     producer.produce("revoke", key="first", value=record(9, "revoke", withdrawal))
+    reply = {"event_id": "r1", "customer_id": "first", "channel": "push", "provider": "", "send_id": None, "text": "yes", "occurred_at": 1}
+    producer.produce("reply", key="first", value=record(15, "reply", reply))
     producer.flush(10)
 
     def are_there():

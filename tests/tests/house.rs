@@ -14,7 +14,7 @@ const MEMBERS: [(&str, &[&str]); 9] = [
     ("services/intake", &["schemas", "stream"]),
     ("services/operator", &["schemas", "campaign", "stream"]),
     ("services/channels", &["schemas", "stream"]),
-    ("services/tracker", &["schemas", "stream"]),
+    ("services/tracker", &["schemas", "stream", "channels"]),
     ("services/cascade", &["schemas", "campaign", "stream", "intake", "operator", "channels", "tracker"]),
     ("tests", &["schemas", "campaign", "stream", "operator"]),
 ];
@@ -181,6 +181,11 @@ fn every_trap_has_its_row_and_the_tests_that_it_names() {
 #[test]
 fn every_invariant_has_its_row_and_the_tests_that_it_names() {
     every_row_names_its_tests("services/stream", "src/invariants.md", 20);
+}
+
+#[test]
+fn every_attack_has_its_row_and_the_tests_that_it_names() {
+    every_row_names_its_tests("services/tracker", "src/attacks.md", 19);
 }
 
 /// A page of a crate has a table of so many numbered rows: what there is, what is done about it, and the tests that show it.

@@ -1,11 +1,11 @@
-//! What comes back on ways of its own: receipts over an SMPP session, and bounced mails.
+//! What comes back on ways of its own: receipts and replies over an SMPP session, and bounced mails.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use schemas::token::Keyring;
-use schemas::{Consent, Contact, Feedback, Id, Profile, Status};
+use schemas::{Attempt, Consent, Contact, Feedback, Id, Profile, Reply, Status};
 use serde_json::{Value, json};
 use system_tests::installation::{Installation, Plan};
 use system_tests::wait::{until, until_some};
@@ -51,6 +51,14 @@ impl Centre {
                 return told;
             }
         }
+    }
+
+    /// Lets somebody write back.
+    fn reply(&mut self, from: &str, text: &str) {
+        let text: String = text.encode_utf16().map(|unit| format!("{unit:04x}")).collect();
+        let order = json!({ "do": "say", "from": from, "text": text, "coding": 8 });
+        writeln!(self.orders, "{order}").expect("it listens");
+        assert_eq!(self.event("deliver_sm_resp")["status"], 0);
     }
 
     /// Lets it send a receipt.
@@ -149,7 +157,29 @@ fn a_receipt_finds_its_send_also_after_a_crash_and_a_bounce_its_customer() {
     let worker = shop.service("channel sms");
     let words = |outcome: &str| worker.metric_with("cascade_provider_words_total", &format!("outcome=\"{outcome}\""));
     assert_eq!((words("delivered"), words("unknown_send")), (1.0, 1.0));
+    replies(&shop, &mut centre, &taken);
     bounces(&shop, &taken);
+}
+
+/// Written to a worker that was not there when the send went out: the text is kept, and the fact has none.
+fn replies(shop: &Installation, centre: &mut Centre, taken: &Feedback) {
+    centre.reply("79000007004", "Заберу завтра");
+    centre.reply("79000009999", "Кто это?");
+    let said = until_some("the reply is a fact", || {
+        told(shop, "bea").into_iter().find(|feedback| feedback.status == Status::Replied)
+    });
+    assert_eq!(said.send_id, taken.send_id);
+    let kept: Vec<Reply> = shop.read(&shop.topics.reply()).iter().map(|record| record.decode()).collect();
+    let kept: Vec<_> =
+        kept.iter().map(|reply| (reply.customer_id.as_str(), reply.text.as_str(), &reply.send_id)).collect();
+    assert_eq!(kept, [("bea", "Заберу завтра", &taken.send_id)], "a stranger's is nobody's");
+    // What the worker remembers of the number is none.
+    let attempts = shop.read(&shop.topics.attempt("sms"));
+    let values: Vec<&[u8]> = attempts.iter().filter_map(|record| record.value.as_deref()).collect();
+    assert!(values.iter().all(|value| !value.windows(11).any(|part| part == b"79000007004")));
+    let attempts: Vec<Attempt> =
+        attempts.iter().filter(|record| record.value.is_some()).map(|record| record.decode()).collect();
+    assert!(attempts.iter().any(|attempt| attempt.to.is_some()));
 }
 
 /// One mail that encloses what names its customer, one that does not, one that is no report.
@@ -169,12 +199,19 @@ fn bounces(shop: &Installation, taken: &Feedback) {
     std::fs::copy(samples.join("postfix-4.2.2.eml"), maildir.join("new/1")).expect("copied");
     std::fs::write(maildir.join("new/2"), report).expect("written");
     std::fs::write(maildir.join("new/3"), "Subject: away\r\n\r\nUntil Monday.\r\n").expect("written");
+    let reply = format!("To: help+r{}@cascade.test\r\n\r\nThank you!\r\n", keys.sign_send(send));
+    std::fs::write(maildir.join("new/4"), &reply).expect("written");
+    std::fs::write(maildir.join("new/5"), format!("Auto-Submitted: auto-replied\r\n{reply}")).expect("written");
     let arguments = ["bounces", "--channel", "sms", "--maildir"].map(std::ffi::OsString::from);
     let said = shop.tool(arguments.into_iter().chain([maildir.clone().into_os_string()]));
-    assert_eq!(said, "1 bounced_hard\n1 failed\n1 no_report\n");
+    assert_eq!(said, "1 automatic\n1 bounced_hard\n1 failed\n1 no_report\n1 replied\n");
     assert_eq!(statuses(shop, "customer-1"), [Status::Failed]);
     let bounced = told(shop, "bea").into_iter().find(|feedback| feedback.status == Status::BouncedHard);
     assert_eq!(bounced.expect("its customer was looked up").code.as_deref(), Some("dsn_5.1.1"));
+    let replies = shop.read(&shop.topics.reply());
+    let replies = replies.iter().map(|record| record.decode::<Reply>());
+    let written: Vec<String> = replies.filter(|reply| reply.provider == "bounces").map(|reply| reply.text).collect();
+    assert_eq!(written, ["Thank you!"]);
     let left = |part: &str| std::fs::read_dir(maildir.join(part)).expect("a directory").count();
-    assert_eq!((left("new"), left("cur")), (0, 3), "what is done is out of the way");
+    assert_eq!((left("new"), left("cur")), (0, 5), "what is done is out of the way");
 }

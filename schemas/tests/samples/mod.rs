@@ -41,6 +41,7 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit("send", send());
     visitor.visit("revoke", revoke());
     visitor.visit("attempt", attempt());
+    visitor.visit("reply", reply());
     visitor.visit("journal", journal());
     visitor.visit("campaign", campaign());
 }
@@ -341,6 +342,19 @@ fn attempt() -> Attempt {
         status: Status::Accepted,
         provider_id: Some("m-2".into()),
         content: Some("3f2a9c0d11e8b765".into()),
+        to: Some("kS9bJ2mWv0a1XzT4Qp_c7g".into()),
+    }
+}
+
+fn reply() -> Reply {
+    Reply {
+        event_id: Id::of_reply("customer-1", "email", "provider-1", Some(NOON), "Заберу завтра.").to_string(),
+        customer_id: "customer-1".into(),
+        channel: "email".into(),
+        provider: "provider-1".into(),
+        send_id: Some(Id::of_send(instance_id(), 1, 0, 0).to_string()),
+        text: "Заберу завтра.".into(),
+        occurred_at: NOON,
     }
 }
 

@@ -1,6 +1,6 @@
-//! `cascade bounces`: reads mails that came back, and says what became of the sends.
+//! `cascade bounces`: reads mails that came back, and what people wrote back, and says what became of the sends.
 //!
-//! A mail counts as done once Kafka has its fact, or once it is clear that it says nothing; in a Maildir it goes from `new` to
+//! A mail counts as done once Kafka has its fact (and before that what a person wrote, in `reply`), or once it is clear that it says nothing; in a Maildir it goes from `new` to
 //! `cur` then. So a mail server may pipe each mail into the command and repeat it on exit code 75, and a Maildir may be read again
 //! at any time: a fact that is told twice has the same id.
 
@@ -9,9 +9,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use channels::bounce::{self, Bounce, MAIL_BYTES_MAX, Useless};
+use channels::echo;
 use mail_parser::mailbox::mbox::MessageIterator;
 use schemas::token::{Key, Keyring};
-use schemas::{Actor, Attempt, Feedback, Id, Outcome, decode, encode};
+use schemas::{Actor, Attempt, Feedback, Id, Outcome, Reply, decode, encode};
 use serde::Deserialize;
 use stream::publisher::Publisher;
 
@@ -55,10 +56,10 @@ pub fn run(flags: &Flags, args: &Args) -> Result<String, Failure> {
     let (common, keys) = config::read(flags, &Process, |reader| (Common::read(reader), keys(reader)))?;
     let keys = keys.ok_or_else(|| Failure::unexpected("the keys were not read"))?;
     logs::start(&common.logs);
-    let feedback = common.topics.feedback();
-    topics::require(&common, std::slice::from_ref(&feedback))?;
+    let (feedback, reply) = (common.topics.feedback(), common.topics.reply());
+    topics::require(&common, &[feedback.clone(), reply.clone()])?;
     let clock = common.time.clock()?;
-    let publisher = Publisher::new(&common.kafka, &[&feedback])?;
+    let publisher = Publisher::new(&common.kafka, &[&feedback, &reply])?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::unexpected)?;
     let (mails, unusable) = mails(args, &keys)?;
     let customers = customers(&common, &args.channel, &mails)?;
@@ -69,9 +70,14 @@ pub fn run(flags: &Flags, args: &Args) -> Result<String, Failure> {
     for Mail { read, file } in mails {
         let fact = read.and_then(|bounce| fact(bounce, &customers, args, clock.now()));
         match fact {
-            Ok(fact) => {
+            Ok((fact, written)) => {
                 let (key, value) = (fact.customer_id.as_bytes(), encode(&fact));
-                let published = runtime.block_on(publisher.publish(&feedback, None, Some(key), Some(&value), &[]));
+                let published = runtime.block_on(async {
+                    if let Some(written) = written.map(|written| encode(&written)) {
+                        publisher.publish(&reply, None, Some(key), Some(&written), &[]).await?;
+                    }
+                    publisher.publish(&feedback, None, Some(key), Some(&value), &[]).await
+                });
                 published.map_err(|error| Failure::new(Exit::NotNow, format!("{error}; read the mails again")))?;
                 *counts.entry(fact.status.as_str().to_ascii_lowercase()).or_default() += 1;
             }
@@ -84,28 +90,44 @@ pub fn run(flags: &Flags, args: &Args) -> Result<String, Failure> {
     Ok(counts.iter().map(|(what, count)| format!("{count} {what}\n")).collect())
 }
 
+/// As which the facts are known.
+const PROVIDER: &str = "bounces";
+
 fn fact(
     bounce: Bounce,
     customers: &HashMap<Id, String>,
     args: &Args,
     now: schemas::Millis,
-) -> Result<Feedback, Useless> {
-    let Bounce { send_id, whose, status, code } = bounce;
+) -> Result<(Feedback, Option<Reply>), Useless> {
+    let Bounce { send_id, whose, status, code, written } = bounce;
     let known = whose.or_else(|| Some((customers.get(&send_id)?.clone(), args.channel.clone())));
     let (customer_id, channel) = known.ok_or(Useless::NotOurs)?;
-    Ok(Feedback {
-        event_id: format!("{send_id}/{status}/bounces"),
+    let told = written.as_ref().and_then(|written| written.at);
+    let occurred_at = echo::believed(told, now);
+    let text = written.and_then(|written| written.text);
+    let reply = text.map(|text| Reply {
+        event_id: Id::of_reply(&customer_id, &channel, PROVIDER, told, text.as_str()).to_string(),
+        customer_id: customer_id.clone(),
+        channel: channel.clone(),
+        provider: PROVIDER.to_owned(),
+        send_id: Some(send_id.to_string()),
+        text: text.as_str().to_owned(),
+        occurred_at,
+    });
+    let fact = Feedback {
+        event_id: format!("{send_id}/{status}/{PROVIDER}"),
         customer_id,
-        occurred_at: now,
+        occurred_at,
         send_id: Some(send_id.to_string()),
         channel,
         status,
         actor: Actor::Unspecified,
-        provider: "bounces".to_owned(),
+        provider: PROVIDER.to_owned(),
         provider_id: None,
         code,
         outcome: Outcome::Unspecified,
-    })
+    };
+    Ok((fact, reply))
 }
 
 /// Whom the sends were for that no report names a customer of. The topic is read once, and only if there are any.

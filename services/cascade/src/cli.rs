@@ -70,7 +70,7 @@ pub enum Command {
     /// Look at dead letters, release customers who are held
     #[command(subcommand)]
     Dlq(Dlq),
-    /// Read mails that came back, delivery reports and complaints, and say what became of the sends
+    /// Read mails that came back, delivery reports and complaints, and what people wrote back, and say what became of the sends
     Bounces {
         #[command(flatten)]
         args: bounces::Args,

@@ -1,4 +1,4 @@
-//! Mails that come back: delivery reports (RFC 3464) and complaints (ARF, RFC 5965).
+//! Mails that come back: delivery reports (RFC 3464), complaints (ARF, RFC 5965), and what people write ([`reply`]).
 //!
 //! | the report says | status | code |
 //! |---|---|---|
@@ -19,16 +19,18 @@
 //! names the customer, too; where a report encloses no headers, the customer is looked up in `attempt.<channel>` by the send.
 //! If they name different sends, the address counts: the mail system wrote it, the enclosure may be any mail.
 //!
-//! *What it is not.* No mailbox is asked over a network: `cascade bounces` reads a Maildir, an mbox or a pipe. Answers in words, such
-//! as notices of absence, and reports in forms of their own (qmail's) say nothing here.
+//! *What it is not.* No mailbox is asked over a network: `cascade bounces` reads a Maildir, an mbox or a pipe. Notices of absence, whatever
+//! else is written to the return address in words, and reports in forms of their own (qmail's) say nothing here.
 
+pub mod reply;
 mod report;
 
 use mail_parser::{Message, MessageParser, MessagePart, PartType};
 use schemas::token::{Keyring, Kind, MARK_CHARACTERS, Token};
 use schemas::{Id, Millis, Status};
 
-use crate::transport::email::TOKEN_HEADER;
+use crate::transport::email::{REPLY_MARK, TOKEN_HEADER};
+use reply::Written;
 
 /// A longer mail is cut off: what counts stands before the enclosed mail's text.
 pub const MAIL_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -44,6 +46,8 @@ pub struct Bounce {
     pub status: Status,
     /// Why.
     pub code: Option<String>,
+    /// What a person wrote; none for a report.
+    pub written: Option<Written>,
 }
 
 /// Why a mail says nothing.
@@ -51,8 +55,10 @@ pub struct Bounce {
 pub enum Useless {
     /// It is no mail at all.
     Unreadable,
-    /// It holds no report.
+    /// It holds no report, and is no reply.
     NoReport,
+    /// A program has written it for somebody.
+    Automatic,
     /// The report says nothing that counts.
     NoInformation,
     /// The report is about no send of ours.
@@ -65,6 +71,7 @@ impl Useless {
         match self {
             Useless::Unreadable => "unreadable",
             Useless::NoReport => "no_report",
+            Useless::Automatic => "automatic",
             Useless::NoInformation => "no_information",
             Useless::NotOurs => "not_ours",
         }
@@ -78,8 +85,11 @@ impl Useless {
 pub fn read(mail: &[u8], keys: &Keyring) -> Result<Bounce, Useless> {
     let mail = &mail[..mail.len().min(MAIL_BYTES_MAX)];
     let mail = MessageParser::default().parse(mail).ok_or(Useless::Unreadable)?;
-    let (status, code) = verdict(&mail)?;
-    let mark = marks(&mail).find_map(|mark| keys.verify_send(&mark).ok());
+    let (status, code) = match verdict(&mail) {
+        Err(Useless::NoReport) => return answer(&mail, keys),
+        told => told?,
+    };
+    let mark = marks(&mail, None).find_map(|mark| keys.verify_send(&mark).ok());
     let token = enclosed(&mail).into_iter().find_map(|text| keys.verify(&text, Kind::Receipt, Millis::MIN).ok());
     let (send_id, whose) = match (mark, token) {
         (None, Some(Token { send_id, customer_id, channel, .. })) => (send_id, Some((customer_id, channel))),
@@ -87,7 +97,19 @@ pub fn read(mail: &[u8], keys: &Keyring) -> Result<Bounce, Useless> {
         (Some(mark), _) => (mark, None),
         (None, None) => return Err(Useless::NotOurs),
     };
-    Ok(Bounce { send_id, whose, status, code })
+    Ok(Bounce { send_id, whose, status, code, written: None })
+}
+
+/// What is no report may be a person's reply.
+fn answer(mail: &Message<'_>, keys: &Keyring) -> Result<Bounce, Useless> {
+    let mut marks = marks(mail, Some(REPLY_MARK)).peekable();
+    marks.peek().ok_or(Useless::NoReport)?;
+    let send_id = marks.find_map(|mark| keys.verify_send(&mark).ok()).ok_or(Useless::NotOurs)?;
+    if reply::is_automatic(mail) {
+        return Err(Useless::Automatic);
+    }
+    let (status, written) = reply::read(mail);
+    Ok(Bounce { send_id, whose: None, status, code: None, written: Some(written) })
 }
 
 /// What the report says, from the first part that is one.
@@ -113,24 +135,29 @@ fn kind(part: &MessagePart<'_>) -> String {
 /// Headers in which mail systems say whom a mail was for. Any other one may quote what a stranger has written.
 const RECIPIENT_HEADERS: [&str; 3] = ["delivered-to", "x-original-to", "to"];
 
-/// Everything that looks like a mark in an address that the mail was for, or that the report names.
-fn marks(mail: &Message<'_>) -> impl Iterator<Item = String> {
+/// Everything that looks like a mark, behind a sign of its own or none, in an address that the mail was for, or that the report names.
+fn marks(mail: &Message<'_>, sign: Option<char>) -> impl Iterator<Item = String> {
     let mut found = Vec::new();
     for (name, value) in mail.headers_raw() {
         if RECIPIENT_HEADERS.iter().any(|header| name.eq_ignore_ascii_case(header)) {
-            found.extend(marks_in(value));
+            found.extend(marks_in(value, sign));
         }
     }
     let reports = mail.parts.iter().filter(|part| kind(part) == "message/feedback-report");
-    reports.for_each(|part| found.extend(marks_in(&String::from_utf8_lossy(part.contents()))));
+    reports.for_each(|part| found.extend(marks_in(&String::from_utf8_lossy(part.contents()), sign)));
     found.into_iter()
 }
 
-/// Marks stand between a plus and an at.
-fn marks_in(text: &str) -> impl Iterator<Item = String> {
-    text.match_indices('@').filter_map(|(at, _)| {
-        let before = text.get(at.checked_sub(MARK_CHARACTERS + 1)?..at)?;
-        Some(before.strip_prefix('+')?.to_owned())
+/// Marks stand between a plus, or a plus and the sign, and an at. In either case: some mail systems change it.
+fn marks_in(text: &str, sign: Option<char>) -> impl Iterator<Item = String> {
+    text.match_indices('@').filter_map(move |(at, _)| {
+        let start = at.checked_sub(MARK_CHARACTERS)?;
+        let (before, mark) = (text.get(..start)?, text.get(start..at)?);
+        let before = match sign {
+            Some(sign) => before.strip_suffix([sign, sign.to_ascii_uppercase()])?,
+            None => before,
+        };
+        before.ends_with('+').then(|| mark.to_owned())
     })
 }
 

@@ -154,6 +154,11 @@ impl Calls {
         self.runtime.handle()
     }
 
+    /// Whether people answer there, known by their addresses.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.transport.is_answered()
+    }
+
     /// Whether failures say something of the whole channel.
     pub(crate) fn is_one_provider(&self) -> bool {
         self.transport.is_one_provider()

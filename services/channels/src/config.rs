@@ -44,6 +44,9 @@ pub struct Config {
     pub content: content::Config,
     /// The way to the provider.
     pub transport: transport::Config,
+    /// What the provider posts to the tracker, which reads this; a worker does nothing with it.
+    #[serde(default)]
+    pub hook: Option<transport::hook::Config>,
 }
 
 /// What to do when nobody knows whether a message was handed over: the worker died between intent and outcome, or the

@@ -6,6 +6,10 @@
 //! compacted, and every worker of such a channel follows it in all of its partitions ([`memory`]): the latest sends
 //! (`receipts_remembered`) are remembered, and what is not among them is looked for in all of the topic ([`search`]).
 //!
+//! *How a reply finds its send.* It names an address. Of what may have gone out the outcome holds a code of the address
+//! ([`crate::pseudonym`]), and the reply is about the latest such send. What the customer wrote goes to the topic `reply`, for people; the
+//! fact, without the text, to `feedback`.
+//!
 //! | a receipt comes | what happens |
 //! |---|---|
 //! | after our own record | it is a fact at once |
@@ -14,15 +18,17 @@
 //! | for a send that is not remembered any more | the provider has to repeat it; meanwhile the topic is searched, for all such receipts at once |
 //! | for a send whose id came late | as for every other, at every replica, once the record of it is written |
 //! | twice, or in another order | facts with the same ids: the operator's lattice of statuses does the rest |
+//! | from somebody to whom we have sent nothing in fourteen days | the same as the next row (`unknown_sender`): nobody knows whose text it is, and it is not kept |
 //! | about nothing that we have sent in fourteen days | it is acknowledged and counted (`cascade_provider_words_total`): said again it would be no other |
 //! | never | nothing waits for it here: the operator's own wait ends |
 //!
-//! *What holds.* The provider is told that we have a word once Kafka has the fact, and not before: what a crash takes is said
-//! again. Memory is bounded by `receipts_remembered` and the constants here, whatever comes.
+//! *What holds.* The provider is told that we have a word once Kafka has the fact, and the text before it, and not before: what a
+//! crash takes is said again, and gets the same ids. Memory is bounded by `receipts_remembered` and the constants here, whatever comes.
 //!
 //! *Limits.* A provider that does not repeat what it is told to repeat loses receipts that come later than the memory reaches: with a
 //! hundred sends a second the default holds an hour and a half. An id that comes late and is lost with its process before its
-//! record is written is lost; so the provider's receipt is about nothing then. A search reads the whole topic, and may take a tenth
+//! record is written is lost; so the provider's receipt is about nothing then. A reply that is faster than the outcome of its send, as
+//! no person is, counts for the send before it. Where the provider tells no time, a text that a customer writes twice is one reply. A search reads the whole topic, and may take a tenth
 //! of the follower's time.
 
 mod memory;
@@ -35,7 +41,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use schemas::{Actor, Attempt, AttemptState, Feedback, Id, Outcome, Status, decode, encode};
+use schemas::{Actor, Attempt, AttemptState, Feedback, Id, Millis, Outcome, Reply, Status, decode, encode};
 use stream::clock::{Clock, Tick};
 use stream::kafka::{Fetched, Reader, Record, Settings};
 use stream::publisher::Publisher;
@@ -44,11 +50,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use memory::{Known, Memory};
+use memory::{Known, Memory, Name, Whose};
 use search::Search;
 
-use crate::metrics::ChannelMetrics;
-use crate::transport::{About, Ear, Fate, Word};
+use crate::metrics::Words;
+use crate::pseudonym::Pseudonyms;
+use crate::transport::{About, Ear, Fate, Text, Word};
 
 /// A receipt waits so long for our own record of its send.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -73,6 +80,9 @@ type Writing<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>
 trait Facts: Send + Sync {
     fn publish<'a>(&'a self, fact: &'a Feedback) -> Writing<'a>;
 
+    /// Keeps what a customer wrote.
+    fn keep<'a>(&'a self, reply: &'a Reply) -> Writing<'a>;
+
     /// Tells all replicas which send an id belongs to.
     fn name<'a>(&'a self, named: &'a Attempt) -> Writing<'a>;
 }
@@ -81,6 +91,7 @@ struct Kafka {
     publisher: Publisher,
     feedback: String,
     attempt: String,
+    reply: String,
 }
 
 impl Facts for Kafka {
@@ -88,6 +99,14 @@ impl Facts for Kafka {
         Box::pin(async move {
             let (key, value) = (fact.customer_id.as_bytes(), encode(fact));
             let published = self.publisher.publish(&self.feedback, None, Some(key), Some(&value), &[]).await;
+            published.map_err(|error| error.to_string())
+        })
+    }
+
+    fn keep<'a>(&'a self, reply: &'a Reply) -> Writing<'a> {
+        Box::pin(async move {
+            let (key, value) = (reply.customer_id.as_bytes(), encode(reply));
+            let published = self.publisher.publish(&self.reply, None, Some(key), Some(&value), &[]).await;
             published.map_err(|error| error.to_string())
         })
     }
@@ -102,28 +121,48 @@ impl Facts for Kafka {
     }
 }
 
-/// Whose words are heard.
-pub(crate) struct Origin<'a> {
-    pub(crate) settings: &'a Settings,
-    pub(crate) attempt: &'a str,
-    pub(crate) feedback: &'a str,
-    pub(crate) partitions: u32,
-    pub(crate) channel: &'a str,
-    pub(crate) provider: &'a str,
-    pub(crate) clock: &'a Clock,
-    pub(crate) metrics: &'a ChannelMetrics,
+/// Whose words are heard, and where they go. The topics have to be there.
+#[derive(Debug)]
+pub struct Origin<'a> {
+    /// How Kafka is reached.
+    pub settings: &'a Settings,
+    /// Name of `attempt.<channel>`: what is read, and where ids go that come late.
+    pub attempt: &'a str,
+    /// Partitions of it.
+    pub partitions: u32,
+    /// Name of the topic for facts.
+    pub feedback: &'a str,
+    /// Name of the topic for what customers write.
+    pub reply: &'a str,
+    /// The channel.
+    pub channel: &'a str,
+    /// Name of the provider in facts: the same as its worker gives it.
+    pub provider: &'a str,
+    /// Business time.
+    pub clock: &'a Clock,
+    /// The codes of addresses: with the keys of the channel's worker.
+    pub pseudonyms: &'a Pseudonyms,
+    /// Where words are counted.
+    pub words: &'a Words,
 }
 
-/// Listens until it is dropped.
-pub(crate) struct Echo {
+/// Listens until it is dropped; that waits for its thread, a tenth of a second or so.
+#[derive(Debug)]
+pub struct Echo {
     stop: Arc<AtomicBool>,
     follower: Option<JoinHandle<()>>,
     _listener: JoinSet<()>,
 }
 
 impl Echo {
-    pub(crate) fn listen(ear: Ear, origin: &Origin<'_>, runtime: &tokio::runtime::Handle) -> Result<Self, Error> {
-        let publisher = Publisher::new(origin.settings, &[origin.feedback, origin.attempt])?;
+    /// Begins to follow the channel's attempts, in a thread of its own, and to make facts of what the ear hears, on `runtime`. Each word is
+    /// told its fate in bounded time: at most [`PATIENCE`], or twenty seconds while the memory is read after the start, and what Kafka
+    /// takes for a fact. Words that nobody sends any more end it, too.
+    ///
+    /// # Errors
+    /// If Kafka cannot be asked about the topic, or no thread can be started.
+    pub fn listen(ear: Ear, origin: &Origin<'_>, runtime: &tokio::runtime::Handle) -> Result<Self, Error> {
+        let publisher = Publisher::new(origin.settings, &[origin.feedback, origin.attempt, origin.reply])?;
         let (turned, turns) = watch::channel(0_u64);
         let listener = Listener {
             memory: Arc::new(Mutex::new(Memory::new(ear.memory))),
@@ -132,11 +171,13 @@ impl Echo {
                 publisher,
                 feedback: origin.feedback.to_owned(),
                 attempt: origin.attempt.to_owned(),
+                reply: origin.reply.to_owned(),
             }),
             clock: origin.clock.clone(),
             channel: origin.channel.to_owned(),
             provider: origin.provider.to_owned(),
-            metrics: origin.metrics.clone(),
+            pseudonyms: origin.pseudonyms.clone(),
+            words: origin.words.clone(),
             patience: (PATIENCE, READING),
         };
         let follower = Follower::new(origin, Arc::clone(&listener.memory), ear.memory, turned)?;
@@ -198,7 +239,9 @@ impl Follower {
                 behind.insert(partition, high);
             }
         }
-        memory.lock().unwrap_or_else(PoisonError::into_inner).is_whole = is_whole;
+        if !is_whole {
+            memory.lock().unwrap_or_else(PoisonError::into_inner).is_a_part();
+        }
         let search = Search::new(origin.settings, origin.attempt, origin.partitions);
         Ok(Follower { reader, topic, memory, turned, behind, search })
     }
@@ -231,9 +274,9 @@ impl Follower {
     }
 
     fn take(&self, record: &Record) {
-        if let Some((provider_id, id, customer_id)) = record.value().and_then(taken) {
+        if let Some((names, (id, customer_id))) = record.value().and_then(taken) {
             let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-            memory.insert(&provider_id, id, customer_id, record.timestamp());
+            names.iter().for_each(|name| memory.insert(name, id, &customer_id, record.timestamp()));
         }
     }
 
@@ -257,13 +300,17 @@ impl Follower {
     }
 }
 
-/// Provider's id, send and customer of a record that says which belong together.
-fn taken(bytes: &[u8]) -> Option<(String, Id, String)> {
+/// What a record says a send is known by, and whose it is. Outcomes of what may have gone out have addresses, those of what was taken
+/// may have the provider's id.
+fn taken(bytes: &[u8]) -> Option<(Vec<Name>, Whose)> {
     let attempt = decode::<Attempt>(bytes).ok()?;
-    let settled = attempt.state == AttemptState::Settled && attempt.status == Status::Accepted;
-    let tells = settled || attempt.state == AttemptState::Named;
-    let id = Id::parse(&attempt.send_id).filter(|_| tells)?;
-    Some((attempt.provider_id?, id, attempt.customer_id))
+    let settled = attempt.state == AttemptState::Settled;
+    let has_id = settled && attempt.status == Status::Accepted || attempt.state == AttemptState::Named;
+    let by_id = attempt.provider_id.as_deref().filter(|_| has_id).map(Name::id);
+    let by_address = attempt.to.as_deref().filter(|_| settled).map(Name::to);
+    let names: Vec<Name> = by_id.into_iter().chain(by_address).collect();
+    let id = Id::parse(&attempt.send_id).filter(|_| !names.is_empty())?;
+    Some((names, (id, attempt.customer_id)))
 }
 
 /// Makes facts of words.
@@ -276,7 +323,8 @@ struct Listener {
     clock: Clock,
     channel: String,
     provider: String,
-    metrics: ChannelMetrics,
+    pseudonyms: Pseudonyms,
+    words: Words,
     /// How long a receipt waits for our own record: while the memory is whole, and while it is read.
     patience: (Duration, Duration),
 }
@@ -310,8 +358,8 @@ impl Listener {
 
     /// Remembers a late id. Gives back what the others have to know.
     fn learn(&self, provider_id: String, send_id: String, customer_id: String) -> Option<Attempt> {
-        let (id, now) = (Id::parse(&send_id)?, self.clock.now());
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner).insert(&provider_id, id, customer_id.clone(), now);
+        let (id, now, name) = (Id::parse(&send_id)?, self.clock.now(), Name::id(&provider_id));
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).insert(&name, id, &customer_id, now);
         let state = AttemptState::Named;
         Some(Attempt { send_id, customer_id, state, at: now, provider_id: Some(provider_id), ..Attempt::default() })
     }
@@ -323,9 +371,10 @@ impl Listener {
     }
 
     async fn hear(self, word: Word) {
-        let Word { about, status, code, fate } = word;
+        let Word { about, status, code, text, occurred_at, fate } = word;
         let (found, about_nothing) = match about {
-            About::ProviderId(provider_id) => (self.find(&provider_id).await, "unknown_send"),
+            About::ProviderId(provider_id) => (self.find(&[Name::id(&provider_id)]).await, "unknown_send"),
+            About::Address(address) => (self.find(&self.names(&address)).await, "unknown_sender"),
             About::Send { send_id, customer_id } => {
                 (Id::parse(&send_id).map_or(Found::Nothing, |id| Found::Send(id, customer_id)), "unknown_send")
             }
@@ -334,25 +383,27 @@ impl Listener {
         };
         let told = match found {
             Found::Send(id, customer_id) => {
-                let fact = self.fact(id, customer_id, status, code);
-                match self.facts.publish(&fact).await {
+                let at = believed(occurred_at, self.clock.now());
+                let reply = text.map(|text| self.reply(id, &customer_id, (occurred_at, at), &text));
+                let fact = self.fact(id, customer_id, status, code, at);
+                match self.write(reply, fact).await {
                     Ok(()) => {
-                        self.metrics.word(&status.as_str().to_ascii_lowercase());
+                        self.count(&status.as_str().to_ascii_lowercase());
                         Fate::Kept
                     }
                     Err(error) => {
                         tracing::warn!("what the provider said could not be published: {error}");
-                        self.metrics.word("again");
+                        self.count("again");
                         Fate::Again
                     }
                 }
             }
             Found::Nothing => {
-                self.metrics.word(about_nothing);
+                self.count(about_nothing);
                 Fate::Useless
             }
             Found::NotYet => {
-                self.metrics.word("again");
+                self.count("again");
                 Fate::Again
             }
         };
@@ -360,14 +411,31 @@ impl Listener {
         let _ = fate.send(told);
     }
 
-    async fn find(&self, provider_id: &str) -> Found {
+    fn count(&self, outcome: &str) {
+        self.words.count(&self.channel, outcome);
+    }
+
+    /// What the customer wrote first: the fact makes the word one that need not be said again.
+    async fn write(&self, reply: Option<Reply>, fact: Feedback) -> Result<(), String> {
+        if let Some(reply) = &reply {
+            self.facts.keep(reply).await?;
+        }
+        self.facts.publish(&fact).await
+    }
+
+    /// As what the address may stand in the topic.
+    fn names(&self, address: &str) -> Vec<Name> {
+        self.pseudonyms.all(&self.channel, address).iter().map(|code| Name::to(code)).collect()
+    }
+
+    async fn find(&self, names: &[Name]) -> Found {
         let mut turns = self.turns.clone();
         let began = Tick::now();
         loop {
             turns.borrow_and_update();
             let caught_up = {
                 let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-                match memory.find(provider_id) {
+                match memory.find(names) {
                     Known::Send(id, customer_id) => return Found::Send(id, customer_id),
                     Known::Nothing => return Found::Nothing,
                     Known::NotYet => {}
@@ -382,18 +450,31 @@ impl Listener {
                 Ok(Err(_)) => return Found::NotYet,
                 Err(_) if caught_up => {
                     let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-                    return if memory.is_to_be_searched(provider_id) { Found::NotYet } else { Found::Nothing };
+                    return if memory.is_to_be_searched(names) { Found::NotYet } else { Found::Nothing };
                 }
                 Err(_) => return Found::NotYet,
             }
         }
     }
 
-    fn fact(&self, id: Id, customer_id: String, status: Status, code: Option<String>) -> Feedback {
+    fn reply(&self, id: Id, customer_id: &str, (told, at): (Option<Millis>, Millis), text: &Text) -> Reply {
+        let (channel, provider, text) = (&self.channel, &self.provider, text.as_str());
+        Reply {
+            event_id: Id::of_reply(customer_id, channel, provider, told, text).to_string(),
+            customer_id: customer_id.to_owned(),
+            channel: channel.clone(),
+            provider: provider.clone(),
+            send_id: Some(id.to_string()),
+            text: text.to_owned(),
+            occurred_at: at,
+        }
+    }
+
+    fn fact(&self, id: Id, customer_id: String, status: Status, code: Option<String>, at: Millis) -> Feedback {
         Feedback {
             event_id: format!("{id}/{status}/{}", self.provider),
             customer_id,
-            occurred_at: self.clock.now(),
+            occurred_at: at,
             send_id: Some(id.to_string()),
             channel: self.channel.clone(),
             status,
@@ -404,6 +485,18 @@ impl Listener {
             outcome: Outcome::Unspecified,
         }
     }
+}
+
+/// What lies further ahead of business time than this is not believed.
+const AHEAD: Millis = 5 * 60_000;
+
+/// What lies further back than this is not believed: providers report for three days.
+const BEHIND: Millis = 14 * 86_400_000;
+
+/// A provider's time where it lies near business time, else now.
+pub fn believed(told: Option<Millis>, now: Millis) -> Millis {
+    let sane = now.saturating_sub(BEHIND)..=now.saturating_add(AHEAD);
+    told.filter(|moment| sane.contains(moment)).unwrap_or(now)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use stream::Error;
 use stream::kafka::{Producer, Record};
 
 use crate::lane::{Lane, Line};
+use crate::pseudonym::Pseudonyms;
 
 /// Writes into the open transaction.
 pub(crate) struct Ledger<'a> {
@@ -14,6 +15,8 @@ pub(crate) struct Ledger<'a> {
     /// Index of `feedback`.
     pub(crate) feedback: usize,
     pub(crate) provider: &'a str,
+    /// Makes codes of addresses, on channels where people answer.
+    pub(crate) pseudonyms: Option<&'a Pseudonyms>,
 }
 
 impl Ledger<'_> {
@@ -36,6 +39,7 @@ impl Ledger<'_> {
             status: Status::Unspecified,
             provider_id: None,
             content: content.map(str::to_owned),
+            to: None,
         };
         self.producer.produce(
             self.attempt,
@@ -62,6 +66,7 @@ impl Ledger<'_> {
             status: line.outcome.status,
             provider_id: line.outcome.provider_id.clone(),
             content: line.content.as_deref().map(str::to_owned),
+            to: self.pseudonyms.and_then(|codes| to(line, codes)),
         };
         let key = Some(attempt.send_id.as_bytes());
         self.producer.produce(self.attempt, Some(partition), key, Some(&encode(&attempt)), &[])?;
@@ -69,6 +74,12 @@ impl Ledger<'_> {
         let key = Some(feedback.customer_id.as_bytes());
         self.producer.produce(self.feedback, None, key, Some(&encode(&feedback)), &[])
     }
+}
+
+/// As what the address is written down, of what may have gone out.
+fn to(line: &Line<'_>, codes: &Pseudonyms) -> Option<String> {
+    let has_gone = matches!(line.outcome.status, Status::Accepted | Status::Unknown);
+    has_gone.then(|| codes.of(&line.send.channel, &line.send.address))
 }
 
 fn feedback(line: &Line<'_>, provider: &str) -> Feedback {
@@ -128,6 +139,22 @@ mod tests {
         assert_eq!(read_bookmark("attempt=17"), Some((17, "")));
         assert_eq!(read_bookmark(""), None);
         assert_eq!(read_bookmark("attempt=x"), None);
+    }
+
+    #[test]
+    fn the_code_of_the_address_is_written_of_what_may_have_gone_out() {
+        let send = Send { channel: "sms".to_owned(), address: "+7900".to_owned(), ..Send::default() };
+        let codes = Pseudonyms::default();
+        let written =
+            [Status::Accepted, Status::Unknown, Status::Refused, Status::Revoked, Status::Expired].map(|status| {
+                let outcome = Outcome::of(status, None, 9);
+                to(
+                    &Line { offset: 1, id: Id::of_instance("c1", "", "", ""), send: &send, content: None, outcome },
+                    &codes,
+                )
+            });
+        let code = Some(codes.of("sms", "7900"));
+        assert_eq!(written, [code.clone(), code, None, None, None]);
     }
 
     #[test]

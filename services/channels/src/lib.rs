@@ -8,7 +8,7 @@
 //!
 //! *Ways to providers*, by `kind` of `[channel.<name>.transport]`. Each one's page has a table of its provider's answers and what
 //! they are read as; what they share about HTTP stands in `transport/call.rs`. A mark: P the provider hands our receipt token back,
-//! I it knows repeats by the send's id, V it is told how long a message is valid.
+//! I it knows repeats by the send's id, V it is told how long a message is valid, A the worker hears what people answer ([`echo`]).
 //!
 //! | kind | what it is | address | |
 //! |---|---|---|---|
@@ -17,13 +17,13 @@
 //! | `fcm` | mobile push by Firebase Cloud Messaging | registration token, or a JSON list of them | P V |
 //! | `apns` | mobile push by Apple | device token, or a JSON list of them | P V |
 //! | `web_push` | push to browsers, encrypted | the browser's subscription (JSON), or a list of them | P V, I while it waits |
-//! | `telegram` | a Telegram bot | chat id | |
+//! | `telegram` | a Telegram bot | chat id | A (with `receive`) |
 //! | `meta` | WhatsApp (Cloud API), Messenger, Instagram | phone number, or the person's id | P (WhatsApp) |
 //! | `viber` | a Viber bot | subscriber id | P (in replies) |
 //! | `vk` | a community of VK | user id | I |
-//! | `smpp` | SMS by SMPP 3.4 | phone number | V |
+//! | `smpp` | SMS by SMPP 3.4 | phone number | V A |
 //! | `exolve` | SMS by MTS Exolve | phone number | |
-//! | `routes` | several of these, of which the next takes over when one is out | as theirs | I V of theirs |
+//! | `routes` | several of these, of which the next takes over when one is out | as theirs | I V A of theirs |
 //! | `webhook` | a signed webhook: a gateway of one's own, a call or another task of a CRM | whatever the receiver wants | P I V |
 //! | `nowhere` | nobody: for the canary | whatever | |
 //!
@@ -68,9 +68,10 @@ mod ledger;
 mod calls;
 pub mod transport;
 pub mod echo;
+pub mod pseudonym;
 pub mod bounce;
 mod metrics;
 
 pub use config::{Config, OnUnknown};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, Words};
 pub use worker::run;

@@ -65,6 +65,11 @@ impl Linker {
         Ok((Linker { base_url: base_url.into(), keys, lifetime: Millis::from(default_lifetime()) * DAY }, keyring))
     }
 
+    /// The keys that sign.
+    pub(crate) fn keys(&self) -> Arc<Keyring> {
+        Arc::clone(&self.keys)
+    }
+
     /// The links of one send. `now` is business time.
     pub fn links(&self, id: Id, send: &Send, now: Millis) -> Links {
         let blank = Token {

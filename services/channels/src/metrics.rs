@@ -11,10 +11,36 @@ pub struct Metrics {
     rate_limit_wait_seconds: HistogramVec,
     paused: IntGaugeVec,
     recoveries: IntCounterVec,
-    words: IntCounterVec,
+    pub(crate) words: Words,
     blocks: IntCounterVec,
     spent: IntCounterVec,
     fenced: IntGaugeVec,
+}
+
+/// What providers say of their own accord, by what it came to.
+#[derive(Clone, Debug)]
+pub struct Words(IntCounterVec);
+
+impl Words {
+    /// Registers the counter.
+    ///
+    /// # Errors
+    /// If its name is taken.
+    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let options = Opts::new(
+            "cascade_provider_words_total",
+            "What providers said of their own accord, by what it came to: a status, unknown_send, unknown_sender, \
+                 no_information, unreadable, again for what they have to repeat; or that they are not heard: conflict where another \
+                 one hears, not_heard.",
+        );
+        let words = IntCounterVec::new(options, &["channel", "outcome"])?;
+        registry.register(Box::new(words.clone()))?;
+        Ok(Words(words))
+    }
+
+    pub(crate) fn count(&self, channel: &str, outcome: &str) {
+        self.0.with_label_values(&[channel, outcome]).inc();
+    }
 }
 
 /// The metrics of one channel.
@@ -69,12 +95,7 @@ impl Metrics {
                 "Times that everything uncommitted was dropped and read again.",
                 &["channel"],
             )?,
-            words: counter(
-                "cascade_provider_words_total",
-                "What providers said of their own accord over our connections, by what it came to: a status, unknown_send, \
-                     unknown_sender, no_information, unreadable, or again for what they have to repeat.",
-                &["channel", "outcome"],
-            )?,
+            words: Words::new(registry)?,
             blocks: counter(
                 "cascade_blocks_total",
                 "Blocks that messages asked for: had, fallback, or missing where the message waits.",
@@ -91,7 +112,7 @@ impl Metrics {
                 &["channel"],
             )?,
         };
-        for counters in [&metrics.hand_overs, &metrics.recoveries, &metrics.words, &metrics.blocks, &metrics.spent] {
+        for counters in [&metrics.hand_overs, &metrics.recoveries, &metrics.blocks, &metrics.spent] {
             registry.register(Box::new(counters.clone()))?;
         }
         let times = [&metrics.residual_window_seconds, &metrics.hand_over_seconds, &metrics.rate_limit_wait_seconds];
@@ -125,8 +146,8 @@ impl ChannelMetrics {
         self.all.paused.with_label_values(&[self.channel.as_str()]).set(i64::from(paused));
     }
 
-    pub(crate) fn word(&self, outcome: &str) {
-        self.all.words.with_label_values(&[self.channel.as_str(), outcome]).inc();
+    pub(crate) fn words(&self) -> &Words {
+        &self.all.words
     }
 
     pub(crate) fn block(&self, block: &str, outcome: &str) {

@@ -22,6 +22,7 @@ use crate::link::Linker;
 use crate::look::Look;
 use crate::metrics::{ChannelMetrics, Metrics};
 use crate::ownership::Learning;
+use crate::pseudonym::Pseudonyms;
 use crate::render::Renderer;
 use crate::render::content::Content;
 use crate::transport::Answer;
@@ -48,6 +49,7 @@ pub(crate) struct Names {
     pub(crate) revoke: String,
     pub(crate) attempt: String,
     pub(crate) feedback: String,
+    pub(crate) reply: String,
     pub(crate) group: String,
     pub(crate) identity: String,
     pub(crate) transactional_id: String,
@@ -71,6 +73,8 @@ pub(crate) struct Worker<'a> {
     /// Partitions of each of the topics.
     pub(crate) partitions: u32,
     renderer: Renderer,
+    /// None where nobody answers.
+    pseudonyms: Option<Pseudonyms>,
     /// Before the calls, in whose runtime it lives.
     _echo: Option<Echo>,
     pub(crate) calls: Calls,
@@ -134,6 +138,7 @@ impl<'a> Worker<'a> {
     ) -> Result<Self, Error> {
         let configured = |problems: Vec<String>| Error::stop("start the channel worker", problems.join("; "));
         let linker = config.tracking.as_ref().map(Linker::new).transpose().map_err(configured)?;
+        let pseudonyms = Pseudonyms::new(linker.as_ref().map(Linker::keys));
         let renderer = Renderer::new(&config.templates, &config.channel, linker).map_err(configured)?;
         let names = Names::of(config, settings, topics);
         let partitions = names.require(settings)?;
@@ -152,13 +157,16 @@ impl<'a> Worker<'a> {
             attempt: &names.attempt,
             feedback: &names.feedback,
             partitions,
+            reply: &names.reply,
             channel: &config.channel,
             provider: config.provider(),
             clock,
-            metrics: &metrics,
+            pseudonyms: &pseudonyms,
+            words: metrics.words(),
         };
         let echo = calls.ear().map(|(ear, runtime)| Echo::listen(ear, &origin, runtime)).transpose()?;
         Ok(Worker {
+            pseudonyms: calls.is_answered().then_some(pseudonyms),
             _echo: echo,
             calls,
             group: names.join(settings)?,
@@ -486,8 +494,13 @@ impl<'a> Worker<'a> {
             return Err(Error::new(Verdict::Abort, "write", "there is no producer"));
         };
         producer.begin()?;
-        let mut ledger =
-            Ledger { producer, attempt: self.outputs.0, feedback: self.outputs.1, provider: self.config.provider() };
+        let mut ledger = Ledger {
+            producer,
+            attempt: self.outputs.0,
+            feedback: self.outputs.1,
+            provider: self.config.provider(),
+            pseudonyms: self.pseudonyms.as_ref(),
+        };
         for (partition, lane) in &mut self.lanes {
             for id in lane.idle_intents() {
                 ledger.take_back(*partition, id)?;
@@ -544,6 +557,7 @@ impl Names {
             revoke: topics.revoke(),
             attempt: topics.attempt(&config.channel),
             feedback: topics.feedback(),
+            reply: topics.reply(),
             identity: format!("{}-{}", settings.instance, config.channel),
             transactional_id: format!("{group}.{}", settings.instance),
             send,

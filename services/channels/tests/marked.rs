@@ -188,7 +188,7 @@ async fn texted() -> usize {
         }
         let mut words = Vec::new();
         while status == Some(0)
-            && words.len() < 2
+            && words.len() < 4
             && let Ok(Some(word)) = timeout(Duration::from_secs(5), ear.words.recv()).await
         {
             words.push(word);
@@ -199,6 +199,41 @@ async fn texted() -> usize {
         assert_eq!(words.is_empty(), status != Some(0), "the centre speaks after it has taken one");
     }
     sessions::STATUSES.len()
+}
+
+/// What people tell a bot, and what Telegram says where it tells nothing.
+async fn told() -> usize {
+    let person = json!({"id": 790_012_345_671_i64, "is_bot": false, "first_name": MARK, "username": MARK});
+    let chat = json!({"id": 790_012_345_671_i64, "type": "private", "first_name": MARK});
+    let message = |text: &str| json!({"chat": chat, "from": person, "date": 1_700_000_000, "text": text});
+    let blocked =
+        json!({"chat": chat, "from": person, "date": 1, "new_chat_member": {"user": person, "status": "kicked"}});
+    let updates = json!([
+        {"update_id": 1, "message": message(MARK)},
+        {"update_id": 2, "message": message("/stop")},
+        {"update_id": 3, "my_chat_member": blocked},
+        {"update_id": 4, "edited_message": message(MARK)},
+        {"update_id": MARK, "message": MARK},
+    ]);
+    let silent =
+        |status: u16| Saying::of(status, json!({"ok": false, "description": format!("bot{MARK}token: {MARK}")}));
+    let sayings =
+        [Saying::of(200, json!({"ok": true, "result": updates})), silent(401), silent(404), silent(409), silent(429)];
+    let mut heard = 0;
+    for saying in [&sayings[..], &[silent(500), Saying::of(200, json!(MARK)), Saying::of(0, Value::Null)]].concat() {
+        let double = Double::saying(saying.clone()).await;
+        let (config, _files) = configured("telegram", &json!({"token": "word", "url": double.url(), "receive": true}));
+        let transport = config.open().unwrap();
+        let mut ear = transport.ear().unwrap();
+        let wanted = if saying.body["ok"] == true { 5 } else { 1 };
+        for _ in 0..wanted {
+            let word = timeout(Duration::from_secs(5), ear.words.recv()).await.expect("in time").expect("a word");
+            let shown = format!("{transport:?} {word:?}");
+            assert!(!shown.contains(MARK) && !shown.contains("9001234567"), "{saying:?}: {shown}");
+            heard += usize::from(word.text.is_some());
+        }
+    }
+    heard
 }
 
 /// Hands a marked message over and gives back all that may be shown.
@@ -247,6 +282,7 @@ async fn nothing_that_is_marked_is_ever_shown() {
         let shown = shown(&config, &address).await;
         assert!(!shown.contains(MARK), "{kind} away: {shown}");
     }
+    assert_eq!(told().await, 2, "what is hidden is there");
     let sessions = mailed().await + texted().await;
     assert!(sessions >= 20, "{sessions} sessions");
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();

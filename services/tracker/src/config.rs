@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use channels::transport::hook;
 use schemas::token::{Key, Keyring};
 use serde::Deserialize;
 
@@ -26,6 +27,21 @@ pub struct Config {
     /// Seconds for which requests are still taken after the word to stop, while balancers hear that this one is not ready.
     #[serde(default)]
     pub linger_seconds: u64,
+    /// Channels whose providers post to `/hooks/<channel>` on their own protocols.
+    #[serde(default)]
+    pub hooks: Vec<ChannelHook>,
+}
+
+/// A channel whose provider posts.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChannelHook {
+    /// The channel.
+    pub channel: String,
+    /// Name of the provider in feedback, as the channel's worker has it.
+    pub provider: String,
+    /// How it is believed and read.
+    pub hook: hook::Config,
 }
 
 /// Who posts signed requests: a provider to `/receipts/<name>`, a producer to `/events/<name>`.
@@ -61,6 +77,9 @@ impl Config {
                 }
                 problems.extend(one.secrets(role).err().into_iter().flatten());
             }
+        }
+        for ChannelHook { channel, hook, .. } in &self.hooks {
+            problems.extend(hook.problems().into_iter().map(|problem| format!("channel {channel}: {problem}")));
         }
         problems.dedup();
         problems

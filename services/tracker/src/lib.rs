@@ -7,6 +7,8 @@
 //! | `GET /u/{token}` | nothing | a page that asks |
 //! | `POST /u/{token}` | unsubscribed (RFC 8058, one click) | 200 once Kafka has it |
 //! | `POST /receipts/{provider}` | what the receipts say | 204 once Kafka has all of them |
+//! | `POST /hooks/{channel}` | what a provider posts on its own protocol: receipts, answers | 200 once Kafka has all of it |
+//! | `GET /hooks/{channel}` | nothing | what Meta asks for before it posts, if it knows the token |
 //! | `POST /events/{producer}` | carts, registrations, actions, profiles of a shop without Kafka | 204 once Kafka has all of them |
 //! | `GET /health`, `GET /ready` | nothing | 200 or 503 |
 //!
@@ -16,12 +18,18 @@
 //! repeat of a fact carries the same event id. What waits for Kafka is bounded: beyond that, receipts and events are answered 503 with
 //! `retry-after`. No address and no token is ever logged.
 //!
-//! *What it is not.* It keeps nothing and decides nothing; who may be written to is the operator's business.
+//! *What it is not.* It keeps nothing and decides nothing; who may be written to is the operator's business. Of the sends it remembers,
+//! for channels with a hook, what stands in `attempt.<channel>`, and reads that anew after a restart.
 //!
-//! *Limits.* Bodies of at most 1 MiB, requests of at most fifteen seconds. A receipt names its send, by the token that the
-//! provider was given or by id: receipts with a provider's id alone are refused.
+//! *Limits.* Bodies of at most 1 MiB, requests of at most fifteen seconds, heads of at most ten, 4 096 connections at once. A receipt
+//! names its send, by the token that the provider was given or by id: receipts with a provider's id alone are refused; a hook finds
+//! them. After a start a hook answers 503 until the latest sends are read. What strangers try stands in [`attacks`].
+
+#[doc = include_str!("attacks.md")]
+pub mod attacks {}
 
 pub mod config;
+mod door;
 mod server;
 mod sink;
 pub mod spool;
@@ -31,6 +39,8 @@ mod links;
 mod unsubscribe;
 mod batch;
 mod receipts;
+mod hooks;
+mod ears;
 pub mod events;
 mod room;
 pub mod signature;

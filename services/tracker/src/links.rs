@@ -1,7 +1,7 @@
 //! Opens and clicks. The answer never waits for Kafka.
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schemas::Status;
 use schemas::token::Kind;
@@ -30,11 +30,13 @@ pub(crate) async fn click(State(edge): State<Edge>, Path(token): Path<String>, h
     let Ok(token) = edge.keys.verify(&token, Kind::Click, now) else {
         return (StatusCode::NOT_FOUND, "This link does not work any more.\n").into_response();
     };
+    // What no header can hold, we have signed, but it leads nowhere.
+    let Ok(target) = HeaderValue::try_from(token.target.as_str()) else { return StatusCode::NOT_FOUND.into_response() };
     edge.spool.put(fact::of(&token, Status::Clicked, actor::of(&headers), now));
     let headers = [
-        (header::LOCATION, token.target.as_str()),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        (header::LOCATION, target),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     ];
     (StatusCode::FOUND, headers).into_response()
 }

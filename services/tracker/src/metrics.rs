@@ -1,5 +1,6 @@
 //! What the tracker counts. Names, labels and help texts stand here and nowhere else. No label holds an id or a token.
 
+use channels::Words;
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 use schemas::Feedback;
 
@@ -11,6 +12,7 @@ pub struct Metrics {
     lost: IntCounter,
     unknown_statuses: IntCounterVec,
     events: IntCounterVec,
+    words: Words,
 }
 
 impl Metrics {
@@ -43,6 +45,7 @@ impl Metrics {
                 ),
                 &["record"],
             )?,
+            words: Words::new(registry)?,
         };
         registry.register(Box::new(metrics.requests.clone()))?;
         registry.register(Box::new(metrics.feedback.clone()))?;
@@ -62,6 +65,11 @@ impl Metrics {
 
     pub(crate) fn event(&self, record: &str) {
         self.events.with_label_values(&[record]).inc();
+    }
+
+    /// What providers post.
+    pub(crate) fn words(&self) -> &Words {
+        &self.words
     }
 
     pub(crate) fn lost(&self) {

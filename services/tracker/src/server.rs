@@ -18,24 +18,24 @@ use stream::kafka::Settings;
 use stream::publisher::Publisher;
 use stream::{Error, Probe};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::config::{Config, Provider};
+use crate::door::{self, Limits};
+use crate::hooks::{self, Listening};
 use crate::metrics::Metrics;
 use crate::room::Room;
 use crate::signature::Secret;
 use crate::sink::{Kafka, Sink};
 use crate::spool::{Spool, publish, spool};
-use crate::{events, links, receipts, unsubscribe};
+use crate::{ears, events, links, receipts, unsubscribe};
 
 /// Largest body, in bytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
-
-/// Longest request. Kafka's answer is waited for as long as a publication may take.
-const REQUEST: Duration = Duration::from_secs(15);
 
 /// How long requests under way and the spool may take after the word to stop.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -46,6 +46,7 @@ pub struct Edge {
     pub(crate) keys: Arc<Keyring>,
     pub(crate) secrets: Arc<HashMap<String, Vec<Secret>>>,
     pub(crate) producers: Arc<HashMap<String, Vec<Secret>>>,
+    pub(crate) hooks: Arc<HashMap<String, Listening>>,
     pub(crate) room: Room,
     pub(crate) clock: Clock,
     pub(crate) sink: Arc<dyn Sink>,
@@ -70,23 +71,29 @@ pub async fn run(
     shutdown: CancellationToken,
     bound: impl FnOnce(SocketAddr),
 ) -> Result<(), Error> {
-    let written = written(config, topics);
-    let publisher = {
+    let (publisher, hooks, echos) = {
         // Asks the brokers, which blocks.
-        let settings = settings.clone();
+        let (config, settings, topics) = (config.clone(), settings.clone(), topics.clone());
+        let (clock, metrics, runtime) = (clock.clone(), metrics.clone(), Handle::current());
         let made = tokio::task::spawn_blocking(move || {
+            let written = written(&config, &topics);
             let names: Vec<&str> = written.iter().map(String::as_str).collect();
-            Publisher::new(&settings, &names)
+            let publisher = Publisher::new(&settings, &names)?;
+            let (hooks, echos) = ears::listen(&config, &settings, &topics, &clock, &metrics, &runtime)?;
+            Ok::<_, Error>((publisher, hooks, echos))
         })
         .await;
         made.map_err(|error| Error::stop("start the tracker", error.to_string()))??
     };
-    let ended =
-        serve(config, Arc::new(Kafka::new(publisher, topics.clone())), clock, &probe, metrics, shutdown, bound).await;
+    let sink = Arc::new(Kafka::new(publisher, topics.clone()));
+    let behind = Behind { sink, hooks, limits: Limits::default() };
+    let ended = serve(config, behind, clock, &probe, metrics, shutdown, bound).await;
     probe.set_ready(false);
     if ended.is_err() {
         probe.set_failed();
     }
+    // Their threads are waited for.
+    drop(tokio::task::spawn_blocking(move || drop(echos)).await);
     ended
 }
 
@@ -95,19 +102,31 @@ pub fn written(config: &Config, topics: &Topics) -> Vec<String> {
     let of_the_shop = topics.sources().map(|(topic, _)| topic).into_iter().filter(|topic| *topic != topics.feedback());
     let mut written = vec![topics.feedback()];
     written.extend(of_the_shop.filter(|_| !config.producers.is_empty()));
+    if !config.hooks.is_empty() {
+        written.push(topics.reply());
+        written.extend(config.hooks.iter().map(|hook| topics.attempt(&hook.channel)));
+    }
     written
 }
 
-/// The same with any sink.
+/// Where what comes in goes, and what is borne with.
+pub(crate) struct Behind {
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) hooks: HashMap<String, Listening>,
+    pub(crate) limits: Limits,
+}
+
+/// The same with any sink and any ears.
 pub(crate) async fn serve(
     config: &Config,
-    sink: Arc<dyn Sink>,
+    behind: Behind,
     clock: Clock,
     probe: &Probe,
     metrics: Metrics,
     shutdown: CancellationToken,
     bound: impl FnOnce(SocketAddr),
 ) -> Result<(), Error> {
+    let Behind { sink, hooks, limits } = behind;
     let stop = |problems: Vec<String>| Error::stop("start the tracker", problems.join("; "));
     let secrets = |role: &str, all: &[Provider]| {
         let one = |one: &Provider| Ok((one.name.clone(), one.secrets(role)?));
@@ -118,6 +137,7 @@ pub(crate) async fn serve(
         keys: Arc::new(Keyring::load(&config.keys).map_err(stop)?),
         secrets: secrets("provider", &config.providers)?,
         producers: secrets("producer", &config.producers)?,
+        hooks: Arc::new(hooks),
         room: Room::new(),
         clock,
         sink: Arc::clone(&sink),
@@ -143,13 +163,13 @@ pub(crate) async fn serve(
             tokio::time::sleep(linger).await;
         }
     };
-    let server = axum::serve(listener, router(edge)).with_graceful_shutdown(left);
+    let server = door::serve(listener, router(edge, limits), limits, left);
     let drained = async {
         shutdown.cancelled().await;
         tokio::time::sleep(linger + DRAIN).await;
     };
     tokio::select! {
-        ended = server => ended.map_err(listening)?,
+        () = server => {}
         () = drained => tracing::warn!("some requests did not end in time"),
     }
     // The router is gone, and with it the last end of the spool that takes facts: what still waits is published.
@@ -159,17 +179,18 @@ pub(crate) async fn serve(
     Ok(())
 }
 
-fn router(edge: Edge) -> Router {
+fn router(edge: Edge, limits: Limits) -> Router {
     Router::new()
         .route("/o/{file}", get(links::open))
         .route("/c/{token}", get(links::click))
         .route("/u/{token}", get(unsubscribe::ask).post(unsubscribe::act))
         .route("/receipts/{provider}", post(receipts::post))
+        .route("/hooks/{channel}", get(hooks::ask).post(hooks::post))
         .route("/events/{producer}", post(events::post))
         .route("/health", get(health))
         .route("/ready", get(ready))
         .layer(RequestBodyLimitLayer::new(BODY_BYTES_MAX))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, limits.request))
         .layer(middleware::from_fn_with_state(edge.clone(), count))
         .with_state(edge)
 }
@@ -182,6 +203,7 @@ async fn count(State(edge): State<Edge>, request: Request, next: Next) -> Respon
         Some("c") => "click",
         Some("u") => "unsubscribe",
         Some("receipts") => "receipts",
+        Some("hooks") => "hooks",
         Some("events") => "events",
         Some("health" | "ready") => "probe",
         _ => "other",

@@ -13,6 +13,7 @@ use std::fmt;
 use axum::http::HeaderMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use channels::transport::hook;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
@@ -80,7 +81,7 @@ impl Secret {
 /// # Errors
 /// Why it is not believed.
 pub fn verify(secrets: &[Secret], headers: &HeaderMap, body: &[u8], machine_now: i64) -> Result<(), Distrust> {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).ok_or(Distrust::Headers);
+    let header = |name: &str| hook::header(headers, name).ok_or(Distrust::Headers);
     let (id, timestamp, signatures) =
         (header("webhook-id")?, header("webhook-timestamp")?, header("webhook-signature")?);
     let seconds: i64 = timestamp.parse().map_err(|_| Distrust::Headers)?;

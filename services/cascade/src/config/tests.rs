@@ -257,6 +257,26 @@ fn signing_keys_are_named_and_a_single_one_may_stand_in_the_environment() {
 }
 
 #[test]
+fn the_hooks_of_the_channels_are_the_trackers() {
+    let page = "channels = 'viber,whatsapp,sms'\n[channel.viber]\nprovider = 'bot'\n[channel.viber.hook]\nkind = 'viber'\nsecret = { file = \
+                '/run/secrets/viber' }\n[channel.sms.transport]\nkind = 'nowhere'\n";
+    let fake = Fake::default()
+        .file("/c.toml", page)
+        .variable("CASCADE_CONFIG", "/c.toml")
+        .variable("CASCADE_TRACKER_KEYS", "1:env:NOBODY_SETS_THIS")
+        .variable("CASCADE_CHANNEL__WHATSAPP__HOOK__KIND", "meta")
+        .variable("CASCADE_CHANNEL__WHATSAPP__HOOK__SECRET__FILE", "/run/secrets/meta");
+    let sentence = read(&Flags::default(), &fake, tracker).unwrap_err().sentence;
+    for problem in [
+        "channel viber: hook.secret: /run/secrets/viber: ",
+        "channel whatsapp: hook.product (whatsapp, messenger or instagram) is missing",
+    ] {
+        assert!(sentence.contains(&format!("tracker: {problem}")), "{sentence}");
+    }
+    assert!(!sentence.contains("sms"), "it has no hook: {sentence}");
+}
+
+#[test]
 fn every_setting_has_its_own_environment_name_and_a_sentence() {
     let names: std::collections::BTreeSet<String> =
         catalogue::SETTINGS.iter().map(|setting| catalogue::variable_of(setting.key)).collect();

@@ -19,6 +19,7 @@ pub fn tracker(reader: &mut Reader<'_>) -> Option<tracker::Config> {
     table.insert("keys".to_owned(), keys.into());
     table.insert("providers".to_owned(), signers(reader, "tracker.providers").into());
     table.insert("producers".to_owned(), signers(reader, "tracker.producers").into());
+    table.insert("hooks".to_owned(), hooks(reader).into());
     match tracker::Config::deserialize(toml::Value::Table(table)) {
         Ok(config) => {
             config.problems().into_iter().for_each(|problem| reader.problem(format!("tracker: {problem}")));
@@ -29,6 +30,23 @@ pub fn tracker(reader: &mut Reader<'_>) -> Option<tracker::Config> {
             None
         }
     }
+}
+
+/// The channels whose sections have a part `hook`.
+fn hooks(reader: &mut Reader<'_>) -> Vec<toml::Value> {
+    let mut hooks = Vec::new();
+    for channel in reader.names("channels") {
+        let mut section = reader.section(&channel);
+        let Some(hook) = section.remove("hook") else { continue };
+        let named = section.get("provider").and_then(toml::Value::as_str).filter(|name| !name.is_empty());
+        let provider = named.unwrap_or(&channel).to_owned();
+        hooks.push(toml::Value::Table(toml::Table::from_iter([
+            ("channel".to_owned(), channel.into()),
+            ("provider".to_owned(), provider.into()),
+            ("hook".to_owned(), hook),
+        ])));
+    }
+    hooks
 }
 
 /// Who may post, each with the places of his secrets: one name may stand there several times.

@@ -109,7 +109,7 @@ const NOT_LOOKED_FOR: &str = "  \
   topics of another prefix, such as those from before a `cascade rekey`: they are to be deleted
   records of the shop without a key, or with another one, whose value names this customer, and dead letters of these
   what two ids told each other when they were merged: it has the other id as its key, and what was known lives on in that id's row
-  attempt.* (ids of sends, of this customer and of providers), and what budgets and shared addresses were told (this id): no address in it
+  attempt.* (ids of sends, of this customer and of providers, and codes of addresses), and what budgets and shared addresses were told (this id): no address in it
 ";
 
 /// When the last value of a partition is gone at the latest.

@@ -116,6 +116,37 @@ fn what_is_no_report_says_nothing() {
     assert_eq!(read(b"", &keys()), Err(Useless::Unreadable));
 }
 
+#[test]
+fn what_a_person_writes_to_the_address_of_a_send_is_a_reply() {
+    let mark = keys().sign_send(id("a"));
+    let mail = |to: &str, headers: &str| {
+        read(format!("From: a@b.example\r\nTo: {to}\r\n{headers}\r\nYes, please.\r\n").as_bytes(), &keys())
+    };
+    let to = format!("Help <help+r{mark}@shop.example>");
+    let said = mail(&to, "").unwrap();
+    assert_eq!((said.send_id, said.status, said.whose), (id("a"), Status::Replied, None));
+    assert_eq!(said.written.unwrap().text.unwrap().as_str(), "Yes, please.");
+    assert_eq!(
+        mail(&to.to_uppercase(), "").map(|bounce| bounce.send_id),
+        Ok(id("a")),
+        "in whatever case it comes back"
+    );
+    assert_eq!(mail(&to, "Auto-Submitted: auto-replied\r\n"), Err(Useless::Automatic));
+    assert_eq!(mail(&to.replace("+r", "+"), ""), Err(Useless::NoReport), "programs write to the return address");
+    assert_eq!(mail("help@shop.example", &format!("Subject: help+r{mark}@shop.example\r\n")), Err(Useless::NoReport));
+    let forged = to.replace(&mark[20..24], if &mark[20..24] == "0000" { "1111" } else { "0000" });
+    assert_eq!(mail(&forged, ""), Err(Useless::NotOurs));
+}
+
+#[test]
+fn a_report_that_comes_to_the_address_for_replies_is_a_report() {
+    let (_, mail) = POSTFIX[0];
+    let known = read(mail.as_bytes(), &keys()).unwrap();
+    let mark = keys().sign_send(known.send_id);
+    let moved = mail.replace(&format!("+{mark}"), &format!("+r{mark}"));
+    assert_eq!(read(moved.as_bytes(), &keys()), Ok(known), "by what it encloses");
+}
+
 proptest! {
     #[test]
     fn a_bounce_that_was_damaged_does_no_harm(at in 0_usize..6_000, with in proptest::collection::vec(any::<u8>(), 0..40)) {

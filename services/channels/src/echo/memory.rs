@@ -1,14 +1,40 @@
-//! What is remembered of the topic, by the provider's ids.
+//! What is remembered of the topic: sends by the provider's ids, and by what their addresses are written as.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use schemas::{Id, Millis};
 
-/// Ids that may be looked for at once, and those of which is remembered what the search said.
+/// Names that may be looked for at once, and those of which is remembered what the search said.
 const SEARCHED: usize = 16_384;
 
-/// What is known of an id.
+/// By what a send is looked for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Name {
+    /// The provider's id, as [`normal`] gives it.
+    Id(Arc<str>),
+    /// The code of the address that it went to.
+    To(Arc<str>),
+}
+
+impl Name {
+    /// One id is written in several ways: with leading zeros or without, in either case. The name of a route before it stays as it
+    /// is (`transport/routes.rs`).
+    pub(super) fn id(provider_id: &str) -> Self {
+        let whole = provider_id.trim();
+        let (route, id) = whole.split_at(whole.find(':').map_or(0, |at| at + 1));
+        Name::Id(format!("{route}{}", id.trim_start_matches('0')).to_ascii_lowercase().into())
+    }
+
+    pub(super) fn to(code: &str) -> Self {
+        Name::To(code.into())
+    }
+}
+
+/// A send, and whom it was for.
+pub(super) type Whose = (Id, String);
+
+/// What is known of a name.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Known {
     Send(Id, String),
@@ -18,27 +44,115 @@ pub(super) enum Known {
     NotYet,
 }
 
-/// The latest sends by the provider's ids.
+/// The latest sends by their names.
 #[derive(Debug)]
 pub(super) struct Memory {
-    sends: HashMap<Arc<str>, Remembered>,
-    /// The oldest goes first, in whatever order the partitions were read.
-    order: BTreeMap<Place, Arc<str>>,
-    inserted: u64,
-    limit: usize,
+    ids: Latest,
+    addresses: Latest,
     /// Everything that stood in the topic at the start was read.
     pub(super) caught_up: bool,
-    /// Nothing stands in the topic that is not remembered.
-    pub(super) is_whole: bool,
     /// What has to be looked for in the whole topic.
-    wanted: BTreeSet<String>,
+    wanted: BTreeSet<Name>,
     /// What was found there, or was not: the last so many.
-    searched: HashMap<String, Option<(Id, String)>>,
-    searched_order: VecDeque<String>,
+    searched: HashMap<Name, Option<Whose>>,
+    searched_order: VecDeque<Name>,
+}
+
+impl Memory {
+    /// So many of each kind are remembered.
+    pub(super) fn new(limit: usize) -> Self {
+        Memory {
+            ids: Latest::new(limit),
+            addresses: Latest::new(limit),
+            caught_up: false,
+            wanted: BTreeSet::new(),
+            searched: HashMap::new(),
+            searched_order: VecDeque::new(),
+        }
+    }
+
+    /// More stands in the topic than is read.
+    pub(super) fn is_a_part(&mut self) {
+        (self.ids.is_whole, self.addresses.is_whole) = (false, false);
+    }
+
+    /// A name that comes again belongs to the later send.
+    pub(super) fn insert(&mut self, name: &Name, id: Id, customer_id: &str, at: Millis) {
+        self.searched.remove(name);
+        self.of_mut(name).insert(name, id, customer_id, at);
+    }
+
+    /// The latest send that has one of these names.
+    pub(super) fn find(&self, names: &[Name]) -> Known {
+        let remembered = names.iter().filter_map(|name| self.of(name).sends.get(name));
+        if let Some(send) = remembered.max_by_key(|send| send.place) {
+            return Known::Send(send.id, send.customer_id.to_string());
+        }
+        let found: Vec<_> = names.iter().filter_map(|name| self.searched.get(name)).collect();
+        match found.iter().find_map(|found| found.as_ref()) {
+            Some((id, customer_id)) => Known::Send(*id, customer_id.clone()),
+            None if found.len() == names.len() => Known::Nothing,
+            None => Known::NotYet,
+        }
+    }
+
+    /// Nothing is known of these names, and nothing comes. Whether they are looked for in what is not remembered: then the word has to
+    /// be said again.
+    pub(super) fn is_to_be_searched(&mut self, names: &[Name]) -> bool {
+        let is_part = names.iter().any(|name| !self.of(name).is_whole);
+        if is_part && self.wanted.len() + names.len() <= SEARCHED {
+            self.wanted.extend(names.iter().cloned());
+        }
+        is_part
+    }
+
+    /// What is to be looked for now.
+    pub(super) fn wanted(&mut self) -> BTreeSet<Name> {
+        std::mem::take(&mut self.wanted)
+    }
+
+    /// The whole topic was read: what it says of a name, or that it says nothing.
+    pub(super) fn was_searched(&mut self, name: Name, found: Option<Whose>) {
+        self.wanted.remove(&name);
+        if self.searched.insert(name.clone(), found).is_none() {
+            self.searched_order.push_back(name);
+        }
+        while self.searched_order.len() > SEARCHED
+            && let Some(oldest) = self.searched_order.pop_front()
+        {
+            self.searched.remove(&oldest);
+        }
+    }
+
+    fn of(&self, name: &Name) -> &Latest {
+        match name {
+            Name::Id(_) => &self.ids,
+            Name::To(_) => &self.addresses,
+        }
+    }
+
+    fn of_mut(&mut self, name: &Name) -> &mut Latest {
+        match name {
+            Name::Id(_) => &mut self.ids,
+            Name::To(_) => &mut self.addresses,
+        }
+    }
 }
 
 /// When a record was written, and a number of its own.
 type Place = (Millis, u64);
+
+/// The latest sends by names of one kind.
+#[derive(Debug)]
+struct Latest {
+    sends: HashMap<Name, Remembered>,
+    /// The oldest goes first, in whatever order the partitions were read.
+    order: BTreeMap<Place, Name>,
+    inserted: u64,
+    limit: usize,
+    /// Nothing stands in the topic that is not remembered.
+    is_whole: bool,
+}
 
 #[derive(Debug)]
 struct Remembered {
@@ -47,25 +161,13 @@ struct Remembered {
     place: Place,
 }
 
-impl Memory {
-    pub(super) fn new(limit: usize) -> Self {
-        Memory {
-            sends: HashMap::new(),
-            order: BTreeMap::new(),
-            inserted: 0,
-            limit,
-            caught_up: false,
-            is_whole: true,
-            wanted: BTreeSet::new(),
-            searched: HashMap::new(),
-            searched_order: VecDeque::new(),
-        }
+impl Latest {
+    fn new(limit: usize) -> Self {
+        Latest { sends: HashMap::new(), order: BTreeMap::new(), inserted: 0, limit, is_whole: true }
     }
 
-    /// An id that comes again belongs to the later send.
-    pub(super) fn insert(&mut self, provider_id: &str, id: Id, customer_id: String, at: Millis) {
-        let key: Arc<str> = normal(provider_id).into();
-        if let Some(known) = self.sends.get(&key) {
+    fn insert(&mut self, name: &Name, id: Id, customer_id: &str, at: Millis) {
+        if let Some(known) = self.sends.get(name) {
             if known.place.0 > at {
                 return;
             }
@@ -73,8 +175,8 @@ impl Memory {
         }
         self.inserted += 1;
         let place = (at, self.inserted);
-        self.sends.insert(Arc::clone(&key), Remembered { id, customer_id: customer_id.into(), place });
-        self.order.insert(place, key);
+        self.sends.insert(name.clone(), Remembered { id, customer_id: customer_id.into(), place });
+        self.order.insert(place, name.clone());
         if self.order.len() > self.limit
             && let Some((_, oldest)) = self.order.pop_first()
         {
@@ -82,51 +184,4 @@ impl Memory {
             self.is_whole = false;
         }
     }
-
-    pub(super) fn find(&self, provider_id: &str) -> Known {
-        let key = normal(provider_id);
-        if let Some(send) = self.sends.get(key.as_str()) {
-            return Known::Send(send.id, send.customer_id.to_string());
-        }
-        match self.searched.get(&key) {
-            Some(Some((id, customer_id))) => Known::Send(*id, customer_id.clone()),
-            Some(None) => Known::Nothing,
-            None => Known::NotYet,
-        }
-    }
-
-    /// Nothing is known of an id, and nothing comes. Whether it is looked for in what is not remembered: then it has to be said
-    /// again.
-    pub(super) fn is_to_be_searched(&mut self, provider_id: &str) -> bool {
-        if !self.is_whole && self.wanted.len() < SEARCHED {
-            self.wanted.insert(normal(provider_id));
-        }
-        !self.is_whole
-    }
-
-    /// What is to be looked for now.
-    pub(super) fn wanted(&mut self) -> BTreeSet<String> {
-        std::mem::take(&mut self.wanted)
-    }
-
-    /// The whole topic was read: what it says of an id, or that it says nothing.
-    pub(super) fn was_searched(&mut self, key: String, found: Option<(Id, String)>) {
-        self.wanted.remove(&key);
-        if self.searched.insert(key.clone(), found).is_none() {
-            self.searched_order.push_back(key);
-        }
-        while self.searched_order.len() > SEARCHED
-            && let Some(oldest) = self.searched_order.pop_front()
-        {
-            self.searched.remove(&oldest);
-        }
-    }
-}
-
-/// One id is written in several ways: with leading zeros or without, in either case. The name of a route before it stays as it is
-/// (`transport/routes.rs`).
-pub(super) fn normal(provider_id: &str) -> String {
-    let whole = provider_id.trim();
-    let (route, id) = whole.split_at(whole.find(':').map_or(0, |at| at + 1));
-    format!("{route}{}", id.trim_start_matches('0')).to_ascii_lowercase()
 }

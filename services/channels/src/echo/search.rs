@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use schemas::Id;
 use stream::Error;
 use stream::clock::Tick;
 use stream::kafka::{Fetched, Reader, Settings};
 
-use super::memory::{Memory, normal};
+use super::memory::{Memory, Name, Whose};
 use super::taken;
 
 /// Between two searches, at least; and at least nine times as long as the last one took.
@@ -40,8 +39,8 @@ struct Pass {
 /// What is looked for. The last word about an id counts, by when it was written.
 #[derive(Debug, Default)]
 struct Sought {
-    keys: BTreeSet<String>,
-    found: HashMap<String, (i64, Id, String)>,
+    names: BTreeSet<Name>,
+    found: HashMap<Name, (i64, Whose)>,
 }
 
 impl Search {
@@ -80,10 +79,10 @@ impl Search {
         }
     }
 
-    fn begin(&mut self, wanted: BTreeSet<String>) {
+    fn begin(&mut self, wanted: BTreeSet<Name>) {
         tracing::info!(
-            ids = wanted.len(),
-            "receipts are about sends that are not remembered: the attempts are searched"
+            names = wanted.len(),
+            "words are about sends that are not remembered: the attempts are searched"
         );
         match Pass::new(&self.settings, &self.topic, self.partitions, wanted) {
             Ok(pass) => self.pass = Some(pass),
@@ -99,7 +98,7 @@ impl Search {
 }
 
 impl Pass {
-    fn new(settings: &Settings, name: &str, partitions: i32, keys: BTreeSet<String>) -> Result<Self, Error> {
+    fn new(settings: &Settings, name: &str, partitions: i32, names: BTreeSet<Name>) -> Result<Self, Error> {
         let mut reader = Reader::new(settings)?;
         let topic = reader.topic(name)?;
         let mut ends = BTreeMap::new();
@@ -110,7 +109,7 @@ impl Pass {
                 ends.insert(partition, high);
             }
         }
-        Ok(Pass { reader, topic, ends, sought: Sought { keys, ..Sought::default() }, began: Tick::now() })
+        Ok(Pass { reader, topic, ends, sought: Sought { names, ..Sought::default() }, began: Tick::now() })
     }
 
     /// Reads a portion. True if that was all.
@@ -123,8 +122,8 @@ impl Pass {
         for item in fetched {
             match item {
                 Fetched::Record(record) => {
-                    if let Some((provider_id, id, customer_id)) = record.value().and_then(taken) {
-                        self.sought.meet(&provider_id, id, customer_id, record.timestamp());
+                    if let Some((names, whose)) = record.value().and_then(taken) {
+                        names.into_iter().for_each(|name| self.sought.meet(name, &whose, record.timestamp()));
                     }
                     self.passed(record.partition(), record.offset() + 1);
                 }
@@ -148,24 +147,25 @@ impl Pass {
 }
 
 impl Sought {
-    fn meet(&mut self, provider_id: &str, id: Id, customer_id: String, at: i64) {
-        let key = normal(provider_id);
-        let is_later = self.found.get(&key).is_none_or(|(known, ..)| *known <= at);
-        if self.keys.contains(&key) && is_later {
-            self.found.insert(key, (at, id, customer_id));
+    fn meet(&mut self, name: Name, whose: &Whose, at: i64) {
+        let is_later = self.found.get(&name).is_none_or(|(known, _)| *known <= at);
+        if self.names.contains(&name) && is_later {
+            self.found.insert(name, (at, whose.clone()));
         }
     }
 
     fn tell(mut self, memory: &mut Memory) {
-        for key in self.keys {
-            let found = self.found.remove(&key).map(|(_, id, customer_id)| (id, customer_id));
-            memory.was_searched(key, found);
+        for name in self.names {
+            let found = self.found.remove(&name).map(|(_, whose)| whose);
+            memory.was_searched(name, found);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use schemas::Id;
+
     use super::super::memory::Known;
     use super::*;
 
@@ -175,19 +175,28 @@ mod tests {
 
     #[test]
     fn what_fell_out_of_the_memory_is_found_in_the_topic_and_the_latest_counts() {
-        let mut memory = Memory::new(1);
-        memory.insert("1", id("old"), "c1".to_owned(), 5);
-        memory.insert("2", id("new"), "c2".to_owned(), 6);
-        assert_eq!(memory.find("1"), Known::NotYet);
-        assert!(memory.is_to_be_searched("0001") && memory.is_to_be_searched("9"));
-        let mut sought = Sought { keys: memory.wanted(), ..Sought::default() };
-        for (provider_id, name, at) in [("1", "old", 5), ("1", "older", 4), ("2", "new", 6), ("3", "other", 7)] {
-            sought.meet(provider_id, id(name), name.to_owned(), at);
+        for name in [Name::id, Name::to] {
+            let mut memory = Memory::new(1);
+            memory.insert(&name("1"), id("old"), "c1", 5);
+            memory.insert(&name("2"), id("new"), "c2", 6);
+            assert_eq!(memory.find(&[name("1")]), Known::NotYet);
+            assert!(memory.is_to_be_searched(&[name("1")]) && memory.is_to_be_searched(&[name("9")]));
+            let mut sought = Sought { names: memory.wanted(), ..Sought::default() };
+            for (written, send, at) in [("1", "old", 5), ("1", "older", 4), ("2", "new", 6), ("3", "other", 7)] {
+                sought.meet(name(written), &(id(send), send.to_owned()), at);
+            }
+            sought.tell(&mut memory);
+            assert_eq!(memory.find(&[name("1")]), Known::Send(id("old"), "old".to_owned()));
+            assert_eq!(memory.find(&[name("9")]), Known::Nothing);
+            assert_eq!(memory.find(&[name("9"), name("1")]), Known::Send(id("old"), "old".to_owned()));
+            assert_eq!(memory.find(&[name("9"), name("3")]), Known::NotYet, "nobody has asked for it");
+            assert!(memory.wanted().is_empty());
+            memory.insert(&name("9"), id("newer"), "c9", 8);
+            assert_eq!(
+                memory.find(&[name("9")]),
+                Known::Send(id("newer"), "c9".to_owned()),
+                "what was found is old news"
+            );
         }
-        sought.tell(&mut memory);
-        assert_eq!(memory.find("1"), Known::Send(id("old"), "old".to_owned()));
-        assert_eq!(memory.find("9"), Known::Nothing);
-        assert_eq!(memory.find("3"), Known::NotYet, "nobody has asked for it");
-        assert!(memory.wanted().is_empty());
     }
 }

@@ -160,11 +160,16 @@ impl Reply {
 
     /// The answer's body. A provider that has spoken by its status has spoken: a body that cannot be read is none.
     pub(crate) async fn json(self) -> Option<Value> {
+        self.json_up_to(ANSWER_BYTES_MAX).await
+    }
+
+    /// The same of an answer that may be longer or must be shorter, in bytes.
+    pub(super) async fn json_up_to(self, most: usize) -> Option<Value> {
         let mut response = self.response;
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.ok()? {
             bytes.extend_from_slice(&chunk);
-            if bytes.len() > ANSWER_BYTES_MAX {
+            if bytes.len() > most {
                 return None;
             }
         }

@@ -15,6 +15,9 @@
 //! send's id and no data of the customer. Beside it the header [`TOKEN_HEADER`] holds the token that a receipt would carry; reports
 //! bring it back with the mail's headers. [`crate::bounce`] reads both.
 //!
+//! *Replies.* With `mark_replies` they come to an address of the mail's own as well, `help+r<mark>@…`, so that [`crate::bounce`] knows what they
+//! answer. The mailbox behind it stays one for people.
+//!
 //! *Addresses.* A domain in other letters than ASCII goes out in its ASCII form. A local part in such letters needs a server that
 //! offers SMTPUTF8 (RFC 6531); to another one the mail is refused (`smtp_client`).
 
@@ -38,6 +41,9 @@ use crate::config::CALLS_MAX;
 
 /// The header that names the send in reports.
 pub const TOKEN_HEADER: &str = "X-Cascade-Token";
+
+/// Stands between the plus and the mark where people answer, so that it is no return address.
+pub(crate) const REPLY_MARK: char = 'r';
 
 /// A local part has at most so many characters (RFC 5321, 4.5.3.1.1).
 const LOCAL_PART_MAX: usize = 64;
@@ -64,6 +70,10 @@ pub struct Config {
     /// Where replies go, if not to the sender.
     #[serde(default)]
     pub reply_to: Option<String>,
+    /// Whether a mark of the send is put behind the local part of `reply_to`, too, with `+r` between: what people write there can be given to
+    /// `cascade bounces`.
+    #[serde(default)]
+    pub mark_replies: bool,
     /// Where bounces go, if not to the sender: a mark of the send is put behind its local part, with a plus between.
     #[serde(default)]
     pub return_path: Option<String>,
@@ -102,6 +112,12 @@ impl Config {
                 problems.push(format!("transport.{name} is not a mail address: {error}"));
             }
         }
+        let reply_to = self.reply_to.as_deref().and_then(|address| address.parse::<Mailbox>().ok());
+        let room = LOCAL_PART_MAX - 2 - MARK_CHARACTERS;
+        if self.mark_replies && reply_to.is_none_or(|address| address.email.user().len() > room) {
+            problems
+                .push(format!("transport.mark_replies needs a reply_to, with at most {room} characters before the @"));
+        }
         match self.return_path.as_deref().map(ascii_address) {
             Some(None) => problems.push("transport.return_path must be a plain mail address without a name".to_owned()),
             Some(Some(address)) if address.user().len() + 1 + MARK_CHARACTERS > LOCAL_PART_MAX => {
@@ -131,6 +147,7 @@ struct Email {
     server: Mutex<Option<AsyncSmtpTransport<Tokio1Executor>>>,
     from: Mailbox,
     reply_to: Option<Mailbox>,
+    mark_replies: bool,
     return_path: Option<Address>,
     timeout: Duration,
 }
@@ -162,6 +179,7 @@ pub(super) fn open(config: &Config) -> Result<Box<dyn Transport>, String> {
         server: Mutex::default(),
         from: mailbox(&config.from)?,
         reply_to: config.reply_to.as_deref().map(mailbox).transpose()?,
+        mark_replies: config.mark_replies,
         return_path: config.return_path.as_deref().and_then(ascii_address),
         timeout,
     }))
@@ -279,7 +297,7 @@ impl Email {
             .date(SystemTime::UNIX_EPOCH + Duration::from_millis(message.now.try_into().unwrap_or(0)))
             .subject(message.subject.clone().unwrap_or_default());
         if let Some(reply_to) = &self.reply_to {
-            builder = builder.reply_to(reply_to.clone());
+            builder = builder.reply_to(self.answered_at(reply_to, message));
         }
         let plain = SinglePart::plain(message.text.clone());
         let composed = match &message.html {
@@ -303,9 +321,20 @@ impl Email {
     fn return_address(&self, message: &Message) -> Address {
         let Some(address) = &self.return_path else { return self.from.email.clone() };
         let marked = message.return_token.as_ref();
-        let marked = marked.and_then(|mark| Address::new(format!("{}+{mark}", address.user()), address.domain()).ok());
-        marked.unwrap_or_else(|| address.clone())
+        marked.and_then(|mark| behind(address, mark)).unwrap_or_else(|| address.clone())
     }
+
+    /// Where somebody answers this mail.
+    fn answered_at(&self, reply_to: &Mailbox, message: &Message) -> Mailbox {
+        let mark = message.return_token.as_ref().filter(|_| self.mark_replies);
+        let marked = mark.and_then(|mark| behind(&reply_to.email, &format!("{REPLY_MARK}{mark}")));
+        Mailbox::new(reply_to.name.clone(), marked.unwrap_or_else(|| reply_to.email.clone()))
+    }
+}
+
+/// The same address with something behind its local part, which mail servers pass over.
+fn behind(address: &Address, detail: &str) -> Option<Address> {
+    Address::new(format!("{}+{detail}", address.user()), address.domain()).ok()
 }
 
 /// An address whose domain is in ASCII; none for what is no address.

@@ -94,6 +94,10 @@ impl Transport for Exolve {
             }
         })
     }
+
+    fn is_answered(&self) -> bool {
+        true
+    }
 }
 
 async fn read(reply: Reply) -> Answer {

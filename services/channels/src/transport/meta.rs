@@ -32,6 +32,8 @@
 //!
 //! *Limits.* Meta knows no repeats. What comes later (`failed`, `131026` again) comes by its webhook.
 
+pub(super) mod hook;
+
 use reqwest::{Client, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -133,6 +135,10 @@ impl Transport for Meta {
                 Err(answer) => answer,
             }
         })
+    }
+
+    fn is_answered(&self) -> bool {
+        true
     }
 }
 

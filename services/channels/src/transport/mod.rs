@@ -7,14 +7,16 @@ pub mod email;
 mod exolve;
 mod fcm;
 pub(crate) mod guard;
+pub mod hook;
 mod http;
 mod meta;
 mod nowhere;
+pub mod replies;
 mod routes;
 mod secret;
 mod signed;
 pub mod smpp;
-mod telegram;
+pub mod telegram;
 mod viber;
 mod vk;
 mod web_push;
@@ -32,6 +34,7 @@ use schemas::{Millis, Status};
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 
+pub use replies::Text;
 pub use secret::Secret;
 
 /// A message, ready to go. `Debug` shows nothing of it.
@@ -166,18 +169,24 @@ pub trait Transport: fmt::Debug + std::marker::Send + Sync {
         None
     }
 
+    /// Whether people answer there, and are known by nothing but their address when they do: then what becomes of a send is written down
+    /// with a code of it.
+    fn is_answered(&self) -> bool {
+        false
+    }
+
     /// What the provider says of its own accord, over the connection that we opened. Asked once; none where it never does.
     fn ear(&self) -> Option<Ear> {
         None
     }
 }
 
-/// Where a provider is heard.
+/// Where a provider is heard: over a connection that we opened, or in what it posts to us.
 #[derive(Debug)]
 pub struct Ear {
     /// What it says. Bounded: who cannot keep up makes the provider wait.
     pub words: mpsc::Receiver<Word>,
-    /// Sends that are remembered by the provider's ids, so that what it says finds them.
+    /// Sends that are remembered by the provider's ids, and as many by their addresses, so that what it says finds them.
     pub memory: usize,
 }
 
@@ -188,10 +197,22 @@ pub struct Word {
     pub about: About,
     /// What is said of it.
     pub status: Status,
-    /// The provider's code, where it has one.
+    /// The provider's code, where it has one. Shown: no address is in it, nor any text.
     pub code: Option<String>,
+    /// What the customer wrote, if that is what the word is.
+    pub text: Option<Text>,
+    /// When it happened, by the provider's clock; believed where that is near business time.
+    pub occurred_at: Option<Millis>,
     /// To be told what became of it.
     pub fate: oneshot::Sender<Fate>,
+}
+
+impl Word {
+    /// A word, and where its fate is told. Nothing but what it is about and its status: the rest is none.
+    pub fn new(about: About, status: Status) -> (Self, oneshot::Receiver<Fate>) {
+        let (fate, told) = oneshot::channel();
+        (Word { about, status, code: None, text: None, occurred_at: None, fate }, told)
+    }
 }
 
 /// How the provider names a message.
@@ -199,6 +220,8 @@ pub struct Word {
 pub enum About {
     /// By its own id.
     ProviderId(String),
+    /// By the address that it went to: the latest one, of whatever route. A number with its plus or without, the id of a chat.
+    Address(String),
     /// The send, as the transport itself remembers it.
     Send {
         /// The send.
@@ -223,6 +246,7 @@ impl fmt::Debug for About {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             About::ProviderId(id) => f.debug_tuple("ProviderId").field(id).finish(),
+            About::Address(_) => f.write_str("Address"),
             About::Nothing(why) => f.debug_tuple("Nothing").field(why).finish(),
             About::Send { send_id, .. } => f.debug_struct("Send").field("send_id", send_id).finish_non_exhaustive(),
             About::Named { send_id, .. } => f.debug_struct("Named").field("send_id", send_id).finish_non_exhaustive(),
@@ -369,6 +393,10 @@ impl Transport for Discreet {
         self.0.left_alone()
     }
 
+    fn is_answered(&self) -> bool {
+        self.0.is_answered()
+    }
+
     fn ear(&self) -> Option<Ear> {
         self.0.ear()
     }
@@ -448,10 +476,12 @@ mod tests {
             let transport = section["transport"].clone();
             let kind = transport["kind"].as_str().unwrap().to_owned();
             let config = transport.try_into::<Config>().unwrap_or_else(|error| panic!("{name}: {error}"));
+            let hook = section.get("hook").map(|hook| hook.clone().try_into::<hook::Config>());
+            let hook = hook.transpose().unwrap_or_else(|error| panic!("{name}: {error}"));
             let content = section.get("content").cloned().unwrap_or_else(|| toml::Table::new().into());
             let content =
                 content.try_into::<crate::render::content::Config>().unwrap_or_else(|error| panic!("{name}: {error}"));
-            (kind, format!("{config:?} {content:?}"))
+            (kind, format!("{config:?} {content:?} {hook:?}"))
         });
         configs.collect()
     }

@@ -266,6 +266,10 @@ impl Transport for Routes {
         all.then(|| state.breakers.iter().zip(&state.out).map(trials).sum())
     }
 
+    fn is_answered(&self) -> bool {
+        self.routes.iter().any(|route| route.transport.is_answered())
+    }
+
     fn ear(&self) -> Option<Ear> {
         let heard: Vec<(String, Ear)> =
             self.routes.iter().filter_map(|route| Some((route.name.clone(), route.transport.ear()?))).collect();

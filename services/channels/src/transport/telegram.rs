@@ -13,16 +13,30 @@
 //! | 401, 404: the token is wrong | not taken for now: it would be so for everybody |
 //! | everything else | as `call.rs` says |
 //!
+//! *Replies.* With `receive = true` the worker hears what people tell the bot ([`poll`]): a reply, a stop word, and that somebody has blocked it
+//! ([`updates`]). Without, or where a webhook leads what they tell to the tracker, it does not ask.
+//!
 //! *Limits.* Telegram tells nobody whether a message was delivered or read, and knows no repeats: of two calls for the same send
 //! it makes two messages.
+
+pub(super) mod hook;
+mod poll;
+pub mod updates;
+
+use std::sync::Mutex;
 
 use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use super::call::{self, Reply, default_timeout};
+use super::replies::{default_memory, default_stop_words, memory_problem};
 use super::secret::Hidden;
-use super::{Answer, Call, Message, Secret, Transport};
+use super::{Answer, Call, Ear, Message, Secret, Transport};
+use poll::{Poller, RESTS};
 
 /// A bot.
 #[derive(Clone, Debug, Deserialize)]
@@ -39,6 +53,15 @@ pub struct Config {
     /// Longest hand-over, in seconds.
     #[serde(default = "default_timeout")]
     pub timeout_seconds: u64,
+    /// Whether the worker asks what people tell the bot. Not where a webhook is set for it.
+    #[serde(default)]
+    pub receive: bool,
+    /// Replies with which a customer wants no more, in any case, with a slash or without.
+    #[serde(default = "default_stop_words")]
+    pub stop_words: Vec<String>,
+    /// Chats whose replies find their sends, those that were written to last.
+    #[serde(default = "default_memory")]
+    pub replies_remembered: usize,
 }
 
 fn default_url() -> String {
@@ -51,7 +74,9 @@ impl Config {
     }
 
     pub(super) fn problems(&self) -> Vec<String> {
-        call::problems(&self.url, self.timeout_seconds, &[("token", &self.token)])
+        let mut problems = call::problems(&self.url, self.timeout_seconds, &[("token", &self.token)]);
+        problems.extend(memory_problem("transport.replies_remembered", self.replies_remembered));
+        problems
     }
 }
 
@@ -61,13 +86,47 @@ struct Telegram {
     /// Holds the token.
     method: Hidden<Url>,
     button: Option<String>,
+    hearing: Option<Hearing>,
+}
+
+/// What it takes to hear.
+#[derive(Debug)]
+struct Hearing {
+    ear: Mutex<Option<(Ear, Poller)>>,
+    runtime: Handle,
+    /// Ends with the transport.
+    tasks: Mutex<JoinSet<()>>,
+}
+
+/// Words that may wait; Telegram is asked for no more then.
+const WORDS: usize = 256;
+
+impl Hearing {
+    fn new(config: &Config, base: &Url) -> Result<Self, String> {
+        let (words, heard) = mpsc::channel(WORDS);
+        let method = call::under(base, &format!("bot{}/getUpdates", config.token.of("token")?))?;
+        let client = call::client(base, poll::WAIT_SECONDS + poll::SLACK_SECONDS).build();
+        let client = client.map_err(|error| error.to_string())?;
+        let stop_words = config.stop_words.clone();
+        let poller = Poller { client, method: Hidden(method), stop_words, words, rests: RESTS };
+        let ear = Ear { words: heard, memory: config.replies_remembered };
+        Ok(Hearing { ear: Mutex::new(Some((ear, poller))), runtime: Handle::current(), tasks: Mutex::default() })
+    }
+
+    /// Begins to ask once somebody listens.
+    fn begin(&self) -> Option<Ear> {
+        let (ear, poller) = self.ear.lock().ok()?.take()?;
+        self.tasks.lock().ok()?.spawn_on(poller.poll(), &self.runtime);
+        Some(ear)
+    }
 }
 
 pub(super) fn open(config: &Config) -> Result<Box<dyn Transport>, String> {
     let base = call::url("url", &config.url)?;
     let method = call::under(&base, &format!("bot{}/sendMessage", config.token.of("token")?))?;
     let client = call::client(&base, config.timeout_seconds).build().map_err(|error| error.to_string())?;
-    Ok(Box::new(Telegram { client, method: Hidden(method), button: config.button.clone() }))
+    let hearing = config.receive.then(|| Hearing::new(config, &base)).transpose()?;
+    Ok(Box::new(Telegram { client, method: Hidden(method), button: config.button.clone(), hearing }))
 }
 
 impl Transport for Telegram {
@@ -79,6 +138,14 @@ impl Transport for Telegram {
                 Err(answer) => answer,
             }
         })
+    }
+
+    fn is_answered(&self) -> bool {
+        true
+    }
+
+    fn ear(&self) -> Option<Ear> {
+        self.hearing.as_ref()?.begin()
     }
 }
 

@@ -16,6 +16,8 @@
 //!
 //! *Limits.* Viber knows no repeats. Delivered and seen come by its webhook, under `message_token`.
 
+pub(super) mod hook;
+
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Url};
 use serde::Deserialize;
@@ -102,6 +104,10 @@ impl Transport for Viber {
                 Err(answer) => answer,
             }
         })
+    }
+
+    fn is_answered(&self) -> bool {
+        true
     }
 }
 

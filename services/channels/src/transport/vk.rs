@@ -18,6 +18,8 @@
 //! | neither | unknown |
 //! | another HTTP status, such as 503 | as `call.rs` says |
 
+pub(super) mod hook;
+
 use reqwest::{Client, Url};
 use serde::Deserialize;
 use serde_json::Value;
@@ -96,6 +98,10 @@ impl Transport for Vk {
                 Err(answer) => answer,
             }
         })
+    }
+
+    fn is_answered(&self) -> bool {
+        true
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::peers::{Peer, SOON};
-use channels::transport::{About, Answer, Config, Ear, Fate, Message, Transport, Word};
+use channels::transport::{About, Answer, Config, Ear, Fate, Message, Text, Transport, Word};
 use schemas::Status;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -300,33 +300,35 @@ async fn a_login_that_is_refused_takes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn replies_find_the_send_that_they_answer() {
+async fn replies_name_the_number_that_they_come_from_and_have_a_text() {
     let mut centre = Peer::start("smsc.py", &[]).await;
     let transport = open(centre.port, json!({ "receipts": false }));
     let mut ear = transport.ear().expect("it is heard");
     let sent = message("0000", "a");
     assert_eq!(settled(&*transport, &sent).await, accepted("00000001"));
-    let about = About::Send { send_id: sent.send_id.clone(), customer_id: "c1".to_owned() };
+    let about = About::Address("79000000000".to_owned());
     let says = |text: &str, coding: u8| json!({ "do": "say", "from": "79000000000", "text": text, "coding": coding });
     let cases = [
-        (says("4f4b", 0), Status::Replied),
+        (says("4f4b", 0), Status::Replied, "OK"),
         // "Стоп" in UCS-2, behind a user data header.
         (
             json!({ "do": "say", "from": "79000000000", "text": "050003010101042104420 43e043f".replace(' ', ""), "coding": 8, "esm_class": 64 }),
             Status::Unsubscribed,
+            "Стоп",
         ),
-        (says("73746f70", 3), Status::Unsubscribed),
+        (says("73746f70", 3), Status::Unsubscribed, "stop"),
     ];
-    for (order, status) in cases {
+    for (order, status, text) in cases {
         centre.order(order).await;
         let word = word(&mut ear).await;
         assert_eq!((&word.about, word.status), (&about, status));
+        assert_eq!(word.text.as_ref().map(Text::as_str), Some(text));
         word.fate.send(Fate::Kept).expect("it waits");
         assert_eq!(centre.event("deliver_sm_resp").await["status"], 0);
     }
     centre.order(json!({ "do": "say", "from": "79009999999", "text": "4f4b" })).await;
     let stranger = word(&mut ear).await;
-    assert_eq!(stranger.about, About::Nothing("unknown_sender"));
+    assert_eq!(stranger.about, About::Address("79009999999".to_owned()));
     stranger.fate.send(Fate::Useless).expect("it waits");
     assert_eq!(centre.event("deliver_sm_resp").await["status"], 0);
 }

@@ -17,6 +17,9 @@ use crate::fact::tests::token;
 use crate::room;
 use crate::sink::{Publication, Refused};
 
+mod attacks;
+mod hooks;
+
 const NOW: Millis = 500_000;
 
 /// Remembers what it took; refuses while told to.
@@ -78,6 +81,19 @@ impl Fixture {
     }
 
     async fn that_lingers(memory: Memory, linger_seconds: u64) -> Self {
+        Self::made(memory, HashMap::new(), Limits::default(), linger_seconds).await
+    }
+
+    async fn with(memory: Memory, hooks: HashMap<String, Listening>, limits: Limits) -> Self {
+        Self::made(memory, hooks, limits, 0).await
+    }
+
+    async fn made(
+        memory: Memory,
+        hooks: HashMap<String, Listening>,
+        limits: Limits,
+        linger_seconds: u64,
+    ) -> Self {
         let files = TempDir::new().unwrap();
         std::fs::write(files.path().join("key"), "a signing key of ours").unwrap();
         std::fs::write(files.path().join("secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
@@ -85,7 +101,8 @@ impl Fixture {
         let secret_files = vec![files.path().join("secret")];
         let providers = vec![Provider { name: "sandbox".to_owned(), secret_files, secret_envs: Vec::new() }];
         let producers = ["crm", "site"].map(|name| Provider { name: name.to_owned(), ..providers[0].clone() }).into();
-        let config = Config { listen: ([127, 0, 0, 1], 0).into(), keys, providers, producers, linger_seconds };
+        let listen = ([127, 0, 0, 1], 0).into();
+        let config = Config { listen, keys, providers, producers, hooks: Vec::new(), linger_seconds };
         assert_eq!(config.problems(), Vec::<String>::new());
         let (memory, shutdown) = (Arc::new(memory), CancellationToken::new());
         let (tell, told) = tokio::sync::oneshot::channel();
@@ -95,7 +112,8 @@ impl Fixture {
         server.spawn(async move {
             let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
             let bound = |address| tell.send(address).unwrap();
-            serve(&config, sink, Clock::manual(NOW), &Probe::default(), metrics, stop, bound).await
+            serve(&config, Behind { sink, hooks, limits }, Clock::manual(NOW), &Probe::default(), metrics, stop, bound)
+                .await
         });
         Fixture {
             url: format!("http://{}", told.await.unwrap()),

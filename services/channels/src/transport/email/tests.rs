@@ -91,6 +91,7 @@ fn config(address: SocketAddr) -> Config {
         password: None,
         from: "Лавка <news@shop.example>".to_owned(),
         reply_to: None,
+        mark_replies: false,
         return_path: None,
         timeout_seconds: 5,
     }
@@ -131,6 +132,33 @@ async fn a_mail_arrives_as_it_was_meant() {
     let text = String::from_utf8_lossy(&raw);
     assert!(text.contains(&format!("List-Unsubscribe: <https://t.example/u/{}>\r\n", "x".repeat(180))), "{text}");
     assert!(text.contains("List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"), "{text}");
+}
+
+#[tokio::test]
+async fn people_answer_to_an_address_that_names_the_send_where_that_is_wanted() {
+    let (address, inbox, _tasks) = serve(false).await;
+    let marked =
+        Message { return_token: Some("0123456789".repeat(6)[..54].to_owned()), ..message("anna@shop.example") };
+    for (mark_replies, expected) in [
+        (false, "help@shop.example".to_owned()),
+        (true, format!("help+r{}@shop.example", &"0123456789".repeat(6)[..54])),
+    ] {
+        let config =
+            Config { reply_to: Some("Помощь <help@shop.example>".to_owned()), mark_replies, ..config(address) };
+        assert_eq!(config.problems(), Vec::<String>::new());
+        open(&config).unwrap().hand_over(&marked).await;
+        let raw = inbox.lock().unwrap().pop().unwrap();
+        let mail = MessageParser::default().parse(&raw).unwrap();
+        let to = mail.reply_to().unwrap().first().unwrap();
+        assert_eq!((to.name(), to.address()), (Some("Помощь"), Some(expected.as_str())));
+    }
+    for reply_to in [None, Some("customers@shop.example".to_owned())] {
+        let config = Config { reply_to, mark_replies: true, ..config(address) };
+        assert_eq!(
+            config.problems(),
+            ["transport.mark_replies needs a reply_to, with at most 8 characters before the @"]
+        );
+    }
 }
 
 #[tokio::test]
@@ -301,7 +329,8 @@ proptest! {
             server: Mutex::default(),
             from: "news@shop.example".parse().unwrap(),
             reply_to: None,
-        return_path: None,
+            mark_replies: false,
+            return_path: None,
             timeout: Duration::from_secs(1),
         };
         let composed = email.compose(&Message { subject: Some(subject.clone()), ..message(&address) });

@@ -2,7 +2,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use schemas::Status;
-use tokio::sync::oneshot;
 
 use super::super::double;
 use super::*;
@@ -124,7 +123,7 @@ async fn what_is_said_of_a_message_finds_the_route_by_which_it_went() {
     assert_eq!(ear.memory, 7);
     for (words, wanted) in said.iter().zip(["main:00A1", "spare:00A1"]) {
         let about = About::ProviderId("00A1".to_owned());
-        words.send(Word { about, status: Status::Delivered, code: None, fate: oneshot::channel().0 }).await.unwrap();
+        words.send(Word::new(about, Status::Delivered).0).await.unwrap();
         assert_eq!(ear.words.recv().await.unwrap().about, About::ProviderId(wanted.to_owned()));
     }
     said.clear();

@@ -40,10 +40,10 @@
 //! | 8 `REJECTD`, `REJECTED`, `REFUSED` | REFUSED |
 //! | 7 `UNKNOWN`, and whatever else | nothing: it is acknowledged and counted |
 //!
-//! *Replies.* A message from a number that this process has lately written to is a REPLIED, and an UNSUBSCRIBED if its text is one
-//! of `stop_words`. One from anybody else, also from somebody whom another replica has written to, is acknowledged and counted.
+//! *Replies.* A message from a number that was written to in the last fourteen days, by whatever replica, is a REPLIED, and an
+//! UNSUBSCRIBED if its text is one of `stop_words`; its text goes to the topic `reply`. One from anybody else is acknowledged and counted.
 //!
-//! *Limits.* The text of a reply is not kept. The provider's clock is not believed: a receipt counts from when it came. Receipts
+//! *Limits.* A reply of several segments is several replies. The provider's clock is not believed: a receipt counts from when it came. Receipts
 //! of segments before the last are not asked for. The system id has at most 15 characters, the password 8, as the standard says.
 
 mod inbound;
@@ -63,6 +63,7 @@ use stream::clock::Tick;
 use tokio::sync::mpsc;
 
 use super::call::default_timeout;
+use super::replies::{default_memory, default_stop_words, memory_problem};
 use super::{Answer, Call, Ear, Message, Secret, Transport, Word};
 use crate::config::CALLS_MAX;
 use inbound::Inbound;
@@ -186,17 +187,6 @@ fn default_receipts() -> bool {
     true
 }
 
-fn default_memory() -> usize {
-    500_000
-}
-
-/// Each takes some two hundred bytes of memory.
-const MEMORY_MAX: usize = 20_000_000;
-
-fn default_stop_words() -> Vec<String> {
-    ["STOP", "СТОП"].map(str::to_owned).into()
-}
-
 /// Lengths that the standard allows, in characters: of the system id, the password, the system type, an address, the service type.
 const LONGEST: [usize; 5] = [15, 8, 12, 20, 5];
 
@@ -231,11 +221,9 @@ impl Config {
             check(false, format!("password: {error}"));
         }
         check((1..=CALLS_MAX).contains(&self.window), format!("window must be from 1 to {CALLS_MAX}"));
-        let remembered = 1..=MEMORY_MAX;
-        check(
-            remembered.contains(&self.receipts_remembered),
-            format!("receipts_remembered must be from 1 to {MEMORY_MAX}"),
-        );
+        if let Some(words) = memory_problem("receipts_remembered", self.receipts_remembered) {
+            check(false, words);
+        }
         check((1..=45).contains(&self.timeout_seconds), "timeout_seconds must be from 1 to 45".to_owned());
         check(
             (1..=3600).contains(&self.enquire_link_seconds),
@@ -284,8 +272,6 @@ impl Transport for Smpp {
                 Ok(submissions) => submissions,
                 Err(code) => return Answer::refused(code),
             };
-            // Before the provider can answer: a receipt or a reply may be faster than we are.
-            self.session.inbound().wrote_to(message);
             let until = Tick::now().after(Duration::from_secs(self.config.timeout_seconds));
             let mut last = Answer::refused("empty");
             for (at, submission) in submissions.into_iter().enumerate() {
@@ -299,6 +285,10 @@ impl Transport for Smpp {
             }
             last
         })
+    }
+
+    fn is_answered(&self) -> bool {
+        true
     }
 
     fn calls_max(&self) -> Option<usize> {

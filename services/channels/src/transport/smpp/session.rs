@@ -87,7 +87,6 @@ enum State {
 pub(super) struct Session {
     requests: mpsc::Sender<Request>,
     state: watch::Receiver<State>,
-    inbound: Inbound,
     keeper: JoinSet<()>,
 }
 
@@ -97,12 +96,8 @@ impl Session {
         let (requests, asked) = mpsc::channel(config.window);
         let (told, state) = watch::channel(State::Connecting);
         let mut keeper = JoinSet::new();
-        keeper.spawn(Keeper { config, login, inbound: inbound.clone(), asked, told }.keep());
-        Session { requests, state, inbound, keeper }
-    }
-
-    pub(super) fn inbound(&self) -> &Inbound {
-        &self.inbound
+        keeper.spawn(Keeper { config, login, inbound, asked, told }.keep());
+        Session { requests, state, keeper }
     }
 
     /// Hands one over and waits for the answer, `until` then at most.

@@ -34,7 +34,7 @@ fn a_configuration_that_cannot_work_is_told_before_anything_starts() {
     type Spoil = fn(&mut Config);
     let cases: [(&str, Spoil); 14] = [
         ("receipts_remembered", |config| config.receipts_remembered = 0),
-        ("receipts_remembered", |config| config.receipts_remembered = MEMORY_MAX + 1),
+        ("receipts_remembered", |config| config.receipts_remembered = 20_000_001),
         ("system_id", |config| config.system_id = "a".repeat(16)),
         ("system_id", |config| config.system_id.clear()),
         ("password", |config| config.password = Secret::File("/nowhere".into())),
