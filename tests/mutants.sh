@@ -21,7 +21,7 @@ files=(--file 'services/campaign/src/decide/*.rs')
 case " $* " in *' --file '* | *' -f '*) files=() ;; esac
 # To build takes longer than to test: so only the tests that are run are built, the brain itself is not optimised, and nobody debugs it.
 build=(--config=profile.dev.package.campaign.opt-level=0 --config=profile.dev.debug=false --lib)
-tests=(addresses again asleep budgets calls caps experiments launches merges migrations money nights races rules timelines versions words)
+tests=(addresses again asleep budgets calls caps experiments launches merges migrations money nights races rules sweeps timelines versions words)
 for test in "${tests[@]}"; do build+=(--test="$test"); done
 # A copy of the checkout is changed, with a target directory that stays from one run to the next.
 CASCADE_CASES=few CARGO_TARGET_DIR=$kept/target CARGO_INCREMENTAL=1 cargo mutants --package campaign "${files[@]}" "${build[@]/#/--cargo-arg=}" \

@@ -82,75 +82,6 @@ fn what_is_said_of_a_campaign_is_swept_once_and_a_stopped_one_cannot_be_paused()
     assert_eq!((plans.next_sweep(BEGIN - 1), plans.next_sweep(BEGIN)), (Some(BEGIN), None));
 }
 
-const DAILY: &str = "
-campaign: two
-version: 1
-trigger: {on: schedule, at: 2023-11-13T12:00Z, every: day 12:00, max_age: 6h}
-goal: {action: purchase}
-steps:
-  - {name: first, channel: email, template: t, wait: 3h}
-";
-
-#[test]
-fn a_sweep_is_named_whatever_becomes_of_its_campaign_so_that_it_is_not_done_again() {
-    let once = DAILY.replace("at: 2023-11-13T12:00Z, every: day 12:00", "at: 2023-11-14T12:00Z");
-    let mut plans = Plans::default();
-    plans.apply(&record(&once)).unwrap();
-    let noon = BEGIN - BEGIN % DAY + 12 * HOUR;
-    let turn = |plans: &Plans, now| {
-        let mut turns = Vec::new();
-        plans.sweeps(now, |sweep| turns.extend((sweep.name == "two").then_some((sweep.at, sweep.turn))));
-        turns
-    };
-    assert_eq!(turn(&plans, noon - 1), [(noon, Turn::Passed)], "it has not come yet");
-    assert_eq!(turn(&plans, noon + HOUR), [(noon, Turn::Comes)]);
-    plans.apply(&Campaign { applied_at: noon, ..said(CampaignKind::Paused) }).unwrap();
-    assert_eq!(turn(&plans, noon + 2 * HOUR), [(noon, Turn::Rests)]);
-    plans.apply(&Campaign { applied_at: noon, ..said(CampaignKind::Resumed) }).unwrap();
-    assert_eq!(turn(&plans, noon + 3 * HOUR), [(noon, Turn::Comes)]);
-    plans.apply(&Campaign { applied_at: noon, ..said(CampaignKind::Stopped) }).unwrap();
-    assert_eq!(turn(&plans, noon + 4 * HOUR), [(noon, Turn::Passed)]);
-    plans.apply(&record(&once.replace("version: 1", "version: 2"))).unwrap();
-    assert_eq!(turn(&plans, noon + 6 * HOUR), [(noon, Turn::Comes)]);
-    assert_eq!(turn(&plans, noon + 6 * HOUR + 1), [(noon, Turn::Passed)]);
-    let patient = once.replace("version: 1", "version: 3").replace("max_age: 6h", "max_age: 7d");
-    plans.apply(&record(&patient)).unwrap();
-    assert_eq!(turn(&plans, noon + 3 * DAY), [(noon, Turn::Comes)]);
-    let later = patient.replace("version: 3", "version: 4").replace("2023-11-14T12:00Z", "2023-12-14T12:00Z");
-    plans.apply(&record(&later)).unwrap();
-    assert_eq!(turn(&plans, noon + 3 * DAY), [(noon + 30 * DAY, Turn::Passed)]);
-    let other = "trigger: {on: action, action: lead}";
-    let trigger = later.lines().find(|line| line.starts_with("trigger:")).unwrap();
-    plans.apply(&record(&later.replace("version: 4", "version: 5").replace(trigger, other))).unwrap();
-    assert_eq!(turn(&plans, noon + 3 * DAY), [(noon + 30 * DAY, Turn::Passed)], "nor is it forgotten then");
-}
-
-#[test]
-fn what_comes_daily_begins_at_its_first_moment_after_it_came_into_force() {
-    // In force since 22:13.
-    let mut plans = Plans::default();
-    plans.apply(&record(DAILY)).unwrap();
-    let noon = BEGIN - BEGIN % DAY + 12 * HOUR;
-    let comes = |plans: &Plans, now| {
-        let mut moments = Vec::new();
-        plans.sweeps(now, |sweep| moments.extend((sweep.turn == Turn::Comes).then_some(sweep.at)));
-        moments
-    };
-    assert!(comes(&plans, BEGIN + HOUR).is_empty());
-    assert_eq!(comes(&plans, noon + DAY), [noon + DAY]);
-    // Another version with the same hours does not lose the noon before it; one with others begins with them.
-    let applied_at = noon + 2 * DAY + HOUR;
-    let version = |version: i32, hour: &str| {
-        let text = DAILY.replace("version: 1", &format!("version: {version}")).replace("day 12:00", hour);
-        Campaign { applied_at, ..record(&text) }
-    };
-    plans.apply(&version(2, "day 12:00, pace: 10")).unwrap();
-    assert_eq!(comes(&plans, applied_at), [noon + 2 * DAY]);
-    plans.apply(&version(3, "day 11:00")).unwrap();
-    assert!(comes(&plans, applied_at).is_empty());
-    assert_eq!(comes(&plans, noon + 3 * DAY), [noon + 3 * DAY - HOUR]);
-}
-
 // Queue.
 
 const QUEUE: &str = "
@@ -641,30 +572,6 @@ fn a_migration_that_is_not_possible_says_why() {
     assert!(why(1, 2, &[]).starts_with("instances may stand at second, which version 2 does not have"));
     assert_eq!(why(1, 2, &[("second", "lost")]), "version 2 has no step lost");
     assert!(why(1, 2, &[("first", "last"), ("second", "last")]).starts_with("version 2 has a step first, too"));
-}
-
-/// The row meets its cascade's end and is emptied in one look: what follows upon that end would begin for somebody who is forgotten.
-#[test]
-fn nothing_begins_in_a_row_that_is_erased() {
-    let stops = TWO.replace("version: 1", "version: 2").replace("stop: goal", "stop: opened");
-    let after = "
-campaign: after
-version: 1
-trigger: {on: end, of: two, ended: stop, settle: 1h}
-goal: {action: purchase}
-steps:
-  - {name: later, channel: email, template: t}
-";
-    let mut world = World::new(&[TWO, after]);
-    for line in ["0 has email sms", "0 does lead", "1h opened first"] {
-        play(&mut world, line);
-    }
-    // Nobody is looked at before the erasure comes.
-    world.plans.apply(&record(&stops)).unwrap();
-    world.plans.apply(&Campaign { applied_at: BEGIN + HOUR, ..migrated(1, 2, &[]) }).unwrap();
-    world.erase();
-    assert_eq!(told(&world)[3..], ["1h MIGRATED first", "1h STOP_REACHED", "1h ERASED"]);
-    assert_eq!(world.customer, schemas::Customer::default());
 }
 
 #[test]

@@ -274,3 +274,31 @@ fn a_step_leads_on_by_what_became_of_one_alternative_though_the_other_cannot_be_
     assert_eq!(told_of("push email").last().map(String::as_str), Some("1m send second by email"));
     assert_eq!(told_of("push sms email").last().map(String::as_str), Some("1m send first by sms"));
 }
+
+/// The row meets its cascade's end and is emptied in one look: what follows upon that end would begin for somebody who is forgotten.
+#[test]
+fn nothing_begins_in_a_row_that_is_erased() {
+    let goal = TWO.replace("goal:", "stop: goal\ngoal:");
+    let opened = TWO.replace("version: 1", "version: 2").replace("goal:", "stop: opened\ngoal:");
+    let after = "
+campaign: after
+version: 1
+trigger: {on: end, of: two, ended: stop, settle: 1h}
+goal: {action: purchase}
+steps:
+  - {name: later, channel: email, template: t}
+";
+    let mut world = World::new(&[&goal, after]);
+    for line in ["0 has email", "0 does lead", "1h opened first"] {
+        play(&mut world, line);
+    }
+    // Nobody is looked at before the erasure comes.
+    let (campaign, applied_at) = ("two".to_owned(), BEGIN + HOUR);
+    let (kind, from_version, version) = (CampaignKind::Migrated, 1, 2);
+    world.plans.apply(&world::record(&opened)).unwrap();
+    let migrated = Campaign { campaign, kind, from_version, version, applied_at, ..Campaign::default() };
+    world.plans.apply(&migrated).unwrap();
+    world.erase();
+    assert_eq!(told(&world)[3..], ["1h MIGRATED first", "1h STOP_REACHED", "1h ERASED"]);
+    assert_eq!(world.customer, schemas::Customer::default());
+}

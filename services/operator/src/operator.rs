@@ -1,9 +1,9 @@
 //! Rows, facts and effects on their way between engine and brain.
 
-use campaign::{Effect, Input, Moment, Plans, Row};
+use campaign::{Effect, Input, Moment, Plans, Row, Turn};
 use schemas::{Campaign, Fact, Id, Unreadable, dead_letter};
 use stream::clock::Millis;
-use stream::{Due, Incoming, Outbox, Processor, Sweep, Turn};
+use stream::{Due, Incoming, Outbox, Processor, Sweep};
 
 use crate::metrics::Metrics;
 
@@ -183,13 +183,9 @@ impl Processor for Operator {
     }
 
     fn sweeps(&self, now: Millis, each: &mut dyn FnMut(Sweep<'_>)) {
-        self.plans.sweeps(now, |campaign::Sweep { name, at, pace, turn }| {
-            let turn = match turn {
-                campaign::Turn::Comes => Turn::Comes,
-                campaign::Turn::Rests => Turn::Rests,
-                campaign::Turn::Passed => Turn::Passed,
-            };
-            each(Sweep { name, at, pace, turn });
+        self.plans.sweeps(now, |sweep| {
+            let campaign::Sweep { name, at, pace, turn } = sweep;
+            each(Sweep { name, at, pace, begins: turn == Turn::Comes, goes_on: turn != Turn::Rests });
         });
     }
 

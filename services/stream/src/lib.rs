@@ -6,7 +6,7 @@
 //! keyed engine also runs on brokers, disks and clocks made of memory.
 //!
 //! An application gives the keyed engine a [`Processor`] and hands it to [`run`]. The types that it needs for this stand here: what
-//! its functions meet ([`Incoming`], [`Due`], [`Sweep`] and its [`Turn`], [`Outbox`]) and what it runs with ([`Config`], [`Topics`], [`Upstream`], [`Metrics`],
+//! its functions meet ([`Incoming`], [`Due`], [`Sweep`], [`Outbox`]) and what it runs with ([`Config`], [`Topics`], [`Upstream`], [`Metrics`],
 //! [`Probe`], [`Error`], [`Verdict`]). Three more, which every loop needs, have rooms of their own: [`kafka::Settings`],
 //! [`clock::Clock`] and [`clock::Millis`]. The whole of a small one:
 //!
@@ -88,7 +88,7 @@ pub use kafka::log::Topics;
 pub use metrics::Metrics;
 pub use probe::Probe;
 #[cfg(feature = "state")]
-pub use processor::{Due, Incoming, Outbox, Processor, Sweep, Turn};
+pub use processor::{Due, Incoming, Outbox, Processor, Sweep};
 #[cfg(feature = "state")]
 pub use rows::read_rows;
 #[cfg(feature = "state")]

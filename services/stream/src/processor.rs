@@ -121,19 +121,10 @@ pub struct Sweep<'a> {
     pub at: Millis,
     /// Rows of a partition that it may visit in a second of business time; as many as there are, if not said.
     pub pace: Option<u32>,
-    /// Whether it has its turn.
-    pub turn: Turn,
-}
-
-/// Whether a sweep is done now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// It begins, or goes on.
-    Comes,
-    /// It neither begins nor goes on. What it has not visited yet it visits when its turn comes, if its moment is the same then.
-    Rests,
-    /// It does not begin any more; what is begun is finished.
-    Passed,
+    /// Whether it may begin.
+    pub begins: bool,
+    /// Whether it may go on. If not, it rests, and goes on where it stands when it may, if its moment is the same then.
+    pub goes_on: bool,
 }
 
 /// Output of decisions, on its way into the transaction. What is *withheld* goes out at commit only, and can be taken back

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::clock::Millis;
 use crate::control::{Portion, Sweeps};
 use crate::planted::{Bug, is_planted};
-use crate::processor::{Processor, Sweep, Turn};
+use crate::processor::{Processor, Sweep};
 
 /// A sweep that begins, or is taken up by a new owner, may visit the rows of so long at once.
 const HEAD_START: Millis = 1000;
@@ -45,11 +45,10 @@ impl Agenda {
         processor.sweeps(now, &mut |sweep| {
             let is_next = match &portion {
                 Some(portion) => portion.name == sweep.name,
-                None => match sweep.turn {
-                    Turn::Comes => done.get(sweep.name).is_none_or(|done| *done < sweep.at),
-                    Turn::Rests => false,
-                    Turn::Passed => rested(resting, &sweep).is_some(),
-                },
+                None => {
+                    let is_new = sweep.begins && done.get(sweep.name).is_none_or(|done| *done < sweep.at);
+                    is_new || (sweep.goes_on && rested(resting, &sweep).is_some())
+                }
             };
             if is_next {
                 portion.get_or_insert_with(|| rested(resting, &sweep).cloned().unwrap_or_else(|| beginning(&sweep)));
@@ -67,7 +66,7 @@ impl Agenda {
     fn set_aside<P: Processor>(&mut self, processor: &P, now: Millis) {
         let Some(current) = &self.sweeps.current else { return };
         let mut rests = false;
-        processor.sweeps(now, &mut |sweep| rests |= sweep.name == current.name && sweep.turn == Turn::Rests);
+        processor.sweeps(now, &mut |sweep| rests |= sweep.name == current.name && !sweep.goes_on);
         if let Some(current) = self.sweeps.current.take_if(|_| rests) {
             self.sweeps.resting.insert(current.name.clone(), current);
         }
@@ -127,8 +126,13 @@ mod tests {
     /// Wants the same sweep at every full second, and another one of an hour ago.
     struct EverySecond {
         pace: Option<u32>,
-        turn: Turn,
+        begins: bool,
+        goes_on: bool,
     }
+
+    const COMES: EverySecond = EverySecond { pace: None, begins: true, goes_on: true };
+    const RESTS: EverySecond = EverySecond { begins: false, goes_on: false, ..COMES };
+    const PASSED: EverySecond = EverySecond { begins: false, ..COMES };
 
     impl Processor for EverySecond {
         type Row = ();
@@ -146,9 +150,10 @@ mod tests {
             false
         }
         fn sweeps(&self, now: Millis, each: &mut dyn FnMut(Sweep<'_>)) {
-            each(Sweep { name: "s", at: now - now % 1000, pace: self.pace, turn: self.turn });
-            if self.turn != Turn::Comes {
-                each(Sweep { name: "other", at: 1, pace: None, turn: Turn::Comes });
+            let EverySecond { pace, begins, goes_on } = *self;
+            each(Sweep { name: "s", at: now - now % 1000, pace, begins, goes_on });
+            if !begins {
+                each(Sweep { name: "other", at: 1, pace: None, begins: true, goes_on: true });
             }
         }
         fn broadcast(&mut self, _record: &Incoming<'_>, _now: Millis, _out: &mut Outbox) {}
@@ -161,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_sweep_goes_on_behind_its_last_row_and_is_done_once() {
-        let processor = EverySecond { pace: None, turn: Turn::Comes };
+        let processor = COMES;
         let mut agenda = Agenda::default();
         let (first, rows) = take(&mut agenda, &processor, 5_300).unwrap();
         assert_eq!((first.at, first.behind.clone(), rows), (5_000, None, usize::MAX));
@@ -181,49 +186,49 @@ mod tests {
 
     #[test]
     fn a_sweep_that_rests_makes_room_and_goes_on_where_it_was_and_one_that_is_done_is_done_whatever_came_between() {
-        let mut processor = EverySecond { pace: None, turn: Turn::Comes };
+        let mut processor = COMES;
         let mut agenda = Agenda::default();
         let (first, _) = take(&mut agenda, &processor, 5_100).unwrap();
         agenda.visited(Portion { through: Some(b"k".to_vec()), ..first }, 2, &processor, 5_100);
-        processor.turn = Turn::Rests;
+        processor = RESTS;
         let (other, _) = take(&mut agenda, &processor, 5_200).unwrap();
         assert_eq!((&*other.name, other.behind.clone()), ("other", None));
         agenda.visited(other, 3, &processor, 5_200);
         assert_eq!(take(&mut agenda, &processor, 5_300), None, "the one rests, the other is done");
         // Under another owner, too.
         let mut agenda = Agenda::new(agenda.sweeps().clone());
-        processor.turn = Turn::Comes;
+        processor = COMES;
         let (second, _) = take(&mut agenda, &processor, 5_400).unwrap();
         assert_eq!((&*second.name, second.behind.clone()), ("s", Some(b"k".to_vec())));
         agenda.visited(second, 1, &processor, 5_400);
         assert!(agenda.sweeps().resting.is_empty());
-        processor.turn = Turn::Passed;
+        processor = PASSED;
         let (other, _) = take(&mut agenda, &processor, 5_500).unwrap();
         agenda.visited(other, 3, &processor, 5_500);
-        processor.turn = Turn::Comes;
+        processor = COMES;
         assert_eq!(take(&mut agenda, &processor, 5_600), None, "it was done, and rested or passed meanwhile");
     }
 
     #[test]
     fn a_sweep_that_rested_past_its_moment_begins_anew_and_one_that_has_passed_is_finished() {
-        let mut processor = EverySecond { pace: None, turn: Turn::Comes };
+        let mut processor = COMES;
         let mut agenda = Agenda::default();
         let (first, _) = take(&mut agenda, &processor, 5_100).unwrap();
         agenda.visited(Portion { through: Some(b"k".to_vec()), ..first }, 2, &processor, 5_100);
-        processor.turn = Turn::Passed;
+        processor = PASSED;
         let (second, _) = take(&mut agenda, &processor, 5_200).unwrap();
         assert_eq!((&*second.name, second.behind.clone()), ("s", Some(b"k".to_vec())));
         agenda.visited(Portion { through: Some(b"l".to_vec()), ..second }, 2, &processor, 5_200);
-        processor.turn = Turn::Rests;
+        processor = RESTS;
         take(&mut agenda, &processor, 5_300);
-        processor.turn = Turn::Comes;
+        processor = COMES;
         let (anew, _) = take(&mut agenda, &processor, 6_100).unwrap();
         assert_eq!((anew.at, anew.behind), (6_000, None));
     }
 
     #[test]
     fn a_sweep_keeps_its_pace() {
-        let processor = EverySecond { pace: Some(100), turn: Turn::Comes };
+        let processor = EverySecond { pace: Some(100), ..COMES };
         let mut agenda = Agenda::default();
         let mut visited = 0;
         for now in (5_000..15_000).step_by(250) {

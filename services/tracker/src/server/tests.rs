@@ -88,12 +88,7 @@ impl Fixture {
         Self::made(memory, hooks, limits, 0).await
     }
 
-    async fn made(
-        memory: Memory,
-        hooks: HashMap<String, Listening>,
-        limits: Limits,
-        linger_seconds: u64,
-    ) -> Self {
+    async fn made(memory: Memory, hooks: HashMap<String, Listening>, limits: Limits, linger_seconds: u64) -> Self {
         let files = TempDir::new().unwrap();
         std::fs::write(files.path().join("key"), "a signing key of ours").unwrap();
         std::fs::write(files.path().join("secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
