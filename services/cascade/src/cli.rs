@@ -11,8 +11,8 @@ use crate::custody::{erase, rekey, rows};
 use crate::failure::{Exit, Failure};
 use crate::{bounces, campaigns, dead_letters, demo, doctor, import, journal, ops, topics};
 
-/// The version and, where the build was told by `CASCADE_REVISION`, which state of the source it is: `0.1.0+4f2a…`.
-pub static VERSION: LazyLock<String> = LazyLock::new(|| match option_env!("CASCADE_REVISION") {
+/// The version and, where the build was told by `BUILD_REVISION`, which state of the source it is: `0.1.0+4f2a…`.
+pub static VERSION: LazyLock<String> = LazyLock::new(|| match option_env!("BUILD_REVISION") {
     Some(revision) if !revision.is_empty() => concat!(env!("CARGO_PKG_VERSION"), "+").to_owned() + revision,
     _ => env!("CARGO_PKG_VERSION").to_owned(),
 });
