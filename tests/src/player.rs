@@ -18,8 +18,8 @@ mod life;
 
 use std::collections::BTreeSet;
 
-use campaign::Plans;
 use campaign::rehearsal::Event;
+use campaign::{Plans, Turn};
 use schemas::{Campaign, Fact, Journal, Millis, Revoke};
 
 use crate::installation::{Installation, Plan, SECOND};
@@ -113,9 +113,7 @@ impl Player {
             self.look();
             let mut stops: BTreeSet<Millis> = self.stops.range(now..=at).copied().chain([at]).collect();
             for stop in stops.clone() {
-                self.plans.sweeps(stop, |sweep| {
-                    stops.insert(sweep.at);
-                });
+                self.plans.sweeps(stop, |sweep| stops.extend((sweep.turn == Turn::Comes).then_some(sweep.at)));
             }
             for stop in stops.range(now + 1..) {
                 self.shop.pass(stop - self.shop.now());

@@ -106,6 +106,8 @@ planted! {
     positions_without_a_generation_are_noticed NoGeneration
     a_store_written_before_the_commit_is_noticed StoreBeforeCommit
     a_meta_before_its_rows_is_noticed MetaFirst
+    a_meta_before_its_outputs_are_there_is_noticed MetaUnsettled
+    a_sweep_whose_end_is_forgotten_is_noticed SweepForgotten
     a_restore_to_the_last_stable_offset_is_noticed RestoreToStableEnd
     a_missing_barrier_is_noticed NoBarrier
     a_deadline_behind_the_cursor_is_noticed CursorStays

@@ -137,6 +137,7 @@ fn a_no_binds_its_cascade_alone_and_an_opt_out_all_calls() {
         let (channel, outcome) = ("call".into(), Outcome::Declined);
         world.tell(Fact::Feedback(Feedback {
             event_id: "no".into(),
+            occurred_at: world::BEGIN,
             send_id,
             channel,
             status,

@@ -302,3 +302,29 @@ steps:
     assert_eq!(told(&world)[3..], ["1h MIGRATED first", "1h STOP_REACHED", "1h ERASED"]);
     assert_eq!(world.customer, schemas::Customer::default());
 }
+
+/// Providers repeat what they have told for days.
+#[test]
+fn a_no_more_that_is_told_again_takes_no_newer_consent_away() {
+    let mut world = World::new(&[TWO]);
+    world.tell(profile(BEGIN - HOUR, "email", "1", true));
+    let no_more = |event_id: &str| {
+        Fact::Feedback(Feedback {
+            event_id: event_id.into(),
+            customer_id: CUSTOMER.into(),
+            occurred_at: BEGIN + HOUR,
+            channel: "email".into(),
+            status: Status::Unsubscribed,
+            ..Feedback::default()
+        })
+    };
+    world.pass_until(BEGIN + HOUR);
+    world.tell(no_more("first"));
+    assert!(!world.customer.consents[0].granted);
+    world.pass_until(BEGIN + 2 * HOUR);
+    world.tell(profile(BEGIN + 2 * HOUR, "email", "1", true));
+    play(&mut world, "2h does lead");
+    world.tell(no_more("once more"));
+    assert!(world.customer.consents[0].granted);
+    assert_eq!((world.sends().len(), world.customer.instances.len()), (1, 1), "{:?}", told(&world));
+}

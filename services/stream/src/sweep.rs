@@ -22,6 +22,8 @@ pub(crate) struct Agenda {
     /// Rows in a second of business time, and the moment up to which they are used.
     pace: Option<u32>,
     paced_until: Millis,
+    /// It had to wait for its moment to be complete.
+    has_waited: bool,
 }
 
 impl Agenda {
@@ -55,8 +57,10 @@ impl Agenda {
                 pace = sweep.pace;
             }
         });
-        // What could not be visited in its time, because something else had to come first, is not made up for.
-        self.paced_until = self.paced_until.max(now - HEAD_START);
+        // What could not be visited in its time, because records had to be read first, is not made up for.
+        if current.is_none() || self.paced_until == 0 || std::mem::take(&mut self.has_waited) {
+            self.paced_until = self.paced_until.max(now - HEAD_START);
+        }
         self.pace = pace;
         let rows = self.rows_at(now);
         self.next = portion.map(|portion| (portion, rows)).filter(|_| rows > 0);
@@ -84,6 +88,7 @@ impl Agenda {
 
     /// What a sweep whose moment is not after `limit` visits next, and how many rows at most.
     pub(crate) fn take(&mut self, limit: Millis) -> Option<(Portion, usize)> {
+        self.has_waited |= self.due().is_some_and(|at| at > limit);
         self.next.take_if(|(portion, _)| portion.at <= limit)
     }
 
@@ -224,6 +229,20 @@ mod tests {
         processor = COMES;
         let (anew, _) = take(&mut agenda, &processor, 6_100).unwrap();
         assert_eq!((anew.at, anew.behind), (6_000, None));
+    }
+
+    #[test]
+    fn what_waited_for_records_is_not_made_up_for_at_once() {
+        let processor = EverySecond { pace: Some(100), ..COMES };
+        let mut agenda = Agenda::default();
+        let (portion, rows) = take(&mut agenda, &processor, 5_000).unwrap();
+        agenda.visited(Portion { through: Some(vec![1]), ..portion }, rows, &processor, 5_000);
+        // A new owner goes on with it once it has read what there is, which takes an hour.
+        let mut agenda = Agenda::new(agenda.sweeps().clone());
+        agenda.plan(&processor, 6_000);
+        assert_eq!(agenda.take(4_000), None);
+        agenda.plan(&processor, 3_606_000);
+        assert_eq!(agenda.take(3_606_000).map(|(_, rows)| rows), Some(100), "of one second");
     }
 
     #[test]

@@ -129,23 +129,25 @@ pub(super) fn silence(
     id: Option<Id>,
 ) -> bool {
     let of_send = |instance: &Instance| id.is_some_and(|id| instance.sends.iter().any(|sent| sent.id == id));
-    withdraw(customer, channel, at);
+    let is_withdrawn = withdraw(customer, channel, at);
     each(case, customer, |case, customer, instance| {
         let class = case.plans.of(instance).map(|plan| plan.class);
-        if of_send(instance) || (class == Some(Class::Marketing) && stands_on(instance, channel)) {
-            opted_out(case, customer, instance, status.as_str())
-        } else {
-            Fate::Runs
-        }
+        let is_unwanted = is_withdrawn && class == Some(Class::Marketing) && stands_on(instance, channel);
+        if of_send(instance) || is_unwanted { opted_out(case, customer, instance, status.as_str()) } else { Fate::Runs }
     })
 }
 
 /// Takes the consent for a channel away. Of several withdrawals the latest counts: it outlives what was granted before it. Of a channel
-/// that neither campaigns nor the customer know nothing is kept.
-pub(super) fn withdraw(customer: &mut Customer, channel: &str, at: Millis) {
+/// that neither campaigns nor the customer know nothing is kept. An older word, which may be told once more at any time, takes no newer
+/// consent away. Returns whether the customer wants no more there.
+pub(super) fn withdraw(customer: &mut Customer, channel: &str, at: Millis) -> bool {
+    let is_newer = |consent: &Consent| consent.channel == channel && consent.granted && consent.at > at;
+    if customer.consents.iter().any(is_newer) {
+        return false;
+    }
     let is_the_customers = customer.consents.iter().any(|consent| consent.channel == channel);
     if Channel::find(channel).is_none() && !is_the_customers {
-        return;
+        return true;
     }
     let withdrawn = customer.consents.iter().filter(|consent| consent.channel == channel && !consent.granted);
     let at = withdrawn.map(|consent| consent.at).fold(at, Millis::max);
@@ -157,6 +159,7 @@ pub(super) fn withdraw(customer: &mut Customer, channel: &str, at: Millis) {
         source: "feedback".to_owned(),
         text_version: String::new(),
     });
+    true
 }
 
 /// Whether the last message was on this channel, also where the next one waits for its moment already: it would be an answer.

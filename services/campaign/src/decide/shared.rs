@@ -97,7 +97,10 @@ pub(super) fn hear(case: &mut Case<'_>, customer: &mut Customer, word: &Hearsay)
             _ if !is_opt_out(word.status) => return,
             Some(consent) if consent.granted && consent.at > at => return,
             // Nothing new, but a consent that is still on its way has to be newer than this word, too.
-            Some(consent) if !consent.granted => return profile::withdraw(customer, &contact.channel, at),
+            Some(consent) if !consent.granted => {
+                profile::withdraw(customer, &contact.channel, at);
+                return;
+            }
             _ => {}
         }
     }

@@ -38,7 +38,9 @@ pub(super) fn read(mail: &Message<'_>) -> (Status, Written) {
     let text = mail.body_text(0).unwrap_or_default();
     let own = own_words(&text);
     let at = mail.date().and_then(|date| date.to_timestamp().checked_mul(1_000));
-    (replies::status(&own, &replies::default_stop_words()), Written { text: Text::of(&own), at })
+    // What a program puts below it, as "sent from my phone", does not count.
+    let first = own.split("\n\n").next().unwrap_or_default();
+    (replies::status(first, &replies::default_stop_words()), Written { text: Text::of(&own), at })
 }
 
 /// Without quoted lines, the line that announces them, and what a mail program puts below a rule.
@@ -50,7 +52,13 @@ fn own_words(text: &str) -> String {
         let next = lines[at + 1..].iter().find(|line| !line.trim().is_empty());
         lines[at].trim_end().ends_with(':') && next.is_some_and(|line| is_quote(line))
     };
-    let own = (0..lines.len()).filter(|at| !is_quote(lines[*at]) && !announces(*at));
+    let is_blank = |at: usize| lines[at].trim().is_empty();
+    // The announcement may take two lines. Behind a blank one it is a paragraph of its own.
+    let begins_announcement = |at: usize| {
+        let is_first = at > 0 && is_blank(at - 1);
+        is_first && !is_blank(at) && at + 1 < lines.len() && announces(at + 1)
+    };
+    let own = (0..lines.len()).filter(|at| !is_quote(lines[*at]) && !announces(*at) && !begins_announcement(*at));
     own.map(|at| lines[at].trim_end()).collect::<Vec<_>>().join("\n").trim().to_owned()
 }
 
@@ -66,6 +74,20 @@ mod tests {
         let (status, written) = read(&mail);
         assert_eq!(written.at, Some(1_700_000_000_000));
         (is_automatic(&mail), status, written.text.map(|text| text.as_str().to_owned()))
+    }
+
+    #[test]
+    fn who_wants_no_more_says_so_whatever_his_program_puts_below() {
+        for below in [
+            "",
+            "\n\nSent from my phone",
+            "\n\nOn Tue, 14 Nov 2023 at 22:13, The Shop with a long name\n<news@shop.example> wrote:\n> Hello!",
+            "\n-----Original Message-----\nFrom: the shop",
+        ] {
+            let (_, status, _) = parsed("", &format!("STOP{below}"));
+            assert_eq!(status, Status::Unsubscribed, "{below:?}");
+        }
+        assert_eq!(parsed("", "Do not stop\n\nbye").1, Status::Replied);
     }
 
     #[test]

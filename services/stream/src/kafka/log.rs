@@ -7,14 +7,14 @@ use super::member::{Change, Member};
 use super::position::Position;
 use super::producer::Producer;
 use super::reader::{Fetched, Reader, Record};
-use super::settings::Settings;
+use super::settings::{RETRY_BACKOFF_MS, Settings};
 use crate::clock::{Millis, Tick};
 use crate::log::{CHANGELOG, Changelogs, INPUT, REFERENCE, Target};
 use crate::upstream::Watch;
 use crate::{Error, Verdict};
 
-/// librdkafka does not repeat a call sooner: its first `retry.backoff.ms` of 100, less a fifth.
-const REPEAT: Duration = Duration::from_millis(80);
+/// librdkafka does not repeat a call sooner: its first back-off, less a fifth.
+const REPEAT: Duration = Duration::from_millis(RETRY_BACKOFF_MS * 4 / 5);
 
 /// So long a call that was repeated may lie in a network or a broker, and be carried out a second time.
 const ECHO: Duration = Duration::from_secs(120);

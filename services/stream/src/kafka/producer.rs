@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::member::Generation;
 use super::native::{Client, Partitions, Queue, Role, Said, Topic};
 use super::position::Position;
-use super::settings::{ANSWER, Settings};
+use super::settings::{ANSWER, RETRY_BACKOFF_MS, Settings};
 use crate::clock::Tick;
 use crate::{Error, Verdict};
 
@@ -48,6 +48,7 @@ impl Producer {
                 ("enable.idempotence", "true"),
                 ("acks", "all"),
                 ("partitioner", "murmur2_random"),
+                ("retry.backoff.ms", &RETRY_BACKOFF_MS.to_string()),
                 ("delivery.report.only.error", "true"),
                 // For ends, which are to count open transactions.
                 ("isolation.level", "read_uncommitted"),

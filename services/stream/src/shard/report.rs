@@ -12,7 +12,7 @@ use crate::{Error, Verdict};
 const MEASURE_AGE: Duration = Duration::from_secs(5);
 
 /// So long nobody is asked for the end of a partition that has no leader.
-const LEADERLESS_REST: Duration = Duration::from_secs(5);
+const LEADERLESS_REST: Duration = Duration::from_secs(30);
 
 impl<L: Log, P: Processor> Shard<'_, L, P> {
     /// Tells the outside how far we are. Only when nothing is uncommitted.
@@ -43,25 +43,36 @@ impl<L: Log, P: Processor> Shard<'_, L, P> {
     /// The ends of these partitions of the input, as far as they can be had. One that nobody leads makes a question about all of them
     /// fail: then each is asked by itself, and that one not again for a while, so that the others go on.
     pub(super) fn ends_of_input(&mut self, partitions: &[i32]) -> Result<Vec<(i32, i64)>, Error> {
-        self.leaderless.retain(|_, from| !from.remaining().is_zero());
-        let asked: Vec<i32> =
-            partitions.iter().copied().filter(|partition| !self.leaderless.contains_key(partition)).collect();
-        match self.log.ends(INPUT, &asked) {
-            Err(error) if error.verdict() == Verdict::Retry && partitions.len() > 1 => {}
-            Err(error) if error.verdict() == Verdict::Retry => return Ok(Vec::new()),
-            ends => return ends,
-        }
-        let (mut ends, mut unanswered) = (Vec::new(), 0);
+        let tasks = &self.tasks;
+        self.leaderless.retain(|partition, _| tasks.contains_key(partition));
+        let (rested, mut asked): (Vec<i32>, Vec<i32>) =
+            partitions.iter().partition(|partition| self.leaderless.contains_key(*partition));
+        let mut ends = match self.log.ends(INPUT, &asked) {
+            Err(error) if error.verdict() == Verdict::Retry => Vec::new(),
+            found => {
+                asked.clear();
+                found?
+            }
+        };
+        // Whose rest is over, one at a time.
+        let is_over = |partition: &i32| self.leaderless.get(partition).is_some_and(|from| from.remaining().is_zero());
+        asked.extend(rested.into_iter().find(is_over));
+        let mut unanswered = 0;
         for partition in asked {
-            // If two are not answered, it is hardly about these: all the others would be waited for as long.
-            let answer = if unanswered < 2 { self.log.ends(INPUT, &[partition]) } else { Ok(Vec::new()) };
-            match answer {
-                Ok(found) if !found.is_empty() => ends.extend(found),
-                Err(error) if error.verdict() != Verdict::Retry => return Err(error),
-                _ => {
+            match self.log.ends(INPUT, &[partition]) {
+                Ok(found) => {
+                    self.leaderless.remove(&partition);
+                    ends.extend(found);
+                }
+                Err(error) if error.verdict() == Verdict::Retry => {
                     unanswered += 1;
                     self.leaderless.insert(partition, Tick::now().after(LEADERLESS_REST));
+                    // If two are not answered, it may be about none of these. Whoever was not asked now is asked the next time.
+                    if unanswered == 2 {
+                        break;
+                    }
                 }
+                Err(error) => return Err(error),
             }
         }
         Ok(ends)
