@@ -62,8 +62,8 @@ pub(crate) struct Shard<'a, L: Log, P: Processor> {
     open_records: usize,
     saved: Tick,
     measured: Tick,
-    /// Partitions of the input whose end nobody could tell, and from when on it is asked again.
-    leaderless: BTreeMap<i32, Tick>,
+    /// Partitions of the input whose end nobody could tell, from when on it is asked again, and after what rest.
+    leaderless: BTreeMap<i32, (Tick, Duration)>,
     /// The group has spoken, if only to say that there is nothing for us.
     assigned: bool,
     /// Another process joined under our identity.

@@ -11,8 +11,9 @@ use crate::{Error, Verdict};
 /// How often the lag is measured.
 const MEASURE_AGE: Duration = Duration::from_secs(5);
 
-/// So long nobody is asked for the end of a partition that has no leader.
-const LEADERLESS_REST: Duration = Duration::from_secs(30);
+/// So long nobody is asked for the end of a partition of which it could not be told: the first time, for an answer may just be lost, and at
+/// most, for it may have no leader. Each time twice as long.
+const RESTS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
 impl<L: Log, P: Processor> Shard<'_, L, P> {
     /// Tells the outside how far we are. Only when nothing is uncommitted.
@@ -55,7 +56,8 @@ impl<L: Log, P: Processor> Shard<'_, L, P> {
             }
         };
         // Whose rest is over, one at a time.
-        let is_over = |partition: &i32| self.leaderless.get(partition).is_some_and(|from| from.remaining().is_zero());
+        let is_over =
+            |partition: &i32| self.leaderless.get(partition).is_some_and(|(from, _)| from.remaining().is_zero());
         asked.extend(rested.into_iter().find(is_over));
         let mut unanswered = 0;
         for partition in asked {
@@ -66,7 +68,9 @@ impl<L: Log, P: Processor> Shard<'_, L, P> {
                 }
                 Err(error) if error.verdict() == Verdict::Retry => {
                     unanswered += 1;
-                    self.leaderless.insert(partition, Tick::now().after(LEADERLESS_REST));
+                    let (first, longest) = RESTS;
+                    let rest = self.leaderless.get(&partition).map_or(first, |(_, rest)| longest.min(*rest * 2));
+                    self.leaderless.insert(partition, (Tick::now().after(rest), rest));
                     // If two are not answered, it may be about none of these. Whoever was not asked now is asked the next time.
                     if unanswered == 2 {
                         break;
