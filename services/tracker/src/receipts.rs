@@ -34,6 +34,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use channels::echo::believed;
 use schemas::token::Kind;
 use schemas::{Actor, Feedback, Id, Millis, Outcome, Status};
 use serde::Deserialize;
@@ -46,12 +47,6 @@ use crate::signature;
 
 /// Receipts in one request.
 const RECEIPTS_MAX: usize = 5_000;
-
-/// What lies further ahead of business time than this is not believed.
-const AHEAD: Millis = 5 * 60_000;
-
-/// What lies further back than this is not believed: providers report for three days.
-const BEHIND: Millis = 14 * 86_400_000;
 
 #[derive(Deserialize)]
 struct Receipt {
@@ -124,12 +119,11 @@ fn fact(edge: &Edge, provider: &str, receipt: Receipt, now: Millis) -> Option<Fe
         }
         None => (Id::parse(&receipt.send_id?)?, receipt.customer_id.filter(|id| !id.is_empty())?, receipt.channel?),
     };
-    let sane = now.saturating_sub(BEHIND)..=now.saturating_add(AHEAD);
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     Some(Feedback {
         event_id: format!("{send_id}/{word}/{provider}"),
         customer_id,
-        occurred_at: receipt.occurred_at.filter(|moment| sane.contains(moment)).unwrap_or(now),
+        occurred_at: believed(receipt.occurred_at, now),
         send_id: Some(send_id.to_string()),
         channel,
         status,

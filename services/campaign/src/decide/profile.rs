@@ -74,15 +74,11 @@ pub(super) fn consents(known: &[Consent], told: &[Consent], told_at: Millis) -> 
     let withdrawn = |channel: &str, at: Millis| {
         known.iter().find(|consent| consent.channel == channel && !consent.granted && consent.at >= at)
     };
-    let mut consents: Vec<Consent> =
-        told.iter().map(|consent| Consent { at: consent.at.min(told_at), ..consent.clone() }).collect();
-    consents.retain_mut(|consent| match withdrawn(&consent.channel, consent.at) {
-        Some(withdrawal) => {
-            consent.clone_from(withdrawal);
-            true
-        }
-        None => true,
-    });
+    let kept = |consent: &Consent| {
+        let at = consent.at.min(told_at);
+        withdrawn(&consent.channel, at).cloned().unwrap_or_else(|| Consent { at, ..consent.clone() })
+    };
+    let mut consents: Vec<Consent> = told.iter().map(kept).collect();
     let untold = known.iter().filter(|consent| !consent.granted);
     let untold: Vec<_> = untold.filter(|known| told.iter().all(|told| told.channel != known.channel)).collect();
     // However much a profile brings, it pushes out no withdrawal.

@@ -6,7 +6,7 @@
 //! | the mail has | is read as |
 //! |---|---|
 //! | `Auto-Submitted` with any word but `no`; `Precedence: bulk`, `junk`, `list` or `auto_reply`; `X-Autoreply`, `X-Autorespond` or `List-Id`; an empty `Return-Path` | nothing (`automatic`) |
-//! | none of these, and a stop word as its only words | UNSUBSCRIBED |
+//! | none of these, and a stop word as its whole first paragraph | UNSUBSCRIBED |
 //! | none of these | REPLIED |
 
 use mail_parser::Message;
