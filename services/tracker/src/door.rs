@@ -17,6 +17,8 @@ use tokio::task::JoinSet;
 
 /// After a failure to accept, such as too many open files, so long nobody is let in.
 const PAUSE: Duration = Duration::from_millis(500);
+/// What is read of a connection before somebody takes it, in bytes; a head may not be larger. All connections together: 64 MiB.
+const UNREAD: usize = 16 << 10;
 
 /// What is borne with.
 #[derive(Clone, Copy, Debug)]
@@ -27,12 +29,14 @@ pub(crate) struct Limits {
     pub(crate) request: Duration,
     /// Connections at once; others wait outside.
     pub(crate) connections: usize,
+    /// Bytes of bodies that are held at once, believed or not.
+    pub(crate) bodies: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         // Kafka's answer is waited for as long as a publication may take.
-        Limits { head: Duration::from_secs(10), request: Duration::from_secs(15), connections: 4_096 }
+        Limits { head: Duration::from_secs(10), request: Duration::from_secs(15), connections: 4_096, bodies: 64 << 20 }
     }
 }
 
@@ -40,7 +44,7 @@ impl Default for Limits {
 pub(crate) async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdown: impl Future<Output = ()>) {
     tokio::pin!(shutdown);
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(limits.head);
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(UNREAD);
     let (places, graceful, mut under_way) =
         (Arc::new(Semaphore::new(limits.connections)), GracefulShutdown::new(), JoinSet::new());
     loop {

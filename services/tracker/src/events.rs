@@ -80,7 +80,7 @@ pub(crate) async fn post(
             Err(misfit) => return refuse(Some(index), &misfit.to_string()),
         }
     }
-    let Some(_place) = edge.room.take(records.len(), body.len()) else { return later() };
+    let Some(_place) = edge.room.take(records.len()) else { return later() };
     match all(records.iter().map(|record| edge.sink.put(record)).collect()).await {
         Ok(()) => {
             records.iter().for_each(|record| edge.metrics.event(record.record));

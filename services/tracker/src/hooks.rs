@@ -67,7 +67,7 @@ pub(crate) async fn post(
         return StatusCode::UNAUTHORIZED.into_response();
     }
     let said = listening.hook.read(&body);
-    let Some(_place) = edge.room.take(said.len(), body.len()) else { return later() };
+    let Some(_place) = edge.room.take(said.len()) else { return later() };
     let oldest = stream::clock::machine_now().saturating_sub(i64::try_from(REPLAY.as_millis()).unwrap_or(i64::MAX));
     let mut told = JoinSet::new();
     for said in said {

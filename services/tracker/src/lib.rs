@@ -21,7 +21,7 @@
 //! *What it is not.* It keeps nothing and decides nothing; who may be written to is the operator's business. Of the sends it remembers,
 //! for channels with a hook, what stands in `attempt.<channel>`, and reads that anew after a restart.
 //!
-//! *Limits.* Bodies of at most 1 MiB, requests of at most fifteen seconds, heads of at most ten, 4 096 connections at once. A receipt
+//! *Limits.* Bodies of at most 1 MiB, 64 MiB of them at once, requests of at most fifteen seconds, heads of at most ten and 16 KiB, 4 096 connections at once. A receipt
 //! names its send, by the token that the provider was given or by id: receipts with a provider's id alone are refused; a hook finds
 //! them. After a start a hook answers 503 until the latest sends are read. What strangers try stands in [`attacks`].
 

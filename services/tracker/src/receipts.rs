@@ -86,7 +86,7 @@ pub(crate) async fn post(
             None => edge.metrics.unreadable_receipt(&provider),
         }
     }
-    let Some(_place) = edge.room.take(facts.len(), body.len()) else { return later() };
+    let Some(_place) = edge.room.take(facts.len()) else { return later() };
     match all(facts.iter().map(|fact| edge.sink.publish(fact)).collect()).await {
         Ok(()) => {
             facts.iter().for_each(|fact| edge.metrics.fact(fact));

@@ -1,17 +1,23 @@
-//! How much may wait for Kafka's answer at once. Whoever comes beyond it is told to come again.
+//! What may be held at once: bodies that come in, and records that wait for Kafka's answer. Whoever comes beyond it is told to come again.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Places: a record takes one, and so does each piece of a large body. Fewer than the publisher's queue holds, so that nobody waits
-/// there and overtakes.
+use crate::server::Edge;
+
+/// Records that wait for Kafka. Fewer than the publisher's queue holds, so that nobody waits there and overtakes.
 pub(crate) const PLACES: usize = 8_000;
 
-/// Bytes of a request's body for one place: 64 MiB in all.
-const BYTES: usize = 8 * 1024;
+/// Largest body, in bytes.
+pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// Seconds after which whoever was refused may come again.
 const RETRY_AFTER: &str = "2";
@@ -23,18 +29,46 @@ pub(crate) fn later() -> Response {
 
 /// The room of one edge. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Room(Arc<Semaphore>);
+pub(crate) struct Room {
+    places: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+}
 
 impl Room {
-    pub(crate) fn new() -> Self {
-        Room(Arc::new(Semaphore::new(PLACES)))
+    /// For so many bytes of bodies.
+    pub(crate) fn new(bytes: usize) -> Self {
+        Room { places: Arc::new(Semaphore::new(PLACES)), bytes: Arc::new(Semaphore::new(bytes)) }
     }
 
-    /// Places for so many records that came in a body of so many bytes, until what is returned is dropped; none if there is no room now.
-    pub(crate) fn take(&self, records: usize, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let places = records.max(bytes.div_ceil(BYTES)).min(PLACES);
-        Arc::clone(&self.0).try_acquire_many_owned(u32::try_from(places).ok()?).ok()
+    /// Places for so many records, until what is returned is dropped; none if there is no room now.
+    pub(crate) fn take(&self, records: usize) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_many_owned(u32::try_from(records.min(PLACES)).ok()?).ok()
     }
+}
+
+/// Reads the body of a request as far as there is room for it, and keeps that until the request is answered. Who says nothing yet
+/// takes no room, however much he has announced; who is not believed yet takes as much as anybody.
+pub(crate) async fn hold(State(edge): State<Edge>, request: Request, next: Next) -> Response {
+    let (head, mut body) = request.into_parts();
+    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    }
+    let Ok(mut held) = Arc::clone(&edge.room.bytes).try_acquire_many_owned(0) else { return later() };
+    let mut read = Vec::new();
+    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        let Ok(frame) = frame else { return StatusCode::BAD_REQUEST.into_response() };
+        let piece = frame.into_data().unwrap_or_default();
+        if read.len() + piece.len() > BODY_BYTES_MAX {
+            return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+        }
+        let size = u32::try_from(piece.len()).unwrap_or(u32::MAX);
+        let Ok(more) = Arc::clone(&edge.room.bytes).try_acquire_many_owned(size) else { return later() };
+        held.merge(more);
+        read.extend_from_slice(&piece);
+    }
+    let response = next.run(Request::from_parts(head, Body::from(Bytes::from(read)))).await;
+    drop(held);
+    response
 }
 
 #[cfg(test)]
@@ -43,12 +77,12 @@ mod tests {
 
     #[test]
     fn a_full_room_takes_nobody_until_somebody_leaves() {
-        let room = Room::new();
-        let many = room.take(PLACES - 10, 100).unwrap();
-        assert!(room.take(1, 11 * BYTES).is_none(), "a large body counts, too");
-        let few = room.take(10, 100).unwrap();
-        assert!(room.take(1, 1).is_none());
+        let room = Room::new(0);
+        let many = room.take(PLACES - 10).unwrap();
+        assert!(room.take(11).is_none());
+        let few = room.take(10).unwrap();
+        assert!(room.take(1).is_none());
         drop((many, few));
-        assert!(room.take(PLACES + 1, 1).is_some(), "what is larger than the room has it alone");
+        assert!(room.take(PLACES + 1).is_some(), "what is larger than the room has it alone");
     }
 }

@@ -21,21 +21,17 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::config::{Config, Provider};
 use crate::door::{self, Limits};
 use crate::hooks::{self, Listening};
 use crate::metrics::Metrics;
-use crate::room::Room;
+use crate::room::{self, Room};
 use crate::signature::Secret;
 use crate::sink::{Kafka, Sink};
 use crate::spool::{Spool, publish, spool};
 use crate::{ears, events, links, receipts, unsubscribe};
-
-/// Largest body, in bytes.
-const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// How long requests under way and the spool may take after the word to stop.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -138,7 +134,7 @@ pub(crate) async fn serve(
         secrets: secrets("provider", &config.providers)?,
         producers: secrets("producer", &config.producers)?,
         hooks: Arc::new(hooks),
-        room: Room::new(),
+        room: Room::new(limits.bodies),
         clock,
         sink: Arc::clone(&sink),
         spool,
@@ -189,7 +185,7 @@ fn router(edge: Edge, limits: Limits) -> Router {
         .route("/events/{producer}", post(events::post))
         .route("/health", get(health))
         .route("/ready", get(ready))
-        .layer(RequestBodyLimitLayer::new(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(edge.clone(), room::hold))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, limits.request))
         .layer(middleware::from_fn_with_state(edge.clone(), count))
         .with_state(edge)

@@ -371,7 +371,7 @@ fn goal(raw: &raw::Goal, trigger: &Trigger, report: &mut Report<'_>) -> Goal {
         condition: raw
             .condition
             .as_ref()
-            .and_then(|text| condition(text, &Vocabulary::of_trigger(TriggerKind::Action), report)),
+            .and_then(|text| condition(text, &Vocabulary::of_goal(), report)),
         grace: span(raw.grace.as_ref(), 0, report),
     }
 }

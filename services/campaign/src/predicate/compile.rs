@@ -362,7 +362,7 @@ impl Compiler<'_> {
                 return self.fault(tree, format!("`{name}` takes a name and a number of days"), hint);
             }
         };
-        if matches!(name, "was_in" | "is_in") && self.vocabulary.steps.is_some() {
+        if matches!(name, "was_in" | "is_in") && !self.vocabulary.cascades {
             return self.fault(tree, format!("`{name}` can only be asked in the trigger"), "move it to its `where`");
         }
         if name == "heard_on" && Channel::find(&word).is_none() {

@@ -225,8 +225,13 @@ fn questions_about_the_past_take_names_and_days() {
         let faults = compile(text, &Vocabulary::of_trigger(TriggerKind::Cart), &[Type::Bool]).unwrap_err();
         assert_eq!(faults[0].message, message, "{text}");
     }
-    let faults = compile("was_in('a')", &Vocabulary::of_step(TriggerKind::Cart, &[]), &[Type::Bool]).unwrap_err();
-    assert_eq!(faults[0].message, "`was_in` can only be asked in the trigger");
+    for (place, text, name) in [
+        (Vocabulary::of_step(TriggerKind::Cart, &[]), "was_in('a')", "was_in"),
+        (Vocabulary::of_goal(), "!is_in('a')", "is_in"),
+    ] {
+        let faults = compile(text, &place, &[Type::Bool]).unwrap_err();
+        assert_eq!(faults[0].message, format!("`{name}` can only be asked in the trigger"));
+    }
 }
 
 /// The manual shows them: what it shows can be written.

@@ -169,10 +169,12 @@ pub(crate) struct Vocabulary<'a> {
     pub(super) attributes: bool,
     /// At a step: the names of those before it.
     pub(super) steps: Option<&'a [&'a str]>,
+    /// Other cascades of the customer can be asked about: where one is to begin.
+    pub(super) cascades: bool,
 }
 
 impl<'a> Vocabulary<'a> {
-    /// In the trigger and in the goal: the record itself.
+    /// In the trigger: the record itself.
     pub fn of_trigger(kind: TriggerKind) -> Self {
         let fields = match kind {
             TriggerKind::Cart => CART,
@@ -184,12 +186,17 @@ impl<'a> Vocabulary<'a> {
         };
         let items = matches!(kind, TriggerKind::Cart | TriggerKind::Action);
         let attributes = !matches!(kind, TriggerKind::Cart | TriggerKind::Schedule | TriggerKind::End);
-        Vocabulary { fields, items, attributes, steps: None }
+        Vocabulary { fields, items, attributes, steps: None, cascades: true }
+    }
+
+    /// In the goal: the action.
+    pub fn of_goal() -> Self {
+        Vocabulary { cascades: false, ..Vocabulary::of_trigger(TriggerKind::Action) }
     }
 
     /// In a step: the fields that the instance keeps of its trigger, and what became of the steps before.
     pub fn of_step(kind: TriggerKind, steps: &'a [&'a str]) -> Self {
-        Vocabulary { items: false, steps: Some(steps), ..Vocabulary::of_trigger(kind) }
+        Vocabulary { items: false, steps: Some(steps), cascades: false, ..Vocabulary::of_trigger(kind) }
     }
 
     /// Each field with its type and what it says.

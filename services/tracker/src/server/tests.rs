@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use super::*;
 use crate::config::Provider;
 use crate::fact::tests::token;
-use crate::room;
+use crate::room::{self, BODY_BYTES_MAX};
 use crate::sink::{Publication, Refused};
 
 mod attacks;

@@ -13,7 +13,7 @@ use super::*;
 const SOON: Duration = Duration::from_secs(20);
 
 fn hasty() -> Limits {
-    Limits { head: Duration::from_millis(300), request: Duration::from_millis(600), connections: 3 }
+    Limits { head: Duration::from_millis(300), request: Duration::from_millis(600), connections: 3, bodies: 64 << 10 }
 }
 
 /// An answer to what is written by hand: everything until the server closes.
@@ -108,6 +108,26 @@ async fn a_body_that_is_too_large_is_refused_whether_it_says_so_or_not() {
     let pieces: Vec<&str> = [head].into_iter().chain(vec![chunk.as_str(); 17]).chain(["0\r\n\r\n"]).collect();
     let answer = raw(&edge, &pieces, Duration::ZERO).await;
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 413"), "{answer}");
+    assert!(edge.nothing_came());
+}
+
+#[tokio::test]
+async fn bodies_that_come_in_take_no_more_than_their_room() {
+    let limits = Limits { request: SOON, connections: 9, ..hasty() };
+    let edge = Fixture::with(Memory::default(), HashMap::new(), limits).await;
+    let address = edge.url.strip_prefix("http://").unwrap();
+    let begun = format!(
+        "POST /receipts/sandbox HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n{}",
+        " ".repeat(limits.bodies - 100)
+    );
+    let mut stranger = TcpStream::connect(address).await.unwrap();
+    stranger.write_all(begun.as_bytes()).await.unwrap();
+    let one_more = || edge.receipts(&" ".repeat(1_000), None);
+    timeout(SOON, async { while one_more().await != StatusCode::SERVICE_UNAVAILABLE {} }).await.expect("there is no room");
+    let small = edge.receipts("[]", None).await;
+    assert_eq!(small, StatusCode::UNAUTHORIZED, "who is small finds room");
+    drop(stranger);
+    timeout(SOON, async { while one_more().await != StatusCode::UNAUTHORIZED {} }).await.expect("there is room again");
     assert!(edge.nothing_came());
 }
 
