@@ -34,7 +34,7 @@
 mod memory;
 mod search;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -215,6 +215,8 @@ struct Follower {
     turned: watch::Sender<u64>,
     /// Partitions that are not read yet to where they ended at the start.
     behind: BTreeMap<i32, i64>,
+    /// Partitions of which what was to be read is deleted already: they begin again where they begin now.
+    lost: BTreeSet<i32>,
     search: Search,
 }
 
@@ -243,7 +245,7 @@ impl Follower {
             memory.lock().unwrap_or_else(PoisonError::into_inner).is_a_part();
         }
         let search = Search::new(origin.settings, origin.attempt, origin.partitions);
-        Ok(Follower { reader, topic, memory, turned, behind, search })
+        Ok(Follower { reader, topic, memory, turned, behind, lost: BTreeSet::new(), search })
     }
 
     fn follow(mut self, stop: &AtomicBool) {
@@ -256,6 +258,7 @@ impl Follower {
             }
             let has_found = self.search.go_on(&self.memory);
             if fetched.is_empty() && !has_found {
+                self.start_over();
                 continue;
             }
             for item in fetched.drain(..) {
@@ -265,9 +268,10 @@ impl Follower {
                         self.passed(record.partition(), record.offset() + 1);
                     }
                     Fetched::End { partition, offset, .. } => self.passed(partition, offset),
-                    Fetched::OutOfRange { partition, .. } => self.start_over(partition),
+                    Fetched::OutOfRange { partition, .. } => _ = self.lost.insert(partition),
                 }
             }
+            self.start_over();
             self.look_back();
             self.turned.send_modify(|turn| *turn = turn.wrapping_add(1));
         }
@@ -290,13 +294,16 @@ impl Follower {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner).caught_up = self.behind.is_empty();
     }
 
-    /// What was to be read is deleted already.
-    fn start_over(&mut self, partition: i32) {
-        let started = self.reader.range(self.topic, partition);
-        let started = started.and_then(|(low, _)| self.reader.start(self.topic, partition, low));
-        if let Err(error) = started {
-            tracing::warn!(partition, "the attempts cannot be followed: {error}");
-        }
+    /// Those that cannot be begun again now are tried with each turn.
+    fn start_over(&mut self) {
+        let Follower { reader, topic, lost, .. } = self;
+        lost.retain(|partition| {
+            let started = reader.range(*topic, *partition).and_then(|(low, _)| reader.start(*topic, *partition, low));
+            if let Err(error) = &started {
+                tracing::warn!(partition, "the attempts cannot be followed for now: {error}");
+            }
+            started.is_err()
+        });
     }
 }
 

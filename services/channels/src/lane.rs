@@ -22,10 +22,14 @@ use crate::memory::{Recent, Withdrawn};
 use crate::transport::Answer;
 
 /// Commands of a partition that are remembered after they are settled.
-pub const MEMORY: usize = 16_384;
+pub const MEMORY: usize = 32_768;
 
-/// Commands of a partition that are held in memory at once; the rest waits in the topic.
-pub const WINDOW: usize = 1_024;
+/// Unfinished commands of a partition that are held in memory at once; the rest waits in the topic.
+pub const WINDOW: usize = 4_096;
+
+/// Finished commands behind an unfinished one: so far others go on while it waits. With the window less than [`MEMORY`], so that a
+/// successor, who begins at that one, knows all of them.
+pub const FINISHED: usize = 28_000;
 
 /// What became of a command, as it will be written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +107,10 @@ pub struct Lane {
     attempt_from: i64,
     /// A predecessor wrote about commands up to this offset.
     touched_until: i64,
+    /// What is unfinished, and the finished that nobody has passed by yet.
     window: BTreeMap<i64, Entry>,
+    /// Offsets of what is finished behind something unfinished, and from where a successor has to read `attempt` to know it.
+    finished: BTreeMap<i64, Option<i64>>,
     offsets: HashMap<Id, i64>,
     withdrawn: Withdrawn,
     settled: Recent,
@@ -126,6 +133,7 @@ impl Lane {
             attempt_from,
             touched_until: next,
             window: BTreeMap::new(),
+            finished: BTreeMap::new(),
             offsets: HashMap::new(),
             withdrawn: Withdrawn::default(),
             settled: Recent::new(MEMORY),
@@ -195,8 +203,7 @@ impl Lane {
             return true;
         }
         if self.offsets.contains_key(&id) || self.settled.contains(id) {
-            let floor = Some(self.attempt_from);
-            self.window.insert(offset, Entry { stage: Stage::Done, floor, ..Entry::of(None) });
+            self.finished.insert(offset, Some(self.attempt_from));
             self.next = offset + 1;
             return false;
         }
@@ -208,6 +215,8 @@ impl Lane {
         };
         self.offsets.insert(id, offset);
         let floor = doubtful.then_some(self.attempt_from);
+        // Under `skip` nothing but our own call can be in doubt here, and what comes of that is told.
+        let doubtful = doubtful && !(ours && self.on_unknown == OnUnknown::Skip);
         self.window.insert(offset, Entry { stage, floor, doubtful, ..Entry::of(Some((id, send))) });
         self.next = offset + 1;
         true
@@ -216,7 +225,7 @@ impl Lane {
     /// A record was read that asks for nothing.
     pub fn nothing(&mut self, offset: i64) {
         if offset >= self.next {
-            self.window.insert(offset, Entry { stage: Stage::Done, ..Entry::of(None) });
+            self.finished.insert(offset, None);
             self.next = offset + 1;
         }
     }
@@ -231,12 +240,17 @@ impl Lane {
         self.next
     }
 
-    /// Commands in memory.
-    pub fn len(&self) -> usize {
-        self.window.len()
+    /// Enough is in memory: no more is to be read for now.
+    pub fn is_full(&self) -> bool {
+        self.window.len() >= WINDOW || self.finished.len() >= FINISHED
     }
 
-    /// Nothing is in memory.
+    /// There is room for many again.
+    pub fn has_room(&self) -> bool {
+        self.window.len() <= WINDOW / 2 && self.finished.len() <= FINISHED / 2
+    }
+
+    /// Nothing is unfinished.
     pub fn is_empty(&self) -> bool {
         self.window.is_empty()
     }
@@ -374,7 +388,9 @@ impl Lane {
                 let accepted = Outcome::of(Status::Accepted, None, now);
                 Stage::Judged(Outcome { provider_id: provider_id.clone(), ..accepted })
             }
-            Answer::Refused { code } => Stage::Judged(Outcome::of(Status::Refused, Some(code), now)),
+            Answer::Refused { code } | Answer::Unfit { code } => {
+                Stage::Judged(entry.without_call(Outcome::of(Status::Refused, Some(code), now)))
+            }
             Answer::NobodyThere { code } => Stage::Judged(Outcome::of(Status::BouncedHard, Some(code), now)),
             Answer::TooLate => Stage::Judged(entry.without_call(Outcome::of(Status::Expired, None, now))),
             Answer::Unknown { code } if self.on_unknown == OnUnknown::Skip => {
@@ -438,15 +454,22 @@ impl Lane {
 
     /// Where a successor begins: the next command, and the offset of `attempt` behind which everything about it lies.
     pub fn position(&mut self) -> (i64, i64) {
-        while let Some(first) = self.window.first_entry().filter(|first| first.get().stage == Stage::Done) {
-            let entry = first.remove();
-            if let Some((id, _)) = entry.send {
-                self.offsets.remove(&id);
+        let Lane { window, offsets, finished, .. } = self;
+        window.retain(|offset, entry| {
+            let is_done = entry.stage == Stage::Done;
+            if is_done {
+                finished.insert(*offset, entry.floor);
+                if let Some((id, _)) = &entry.send {
+                    offsets.remove(id);
+                }
             }
-        }
-        let next = self.window.first_key_value().map_or(self.next, |(offset, _)| *offset);
+            !is_done
+        });
+        let next = window.first_key_value().map_or(self.next, |(offset, _)| *offset);
+        *finished = finished.split_off(&next);
         let known = if self.next < self.touched_until { self.attempt_from } else { self.attempt_end };
-        (next, self.window.values().filter_map(|entry| entry.floor).chain([known]).min().unwrap_or(known))
+        let floors = window.values().map(|entry| entry.floor).chain(finished.values().copied());
+        (next, floors.flatten().chain([known]).min().unwrap_or(known))
     }
 }
 

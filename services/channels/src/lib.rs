@@ -49,7 +49,8 @@
 //!
 //! *Limits.* A rate limit holds for the channel as a whole as long as every worker of the group is configured alike, and
 //! each takes the share of its partitions. Repeats of a command are recognised as far back as [`lane::MEMORY`] commands of
-//! a partition.
+//! a partition. While single commands wait (a provider that will not have just these for now), others go on: so many of a
+//! partition as [`lane::FINISHED`] says, beside as many that wait as [`lane::WINDOW`] says.
 
 pub mod config;
 mod worker;

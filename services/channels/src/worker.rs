@@ -14,7 +14,7 @@ use crate::calls::Calls;
 use crate::choice::{Candidate, Chooser};
 use crate::config::Config;
 use crate::echo::{Echo, Origin};
-use crate::lane::{Lane, WINDOW};
+use crate::lane::Lane;
 use crate::lease::Lease;
 use crate::ledger::{Ledger, bookmark};
 use crate::limit::Limit;
@@ -339,9 +339,9 @@ impl<'a> Worker<'a> {
     /// read all the time.
     fn pause_and_resume(&mut self) -> Result<(), Error> {
         for (partition, lane) in &self.lanes {
-            if lane.len() >= WINDOW && self.paused.insert(*partition) {
+            if lane.is_full() && self.paused.insert(*partition) {
                 self.reader.stop(self.inputs.send, *partition);
-            } else if lane.len() <= WINDOW / 2 && self.paused.remove(partition) {
+            } else if lane.has_room() && self.paused.remove(partition) {
                 self.reader.start(self.inputs.send, *partition, lane.next())?;
             }
         }
@@ -388,7 +388,7 @@ impl<'a> Worker<'a> {
                     tracing::debug!(code, "a route did not take a message; another one is tried in its next turn");
                     metrics.hand_over("rerouted");
                 }
-                Answer::Stale | Answer::TooLate => {}
+                Answer::Stale | Answer::TooLate | Answer::Unfit { .. } => {}
             }
             true
         });

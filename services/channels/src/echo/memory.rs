@@ -114,6 +114,10 @@ impl Memory {
     /// The whole topic was read: what it says of a name, or that it says nothing.
     pub(super) fn was_searched(&mut self, name: Name, found: Option<Whose>) {
         self.wanted.remove(&name);
+        // It was written while the search went on, and may have been out of its sight.
+        if self.of(&name).sends.contains_key(&name) {
+            return;
+        }
         if self.searched.insert(name.clone(), found).is_none() {
             self.searched_order.push_back(name);
         }

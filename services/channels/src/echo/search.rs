@@ -191,6 +191,13 @@ mod tests {
             assert_eq!(memory.find(&[name("9"), name("1")]), Known::Send(id("old"), "old".to_owned()));
             assert_eq!(memory.find(&[name("9"), name("3")]), Known::NotYet, "nobody has asked for it");
             assert!(memory.wanted().is_empty());
+            memory.was_searched(name("2"), None);
+            memory.insert(&name("4"), id("last"), "c4", 7);
+            assert_eq!(
+                memory.find(&[name("2")]),
+                Known::NotYet,
+                "it was there while the search went on, and is not now"
+            );
             memory.insert(&name("9"), id("newer"), "c9", 8);
             assert_eq!(
                 memory.find(&[name("9")]),

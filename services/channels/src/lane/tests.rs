@@ -187,6 +187,68 @@ fn after_a_failure_of_kafka_our_own_call_is_still_ours() {
 }
 
 #[test]
+fn after_a_failure_of_kafka_what_was_not_taken_is_not_in_doubt() {
+    for policy in [OnUnknown::Skip, OnUnknown::Resend] {
+        let (mut lane, tick) = (lane(policy), Tick::now());
+        lane.intended(id("a"), 10);
+        lane.command(10, id("a"), send("c1", 50), 5, true);
+        lane.answered(id("a"), &Answer::NotTaken { code: "x".to_owned(), retry_after: None }, 6, tick);
+        let is_free = policy == OnUnknown::Skip;
+        assert_eq!(
+            lane.idle_intents().len(),
+            usize::from(is_free),
+            "an earlier attempt may be in doubt where they are repeated"
+        );
+        lane.withdraw(0, id("a"));
+        lane.judge(7);
+        assert_eq!(outcomes(&mut lane), [(10, if is_free { Status::Revoked } else { Status::Unknown })]);
+    }
+}
+
+#[test]
+fn a_refusal_says_nothing_of_what_may_have_been_taken_before() {
+    let (mut lane, tick) = (lane(OnUnknown::Resend), Tick::now());
+    lane.command(10, id("a"), send("c1", 50), 0, false);
+    for answer in [Answer::Unknown { code: "timeout".to_owned() }, Answer::Refused { code: "again".to_owned() }] {
+        lane.start(10);
+        lane.answered(id("a"), &answer, 0, tick);
+    }
+    assert_eq!(outcomes(&mut lane), [(10, Status::Unknown)]);
+}
+
+#[test]
+fn one_command_that_waits_holds_up_no_other() {
+    let (mut lane, tick) = (lane(OnUnknown::Skip), Tick::now());
+    lane.command(10, id("waits"), send("c", Millis::MAX), 0, false);
+    lane.start(10);
+    let later = Answer::NotTaken { code: "later".to_owned(), retry_after: Some(Duration::from_secs(3_600)) };
+    lane.answered(id("waits"), &later, 0, tick);
+    lane.attempts_end(200);
+    for offset in 11..11 + FINISHED as i64 {
+        assert!(!lane.is_full(), "{offset}");
+        let name = offset.to_string();
+        lane.command(offset, id(&name), send(&name, Millis::MAX), 0, false);
+        assert_eq!(lane.ready(tick, 9), [offset]);
+        lane.start(offset);
+        lane.answered(id(&name), &accepted(), 0, tick);
+        assert_eq!(outcomes(&mut lane), [(offset, Status::Accepted)]);
+        lane.attempts_end(200 + 2 * offset);
+        assert_eq!(lane.position(), (10, 100));
+    }
+    assert!(lane.is_full(), "a successor has to know all of them");
+    assert!(
+        !lane.command(11 + FINISHED as i64, id("11"), send("11", Millis::MAX), 0, false),
+        "it still knows the first"
+    );
+    lane.withdraw(0, id("waits"));
+    lane.judge(0);
+    assert_eq!(outcomes(&mut lane).len(), 1);
+    let (next, from) = lane.position();
+    assert_eq!(next, 12 + FINISHED as i64);
+    assert!(lane.has_room() && from > 100, "{from}");
+}
+
+#[test]
 fn a_broken_connection_follows_the_policy() {
     let broken = Answer::Unknown { code: "timeout".to_owned() };
     for (policy, expected) in [(OnUnknown::Skip, vec![(10, Status::Unknown)]), (OnUnknown::Resend, vec![])] {
@@ -230,7 +292,7 @@ fn a_record_read_twice_counts_once() {
     lane.command(10, id("a"), send("c1", 50), 0, false);
     lane.command(9, id("z"), send("c2", 50), 0, false);
     lane.command(10, id("a"), send("c1", 50), 0, false);
-    assert_eq!(lane.len(), 1);
+    assert_eq!(lane.ready(Tick::now(), 9), [10]);
 }
 
 #[test]

@@ -145,7 +145,7 @@ impl Apns {
         if device.is_empty() || !device.chars().all(|c| c.is_ascii_alphanumeric()) {
             return Answer::nobody_there("BadDeviceToken");
         }
-        let Ok(url) = call::under(&self.base, &format!("3/device/{device}")) else { return Answer::refused("bad_url") };
+        let Ok(url) = call::under(&self.base, &format!("3/device/{device}")) else { return Answer::unfit("bad_url") };
         let expiration = now_seconds().saturating_add_unsigned(message.validity().as_secs());
         let request = self
             .client

@@ -126,8 +126,8 @@ pub(crate) struct Reply {
 pub(crate) async fn ask(request: RequestBuilder) -> Result<Reply, Answer> {
     match request.send().await {
         Ok(response) => Ok(Reply { status: response.status(), retry_after: retry_after(&response), response }),
-        Err(error) if error.is_builder() => Err(Answer::refused("bad_request")),
-        Err(error) if guard::forbade(&error) => Err(Answer::refused("private_host")),
+        Err(error) if error.is_builder() => Err(Answer::unfit("bad_request")),
+        Err(error) if guard::forbade(&error) => Err(Answer::unfit("private_host")),
         Err(error) if error.is_connect() => Err(Answer::not_taken("connection")),
         Err(error) if error.is_timeout() => Err(Answer::unknown("timeout")),
         Err(_) => Err(Answer::unknown("connection_broke")),

@@ -62,13 +62,13 @@ fn joined(answers: Vec<Answer>) -> Answer {
         Answer::Accepted { .. } => 4,
         Answer::Unknown { .. } | Answer::Stale | Answer::TooLate => 3,
         Answer::NotTaken { .. } | Answer::Elsewhere { .. } => 2,
-        Answer::Refused { .. } => 1,
+        Answer::Refused { .. } | Answer::Unfit { .. } => 1,
         Answer::NobodyThere { .. } => 0,
     });
     match strongest {
         Some(Answer::NotTaken { code, .. }) => Answer::NotTaken { code, retry_after: asked },
         Some(answer) => answer,
-        None => Answer::refused("no_address"),
+        None => Answer::unfit("no_address"),
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
             (vec![later(None), later(Some(7)), dead.clone(), refused.clone(), later(Some(3))], later(Some(7))),
             (vec![dead.clone(), refused.clone(), dead.clone()], refused),
             (vec![dead.clone(), dead.clone()], dead),
-            (vec![], Answer::refused("no_address")),
+            (vec![], Answer::unfit("no_address")),
         ] {
             assert_eq!(joined(answers.clone()), expected, "{answers:?}");
         }

@@ -253,6 +253,7 @@ pub(super) fn meaning(text: &str) -> Answer {
         "accepted" => Answer::Accepted { provider_id: word },
         "nobody_there" => Answer::NobodyThere { code },
         "refused" => Answer::Refused { code },
+        "unfit" => Answer::Unfit { code },
         "not_taken" => {
             Answer::NotTaken { code, retry_after: seconds.map(|text| Duration::from_secs(text.parse().unwrap())) }
         }

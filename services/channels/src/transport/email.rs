@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 2xx to the end of the data | taken |
 //! | 5xx with an enhanced code (RFC 3463) of an address that does not exist: 5.1.1, 5.1.2, 5.1.3, 5.1.6, 5.1.10, 5.2.1 | nobody is there |
-//! | 530, 534, 535, 538, 502, 503, 504, 521, or an enhanced code of login, policy, system or protocol: 5.1.7, 5.1.8, 5.3.x, 5.5.x, 5.7.x | not taken for now: it would be so for everybody |
+//! | 530, 534, 535, 538, 502, 503, 504, 521, a bare 554 (no mail service here, a sender or right that is not known), or an enhanced code of login, policy, system or protocol: 5.1.7, 5.1.8, 5.3.x, 5.5.x, 5.7.x | not taken for now: it would be so for everybody |
 //! | other 5xx, also 5.3.4 (too large) and a bare 550 (servers that block a sender say it, too) | this mail is refused |
 //! | 4xx | not taken for now |
 //! | it offers no login or no TLS as we are to use it | not taken for now |
@@ -190,7 +190,7 @@ impl Transport for Email {
         Box::pin(async move {
             let mail = match self.compose(message) {
                 Ok(mail) => mail,
-                Err(code) => return Answer::refused(code),
+                Err(code) => return Answer::unfit(code),
             };
             let mut session = Session { email: self, has_ended: false };
             let answer = tokio::time::timeout(self.timeout, self.server().send(mail)).await;
@@ -234,7 +234,7 @@ fn answer_of(error: &SmtpError) -> Answer {
         None if error.to_string().starts_with("Connection error") => Answer::not_taken("connection"),
         None if error.is_tls() => Answer::not_taken("tls"),
         // The library's word for a mail that this server cannot carry; its other ones are about login and TLS.
-        None if error.is_client() && error.to_string().contains("non-ascii") => Answer::refused("smtp_client"),
+        None if error.is_client() && error.to_string().contains("non-ascii") => Answer::unfit("smtp_client"),
         None if error.is_client() => Answer::not_taken("smtp_client"),
         None => Answer::unknown("connection_broke"),
     }
@@ -252,6 +252,7 @@ fn permanent(code: &str, enhanced: Option<String>) -> Answer {
     let told = format!("smtp_{}", enhanced.as_deref().unwrap_or(code));
     match enhanced {
         Some(enhanced) if NOBODY_THERE.contains(&&*enhanced) => Answer::nobody_there(told),
+        None if code == "554" => Answer::not_taken(told),
         _ if about_us || ABOUT_THE_SESSION.contains(&code) => Answer::not_taken(told),
         _ => Answer::refused(told),
     }

@@ -11,7 +11,7 @@
 //! | 2xx | taken; its id is the answer's field `provider_id_field` |
 //! | 408, 429, 503 | not taken for now; `Retry-After` (in seconds) is kept for all calls |
 //! | 410 | nobody is at this address any more; the reason as below |
-//! | 400, 409, 413, 422, 451 | this message is refused; the answer's field `code` is the reason where it has one |
+//! | 400, 413, 422, 451 | this message is refused; the answer's field `code` is the reason where it has one |
 //! | other 4xx, 3xx: a token, a path or a right of ours is wrong | not taken for now: it would be so for everybody |
 //! | other 5xx | unknown: a gateway may fail after the provider has taken it |
 //! | no connection | not taken for now |
@@ -165,9 +165,8 @@ impl Http {
 
 /// With these a provider speaks of this one message. Whatever else it will not have is a fault of ours that meets every
 /// message: refusals of it would send everybody the next, dearer one.
-const ABOUT_THE_MESSAGE: [StatusCode; 5] = [
+const ABOUT_THE_MESSAGE: [StatusCode; 4] = [
     StatusCode::BAD_REQUEST,
-    StatusCode::CONFLICT,
     StatusCode::PAYLOAD_TOO_LARGE,
     StatusCode::UNPROCESSABLE_ENTITY,
     StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS,

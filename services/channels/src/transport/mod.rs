@@ -98,6 +98,11 @@ pub enum Answer {
         /// Why.
         code: String,
     },
+    /// It was not offered to the provider: no provider could take it.
+    Unfit {
+        /// Why.
+        code: String,
+    },
     /// Nor any other message to this address: nobody is there.
     NobodyThere {
         /// Why.
@@ -129,6 +134,10 @@ pub enum Answer {
 impl Answer {
     fn refused(code: impl Into<String>) -> Self {
         Answer::Refused { code: code.into() }
+    }
+
+    fn unfit(code: impl Into<String>) -> Self {
+        Answer::Unfit { code: code.into() }
     }
 
     fn nobody_there(code: impl Into<String>) -> Self {
@@ -407,6 +416,7 @@ const ADDRESS_MIN: usize = 5;
 
 fn without_address(mut answer: Answer, address: &str) -> Answer {
     if let Answer::Refused { code }
+    | Answer::Unfit { code }
     | Answer::NobodyThere { code }
     | Answer::NotTaken { code, .. }
     | Answer::Elsewhere { code }

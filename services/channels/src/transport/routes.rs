@@ -137,6 +137,8 @@ impl Routes {
 
     async fn through(&self, message: &Message) -> Answer {
         let Some(chosen) = self.state().choose(&message.send_id, Tick::now()) else {
+            // Whoever has passed it over may be well again before the others are.
+            self.state().forget(&message.send_id);
             return Answer::NotTaken { code: "no_route".to_owned(), retry_after: Some(RETRY) };
         };
         let mut out = Out { routes: self, route: chosen, said: Answer::unknown("given_up") };

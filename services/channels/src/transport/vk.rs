@@ -3,8 +3,9 @@
 //!
 //! The message is its title, text and link, one below the other.
 //!
-//! *Repeats.* `random_id` is made of the send's id, and VK sends nothing twice under the same: so `on_unknown: resend` is safe
-//! here.
+//! *Repeats.* `random_id` is made of the send's id, and VK sends nothing twice under the same in one conversation, as far back as an hour
+//! or a hundred messages: so `on_unknown: resend` is safe as long as a repeat comes within the hour. After a longer outage what was in
+//! doubt may arrive twice.
 //!
 //! | VK says (in a 200) | is read as |
 //! |---|---|
@@ -85,7 +86,7 @@ pub(super) fn open(config: &Config) -> Result<Box<dyn Transport>, String> {
 impl Transport for Vk {
     fn hand_over<'a>(&'a self, message: &'a Message) -> Call<'a> {
         Box::pin(async move {
-            let Some(random_id) = random_id(&message.send_id) else { return Answer::refused("bad_send_id") };
+            let Some(random_id) = random_id(&message.send_id) else { return Answer::unfit("bad_send_id") };
             let form = [
                 ("peer_id", message.address.as_str()),
                 ("random_id", &random_id.to_string()),
@@ -105,12 +106,11 @@ impl Transport for Vk {
     }
 }
 
-/// The lower 63 bits of the send's id: VK compares with all that a community has ever sent, so a number of 32 bits would
-/// soon meet one that was there, and its message would not go out.
-fn random_id(send_id: &str) -> Option<i64> {
+/// The lower 31 bits of the send's id: VK's documents promise no more, and it compares within one conversation alone.
+fn random_id(send_id: &str) -> Option<i32> {
     let (_, low) = Uuid::parse_str(send_id).ok()?.as_u64_pair();
     // Zero means to VK that there is none.
-    Some(i64::try_from(low & (u64::MAX >> 1)).ok()?.max(1))
+    Some(i32::try_from(low & 0x7fff_ffff).ok()?.max(1))
 }
 
 async fn read(reply: Reply) -> Answer {

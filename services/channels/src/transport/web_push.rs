@@ -31,7 +31,7 @@
 //! the subscriptions of a former key: after a change of keys browsers have to subscribe anew.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -112,7 +112,7 @@ struct WebPush {
     allow_private: bool,
     proof: Proof,
     /// Push services that took nothing lately, by their origins.
-    failing: Mutex<HashMap<String, Breaker>>,
+    failing: Mutex<HashMap<String, Failing>>,
 }
 
 /// More failing push services are not told apart: then all of them are tried again.
@@ -154,21 +154,20 @@ impl WebPush {
         let Some(browser) = Browser::parse(&subscription) else { return Answer::nobody_there("bad_subscription") };
         match guard::check(&browser.endpoint, self.allow_private) {
             Ok(()) => {}
-            Err(Unfit::Scheme) => return Answer::refused("not_https"),
-            Err(Unfit::Private) => return Answer::refused("private_host"),
+            Err(Unfit::Scheme) => return Answer::unfit("not_https"),
+            Err(Unfit::Private) => return Answer::unfit("private_host"),
         }
         let plain = body(message);
         if plain.len() > PLAIN_BYTES_MAX {
-            return Answer::refused("too_large");
+            return Answer::unfit("too_large");
         }
         let Ok(sealed) = encrypt(plain, &browser.key, &browser.auth) else {
             return Answer::nobody_there("bad_subscription");
         };
         let Some(vapid) = self.vapid(&browser.endpoint) else { return Answer::not_taken("vapid_key") };
-        let service = browser.endpoint.origin().ascii_serialization();
-        if self.is_paused(&service) {
+        let Some(out) = self.begin(browser.endpoint.origin().ascii_serialization()) else {
             return Answer::not_taken("service_paused");
-        }
+        };
         let request = self
             .client
             .post(browser.endpoint)
@@ -183,29 +182,23 @@ impl WebPush {
             Ok(reply) => self.proof.note(read(&reply, &self.proof)),
             Err(answer) => answer,
         };
-        self.remember(service, &answer);
+        out.learn(&answer);
         answer
     }
 
-    fn is_paused(&self, service: &str) -> bool {
-        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        failing.get(service).is_some_and(|breaker| breaker.admits(0, 1, Tick::now()) == 0)
+    /// A call to a push service begins, unless that is left alone.
+    fn begin(&self, service: String) -> Option<Out<'_>> {
+        if let Some(Failing { breaker, out }) = self.failing().get_mut(&service) {
+            if breaker.admits(*out, usize::MAX, Tick::now()) == 0 {
+                return None;
+            }
+            *out += 1;
+        }
+        Some(Out { push: self, service })
     }
 
-    fn remember(&self, service: String, answer: &Answer) {
-        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        let asked = match answer {
-            Answer::NotTaken { retry_after, .. } => *retry_after,
-            Answer::Unknown { .. } => None,
-            _ => {
-                failing.remove(&service);
-                return;
-            }
-        };
-        if failing.len() >= FAILING_MAX {
-            failing.clear();
-        }
-        failing.entry(service).or_default().failed(asked, Tick::now());
+    fn failing(&self) -> MutexGuard<'_, HashMap<String, Failing>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Who we are, to this push service and for half a day.
@@ -217,6 +210,45 @@ impl WebPush {
         });
         let token = self.signer.sign(&claims).ok()?;
         call::hidden("key", &format!("vapid t={token}, k={}", self.name)).ok()
+    }
+}
+
+/// A push service that has failed, and the calls to it that are under way since.
+#[derive(Debug, Default)]
+struct Failing {
+    breaker: Breaker,
+    out: usize,
+}
+
+/// A call under way to a push service; counted out when it is over, also by being given up.
+struct Out<'a> {
+    push: &'a WebPush,
+    service: String,
+}
+
+impl Out<'_> {
+    fn learn(&self, answer: &Answer) {
+        let mut failing = self.push.failing();
+        let asked = match answer {
+            Answer::NotTaken { retry_after, .. } => *retry_after,
+            Answer::Unknown { .. } => None,
+            _ => {
+                failing.remove(&self.service);
+                return;
+            }
+        };
+        if failing.len() >= FAILING_MAX {
+            failing.clear();
+        }
+        failing.entry(self.service.clone()).or_default().breaker.failed(asked, Tick::now());
+    }
+}
+
+impl Drop for Out<'_> {
+    fn drop(&mut self) {
+        if let Some(Failing { out, .. }) = self.push.failing().get_mut(&self.service) {
+            *out = out.saturating_sub(1);
+        }
     }
 }
 

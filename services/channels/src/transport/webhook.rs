@@ -17,7 +17,7 @@
 //! | the receiver says | is read as |
 //! |---|---|
 //! | 200, 202 and other 2xx | taken; its id is the answer's field `id` |
-//! | 400, 409, 413, 422, 451 | this message is refused; the answer's field `code` is the reason where it has one |
+//! | 400, 413, 422, 451 | this message is refused; the answer's field `code` is the reason where it has one |
 //! | 410: no webhook is wanted there any more, 401, 404 and other 4xx, 302 and other 3xx | not taken for now: it would be so for everybody |
 //! | 408, 429, 503 | not taken for now; `retry-after` is kept for all calls |
 //! | 500, 502, 504 and other 5xx | unknown |
@@ -172,7 +172,7 @@ impl Transport for Webhook {
                 Err(Unfit::Scheme) => return Answer::not_taken("not_https"),
                 Err(Unfit::Private) => return Answer::not_taken("private_host"),
             }
-            let Ok(body) = serde_json::to_vec(&self.body(message)) else { return Answer::refused("bad_request") };
+            let Ok(body) = serde_json::to_vec(&self.body(message)) else { return Answer::unfit("bad_request") };
             let timestamp = now_seconds();
             let request = self
                 .client
@@ -185,7 +185,7 @@ impl Transport for Webhook {
             match call::ask(request).await {
                 Ok(reply) => read(reply).await,
                 // The address is ours: where it leads is the same for everybody.
-                Err(Answer::Refused { code }) => Answer::not_taken(code),
+                Err(Answer::Unfit { code }) => Answer::not_taken(code),
                 Err(answer) => answer,
             }
         })
@@ -234,9 +234,8 @@ async fn read(reply: Reply) -> Answer {
 }
 
 /// With these a receiver speaks of this one message.
-const ABOUT_THE_MESSAGE: [StatusCode; 5] = [
+const ABOUT_THE_MESSAGE: [StatusCode; 4] = [
     StatusCode::BAD_REQUEST,
-    StatusCode::CONFLICT,
     StatusCode::PAYLOAD_TOO_LARGE,
     StatusCode::UNPROCESSABLE_ENTITY,
     StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS,

@@ -176,7 +176,7 @@ async fn what_the_centre_says_is_read_as_the_table_says() {
         assert_eq!(settled(&*transport, &message(what, "a")).await, answer, "{what}");
     }
     let bad = Message { address: "not a number".to_owned(), ..message("0000", "a") };
-    assert_eq!(transport.hand_over(&bad).await, Answer::Refused { code: code("bad_address") });
+    assert_eq!(transport.hand_over(&bad).await, Answer::Unfit { code: code("bad_address") });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -180,7 +180,7 @@ async fn the_servers_word_decides() {
     assert_eq!(transport.hand_over(&message("quota@shop.example")).await, Answer::refused("smtp_5.2.2"));
     assert_eq!(transport.hand_over(&message("bare@shop.example")).await, Answer::refused("smtp_550"));
     assert_eq!(transport.hand_over(&message("full@shop.example")).await, Answer::not_taken("smtp_452"));
-    assert_eq!(transport.hand_over(&message("no address")).await, Answer::refused("bad_address"));
+    assert_eq!(transport.hand_over(&message("no address")).await, Answer::unfit("bad_address"));
 }
 
 #[test]
@@ -192,6 +192,7 @@ fn what_is_about_us_refuses_nothing() {
         ("538", None),
         ("550", Some("5.7.26")),
         ("553", Some("5.1.8")),
+        ("554", None),
         ("554", Some("5.3.2")),
         ("503", Some("5.5.1")),
     ];
@@ -199,14 +200,8 @@ fn what_is_about_us_refuses_nothing() {
         let told = format!("smtp_{}", enhanced.unwrap_or(code));
         assert_eq!(permanent(code, enhanced.map(str::to_owned)), Answer::not_taken(told));
     }
-    let theirs = [
-        ("550", None),
-        ("554", None),
-        ("552", Some("5.2.2")),
-        ("552", Some("5.3.4")),
-        ("554", Some("5.6.0")),
-        ("550", Some("5.4.1")),
-    ];
+    let theirs =
+        [("550", None), ("552", Some("5.2.2")), ("552", Some("5.3.4")), ("554", Some("5.6.0")), ("550", Some("5.4.1"))];
     for (code, enhanced) in theirs {
         let told = format!("smtp_{}", enhanced.unwrap_or(code));
         assert_eq!(permanent(code, enhanced.map(str::to_owned)), Answer::refused(told));
@@ -228,7 +223,7 @@ async fn a_login_or_tls_that_the_server_does_not_offer_is_a_fault_of_ours_and_a_
     let tls = open(&Config { tls: Protection::Starttls, ..config(address) }).unwrap();
     assert_eq!(tls.hand_over(&message("anna@shop.example")).await, Answer::not_taken("smtp_client"));
     let plain = open(&config(address)).unwrap();
-    assert_eq!(plain.hand_over(&message("анна@shop.example")).await, Answer::refused("smtp_client"));
+    assert_eq!(plain.hand_over(&message("анна@shop.example")).await, Answer::unfit("smtp_client"));
 }
 
 #[tokio::test]

@@ -111,6 +111,17 @@ async fn while_all_are_out_nobody_is_called_and_commands_wait() {
 }
 
 #[tokio::test]
+async fn who_was_passed_over_by_the_first_route_goes_by_it_when_it_is_well_and_the_others_are_not() {
+    let (main, spare) = (Provider::new(Answer::not_taken("throttled")), Provider::new(Answer::not_taken("connection")));
+    let routes = routes(&main, &spare);
+    assert!(matches!(say(&routes, "a").await, Answer::Elsewhere { .. }));
+    (0..5).for_each(|_| routes.state().breakers[1].failed(None, Tick::now()));
+    main.now_says(taken("1"));
+    assert_eq!(say(&routes, "a").await, Answer::NotTaken { code: "no_route".to_owned(), retry_after: Some(RETRY) });
+    assert_eq!(say(&routes, "a").await, taken("main:1"));
+}
+
+#[tokio::test]
 async fn what_is_said_of_a_message_finds_the_route_by_which_it_went() {
     let (main, spare) = (Provider::new(taken("1")), Provider::new(taken("1")));
     let mut said = Vec::new();

@@ -270,10 +270,10 @@ impl Transport for Smpp {
         Box::pin(async move {
             let submissions = match submission::of(message, &self.config) {
                 Ok(submissions) => submissions,
-                Err(code) => return Answer::refused(code),
+                Err(code) => return Answer::unfit(code),
             };
             let until = Tick::now().after(Duration::from_secs(self.config.timeout_seconds));
-            let mut last = Answer::refused("empty");
+            let mut last = Answer::unfit("empty");
             for (at, submission) in submissions.into_iter().enumerate() {
                 last = match at {
                     0 => self.submit(submission, message, until).await,

@@ -214,7 +214,10 @@ impl Poller {
 /// Why there was no answer: never the error's own words, which hold the address, and so the token.
 fn code_of(answer: Answer) -> String {
     match answer {
-        Answer::Refused { code } | Answer::NotTaken { code, .. } | Answer::Unknown { code } => code,
+        Answer::Unfit { code }
+        | Answer::Refused { code }
+        | Answer::NotTaken { code, .. }
+        | Answer::Unknown { code } => code,
         _ => "unknown".to_owned(),
     }
 }

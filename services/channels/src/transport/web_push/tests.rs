@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use base64::engine::general_purpose::URL_SAFE;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use web_push_native::p256::pkcs8::{EncodePrivateKey, LineEnding};
 
 use super::super::double::{Asked, Double, Saying, meaning, message, recorded, secret};
@@ -74,6 +75,29 @@ async fn a_push_service_that_fails_or_wants_a_pause_holds_up_no_other() {
     let refused = Double::saying(Saying::of(400, Value::Null)).await;
     let fresh = self::web_push();
     assert_eq!(fresh.hand_over(&to(&refused)).await, Answer::not_taken("http_400"), "it may be our fault");
+}
+
+#[tokio::test]
+async fn a_push_service_whose_pause_is_over_is_tried_with_one_call() {
+    let mute = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let web_push = web_push();
+    let to = message(&subscription(&format!("http://{}", mute.local_addr().unwrap())));
+    let first = async {
+        let (mut stream, _) = mute.accept().await.unwrap();
+        let said = b"HTTP/1.1 429 Later\r\nretry-after: 0\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        stream.read(&mut [0; 8]).await.unwrap();
+        stream.write_all(said).await.unwrap();
+        while stream.read(&mut [0; 1_024]).await.is_ok_and(|read| read > 0) {}
+    };
+    let (answer, ()) = tokio::join!(web_push.hand_over(&to), first);
+    assert!(matches!(answer, Answer::NotTaken { .. }), "{answer:?}");
+    let trial = web_push.hand_over(&to);
+    tokio::pin!(trial);
+    tokio::select! {
+        answer = &mut trial => panic!("a mute service answers {answer:?}"),
+        _ = mute.accept() => {}
+    }
+    assert_eq!(web_push.hand_over(&to).await, Answer::not_taken("service_paused"));
 }
 
 /// Python with `http_ece`. A lock keeps two test runs from making the environment at once.
@@ -194,7 +218,7 @@ async fn what_cannot_be_sealed_is_not_sent() {
         assert_eq!(web_push().hand_over(&message(subscription)).await, Answer::nobody_there("bad_subscription"));
     }
     let long = Message { text: "x".repeat(PLAIN_BYTES_MAX), ..message(&good) };
-    assert_eq!(web_push().hand_over(&long).await, Answer::refused("too_large"));
+    assert_eq!(web_push().hand_over(&long).await, Answer::unfit("too_large"));
     assert!(double.asked().is_empty());
 }
 
