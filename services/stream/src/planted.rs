@@ -16,6 +16,10 @@ pub enum Bug {
     MetaUnsettled,
     /// That a sweep is done is forgotten as soon as another one is.
     SweepForgotten,
+    /// Partitions are claimed together with one whose changelog nobody leads.
+    OneHoldsUpAll,
+    /// A partition that has to be claimed anew by itself is forgotten.
+    ClaimForgotten,
     /// Restoring ends at the last stable offset, not at the BARRIER.
     RestoreToStableEnd,
     /// A new owner writes no BARRIER.
@@ -48,13 +52,15 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 20] = [
+    pub const ALL: [Bug; 22] = [
         Bug::OffsetsOutside,
         Bug::NoGeneration,
         Bug::StoreBeforeCommit,
         Bug::MetaFirst,
         Bug::MetaUnsettled,
         Bug::SweepForgotten,
+        Bug::OneHoldsUpAll,
+        Bug::ClaimForgotten,
         Bug::RestoreToStableEnd,
         Bug::NoBarrier,
         Bug::CursorStays,

@@ -10,12 +10,12 @@
 
 use crate::clock::{Tick, machine_now};
 use crate::control::{self, Barrier, Format, Meta};
-use crate::log::{INPUT, Log, Target};
+use crate::log::{CHANGELOG, INPUT, Log, Target};
 use crate::planted::{Bug, is_planted};
 use crate::processor::Processor;
 use crate::replica::Restored;
 use crate::restorer::Restorer;
-use crate::task::{Start, Task};
+use crate::task::{Start, Task, cut_off};
 use crate::{Config, Error, Verdict};
 
 /// A partition that is ours, on its way to become a task.
@@ -25,8 +25,8 @@ pub(crate) struct Claim {
     pub(crate) nonce: String,
     pub(crate) since: Tick,
     committed: Option<i64>,
-    /// First offset of the input.
-    first: i64,
+    /// First offset of the input, and where it ended.
+    input: (i64, i64),
 }
 
 /// Claims partitions by BARRIERs in one transaction, which must be the only one that is open. Where a predecessor's transaction
@@ -52,10 +52,15 @@ pub(crate) fn claim<L: Log>(
             }
             committed => committed?,
         };
-        let (first, _) = match log.range(INPUT, partition) {
+        // Where nobody takes a BARRIER, the transaction would take it from all others.
+        let is_led = |log: &mut L| match is_planted(Bug::OneHoldsUpAll) {
+            true => Ok(()),
+            false => log.range(CHANGELOG, partition).map(drop),
+        };
+        let input = match is_led(log).and_then(|()| log.range(INPUT, partition)) {
             Err(error) if error.verdict() == Verdict::Retry => {
-                tracing::info!(partition, "waits for a leader of its input: {error}");
-                break;
+                tracing::info!(partition, "waits for a leader of its input and its changelog: {error}");
+                continue;
             }
             range => range?,
         };
@@ -72,9 +77,9 @@ pub(crate) fn claim<L: Log>(
             let bytes =
                 serde_json::to_vec(&barrier).map_err(|error| Error::stop("write a BARRIER", error.to_string()))?;
             log.produce(Target::Changelog(partition), control::BARRIER_KEY, Some(&bytes), &[])?;
-            positions.push((partition, committed.unwrap_or(first)));
+            positions.push((partition, committed.unwrap_or(input.0)));
         }
-        claims.push((partition, Claim { nonce, since: Tick::now(), committed, first }));
+        claims.push((partition, Claim { nonce, since: Tick::now(), committed, input }));
     }
     if !positions.is_empty() {
         log.commit(&positions)?;
@@ -89,12 +94,17 @@ pub(crate) fn claim<L: Log>(
 pub(crate) fn task<P: Processor>(claim: &Claim, restored: Restored, config: &Config) -> Result<Task<P>, Error> {
     let Restored { partition, store, checkpoint, meta, torn, .. } = restored;
     let meta = starting_point(meta, claim, partition, &checkpoint.changelog)?;
-    if meta.next_offset < claim.first {
+    let (first, end) = claim.input;
+    // It was asked after the group's stable offset, so nobody before us has gone further since.
+    if meta.next_offset > end {
+        return Err(cut_off(partition, meta.next_offset, end));
+    }
+    if meta.next_offset < first {
         return Err(Error::stop(
             "go on with the input",
             format!(
                 "partition {partition} must go on at offset {}, but the input begins at {}: its retention is too short",
-                meta.next_offset, claim.first
+                meta.next_offset, first
             ),
         ));
     }
@@ -102,13 +112,13 @@ pub(crate) fn task<P: Processor>(claim: &Claim, restored: Restored, config: &Con
 }
 
 /// A number of its own for each claim. Whoever comes later copies it, and nobody computes it again.
-fn number(nonce: &str) -> u32 {
+pub(crate) fn number(nonce: &str) -> u32 {
     u32::try_from(xxhash_rust::xxh3::xxh3_64(nonce.as_bytes()) >> 32).unwrap_or(0)
 }
 
 /// Where the input goes on. Without any META this is a first start, or the changelog was lost.
 fn starting_point(meta: Option<Meta>, claim: &Claim, partition: i32, changelog: &str) -> Result<Meta, Error> {
-    let (committed, first) = (claim.committed, claim.first);
+    let (committed, (first, _)) = (claim.committed, claim.input);
     match (meta, committed) {
         (Some(meta), committed) => {
             if committed.is_some_and(|committed| committed != meta.next_offset) {

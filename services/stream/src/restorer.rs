@@ -80,6 +80,8 @@ pub(crate) struct Replicas<'a, C: Changelogs, P> {
     answers: VecDeque<(usize, Answer)>,
     fetched: Vec<Fetched<C::Record>>,
     standbys_from: Tick,
+    /// The last standby that was opened: should it fail, the next one is tried.
+    opened_last: i32,
     measured: Tick,
     /// The last standby that was measured.
     measured_last: i32,
@@ -90,6 +92,15 @@ struct Claim {
     nonce: String,
     since: Tick,
     heard: Tick,
+    /// What was replayed before, where the partition was kept warm.
+    before: u64,
+}
+
+impl Claim {
+    /// Records that were replayed for it. One that had to begin anew has lost what it had.
+    fn replayed(&self, replica: u64) -> u64 {
+        replica.checked_sub(self.before).unwrap_or(replica)
+    }
 }
 
 impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
@@ -105,6 +116,7 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
             answers: VecDeque::new(),
             fetched: Vec::new(),
             standbys_from: Tick::now().after(STANDBY_DELAY),
+            opened_last: -1,
             measured: Tick::now(),
             measured_last: -1,
         }
@@ -116,7 +128,8 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
             Word::Restore { shard, partition, nonce } => {
                 self.handed.remove(&partition);
                 let (since, heard) = (Tick::now(), Tick::now());
-                self.claims.insert(partition, Claim { shard, nonce, since, heard });
+                let before = self.following.get(&partition).map_or(0, Replica::replayed);
+                self.claims.insert(partition, Claim { shard, nonce, since, heard, before });
             }
             Word::Release { shard, partition } => {
                 // It may be another shard's already.
@@ -206,11 +219,13 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
                 self.changelogs.stop(partition);
                 let (replica, claim) = (self.following.remove(&partition), self.end_claim(partition));
                 if let Some((replica, claim)) = replica.zip(claim) {
-                    self.rules.metrics.restored.inc_by(replica.replayed());
+                    let replayed = claim.replayed(replica.replayed());
+                    self.rules.metrics.restored.inc_by(replayed);
                     self.rules.metrics.restore_seconds.observe(claim.since.elapsed().as_secs_f64());
                     self.handed.insert(partition, claim.shard);
                     let Claim { shard, nonce, .. } = claim;
-                    self.answers.push_back((shard, Answer { partition, nonce, outcome: replica.arrive() }));
+                    let outcome = replica.arrive().map(|restored| Restored { replayed, ..restored });
+                    self.answers.push_back((shard, Answer { partition, nonce, outcome }));
                 }
                 Ok(())
             }
@@ -242,7 +257,10 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
         let mut wanted: Vec<i32> = self.claims.keys().filter(is_missing).copied().collect();
         if self.claims.is_empty() && self.standbys_from.remaining().is_zero() {
             let is_free = |partition: &&i32| !self.handed.contains_key(partition);
-            wanted.extend(self.standbys.iter().filter(is_missing).find(is_free));
+            let mut missing = self.standbys.iter().filter(is_missing).filter(is_free);
+            let next = missing.clone().find(|partition| **partition > self.opened_last).or_else(|| missing.next());
+            self.opened_last = next.copied().unwrap_or(-1);
+            wanted.extend(next);
         }
         for partition in wanted {
             match Replica::open(&self.rules, partition).and_then(|replica| self.begin(partition, replica)) {
@@ -334,7 +352,9 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
             };
             let _ = metrics.standby_lag.remove_label_values(&[&label]);
             metrics.restore_remaining.with_label_values(&[&label]).set(left);
-            if let Some(spent) = u64::try_from(left).ok().and_then(|left| eta(left, replica.replayed(), claim.since)) {
+            if let Some(spent) =
+                u64::try_from(left).ok().and_then(|left| eta(left, claim.replayed(replica.replayed()), claim.since))
+            {
                 metrics.restore_eta_seconds.with_label_values(&[&label]).set(spent);
             }
         }

@@ -23,7 +23,7 @@ use crate::processor::{Headers, Incoming, Outbox, Processor};
 use crate::recovery::{self, Claim};
 use crate::restorer::Answer;
 use crate::table::Slot;
-use crate::task::Task;
+use crate::task::{Task, cut_off};
 use crate::{Error, Verdict};
 
 /// Records of one round: enough to make the look-up of missing rows one sorted sweep, few enough to keep a round short.
@@ -206,6 +206,9 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
     fn claim_waiting(&mut self) -> Result<(), Error> {
         let mut waiting: Vec<i32> =
             self.coming.iter().filter(|(_, claim)| claim.is_none()).map(|(partition, _)| *partition).collect();
+        if is_planted(Bug::ClaimForgotten) && waiting.len() == 1 {
+            waiting.clear();
+        }
         if waiting.is_empty() || !self.claims_from.remaining().is_zero() {
             return Ok(());
         }
@@ -243,11 +246,14 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
                 }
                 outcome => outcome?,
             };
-            let replayed = restored.replayed;
+            let (replayed, known) = (restored.replayed, restored.meta.as_ref().map_or(0, |meta| meta.reference));
             let (task, since) = (recovery::task(claim, restored, self.around.config)?, claim.since);
             // It must know at least what the last META was written with, which is taken up between two transactions only.
             self.commit()?;
             self.catch_up_with_reference()?;
+            if self.reference < known && self.around.config.topics.reference.is_some() {
+                return Err(self.reference_is_another(known));
+            }
             self.log.start(INPUT, partition, task.next)?;
             let millis = since.elapsed().as_millis();
             tracing::info!(partition, records = replayed, next = task.next, %millis, "partition recovered");
@@ -265,7 +271,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         let (first, end) = self.log.range(REFERENCE, 0)?;
         let processor = &mut self.processor;
         if self.reference > end {
-            return Err(self.reference_is_another());
+            return Err(self.reference_is_another(self.reference));
         }
         let from = self.reference.max(first);
         let next = self.log.replay(REFERENCE, 0, from..end, &mut |record| {
@@ -276,11 +282,14 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         self.log.start(REFERENCE, 0, next)
     }
 
-    /// What was read of it is no longer there: it was made anew, or has lost its end. A new process reads all of it.
-    fn reference_is_another(&self) -> Error {
+    /// What was read of it is no longer there: it was made anew, or has lost its end. A new process reads all of it, and does not go
+    /// on where that is less than what was decided with.
+    fn reference_is_another(&self, known: i64) -> Error {
         let topic = self.around.config.topics.reference.as_deref().unwrap_or_default();
-        let words =
-            format!("{topic} does not reach to offset {} any more: it was made anew; start again", self.reference);
+        let words = format!(
+            "{topic} does not reach to offset {known} any more: it was made anew, or has lost its end; start again, and if that says the \
+                     same, write again what is missing"
+        );
         Error::stop("go on with the reference", words)
     }
 
@@ -347,18 +356,26 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
                     task.pass(*offset);
                 }
             }
-            Fetched::OutOfRange { topic: INPUT, partition } if self.tasks.contains_key(partition) => {
-                return Err(Error::stop(
-                    "go on with the input",
-                    format!(
-                        "partition {partition}: the next offset was deleted; the retention of the input is too short"
-                    ),
-                ));
+            Fetched::OutOfRange { topic: INPUT, partition } => {
+                if let Some(next) = self.task(*partition).map(|task| task.next) {
+                    return Err(self.input_has_a_gap(*partition, next));
+                }
             }
-            Fetched::OutOfRange { topic: REFERENCE, .. } => return Err(self.reference_is_another()),
+            Fetched::OutOfRange { topic: REFERENCE, .. } => return Err(self.reference_is_another(self.reference)),
             Fetched::End { .. } | Fetched::OutOfRange { .. } => {}
         }
         Ok(())
+    }
+
+    /// The next offset of the input is not there.
+    fn input_has_a_gap(&mut self, partition: i32, next: i64) -> Error {
+        match self.log.range(INPUT, partition) {
+            Ok((_, end)) if end < next => cut_off(partition, next, end),
+            _ => Error::stop(
+                "go on with the input",
+                format!("partition {partition}: offset {next} was deleted; the retention of the input is too short"),
+            ),
+        }
     }
 
     /// Begins a transaction with the next rows of sweeps that the watermark has reached.
@@ -423,6 +440,9 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         let ends = self.ends_of_input(&partitions)?.into_iter().collect::<BTreeMap<_, _>>();
         for (partition, moment) in asked {
             if let (Some(task), Some(end)) = (self.tasks.get_mut(&partition), ends.get(&partition)) {
+                if task.is_cut_off(*end)? {
+                    continue;
+                }
                 if task.next >= *end || is_planted(Bug::DeadlinesFirst) {
                     task.watermark = moment;
                 } else {

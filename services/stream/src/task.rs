@@ -12,8 +12,9 @@
 mod write_back;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use crate::clock::Millis;
+use crate::clock::{Millis, Tick};
 use crate::control::{self, Ended, Meta, Portion, Round, Sequence};
 use crate::horizon::Horizon;
 use crate::log::{Log, Target};
@@ -29,6 +30,20 @@ use write_back::Saving;
 /// A row may ask to be looked at again at once; more often than this in a row is a fault of the application.
 const REPEATS_MAX: usize = 64;
 
+/// An end of the input that lies before what was applied of it is believed after so long.
+const CUT_OFF: Duration = Duration::from_secs(30);
+
+/// The input is another, or not whole.
+pub(crate) fn cut_off(partition: i32, next: i64, end: i64) -> Error {
+    Error::stop(
+        "go on with the input",
+        format!(
+            "partition {partition}: the input ends at {end}, but everything before {next} is applied: it was made anew, or has lost its end. \
+             What is written up to there would be passed over; the page on disasters in the runbook says how to go on"
+        ),
+    )
+}
+
 /// One partition.
 pub(crate) struct Task<P: Processor> {
     pub(crate) partition: i32,
@@ -40,6 +55,8 @@ pub(crate) struct Task<P: Processor> {
     pub(crate) watermark: Millis,
     /// What has to be consumed before the watermark reaches the moment at which it was asked for.
     pub(crate) target: Option<(Millis, i64)>,
+    /// Since when the input is said to end before what was applied of it.
+    cut_off: Option<Tick>,
     store: Store,
     table: Table<P::Row>,
     checkpoint: Checkpoint,
@@ -105,6 +122,7 @@ impl<P: Processor> Task<P> {
             now: meta.now,
             watermark: 0,
             target: None,
+            cut_off: None,
             store,
             table: Table::new(),
             checkpoint,
@@ -134,6 +152,22 @@ impl<P: Processor> Task<P> {
             is_unsaved: true,
             saving: None,
             marked_rows: 0,
+        }
+    }
+
+    /// Whether the input, which is said to end here, has lost some of what was applied: then nobody knows what came since, and nothing
+    /// fires. A leader that was just elected may name an old end, so only what lasts is believed.
+    ///
+    /// # Errors
+    /// `Stop` if it lasts.
+    pub(crate) fn is_cut_off(&mut self, end: i64) -> Result<bool, Error> {
+        if end >= self.next {
+            self.cut_off = None;
+            return Ok(false);
+        }
+        match self.cut_off.get_or_insert_with(Tick::now).elapsed() {
+            lasted if lasted < CUT_OFF => Ok(true),
+            _ => Err(cut_off(self.partition, self.next, end)),
         }
     }
 

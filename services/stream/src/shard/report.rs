@@ -35,7 +35,9 @@ impl<L: Log, P: Processor> Shard<'_, L, P> {
         }
         self.measured = Tick::now();
         for (partition, end) in self.ends_of_input(&tasks)? {
-            let next = self.task(partition).map_or(end, |task| task.next);
+            let Some(task) = self.task(partition) else { continue };
+            task.is_cut_off(end)?;
+            let next = task.next;
             self.around.metrics.lag.with_label_values(&[&partition.to_string()]).set((end - next).max(0));
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! A client: configuration, group membership, transactions, questions to the brokers.
 
+use std::collections::BTreeSet;
 use std::ffi::{CString, c_char};
 use std::ptr;
 use std::slice;
@@ -182,11 +183,16 @@ impl Client {
     }
 
     /// First and next offset of a partition, by the client's isolation level.
-    pub(crate) fn watermarks(&self, topic: &str, partition: i32, wait: Duration) -> Result<(i64, i64), Error> {
+    pub(crate) fn watermarks(
+        self: &Arc<Self>,
+        topic: &str,
+        partition: i32,
+        wait: Duration,
+    ) -> Result<(i64, i64), Error> {
         let name = c_string(topic)?;
         let (mut low, mut high) = (0, 0);
         // SAFETY: both results are plain integers on our stack.
-        let code = unsafe {
+        let mut ask = || unsafe {
             rd::rd_kafka_query_watermark_offsets(
                 self.pointer,
                 name.as_ptr(),
@@ -197,9 +203,21 @@ impl Client {
             )
         };
         let what = "ask for a partition's offsets";
-        check(what, code)
+        let mut code = ask();
+        if code == NOBODY_LEADS {
+            self.renew_leaders(topic, wait);
+            code = ask();
+        }
+        answered(what, code)
             .map(|()| (low, high))
             .map_err(|error| Error::new(error.verdict(), what, format!("{topic}/{partition}: {}", name_of(code))))
+    }
+
+    /// Learns anew who leads the partitions of a topic. Who knows of one that nobody leads does not ask again by himself.
+    fn renew_leaders(self: &Arc<Self>, topic: &str, wait: Duration) {
+        if let Err(error) = self.partitions(topic, wait) {
+            tracing::debug!(topic, "its leaders are not known for now: {error}");
+        }
     }
 
     // Group membership.
@@ -296,18 +314,44 @@ impl Client {
     /// The next offsets of partitions; of a client that reads uncommitted, open transactions included. librdkafka's newer question
     /// for the same (`ListOffsets`) can end the process: its worker, begun on this thread, goes on with what the client's own
     /// thread has freed, if the answer to another question names the leaders just then.
-    pub(crate) fn ends(&self, partitions: &[(String, i32)], wait: Duration) -> Result<Vec<(String, i32, i64)>, Error> {
+    pub(crate) fn ends(
+        self: &Arc<Self>,
+        partitions: &[(String, i32)],
+        wait: Duration,
+    ) -> Result<Vec<(String, i32, i64)>, Error> {
         let what = "ask for the ends of partitions";
         if partitions.is_empty() {
             return Ok(Vec::new());
         }
-        let list = Partitions::of(partitions, Partitions::END)?;
-        // SAFETY: the list is written during the call only.
-        check(what, unsafe { rd::rd_kafka_offsets_for_times(self.pointer, list.pointer, millis(wait)) })?;
+        let ask = || {
+            let list = Partitions::of(partitions, Partitions::END)?;
+            // SAFETY: the list is written during the call only.
+            Ok::<_, Error>((unsafe { rd::rd_kafka_offsets_for_times(self.pointer, list.pointer, millis(wait)) }, list))
+        };
+        let (mut code, mut list) = ask()?;
+        let is_led = |element: &rd::rd_kafka_topic_partition_t| element.err != NOBODY_LEADS;
+        if code == NOBODY_LEADS || !list.elements().iter().all(is_led) {
+            let topics: BTreeSet<&str> = partitions.iter().map(|(topic, _)| topic.as_str()).collect();
+            topics.into_iter().for_each(|topic| self.renew_leaders(topic, wait));
+            (code, list) = ask()?;
+        }
+        answered(what, code)?;
         let end = |found: &rd::rd_kafka_topic_partition_t| {
-            check(what, found.err).map(|()| (text(found.topic), found.partition, found.offset))
+            answered(what, found.err).map(|()| (text(found.topic), found.partition, found.offset))
         };
         list.elements().iter().map(end).collect()
+    }
+}
+
+/// librdkafka's word for partitions that nobody leads, as far as it has heard.
+const NOBODY_LEADS: Code = Code::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+
+/// The outcome of a question about topics that are known to exist. That a partition has no leader now is nothing that another
+/// client could heal.
+fn answered(what: &'static str, code: Code) -> Result<(), Error> {
+    match code {
+        NOBODY_LEADS => Err(Error::new(Verdict::Retry, what, "nobody leads it")),
+        code => check(what, code),
     }
 }
 
