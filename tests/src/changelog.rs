@@ -248,7 +248,8 @@ fn assert_follows(partition: i32, last: Option<&Meta>, meta: &Meta) {
     assert!(meta.generation >= 0, "partition {partition}: a commit from outside the group");
     let Some(last) = last else { return };
     let (before, after) = (last.sequence, meta.sequence);
-    let is_next = (after.epoch == before.epoch && after.n == before.n + 1) || after.epoch > before.epoch;
+    let is_next =
+        (after.epoch == before.epoch && after.n == before.n + 1) || (after.epoch == before.epoch + 1 && after.n == 1);
     assert!(is_next, "partition {partition}: {after:?} after {before:?}");
     assert!(meta.next_offset >= last.next_offset, "partition {partition}: the input went back");
     assert!(meta.reference >= last.reference, "partition {partition}: the reference went back");

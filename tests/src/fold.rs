@@ -26,6 +26,8 @@ pub struct Account {
     pub revoked: Vec<String>,
     /// Every decision with its reason.
     pub journal: Vec<Journal>,
+    /// Records that were set aside: they cannot be read, or are about nobody.
+    pub set_aside: usize,
     /// What one row said to another, which stands in `input`: key and record.
     pub forwarded: Vec<(String, Vec<u8>)>,
     /// Records of the input that no META covers.
@@ -143,11 +145,16 @@ impl Share {
     fn meet(&mut self, message: &Message, round: &Round) {
         let (fact, appended_at, hops) = match decode::<schemas::Input>(message.value.as_deref().unwrap_or_default()) {
             Ok(input) => (input.fact, input.origin.appended_at, input.hops),
-            Err(error) => (Fact::Unreadable(Unreadable { code: error.code().to_owned() }), message.appended_at, 0),
+            Err(error) => {
+                self.account.set_aside += 1;
+                (Fact::Unreadable(Unreadable { code: error.code().to_owned() }), message.appended_at, 0)
+            }
         };
         // Who it is about stands in the key. Progress is about nobody, and what has no key, or one that cannot be read, is set aside.
         let customer = std::str::from_utf8(&message.key).unwrap_or_default();
         if customer.is_empty() {
+            let is_nobodys = !matches!(fact, Fact::Progress(_) | Fact::Unreadable(_));
+            self.account.set_aside += usize::from(is_nobodys);
             return;
         }
         let moment = Moment { now: round.now, partition: self.partition, offset: Some(message.offset), due: None };
@@ -195,7 +202,7 @@ impl Share {
                 }
                 Effect::Journal(journal) => self.account.journal.push(*journal),
                 Effect::Forward { to, input } => self.account.forwarded.push((to, encode(&*input))),
-                Effect::SetAside { .. } => {}
+                Effect::SetAside { .. } => self.account.set_aside += 1,
             }
         }
     }

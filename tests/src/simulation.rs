@@ -9,7 +9,7 @@ mod judge;
 mod marketer;
 mod shop;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::AddAssign;
 
 use operator::Operator;
@@ -22,6 +22,7 @@ const CHANNELS: [&str; 6] = ["push", "email", "telegram", "viber", "whatsapp", "
 /// Outputs of the operator in their order: journal, revoke, dead-letter, its own input, then the channels.
 const JOURNAL: usize = 0;
 const REVOKE: usize = 1;
+const DEAD_LETTERS: usize = 2;
 const INPUT: usize = 3;
 const SENDS: usize = 4;
 /// Topics before the outputs.
@@ -71,6 +72,8 @@ pub struct Sights {
     pub torn: usize,
     /// Why something was decided.
     pub reasons: BTreeSet<Reason>,
+    /// How often each fault has happened, and each thing that is looked for.
+    pub seen: BTreeMap<&'static str, usize>,
 }
 
 /// A run that showed a mistake.
@@ -83,9 +86,14 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    /// Mistakes that begin with the same words are the same, as far as one can tell.
+    /// Mistakes against the same invariant are the same, as far as one can tell, or those that are told in the same words.
     pub fn kind(&self) -> String {
-        self.words.chars().take(8).collect()
+        let is_name = |word: &&str| {
+            word.strip_prefix('I')
+                .is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+        };
+        let told = || self.words.chars().filter(|c| !c.is_ascii_digit()).take(40).collect();
+        self.words.split([' ', ':', '/']).find(is_name).map_or_else(told, str::to_owned)
     }
 }
 
@@ -98,6 +106,7 @@ impl AddAssign for Sights {
         self.barriers += other.barriers;
         self.torn += other.torn;
         self.reasons.extend(other.reasons);
+        other.seen.into_iter().for_each(|(what, times)| *self.seen.entry(what).or_default() += times);
     }
 }
 

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use campaign::{Plans, Row, Turn};
-use schemas::{Campaign, Input, Journal, Millis, Record, Revoke, decode, encode};
+use schemas::{Campaign, Input, Journal, Millis, Record, Revoke, Send, decode, encode};
 use stream::simulation::{Committed, History};
 
-use super::{JOURNAL, REVOKE, SENDS, Sights, Simulation};
-use crate::changelog::Changelog;
+use super::{CHANNELS, DEAD_LETTERS, JOURNAL, REVOKE, SENDS, Sights, Simulation};
+use crate::changelog::{Changelog, Round};
 use crate::fold::{bytes_of, fold, forwarded};
 use crate::tail::Message;
 
@@ -48,6 +48,15 @@ impl Simulation {
         same("commands", sends.iter().cloned(), account.sends.iter().map(encode))?;
         same_but_for_torn("withdrawals", &revoked, account.revoked)?;
         same_but_for_torn("forwarded records", &forwarded, account.forwarded)?;
+        for (topic, channel) in history.outputs[SENDS..].iter().zip(CHANNELS) {
+            if let Some(send) = records::<Send>(topic).into_iter().find(|send| send.channel != *channel) {
+                return Err(format!("a command for {} on {channel}", send.channel));
+            }
+        }
+        let [set_aside, torn_too] = elsewhere(&history.outputs[DEAD_LETTERS]).map(|letters| letters.len());
+        if !(set_aside..=set_aside + torn_too).contains(&account.set_aside) {
+            return Err(format!("{set_aside} records were set aside instead of {}", account.set_aside));
+        }
         same("journal entries", bytes(&journal), account.journal.iter().map(encode))?;
         let published = |topics: &[Vec<Committed>]| topics.iter().map(Vec::len).sum::<usize>();
         Ok(Sights {
@@ -58,6 +67,7 @@ impl Simulation {
             barriers: changelog.barriers(),
             torn: published(&history.outputs[SENDS..]) - sends.len(),
             reasons: records(&journal).into_iter().map(|entry: Journal| entry.reason).collect(),
+            seen: history.seen.clone(),
         })
     }
 }
@@ -100,13 +110,20 @@ fn sources_come_first(changelog: &Changelog, input: &[Committed]) -> Result<(), 
             continue;
         }
         let metas = changelog.metas(record.partition);
+        let until = |round: &Round| {
+            let fired = round.fired_through.as_ref().map_or(round.fired_until, |(due, _)| round.fired_until.max(*due));
+            round.swept.as_ref().map_or(fired, |swept| fired.max(swept.at))
+        };
         let blind = metas
             .flat_map(|meta| &meta.rounds)
-            .find(|round| round.next_offset <= record.offset && round.fired_until > fact.origin.appended_at);
+            .find(|round| round.next_offset <= record.offset && until(round) > fact.origin.appended_at);
         if let Some(round) = blind {
             return Err(format!(
                 "deadlines up to {} fired before a fact of {} was read: partition {}, offset {}",
-                round.fired_until, fact.origin.appended_at, record.partition, record.offset
+                until(round),
+                fact.origin.appended_at,
+                record.partition,
+                record.offset
             ));
         }
     }

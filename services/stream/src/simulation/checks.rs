@@ -8,14 +8,18 @@ use super::disk::Machine;
 use super::partition::{Entry, Fate};
 use super::world::Due;
 use crate::clock::Millis;
-use crate::control::{self, Barrier, Meta, Portion, Sequence};
+use crate::control::{self, Barrier, Meta, Portion, Round, Sequence};
 use crate::log::{CHANGELOG, INPUT};
+use crate::planted::{Bug, is_planted};
+use crate::recovery::number;
 use crate::store::{Checkpoint, UNARMED};
 
 type Verdict = Result<(), String>;
 
 /// The changelog and the input, at the end of a run. Rows without META may stand before a BARRIER if their transaction was torn.
 pub fn history(cluster: &Cluster) -> Verdict {
+    let bare = cluster.unfenced().difference(cluster.torn()).count();
+    check(bare == 0, || format!("I1: {bare} commits without positions that the group had let in"))?;
     (0..cluster.count(CHANGELOG)).try_for_each(|partition| {
         changelog(cluster, partition).map_err(|words| format!("partition {partition}: {words}"))
     })
@@ -49,9 +53,22 @@ fn changelog(cluster: &Cluster, partition: i32) -> Verdict {
             }
             control::Entry::Meta(meta) => {
                 let at = record.offset;
-                check(owner.is_some(), || format!("offset {at}: a META before any BARRIER"))?;
-                check(Some(meta.sequence.epoch) == expected, || {
+                // Whoever writes none at all is to be found by the harm that comes of it.
+                let is_excused = is_planted(Bug::NoBarrier);
+                check(owner.is_some() || is_excused, || format!("offset {at}: a META before any BARRIER"))?;
+                check(Some(meta.sequence.epoch) == expected || is_excused, || {
                     format!("I6: offset {at}: {:?} of {} behind a newer BARRIER", meta.sequence, meta.owner)
+                })?;
+                check(is_excused || owner.as_ref().is_some_and(|owner| number(&owner.nonce) == meta.claim), || {
+                    format!("I6: offset {at}: a META of another claim than the last BARRIER's")
+                })?;
+                let is_early = |round: &Round| {
+                    let fired =
+                        round.fired_through.as_ref().map_or(round.fired_until, |(due, _)| round.fired_until.max(*due));
+                    fired > round.now || round.swept.as_ref().is_some_and(|swept| swept.at > round.now)
+                };
+                check(meta.now <= record.business && !meta.rounds.iter().any(is_early), || {
+                    format!("I12: offset {at}: something fired before its time")
                 })?;
                 let own = |sequence: &Option<Sequence>| sequence.is_none_or(|sequence| sequence == meta.sequence);
                 check(rows.iter().all(own), || format!("offset {at}: META closes rows of another transaction"))?;

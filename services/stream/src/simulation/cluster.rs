@@ -93,6 +93,8 @@ struct Transaction {
     begun_at: Millis,
     /// What its client takes it for.
     draft: Option<u64>,
+    /// The group was asked about the member whose positions go with it.
+    fenced: bool,
     /// How the last one ended.
     last: Option<bool>,
 }
@@ -128,6 +130,10 @@ pub struct Cluster {
     torn: BTreeSet<u64>,
     /// Transactions that were confirmed, and are lost in a partition of the changelog.
     lost: BTreeSet<(u64, i32)>,
+    /// Transactions that were committed with something in the changelog, but without positions that the group had let in.
+    unfenced: BTreeSet<u64>,
+    /// A partition that nobody leads, whoever is there.
+    leaderless: Option<(usize, i32)>,
     /// Until when each broker is away.
     away: [Millis; BROKERS as usize],
     /// The output that is the input itself.
@@ -179,6 +185,11 @@ impl Cluster {
         self.away[broker % self.away.len()] = until;
     }
 
+    /// From now on nobody leads this partition, or all have a leader again.
+    pub fn depose(&mut self, place: Option<(usize, i32)>) {
+        self.leaderless = place;
+    }
+
     /// All of them are there.
     pub fn calm(&mut self) {
         self.away = Default::default();
@@ -191,6 +202,9 @@ impl Cluster {
 
     /// Whether somebody answers for a partition.
     pub fn lead(&self, topic: usize, partition: i32) -> Result<(), Refusal> {
+        if self.leaderless == Some((topic, partition)) {
+            return Err(Refusal::Away);
+        }
         self.reach(i32::try_from(topic).unwrap_or(0) + partition)
     }
 
@@ -282,6 +296,7 @@ impl Cluster {
             Stage::Empty => {
                 transaction.stage = Stage::Ongoing;
                 transaction.begun_at = now;
+                transaction.fenced = false;
             }
         }
         transaction.draft = Some(number);
@@ -329,7 +344,9 @@ impl Cluster {
         if member.is_some_and(|(member, generation)| !self.group.knows(member, generation)) {
             return Err(Refusal::Generation);
         }
-        self.open(producer, draft)?.offsets.extend(positions.iter().copied());
+        let transaction = self.open(producer, draft)?;
+        transaction.offsets.extend(positions.iter().copied());
+        transaction.fenced = member.is_some();
         Ok(())
     }
 
@@ -337,8 +354,15 @@ impl Cluster {
     pub fn end(&mut self, producer: &Producer, commit: bool) -> Result<(), Refusal> {
         self.reach(TRANSACTIONS)?;
         let transaction = self.transaction(producer)?;
+        let mut bare = None;
         match transaction.stage {
-            Stage::Ongoing => transaction.stage = Stage::Ending { commit },
+            Stage::Ongoing => {
+                transaction.stage = Stage::Ending { commit };
+                let is_bare = |(topic, partition): &(usize, i32)| {
+                    *topic == CHANGELOG && !(transaction.fenced && transaction.offsets.contains_key(partition))
+                };
+                bare = transaction.draft.filter(|_| commit && transaction.places.iter().any(is_bare));
+            }
             // The answer to the same request, which came twice.
             Stage::Ending { commit: known } if known == commit => {}
             Stage::Ending { .. } => return Err(Refusal::Concurrent),
@@ -346,6 +370,7 @@ impl Cluster {
             Stage::Empty => return Err(Refusal::State),
         }
         transaction.last = Some(commit);
+        self.unfenced.extend(bare);
         Ok(())
     }
 
@@ -384,6 +409,11 @@ impl Cluster {
         &self.torn
     }
 
+    /// Transactions that were committed with something in the changelog, but without positions that the group had let in.
+    pub fn unfenced(&self) -> &BTreeSet<u64> {
+        &self.unfenced
+    }
+
     /// The brokers lose what they have confirmed last of a partition of the changelog, but not its first META: without any there is
     /// nothing to go on from.
     pub fn lose_tail(&mut self, partition: i32) -> bool {
@@ -391,6 +421,11 @@ impl Cluster {
         let lost = self.partition_mut(CHANGELOG, partition).lose_tail(is_meta);
         self.lost.extend(lost.map(|lost| (lost, partition)));
         lost.is_some()
+    }
+
+    /// Whether no transaction is open, or still to be marked.
+    pub fn is_settled(&self) -> bool {
+        self.transactions.values().all(|transaction| transaction.stage == Stage::Empty)
     }
 
     /// Transactions that are lost in a partition of the changelog.

@@ -24,13 +24,14 @@ mod log;
 mod partition;
 mod world;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use cluster::Cluster;
 pub(crate) use disk::Machine;
 use log::{FIRST_OUTPUT, SimulatedChangelogs, SimulatedLog};
+use partition::Body;
 use world::{Process, SESSION_TIMEOUT, TOMBSTONES_KEPT, World};
 
 pub use crate::planted::Bug;
@@ -131,6 +132,8 @@ pub struct History {
     /// Transactions of which only a part is there: the end of an earlier one has hit them, or the brokers have lost what they had
     /// confirmed of a changelog.
     pub torn: BTreeSet<u64>,
+    /// How often each fault has happened, and each thing that is looked for.
+    pub seen: BTreeMap<&'static str, usize>,
     /// Business time at the end.
     pub ended_at: Millis,
     /// What was written down.
@@ -236,16 +239,19 @@ fn live(scene: &Scene, world: &World<'_>) -> Result<History, Failure> {
         }
     }
     world.calm();
-    let mut quiet = 0;
-    for _ in 0..50 * scene.turns {
-        quiet = if world.unrest().is_none() { quiet + 1 } else { 0 };
-        if quiet > QUIET_TURNS || world.trouble().is_some() {
-            break;
-        }
-        world.pump();
-    }
-    if quiet <= QUIET_TURNS {
-        world.report(format!("it does not come to rest: {:?}", world.unrest()));
+    come_to_rest(scene, world);
+    // Whoever owns a partition serves it still, though nothing has happened there for days.
+    prove_served(scene, world, None, SERVED_TURNS);
+    if scene.seed % LEADERLESS == 0 && scene.partitions > 1 {
+        // A partition that nobody leads holds up no other, not even when all begin anew.
+        let partition = i32::try_from(world.random(scene.partitions.unsigned_abs() as usize)).unwrap_or(0);
+        let sick = ([INPUT, CHANGELOG][world.random(2)], partition);
+        world.note(|| format!("nobody leads {sick:?}"));
+        world.cluster.borrow_mut().depose(Some(sick));
+        world.machines().into_iter().for_each(Machine::kill);
+        prove_served(scene, world, Some(partition), BEGUN_ANEW_TURNS);
+        world.cluster.borrow_mut().depose(None);
+        come_to_rest(scene, world);
     }
     let cluster = world.cluster.borrow();
     for machine in world.machines() {
@@ -263,6 +269,7 @@ fn live(scene: &Scene, world: &World<'_>) -> Result<History, Failure> {
             reference: all(&cluster, REFERENCE),
             outputs: (0..scene.outputs).map(|output| all(&cluster, FIRST_OUTPUT + output)).collect(),
             torn: cluster.torn().iter().copied().chain(cluster.lost().iter().map(|(lost, _)| *lost)).collect(),
+            seen: world.take_seen(),
             ended_at: cluster.business,
             trace,
         }),
@@ -271,6 +278,44 @@ fn live(scene: &Scene, world: &World<'_>) -> Result<History, Failure> {
 
 /// Turns in which nothing is left to do, before that is believed.
 const QUIET_TURNS: u32 = 150;
+/// Turns in which a record is applied when nothing stands against it, and when all processes have to begin anew before.
+const SERVED_TURNS: u32 = 300;
+const BEGUN_ANEW_TURNS: u32 = 2_000;
+/// One life in so many meets a partition that nobody leads.
+const LEADERLESS: u64 = 4;
+
+/// Waits until nobody has anything left to do.
+fn come_to_rest(scene: &Scene, world: &World<'_>) {
+    let mut quiet = 0;
+    for _ in 0..50 * scene.turns {
+        quiet = if world.unrest().is_none() { quiet + 1 } else { 0 };
+        if quiet > QUIET_TURNS || world.trouble().is_some() {
+            return;
+        }
+        world.pump();
+    }
+    world.report(format!("it does not come to rest: {:?}", world.unrest()));
+}
+
+/// Says something in each partition but this one, which is to be applied within so many turns. It is about nobody, so nothing comes of it.
+fn prove_served(scene: &Scene, world: &World<'_>, but: Option<i32>, turns: u32) {
+    let others: Vec<i32> = (0..scene.partitions).filter(|partition| Some(*partition) != but).collect();
+    for partition in &others {
+        world.cluster.borrow_mut().append(INPUT, *partition, Body { key: None, value: None });
+    }
+    let left = || others.iter().copied().find(|partition| world.is_unread(*partition));
+    for _ in 0..turns {
+        // What came of it is to be seen, too.
+        let is_done = left().is_none() && (but.is_some() || world.cluster.borrow().is_settled());
+        if is_done || world.trouble().is_some() {
+            return;
+        }
+        world.pump();
+    }
+    if let Some(partition) = left() {
+        world.report(format!("I9: partition {partition} is not served, though nothing stands against it"));
+    }
+}
 
 fn all(cluster: &Cluster, topic: usize) -> Vec<Committed> {
     (0..cluster.count(topic)).flat_map(|partition| committed(cluster, topic, partition, 0)).collect()

@@ -89,6 +89,7 @@ pub struct World<'a> {
     faults_are_over: Cell<bool>,
     depth: Cell<u32>,
     trace: RefCell<Vec<String>>,
+    seen: RefCell<BTreeMap<&'static str, usize>>,
     trouble: RefCell<Option<String>>,
 }
 
@@ -145,6 +146,7 @@ impl<'a> World<'a> {
             faults_are_over: Cell::new(false),
             depth: Cell::new(0),
             trace: RefCell::default(),
+            seen: RefCell::default(),
             trouble: RefCell::default(),
             scene,
         })
@@ -181,6 +183,16 @@ impl<'a> World<'a> {
     /// What was noted.
     pub fn take_trace(&self) -> Vec<String> {
         self.trace.take()
+    }
+
+    /// Counts what has happened, so that lives in which nothing does are known.
+    pub fn count(&self, what: &'static str) {
+        *self.seen.borrow_mut().entry(what).or_default() += 1;
+    }
+
+    /// What was counted.
+    pub fn take_seen(&self) -> BTreeMap<&'static str, usize> {
+        self.seen.take()
     }
 
     /// What must never happen did.
@@ -287,6 +299,7 @@ impl<'a> World<'a> {
             let mut cluster = self.cluster.borrow_mut();
             let partition = self.chance.borrow_mut().i32(..self.scene.partitions);
             cluster.compact(CHANGELOG, partition, now - TOMBSTONES_KEPT, self.chance.borrow_mut().f64());
+            self.count("compacted");
         }
     }
 
@@ -295,6 +308,7 @@ impl<'a> World<'a> {
         if self.fault(3) {
             intake.down_until = self.cluster.borrow().now + self.span(1_000, 20_000);
             self.note(|| "nobody reads the sources for a while".to_owned());
+            self.count("intake down");
         }
         let mut cluster = self.cluster.borrow_mut();
         intake.end(&mut cluster);
@@ -373,15 +387,18 @@ impl<'a> World<'a> {
         self.check(machine);
         if self.fault(100) {
             self.note(|| format!("the disk of replica {who} is lost"));
+            self.count("disk lost");
             machine.lose();
         }
-        let longest = if self.happens(150) { 3 * TOMBSTONES_KEPT } else { 3 * SESSION_TIMEOUT };
+        let longest =
+            if !self.faults_are_over.get() && self.happens(150) { 3 * TOMBSTONES_KEPT } else { 3 * SESSION_TIMEOUT };
         let pause = self.span(10, longest);
         self.replicas.borrow_mut()[who].starts_at = self.cluster.borrow().now + pause;
     }
 
     /// Checks what lies on a machine's disk.
     pub fn check(&self, machine: &Machine) {
+        machine.contents().keys().for_each(|_| self.count("store checked"));
         if let Err(words) = checks::disk(&self.cluster.borrow(), machine, &*self.due) {
             self.report(words);
         }
@@ -389,12 +406,6 @@ impl<'a> World<'a> {
 
     /// What somebody still has to do, as far as one can see from outside.
     pub fn unrest(&self) -> Option<String> {
-        let cluster = self.cluster.borrow();
-        let unread = |partition: &i32| {
-            let next = cluster.committed(*partition).ok().flatten().unwrap_or(0);
-            let log = cluster.partition(INPUT, *partition);
-            log.stable_end() < log.end() || log.committed_at(next).is_some()
-        };
         if let Some(replica) = self.replicas.borrow().iter().position(|replica| replica.process.is_none()) {
             return Some(format!("replica {replica} does not run"));
         }
@@ -404,7 +415,16 @@ impl<'a> World<'a> {
         if !self.intake.borrow().is_done() {
             return Some("the sources are not read to their end".to_owned());
         }
-        (0..self.scene.partitions).find(unread).map(|partition| format!("partition {partition} is not read to its end"))
+        let unread = (0..self.scene.partitions).find(|partition| self.is_unread(*partition));
+        unread.map(|partition| format!("partition {partition} is not read to its end"))
+    }
+
+    /// Whether something in a partition of the input is not applied yet, or still open.
+    pub fn is_unread(&self, partition: i32) -> bool {
+        let cluster = self.cluster.borrow();
+        let next = cluster.committed(partition).ok().flatten().unwrap_or(0);
+        let log = cluster.partition(INPUT, partition);
+        log.stable_end() < log.end() || log.committed_at(next).is_some()
     }
 
     /// The machines of the replicas.

@@ -41,16 +41,19 @@ impl World<'_> {
             match self.random(3) {
                 0 => {
                     self.note(|| format!("replica {who} is killed before: {what}"));
+                    self.count("killed");
                     machine.kill();
                 }
                 1 => {
                     let write = self.chance.borrow_mut().u32(..6);
                     self.note(|| format!("replica {who} will be killed at its {write}th write from: {what}"));
+                    self.count("killed at a write");
                     machine.kill_at_write(write);
                 }
                 _ => {
                     let span = self.span(100, 4 * SESSION_TIMEOUT);
                     self.note(|| format!("replica {who} stands still for {span} ms before: {what}"));
+                    self.count("stood still");
                     silent.set(true);
                     if self.depth.get() == 1 && self.happens(300) {
                         self.replace(who);
@@ -73,6 +76,7 @@ impl World<'_> {
         let mishap =
             [Mishap::Lost, Mishap::Unanswered, Mishap::UnderWay(span), Mishap::Late(span), Mishap::AnsweredLate(span)];
         let mishap = mishap[self.random(mishap.len())];
+        self.count("request went wrong");
         self.note(|| format!("this goes wrong, {mishap:?}: {what}"));
         Some(mishap)
     }
@@ -117,6 +121,7 @@ impl World<'_> {
         for partition in 0..self.scene.partitions {
             if self.happens(400) && self.cluster.borrow_mut().lose_tail(partition) {
                 self.note(|| format!("the last commit of changelog {partition} is lost"));
+                self.count("commit lost");
             }
         }
     }
@@ -126,6 +131,7 @@ impl World<'_> {
         if self.fault(2) {
             let (broker, span) = (self.random(3), self.span(200, 2 * SESSION_TIMEOUT));
             self.note(|| format!("broker {broker} is away for {span} ms"));
+            self.count("broker away");
             let mut cluster = self.cluster.borrow_mut();
             let until = cluster.now + span;
             cluster.restart(broker, until);
@@ -136,6 +142,7 @@ impl World<'_> {
     pub(super) fn set_back(&self, who: usize) {
         let behind = if self.happens(300) { 0 } else { self.span(1, LAG_MAX) };
         self.note(|| format!("the clock of replica {who} is {behind} ms behind from now on"));
+        self.count("clock set back");
         self.replicas.borrow_mut()[who].behind = behind;
         self.set_clocks();
     }
@@ -144,6 +151,7 @@ impl World<'_> {
     pub(super) fn replace(&self, who: usize) {
         let Some(machine) = self.spare.borrow_mut().pop() else { return };
         self.note(|| format!("replica {who} is replaced by a process on another machine"));
+        self.count("replaced");
         let mut replicas = self.replicas.borrow_mut();
         let replica = &mut replicas[who];
         replica.incarnation += 1;
