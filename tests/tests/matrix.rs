@@ -9,6 +9,7 @@
 //! With a lone broker, secured ones, and through a proxy that disturbs the network, as `system_tests::broker` says.
 
 use std::ops::Range;
+use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -153,10 +154,13 @@ impl Matrix {
         });
     }
 
-    /// What a supervisor does.
+    /// What a supervisor does. Nobody ends but those who were killed, or were told that another one has their identity.
     fn raise_the_dead(&mut self) {
         for name in SERVICES {
-            if !self.cascade.service(name).process().is_running() {
+            let process = self.cascade.service(name).process();
+            if !process.is_running() {
+                let (ended, said) = (process.end(), process.said());
+                assert!(ended.signal() == Some(9) || said.contains("fenced"), "{name} has ended by itself, {ended}:\n{said}");
                 self.cascade.launch(name);
             }
         }

@@ -90,6 +90,9 @@ fn a_standby_takes_over_in_less_than_a_second() {
     for took in b.said().lines().filter(|line| line.contains("partition recovered")).skip(2) {
         let millis: u64 = took.rsplit("millis=").next().unwrap().trim().parse().unwrap();
         assert!(millis < 1_000, "{took}");
+        let records = took.split_once("records=").unwrap().1;
+        let records: u64 = records.split(' ').next().unwrap().parse().unwrap();
+        assert!(records < 1_000, "what was kept warm is not replayed again: {took}");
     }
     ground.add(20_000, 2_000);
     ground.wait_for_all_sums();

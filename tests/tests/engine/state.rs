@@ -86,17 +86,47 @@ fn half_a_state_directory_is_restored_from_the_changelog() {
 
 #[test]
 fn flipped_bytes_are_never_served() {
-    let ground = Ground::new("flipped", 2);
+    let ground = Ground::new("flipped", 4);
     let settings = Settings::new(&ground.place, "a");
     work_and_end(&ground, &settings, 300, 3_000);
-    for file in files(&settings.state_dir, &ground.place.topic("input-0"), ".sst") {
-        let mut bytes = std::fs::read(&file).unwrap();
-        bytes.iter_mut().take(200).for_each(|byte| *byte ^= 0x55);
-        std::fs::write(&file, bytes).unwrap();
+    // Rows, what stands between them and the index, and the end that says where everything is.
+    for (partition, place) in [0, 50, 100].iter().enumerate() {
+        for file in files(&settings.state_dir, &ground.place.topic(&format!("input-{partition}")), ".sst") {
+            let mut bytes = std::fs::read(&file).unwrap();
+            let from = (bytes.len() - 40) * place / 100;
+            bytes[from..].iter_mut().take(40).for_each(|byte| *byte ^= 0x55);
+            std::fs::write(&file, bytes).unwrap();
+        }
     }
 
     let summer = go_on(&ground, &settings);
-    assert_eq!(summer.said().matches("the local state is damaged").count(), 1, "{}", summer.said());
+    let said = summer.said();
+    for partition in 0..4 {
+        let damaged = said.lines().filter(|line| {
+            line.contains("the local state is damaged") && line.contains(&ground.place.topic(&format!("input-{partition}")))
+        });
+        assert_eq!(damaged.count(), usize::from(partition < 3), "partition {partition}: {said}");
+    }
+}
+
+#[test]
+fn an_input_that_was_made_anew_is_not_gone_on_with() {
+    let ground = Ground::new("input-anew", 1);
+    let settings = Settings::new(&ground.place, "a");
+    ground.add(300, 3_000);
+    let mut summer = ground.start(&settings);
+    ground.wait_for_all_sums();
+    let alarms = ground.read("alarms").len();
+    ground.make_anew(&["input"]);
+    ground.add(300, 5);
+    for _ in 0..2 {
+        wait::until("it ends", || !summer.is_running());
+        let said = summer.said();
+        assert!(said.contains("it was made anew, or has lost its end"), "{said}");
+        assert_eq!(ground.read("alarms").len(), alarms);
+        summer = ground.start(&settings);
+    }
+    wait::until("nor does another one go on", || !summer.is_running());
 }
 
 #[test]

@@ -24,21 +24,26 @@ impl Ground {
         let place = Place::new(name);
         let feed = Feed::new(place.brokers());
         let ground = Ground { place, feed, partitions };
-        ground.create_topics();
+        ground.create_topics(&TOPICS);
         ground
     }
 
-    fn create_topics(&self) {
-        let topics = TOPICS.map(|name| self.place.topic(name));
+    fn create_topics(&self, names: &[&str]) {
+        let topics: Vec<String> = names.iter().map(|name| self.place.topic(name)).collect();
         let topics: Vec<_> = topics.iter().map(|name| (name.as_str(), self.partitions)).collect();
         create_topics(self.place.brokers(), &topics);
     }
 
-    /// Deletes the topics and makes others under their names.
+    /// Deletes all topics and makes others under their names.
     pub fn make_topics_anew(&self) {
-        let topics = TOPICS.map(|name| self.place.topic(name));
-        delete_topics(self.place.brokers(), &topics.each_ref().map(String::as_str));
-        self.create_topics();
+        self.make_anew(&TOPICS);
+    }
+
+    /// The same of some.
+    pub fn make_anew(&self, names: &[&str]) {
+        let topics: Vec<String> = names.iter().map(|name| self.place.topic(name)).collect();
+        delete_topics(self.place.brokers(), &topics.iter().map(String::as_str).collect::<Vec<_>>());
+        self.create_topics(names);
     }
 
     pub fn start(&self, settings: &Settings) -> Process {
