@@ -211,6 +211,7 @@ def check_settings(manifests):
         '"channels" = "canary,email,push,sms,telegram,viber,whatsapp"',
         '"channel.email.transport.port" = "2525"',
         '"tracker.keys" = "7:/etc/cascade/keys/7,6:/etc/cascade/keys/6"',
+        '"ops.installation" = "demo/shop"',
     ]:
         expect(line in text.splitlines(), f"settings: {line} is not in\n{text}")
 
