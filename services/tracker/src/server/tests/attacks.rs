@@ -122,9 +122,10 @@ async fn bodies_that_come_in_take_no_more_than_their_room() {
     );
     let mut stranger = TcpStream::connect(address).await.unwrap();
     stranger.write_all(begun.as_bytes()).await.unwrap();
-    let one_more = || edge.receipts(&" ".repeat(1_000), None);
+    let large = " ".repeat(1_000);
+    let one_more = || edge.receipts(&large, Some("v1,AAAA"));
     timeout(SOON, async { while one_more().await != StatusCode::SERVICE_UNAVAILABLE {} }).await.expect("there is no room");
-    let small = edge.receipts("[]", None).await;
+    let small = edge.receipts("[]", Some("v1,AAAA")).await;
     assert_eq!(small, StatusCode::UNAUTHORIZED, "who is small finds room");
     drop(stranger);
     timeout(SOON, async { while one_more().await != StatusCode::UNAUTHORIZED {} }).await.expect("there is room again");
