@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use system_tests::feed::create_topics;
-use system_tests::installation::{binary, deploy};
+use schemas::dead_letter::{CODE, OFFSET, OMITTED, PARTITION, TOPIC};
+use schemas::{Fact, Input};
+use system_tests::feed::{Feed, create_topics};
+use system_tests::installation::{Installation, Plan, binary, deploy};
 use system_tests::place::Place;
 use system_tests::process::Process;
-use system_tests::tail::read;
+use system_tests::tail::{Message, Tail, read};
 
 /// Every service, with what it cannot do without.
 const SERVICES: [&str; 4] = ["intake", "operator --state-dir state", "channel sms", "tracker"];
@@ -161,6 +163,31 @@ fn the_demo_says_what_it_cannot_do_before_anything_is_started() {
     let refused = ground.refuse_in_one_line(&days, 64);
     assert!(refused.contains("the data cover 2017-01-01 to 2017-12-31"), "{refused}");
     ground.refuse("demo --events 0", 64);
+}
+
+#[test]
+fn a_record_that_no_dead_letter_can_hold_stops_nobody_behind_it() {
+    let plan = Plan { partitions: 1, ..Plan::new("huge", &["come-back"], &["push"]) };
+    let mut shop = Installation::prepare(&plan);
+    // On its way it is small: blanks compress well.
+    let huge = vec![b' '; 12_000_000];
+    let producer = Feed::that_compresses(shop.place.brokers());
+    producer.send(&shop.topics.action(), "ann", &huge);
+    producer.flush();
+    shop.action("bea", "visit", None, &[]);
+    shop.bring_up(&["intake"]);
+    let mut input = Tail::of(shop.place.brokers(), &[&shop.topics.input()]);
+    let of = |messages: &[Message], key: &str| messages.iter().find(|message| message.key == key.as_bytes()).cloned();
+    let seen = input.until("who comes behind it is heard", |messages| of(messages, "bea").is_some());
+    let told = of(seen, "ann").expect("it may have been anything").decode::<Input>();
+    assert!(matches!(told.fact, Fact::Unreadable(_)), "{told:?}");
+
+    let letters = shop.read(&shop.topics.dead_letter());
+    assert_eq!(letters.len(), 1);
+    assert_eq!((letters[0].key_text(), letters[0].value.as_deref()), ("ann", None));
+    assert_eq!((letters[0].header(CODE), letters[0].header(OMITTED)), (Some("too_large"), Some("12000000")));
+    let place = (letters[0].header(TOPIC), letters[0].header(PARTITION), letters[0].header(OFFSET));
+    assert_eq!(place, (Some(shop.topics.action().as_str()), Some("0"), Some("0")));
 }
 
 /// A directory to run the program in, and names of topics that no other test uses.
