@@ -1,10 +1,11 @@
 //! What cannot be done is said in one sentence, with advice and an exit code that a script can tell from all others.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 
 use schemas::dead_letter::{CODE, OFFSET, OMITTED, PARTITION, TOPIC};
-use schemas::{Fact, Input};
+use schemas::{Fact, Input, Journal, Reason};
 use system_tests::feed::{Feed, create_topics};
 use system_tests::installation::{Installation, Plan, binary, deploy};
 use system_tests::place::Place;
@@ -188,6 +189,47 @@ fn a_record_that_no_dead_letter_can_hold_stops_nobody_behind_it() {
     assert_eq!((letters[0].header(CODE), letters[0].header(OMITTED)), (Some("too_large"), Some("12000000")));
     let place = (letters[0].header(TOPIC), letters[0].header(PARTITION), letters[0].header(OFFSET));
     assert_eq!(place, (Some(shop.topics.action().as_str()), Some("0"), Some("0")));
+    // What is not there is not given back: as a tombstone it would say something else.
+    let told = shop.tool(["dlq", "redrive", "--code", "too_large", "--yes"]);
+    assert!(told.contains("12000000 bytes stayed") && told.contains("0 dead letters redriven"), "{told}");
+}
+
+#[test]
+fn a_burst_goes_back_in_its_order_and_its_customers_are_released_together() {
+    let mut shop = Installation::prepare(&Plan { partitions: 1, ..Plan::new("burst", &["come-back"], &["push"]) });
+    shop.bring_up(&["intake", "operator"]);
+    let (cart, profile) = (shop.topics.cart(), shop.topics.profile());
+    shop.feed.send(&profile, "ann", b"an old profile");
+    for (key, value) in [("ann", "first"), ("ann", "second"), ("bea", "third")] {
+        shop.feed.send(&cart, key, value.as_bytes());
+    }
+    shop.feed.flush();
+    shop.customer("ann", &["push"]);
+    let mut letters = Tail::of(shop.place.brokers(), &[&shop.topics.dead_letter()]);
+    letters.until("four letters lie there", |letters| letters.len() == 4);
+
+    let told = shop.tool(["dlq", "redrive", "--code", "not_framed", "--yes"]);
+    assert!(told.contains(&format!("stays: it is not the last word: {profile} has a newer record")), "{told}");
+    assert!(told.contains("3 dead letters redriven"), "{told}");
+    let carts = shop.read(&cart);
+    let again: Vec<&str> = carts.iter().skip(3).map(Message::text).collect();
+    assert_eq!(again, ["first", "second", "third"], "in the order in which they came");
+    assert_eq!(shop.read(&profile).len(), 2, "nothing was put behind the newer profile");
+
+    let refused = shop.tool_that_fails(["dlq", "release", "--note", "the producer is mended"]);
+    assert!(refused.contains("say whom"), "{refused}");
+    let release = ["dlq", "release", "--code", "not_framed", "--note", "the producer is mended"];
+    let told = shop.tool(release);
+    assert!(told.contains("with --yes 2 customers are released"), "{told}");
+    let told = shop.tool(release.into_iter().chain(["--limit", "1"]));
+    assert!(told.contains("with --yes 1 customers are released"), "{told}");
+    let told = shop.tool(release.into_iter().chain(["--yes"]));
+    assert!(told.contains("2 customers are released"), "{told}");
+    let mut journal = Tail::of(shop.place.brokers(), &[&shop.topics.journal()]);
+    journal.until("both are released", |messages| {
+        let released = messages.iter().filter(|message| message.decode::<Journal>().reason == Reason::HoldReleased);
+        released.map(Message::key_text).collect::<BTreeSet<_>>() == ["ann", "bea"].into()
+    });
 }
 
 /// A directory to run the program in, and names of topics that no other test uses.
