@@ -8,11 +8,21 @@ sees to it that the files are as this writes them, and executes every query agai
 """
 
 import json
+import re
 from pathlib import Path
 
 HERE = Path(__file__).parent
 SOURCE = {"type": "prometheus", "uid": "${DS_PROMETHEUS}"}
 RATE = "$__rate_interval"
+# What a query asks for: series of ours. Each is asked for of one installation, which the dashboard's variable names.
+SERIES = re.compile(r"\b((?:cascade|process)_[a-z0-9_]+|ALERTS)\b(?:\{(?=(.))|(?!\{))")
+
+
+def of_installation(query):
+    """One Prometheus may watch several installations; a panel shows one, never their sum."""
+    chosen = 'installation="$installation"'
+    return SERIES.sub(lambda found: f"{found[1]}{{{chosen}" + (", " if found[2] else "}"), query)
+
 
 
 def quantiles(metric, by=""):
@@ -158,7 +168,7 @@ def panel(number, it, x, y):
     at_once = {} if it["type"] == "timeseries" else {"instant": True}
     as_table = {"format": "table"} if it["type"] == "table" else {}
     targets = [
-        {"refId": "ABCDEFGH"[n], "datasource": SOURCE, "expr": query, "legendFormat": legend, **at_once, **as_table}
+        {"refId": "ABCDEFGH"[n], "datasource": SOURCE, "expr": of_installation(query), "legendFormat": legend, **at_once, **as_table}
         for n, (query, legend) in enumerate(it["queries"])
     ]
     return {**made, "description": it["about"], "datasource": SOURCE, "fieldConfig": {"defaults": defaults, "overrides": []},
@@ -192,8 +202,15 @@ def dashboard(name):
             {"type": "grafana", "id": "grafana", "name": "Grafana", "version": "10.0.0"},
             {"type": "datasource", "id": "prometheus", "name": "Prometheus", "version": "1.0.0"},
         ],
-        "templating": {"list": [{"name": "DS_PROMETHEUS", "label": "Prometheus", "type": "datasource", "query": "prometheus",
-                                 "hide": 0, "refresh": 1, "current": {}}]},
+        "templating": {"list": [
+            {"name": "DS_PROMETHEUS", "label": "Prometheus", "type": "datasource", "query": "prometheus",
+             "hide": 0, "refresh": 1, "current": {}},
+            # Asked anew whenever the time range changes; the first one is chosen until somebody chooses.
+            {"name": "installation", "label": "Installation", "type": "query", "datasource": SOURCE,
+             "query": {"query": "label_values(cascade_build_info, installation)", "refId": "A"},
+             "definition": "label_values(cascade_build_info, installation)",
+             "hide": 0, "refresh": 2, "sort": 1, "multi": False, "includeAll": False, "current": {}},
+        ]},
         "annotations": {"list": []},
         "links": links,
         "panels": list(laid_out(panels)),

@@ -23,6 +23,10 @@
 {{- end }}
 {{- $_ := set $settings $key $value }}
 {{- end }}
+{{- /* Two releases may report to one Prometheus: their series must not be added up. */}}
+{{- if not (hasKey $settings "ops.installation") }}
+{{- $_ := set $settings "ops.installation" (printf "%s/%s" .Release.Namespace .Release.Name) }}
+{{- end }}
 {{- $components := list "intake" "operator" "tracker" "canary" "topics" "tools" "test" }}
 {{- range $name, $channel := .Values.channels }}{{ $components = append $components (printf "channel-%s" $name) }}{{ end }}
 {{- range $name, $_ := .Values.kafka.principals }}

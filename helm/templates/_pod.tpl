@@ -119,14 +119,19 @@ spec:
         {{- end }}
   volumes:
     {{- include "cascade.volumes" . | nindent 4 }}
-  {{- with .root.Values.nodeSelector }}
-  nodeSelector:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- with .root.Values.tolerations }}
-  tolerations:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
+  {{- include "cascade.placement" .root | nindent 2 }}
+{{- end }}
+
+{{/* Where pods may run, all of them: where only some nodes are meant for us, a Job that goes elsewhere waits for ever. */}}
+{{- define "cascade.placement" -}}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{- define "cascade.mounts" -}}

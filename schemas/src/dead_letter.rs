@@ -1,4 +1,5 @@
-//! Headers of a dead letter: the six of KIP-1034, and ours. Key, value and the record's own headers stay untouched.
+//! Headers of a dead letter: the six of KIP-1034, and ours. Key, value and the record's own headers stay untouched, unless they are more than
+//! the topic takes: then the largest of them stay where they are, in the source, and [`OMITTED`] says so.
 
 /// Class of the error.
 pub const EXCEPTION: &str = "__streams.errors.exception";
@@ -16,6 +17,8 @@ pub const OFFSET: &str = "__streams.errors.offset";
 pub const CODE: &str = "cascade.error.code";
 /// Where it was refused: `intake`, `operator`, `channel`.
 pub const STAGE: &str = "cascade.error.stage";
+/// So many bytes of the record found no room here: its value, or its own headers, too. What came here of it cannot be given back.
+pub const OMITTED: &str = "cascade.omitted.bytes";
 /// How often it was given back to its source before.
 pub const REDRIVEN: &str = "cascade.redrive.count";
 /// Of a note behind the letters: what was done, `redriven` or `dropped`.

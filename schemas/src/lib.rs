@@ -65,7 +65,7 @@ pub use row::{
 };
 pub use send::{Attempt, AttemptState, Class, Revoke, Send};
 pub use source::{Action, Cart, Consent, Contact, Inactivity, Item, Profile, Registration};
-pub use topics::{Cleanup, NameError, SOURCE_BYTES_MAX, Spread, Topic, Topics};
+pub use topics::{Cleanup, DEAD_LETTER_BYTES_MAX, NameError, OVERHEAD_BYTES, SOURCE_BYTES_MAX, Spread, Topic, Topics};
 
 /// Milliseconds since 1970-01-01T00:00:00Z. Always business time, unless a field says otherwise.
 pub type Millis = i64;

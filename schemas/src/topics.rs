@@ -82,8 +82,12 @@ pub enum NameError {
 /// Largest record that a source may hold, in bytes: intake wraps it, and the whole must stay under [`RECORD_BYTES_MAX`].
 pub const SOURCE_BYTES_MAX: usize = 1_000_000;
 
+/// Largest dead letter, in bytes as the brokers count them. What it holds may be compressed less well than it was in its source, or not at
+/// all; so whoever writes one leaves out what is more than this, less [`OVERHEAD_BYTES`].
+pub const DEAD_LETTER_BYTES_MAX: usize = 2 * RECORD_BYTES_MAX;
+
 /// Frame, key and headers of a record that has its full size.
-const OVERHEAD_BYTES: usize = 64 * 1024;
+pub const OVERHEAD_BYTES: usize = 64 * 1024;
 
 const MINUTE: Millis = 60_000;
 const DAY: Millis = 24 * 60 * MINUTE;
@@ -268,7 +272,7 @@ impl Topics {
         topics.push(Topic {
             spread: Spread::Free,
             retention: Some(DEAD_LETTER_RETENTION),
-            bytes_max: 2 * RECORD_BYTES_MAX,
+            bytes_max: DEAD_LETTER_BYTES_MAX,
             key: "as in the source",
             ..topic(self.dead_letter(), "", partitions, "intake, operator, channel workers", "cascade dead-letter")
         });

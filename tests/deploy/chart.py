@@ -80,7 +80,7 @@ INSTALLATIONS = {
         "nodeSelector": {"disk": "ssd"},
         "tolerations": [{"key": "crm", "operator": "Exists"}],
     },
-    "topics made elsewhere": {"topics": {"apply": False}, "disruptionBudgets": {"enabled": False}},
+    "topics made elsewhere": {"topics": {"apply": False, "prefix": "eu-1.shop"}, "disruptionBudgets": {"enabled": False}},
     "behind a gateway": {
         "tracker": {"url": "https://track.example.com:8443", "gateways": [{"name": "public", "namespace": "gateways"}]},
         "networkPolicy": {"enabled": True},
@@ -92,6 +92,8 @@ INSTALLATIONS = {
 REFUSED = {
     "a misspelt value": ({"operater": {}}, "operater"),
     "brokers without a port": ({"kafka": {"brokers": "kafka"}}, "brokers"),
+    "a prefix in capitals": ({"topics": {"prefix": "Shop"}}, "prefix"),
+    "a prefix with its dot": ({"topics": {"prefix": "shop."}}, "prefix"),
     "half a digest": ({"image": {"digest": "sha256:12"}}, "digest"),
     "a channel that is no DNS label": ({"channels": {"SMS": {"enabled": True}}}, "SMS"),
     "a worker without a provider": ({"channels": {"sms": {"enabled": True}}}, "sms is enabled and has no settings"),
@@ -195,6 +197,8 @@ def check_installation(name, values, chart):
                 findings.append(f"{where}: Kubernetes {version} refuses it: {error}")
         if manifest["kind"] in ("StatefulSet", "Deployment", "Job", "Pod"):
             check_restricted(where, pod_of(manifest))
+            for key in ("nodeSelector", "tolerations"):
+                expect(pod_of(manifest).get(key) == values.get(key), f"{where}: {key} is {pod_of(manifest).get(key)}")
         if manifest["kind"] in ("StatefulSet", "Deployment"):
             check_service(where, manifest)
     check_whole(name, [manifest for _, manifest in manifests])
@@ -211,6 +215,7 @@ def check_settings(manifests):
         '"channels" = "canary,email,push,sms,telegram,viber,whatsapp"',
         '"channel.email.transport.port" = "2525"',
         '"tracker.keys" = "7:/etc/cascade/keys/7,6:/etc/cascade/keys/6"',
+        '"ops.installation" = "demo/shop"',
     ]:
         expect(line in text.splitlines(), f"settings: {line} is not in\n{text}")
 

@@ -1,6 +1,7 @@
 """Grafana dashboards: whole JSON, unique ids, panels that do not overlap, queries that parse, on the datasource variable."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from itertools import combinations
 from pathlib import Path
 
 DASHBOARDS = sorted((Path(__file__).parents[2] / "deploy/grafana").glob("*.json"))
+SERIES = re.compile(r"\b((?:cascade|process)_[a-z0-9_]+|ALERTS)\b(\{[^}]*\})?")
 
 
 def overlap(one, other):
@@ -29,8 +31,9 @@ def check(path):
         if overlap(one, other):
             yield f"{one['title']} and {other['title']} overlap"
     variables = {variable["name"] for variable in dashboard["templating"]["list"]}
-    if "DS_PROMETHEUS" not in variables:
-        yield "no datasource variable DS_PROMETHEUS"
+    for variable in ("DS_PROMETHEUS", "installation"):
+        if variable not in variables:
+            yield f"no variable {variable}"
     for panel in panels:
         title, place = panel["title"], panel["gridPos"]
         if place["x"] + place["w"] > 24:
@@ -44,6 +47,9 @@ def check(path):
         for target in panel["targets"]:
             if target["datasource"]["uid"] != "${DS_PROMETHEUS}":
                 yield f"{title} is bound to one datasource"
+            for name, labels in SERIES.findall(target["expr"]):
+                if 'installation="$installation"' not in labels:
+                    yield f"{title} adds up {name} of all installations"
 
 
 def unparsable(path):

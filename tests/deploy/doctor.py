@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 from private import PROGRAM, ROOT, Kafka, record, three_kafkas, tool
 
@@ -193,6 +193,23 @@ def planted_on_brokers(world):
         yield f"brokers that are gone were not found: {words}"
 
 
+def planted_in_their_own(world):
+    """Topics that brokers make for themselves: what is there counts, not what is set for later."""
+    producer = Producer({"bootstrap.servers": world.kafka.brokers, "transactional.id": "probe"})
+    producer.init_transactions(30)
+    consumer = Consumer({"bootstrap.servers": world.kafka.brokers, "group.id": "probe"})
+    consumer.commit(offsets=[TopicPartition("cart", 0, 0)], asynchronous=False)
+    consumer.close()
+    _, words = world.ask({"topics.replication": "3"})
+    for shows in (
+        "THREAT  topic __consumer_offsets: has partitions with 1 of 3 copies",
+        "THREAT  topic __transaction_state: has partitions with 2 of 3 copies",
+        "THREAT  topic __transaction_state: has min.insync.replicas=1",
+    ):
+        if shows not in words:
+            yield f"not found: {shows}\nin {words}"
+
+
 def planted_on_three(world):
     """What is confirmed is on two of three; topics with one copy are not stopped by wishes."""
     three, one = {"topics_replication": "3"}, {"topics_replication": "1", "topics_prefix": "lone"}
@@ -206,6 +223,7 @@ def planted_on_three(world):
     for setting, shows in THREE.items():
         if f"THREAT  {shows}" not in words:
             yield f"{setting} was not found: {words}"
+    yield from planted_in_their_own(world)
     world.alter(ResourceType.TOPIC, "changelog", "min.insync.replicas", "1")
     time.sleep(1)
     for words in (world.ask({"topics.replication": "3"})[1], world.topics("verify", **three)[1]):

@@ -174,7 +174,7 @@ def blank_panels(world, since):
     for where, query in metrics.expressions():
         if ".json, panel Canary" not in where:
             continue
-        answer = world.prometheus.ask("query_range", query=query.replace("$__rate_interval", "10s"), start=since, end=time.time(), step=1)
+        answer = world.prometheus.ask("query_range", query=query.replace("$__rate_interval", "10s").replace("$installation", "cascade"), start=since, end=time.time(), step=1)
         if answer["status"] != "success" or not has_data(answer):
             yield f"{where} is blank: {query} {answer.get('error', '')}"
 

@@ -130,6 +130,11 @@ impl Feed {
         Self::with(config(brokers).set("linger.ms", "2"))
     }
 
+    /// The same, of one that compresses: what it sends may be much larger than what its topic holds of it.
+    pub fn that_compresses(brokers: &str) -> Self {
+        Self::with(config(brokers).set("compression.type", "lz4"))
+    }
+
     /// A producer with an open transaction, under this id.
     pub fn in_transaction(brokers: &str, id: &str) -> Self {
         // Longer than any test waits: it ends when the test ends it.
@@ -143,7 +148,7 @@ impl Feed {
         let lost = Arc::new(AtomicUsize::new(0));
         config.set("enable.idempotence", "true").set("partitioner", "murmur2_random");
         // What a topic takes, its broker knows.
-        config.set("message.max.bytes", "10000000");
+        config.set("message.max.bytes", "20000000");
         let producer = config.create_with_context(Reports(Arc::clone(&lost))).expect("the client's settings are right");
         Feed { producer, lost }
     }

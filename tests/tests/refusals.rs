@@ -1,13 +1,16 @@
 //! What cannot be done is said in one sentence, with advice and an exit code that a script can tell from all others.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use system_tests::feed::create_topics;
-use system_tests::installation::{binary, deploy};
+use schemas::dead_letter::{CODE, OFFSET, OMITTED, PARTITION, TOPIC};
+use schemas::{Fact, Input, Journal, Reason};
+use system_tests::feed::{Feed, create_topics};
+use system_tests::installation::{Installation, Plan, binary, deploy};
 use system_tests::place::Place;
 use system_tests::process::Process;
-use system_tests::tail::read;
+use system_tests::tail::{Message, Tail, read};
 
 /// Every service, with what it cannot do without.
 const SERVICES: [&str; 4] = ["intake", "operator --state-dir state", "channel sms", "tracker"];
@@ -161,6 +164,72 @@ fn the_demo_says_what_it_cannot_do_before_anything_is_started() {
     let refused = ground.refuse_in_one_line(&days, 64);
     assert!(refused.contains("the data cover 2017-01-01 to 2017-12-31"), "{refused}");
     ground.refuse("demo --events 0", 64);
+}
+
+#[test]
+fn a_record_that_no_dead_letter_can_hold_stops_nobody_behind_it() {
+    let plan = Plan { partitions: 1, ..Plan::new("huge", &["come-back"], &["push"]) };
+    let mut shop = Installation::prepare(&plan);
+    // On its way it is small: blanks compress well.
+    let huge = vec![b' '; 12_000_000];
+    let producer = Feed::that_compresses(shop.place.brokers());
+    producer.send(&shop.topics.action(), "ann", &huge);
+    producer.flush();
+    shop.action("bea", "visit", None, &[]);
+    shop.bring_up(&["intake"]);
+    let mut input = Tail::of(shop.place.brokers(), &[&shop.topics.input()]);
+    let of = |messages: &[Message], key: &str| messages.iter().find(|message| message.key == key.as_bytes()).cloned();
+    let seen = input.until("who comes behind it is heard", |messages| of(messages, "bea").is_some());
+    let told = of(seen, "ann").expect("it may have been anything").decode::<Input>();
+    assert!(matches!(told.fact, Fact::Unreadable(_)), "{told:?}");
+
+    let letters = shop.read(&shop.topics.dead_letter());
+    assert_eq!(letters.len(), 1);
+    assert_eq!((letters[0].key_text(), letters[0].value.as_deref()), ("ann", None));
+    assert_eq!((letters[0].header(CODE), letters[0].header(OMITTED)), (Some("too_large"), Some("12000000")));
+    let place = (letters[0].header(TOPIC), letters[0].header(PARTITION), letters[0].header(OFFSET));
+    assert_eq!(place, (Some(shop.topics.action().as_str()), Some("0"), Some("0")));
+    // What is not there is not given back: as a tombstone it would say something else.
+    let told = shop.tool(["dlq", "redrive", "--code", "too_large", "--yes"]);
+    assert!(told.contains("12000000 bytes stayed") && told.contains("0 dead letters redriven"), "{told}");
+}
+
+#[test]
+fn a_burst_goes_back_in_its_order_and_its_customers_are_released_together() {
+    let mut shop = Installation::prepare(&Plan { partitions: 1, ..Plan::new("burst", &["come-back"], &["push"]) });
+    shop.bring_up(&["intake", "operator"]);
+    let (cart, profile) = (shop.topics.cart(), shop.topics.profile());
+    shop.feed.send(&profile, "ann", b"an old profile");
+    for (key, value) in [("ann", "first"), ("ann", "second"), ("bea", "third")] {
+        shop.feed.send(&cart, key, value.as_bytes());
+    }
+    shop.feed.flush();
+    shop.customer("ann", &["push"]);
+    let mut letters = Tail::of(shop.place.brokers(), &[&shop.topics.dead_letter()]);
+    letters.until("four letters lie there", |letters| letters.len() == 4);
+
+    let told = shop.tool(["dlq", "redrive", "--code", "not_framed", "--yes"]);
+    assert!(told.contains(&format!("stays: it is not the last word: {profile} has a newer record")), "{told}");
+    assert!(told.contains("3 dead letters redriven"), "{told}");
+    let carts = shop.read(&cart);
+    let again: Vec<&str> = carts.iter().skip(3).map(Message::text).collect();
+    assert_eq!(again, ["first", "second", "third"], "in the order in which they came");
+    assert_eq!(shop.read(&profile).len(), 2, "nothing was put behind the newer profile");
+
+    let refused = shop.tool_that_fails(["dlq", "release", "--note", "the producer is mended"]);
+    assert!(refused.contains("say whom"), "{refused}");
+    let release = ["dlq", "release", "--code", "not_framed", "--note", "the producer is mended"];
+    let told = shop.tool(release);
+    assert!(told.contains("with --yes 2 customers are released"), "{told}");
+    let told = shop.tool(release.into_iter().chain(["--limit", "1"]));
+    assert!(told.contains("with --yes 1 customers are released"), "{told}");
+    let told = shop.tool(release.into_iter().chain(["--yes"]));
+    assert!(told.contains("2 customers are released"), "{told}");
+    let mut journal = Tail::of(shop.place.brokers(), &[&shop.topics.journal()]);
+    journal.until("both are released", |messages| {
+        let released = messages.iter().filter(|message| message.decode::<Journal>().reason == Reason::HoldReleased);
+        released.map(Message::key_text).collect::<BTreeSet<_>>() == ["ann", "bea"].into()
+    });
 }
 
 /// A directory to run the program in, and names of topics that no other test uses.

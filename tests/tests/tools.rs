@@ -249,3 +249,50 @@ fn the_canary_comes_back_unless_something_on_the_way_is_gone() {
     let customers: BTreeSet<&str> = sends.iter().map(|send| send.customer_id.as_str()).collect();
     assert_eq!(customers.len(), 2, "one customer for each partition");
 }
+
+/// What was mirrored is read, and begins nothing: the steps of `deploy/runbook/disaster.md`.
+#[test]
+fn what_happened_before_a_disaster_begins_nothing_afterwards() {
+    let templates = ["welcome.push".to_owned(), "welcome.sms".to_owned()];
+    let plan = Plan { plain_templates: &templates, ..Plan::new("disaster", &[CAMPAIGN], &["push", "sms"]) };
+    let mut shop = Installation::prepare(&plan);
+    for customer in ["ann", "bea"] {
+        shop.customer(customer, &["push", "sms"]);
+        shop.registration(customer);
+    }
+    shop.purchase("bea");
+    shop.tool(["campaign", "pause", "probe"]);
+    shop.bring_up(&["tracker", "intake", "operator", "channel push", "channel sms"]);
+    shop.settle();
+    let row = shop.tool(["state", "show", "ann"]);
+    assert!(!row.contains("probe"), "{row}");
+    shop.tool(["campaign", "resume", "probe"]);
+    shop.settle();
+    shop.pass(4 * HOUR);
+    assert_eq!(shop.commands(), [""; 0], "nobody hears again of what the old side has worked on");
+    shop.registration("ann");
+    shop.settle();
+    assert_eq!(shop.sends().len(), 1, "what happens now begins cascades");
+}
+
+/// Partitions were added to the journal in the midst of a story.
+#[test]
+fn a_story_is_told_whole_when_its_journal_has_more_partitions() {
+    let mut shop = shop("longer");
+    let count = shop.topics.journal();
+    let (old, mut more) = (partition_of(b"c5", 2), 3);
+    while partition_of(b"c5", more) == old {
+        more += 1;
+    }
+    let older = shop.tool(["journal", "--customer", "c5", "--json"]);
+    enlarge_topic(shop.place.brokers(), &count, usize::try_from(more).expect("there are few"));
+    shop.restart("operator");
+    shop.settle();
+    shop.pass(4 * HOUR);
+    let whole = shop.tool(["journal", "--customer", "c5", "--json"]);
+    assert!(whole.starts_with(&older), "the older half comes first:\n{whole}");
+    let partitions: BTreeSet<i32> =
+        shop.read(&count).iter().filter(|message| message.key == b"c5").map(|message| message.partition).collect();
+    assert_eq!(partitions, [old, partition_of(b"c5", more)].into(), "it has two halves");
+    assert!(whole.lines().count() > older.lines().count(), "{whole}");
+}

@@ -285,7 +285,7 @@ pub enum Dlq {
     /// Show dead letters: whence, why, never what is in them
     List {
         #[command(flatten)]
-        args: dead_letters::ListArgs,
+        filter: dead_letters::Filter,
         #[command(flatten)]
         flags: Flags,
     },
@@ -310,7 +310,7 @@ pub enum Dlq {
         #[command(flatten)]
         flags: Flags,
     },
-    /// Release a customer who is held because of a dead letter
+    /// Release a customer who is held because of a dead letter, or all whom letters are about. The latter it only shows without --yes
     Release {
         #[command(flatten)]
         args: dead_letters::ReleaseArgs,

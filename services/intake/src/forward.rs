@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use schemas::{Fact, Ids, Input, Origin, Progress, Unreadable, dead_letter};
+use schemas::{DEAD_LETTER_BYTES_MAX, Fact, Ids, Input, OVERHEAD_BYTES, Origin, Progress, Unreadable, dead_letter};
 use stream::kafka::Record;
 use stream::relay::{Handler, Out, Positions};
 use stream::{Error, Verdict};
@@ -43,7 +43,7 @@ impl Forward {
         out.produce(INPUT, partition, key.map(str::as_bytes), Some(&self.buffer), headers)
     }
 
-    /// Key, value and headers stay as they are; ours stand behind.
+    /// Key, value and headers stay as they are, as far as there is room for them; ours stand behind.
     fn write_dead_letter(
         &mut self,
         record: &Record,
@@ -52,9 +52,11 @@ impl Forward {
         out: &mut Out<'_>,
     ) -> Result<(), Error> {
         let original = record.headers();
+        let kept = Kept::of(source.key, source.value, &original);
         let (partition, offset) = (source.partition.to_string(), source.offset.to_string());
+        let omitted = kept.omitted.to_string();
         let mut headers: Vec<(&str, &[u8])> =
-            original.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+            kept.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
         headers.extend([
             (dead_letter::EXCEPTION, reject.class().as_bytes()),
             (dead_letter::STACKTRACE, b"".as_slice()),
@@ -65,7 +67,8 @@ impl Forward {
             (dead_letter::CODE, reject.code.as_bytes()),
             (dead_letter::STAGE, b"intake".as_slice()),
         ]);
-        out.produce(DEAD_LETTER, None, source.key, source.value, &headers)?;
+        headers.extend((kept.omitted > 0).then_some((dead_letter::OMITTED, omitted.as_bytes())));
+        out.produce(DEAD_LETTER, None, kept.key, kept.value, &headers)?;
         self.metrics.refused(reject.code);
         // A fact of unknown meaning: he may have bought just now.
         let Some(customer) = &reject.customer else { return Ok(()) };
@@ -73,6 +76,41 @@ impl Forward {
         self.write_input(None, Some(customer), &Input { origin: source.origin(), fact, hops: 0 }, &[], out)
     }
 }
+
+/// What of a record a letter takes. A letter that is refused for its size would stop everything behind it for good, and a record that is
+/// compressed well may be many times larger than what its topic takes.
+struct Kept<'a> {
+    key: Option<&'a [u8]>,
+    value: Option<&'a [u8]>,
+    headers: &'a [(String, Vec<u8>)],
+    /// Bytes that stay in the source.
+    omitted: usize,
+}
+
+impl<'a> Kept<'a> {
+    /// Room of all three, uncompressed: how well the brokers' copy is compressed nobody knows.
+    const ROOM: usize = DEAD_LETTER_BYTES_MAX - 2 * OVERHEAD_BYTES;
+
+    /// Lengths and the like, of each header.
+    const FRAME: usize = 16;
+
+    /// The value goes first, for it is what is large as a rule; the key last, for it says whom the letter is about.
+    fn of(key: Option<&'a [u8]>, value: Option<&'a [u8]>, headers: &'a [(String, Vec<u8>)]) -> Self {
+        let length = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);
+        let own: usize = headers.iter().map(|(name, value)| name.len() + value.len() + Self::FRAME).sum();
+        let all = length(key) + length(value) + own;
+        if all <= Self::ROOM {
+            return Kept { key, value, headers, omitted: 0 };
+        }
+        let headers = if length(key) + own <= Self::ROOM { headers } else { &[] };
+        let key = key.filter(|key| key.len() <= Self::ROOM);
+        let own = if headers.is_empty() { 0 } else { own };
+        Kept { key, value: None, headers, omitted: all - length(key) - own }
+    }
+}
+
+/// A count of redrives is a number; anything longer is none of ours, and could be large.
+const COUNT_BYTES_MAX: usize = 20;
 
 impl Handler for Forward {
     fn record(&mut self, record: &Record, out: &mut Out<'_>) -> Result<(), Error> {
@@ -92,7 +130,8 @@ impl Handler for Forward {
         match normalize(&source, &self.ids) {
             Ok(normal) => {
                 // How often it was redriven goes on with it: the operator may refuse what is fine with us.
-                let count = record.header(dead_letter::REDRIVEN).map(|count| (dead_letter::REDRIVEN, count));
+                let count = record.header(dead_letter::REDRIVEN).filter(|count| count.len() <= COUNT_BYTES_MAX);
+                let count = count.map(|count| (dead_letter::REDRIVEN, count));
                 self.write_input(None, Some(&normal.customer_id), &normal.input, count.as_slice(), out)
             }
             Err(reject) => self.write_dead_letter(record, &source, &reject, out),
@@ -124,5 +163,27 @@ impl Handler for Forward {
     fn dropped(&mut self, cause: Verdict) {
         self.ledger.forget();
         self.metrics.dropped(cause);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_takes_what_there_is_room_for_and_says_how_much_stays() {
+        let large = vec![b'x'; Kept::ROOM];
+        let (few, many) = ([("a".to_owned(), vec![b'y'; 3])], [("a".to_owned(), large.clone())]);
+        let kept = |key, value, headers| {
+            let kept = Kept::of(Some(key), Some(value), headers);
+            (kept.key.is_some(), kept.value.is_some(), kept.headers.len(), kept.omitted)
+        };
+        assert_eq!(kept(b"c1", b"value", &few), (true, true, 1, 0));
+        assert_eq!(kept(b"c1", &large, &few), (true, false, 1, large.len()));
+        assert_eq!(kept(b"c1", b"value", &many), (true, false, 0, large.len() + 1 + 16 + 5));
+        assert_eq!(
+            kept(&[large.clone(), vec![1]].concat(), b"value", &few),
+            (false, false, 0, large.len() + 1 + 5 + 20)
+        );
     }
 }

@@ -32,7 +32,7 @@ impl Metrics {
             )?,
             lost: IntCounter::new(
                 "cascade_tracker_lost_total",
-                "Opens and clicks that could not be published in time.",
+                "Opens and clicks that are lost: they found no room in the spool, or the process ended before Kafka took them.",
             )?,
             unknown_statuses: IntCounterVec::new(
                 Opts::new("cascade_receipts_unreadable_total", "Receipts that say nothing that we know, by provider."),

@@ -20,7 +20,7 @@ pub(crate) const PLACES: usize = 8_000;
 pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// Seconds after which whoever was refused may come again.
-const RETRY_AFTER: &str = "2";
+pub(crate) const RETRY_AFTER: &str = "2";
 
 /// Not now.
 pub(crate) fn later() -> Response {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -27,7 +27,7 @@ use crate::config::{Config, Provider};
 use crate::door::{self, Limits};
 use crate::hooks::{self, Listening};
 use crate::metrics::Metrics;
-use crate::room::{self, Room};
+use crate::room::{self, RETRY_AFTER, Room};
 use crate::signature::Secret;
 use crate::sink::{Kafka, Sink};
 use crate::spool::{Spool, publish, spool};
@@ -146,7 +146,7 @@ pub(crate) async fn serve(
     let listener = TcpListener::bind(config.listen).await.map_err(listening)?;
     let address = listener.local_addr().map_err(listening)?;
     let mut background = JoinSet::new();
-    background.spawn(publish(waiting, sink, metrics));
+    background.spawn(publish(waiting, sink));
     tracing::info!(%address, "the tracker listens");
     probe.set_ready(true);
     bound(address);
@@ -191,7 +191,8 @@ fn router(edge: Edge, limits: Limits) -> Router {
         .with_state(edge)
 }
 
-/// Counts every request by its endpoint. Paths hold tokens and go nowhere.
+/// Counts every request by its endpoint. Paths hold tokens and go nowhere. Whoever is told that it did not work, also by the limit of
+/// time, is told when to come again.
 async fn count(State(edge): State<Edge>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let endpoint = match path.split('/').nth(1) {
@@ -204,7 +205,10 @@ async fn count(State(edge): State<Edge>, request: Request, next: Next) -> Respon
         Some("health" | "ready") => "probe",
         _ => "other",
     };
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE && endpoint != "probe" {
+        response.headers_mut().entry(header::RETRY_AFTER).or_insert(HeaderValue::from_static(RETRY_AFTER));
+    }
     edge.metrics.request(endpoint, response.status().as_u16());
     response
 }

@@ -16,52 +16,161 @@ pub const LIMIT: usize = 10_000;
 /// So many are published at once.
 const AT_ONCE: usize = 256;
 
-/// After a failure a fact is tried again so much later.
+/// After a failure a fact is tried again so much later, then twice as much later, and so on.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// But never later than this: a fact is not to be late because Kafka was away for long.
+const PAUSE_MAX: Duration = Duration::from_secs(8);
+
+/// A fact that is not published yet. Wherever it is dropped, it is counted as lost: the process ends, or the spool is full.
+#[derive(Debug)]
+pub(crate) struct Held {
+    fact: Feedback,
+    is_published: bool,
+    metrics: Metrics,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        match self.is_published {
+            true => self.metrics.fact(&self.fact),
+            false => self.metrics.lost(),
+        }
+    }
+}
 
 /// Takes facts and never waits.
 #[derive(Clone, Debug)]
 pub(crate) struct Spool {
-    facts: Sender<Feedback>,
+    facts: Sender<Held>,
     metrics: Metrics,
 }
 
 /// A spool, and its other end for [`publish`].
-pub(crate) fn spool(metrics: Metrics) -> (Spool, Receiver<Feedback>) {
+pub(crate) fn spool(metrics: Metrics) -> (Spool, Receiver<Held>) {
     let (facts, waiting) = channel(LIMIT);
     (Spool { facts, metrics }, waiting)
 }
 
 impl Spool {
     pub(crate) fn put(&self, fact: Feedback) {
-        if self.facts.try_send(fact).is_err() {
-            self.metrics.lost();
-        }
+        let held = Held { fact, is_published: false, metrics: self.metrics.clone() };
+        // One that finds no room comes back with the error, and is dropped.
+        drop(self.facts.try_send(held));
     }
 }
 
-/// Publishes what comes until the last [`Spool`] is gone and nothing waits any more.
-pub(crate) async fn publish(mut waiting: Receiver<Feedback>, sink: Arc<dyn Sink>, metrics: Metrics) {
+/// Publishes what comes until the last [`Spool`] is gone and nothing waits any more. Who drops it before loses what still waits.
+pub(crate) async fn publish(mut waiting: Receiver<Held>, sink: Arc<dyn Sink>) {
     let mut publications = JoinSet::new();
-    while let Some(fact) = waiting.recv().await {
+    while let Some(held) = waiting.recv().await {
         while publications.len() >= AT_ONCE {
             publications.join_next().await;
         }
         while publications.try_join_next().is_some() {}
-        publications.spawn(insist(fact, Arc::clone(&sink), metrics.clone()));
+        publications.spawn(insist(held, Arc::clone(&sink)));
     }
     while publications.join_next().await.is_some() {}
 }
 
-/// Tries until it is published, or the spool behind it would overflow.
-async fn insist(fact: Feedback, sink: Arc<dyn Sink>, metrics: Metrics) {
-    const TRIALS: usize = 20;
-    for _ in 0..TRIALS {
-        match sink.publish(&fact).await {
-            Ok(()) => return metrics.fact(&fact),
-            Err(refused) => tracing::warn!("a fact is not published yet: {}", refused.0),
+/// Tries until it is published. An outage may last: as long as there is room, nothing is given up because of it.
+async fn insist(mut held: Held, sink: Arc<dyn Sink>) {
+    let mut pause = PAUSE;
+    loop {
+        match sink.publish(&held.fact).await {
+            Ok(()) => {
+                held.is_published = true;
+                return;
+            }
+            // Of what is tried for long, no line for each trial.
+            Err(refused) if pause < PAUSE_MAX => tracing::warn!("a fact is not published yet: {}", refused.0),
+            Err(_) => {}
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause).await;
+        pause = PAUSE_MAX.min(pause * 2);
     }
-    metrics.lost();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use prometheus::Registry;
+    use schemas::Status;
+    use schemas::json::SourceRecord;
+
+    use super::*;
+    use crate::sink::{Publication, Refused};
+
+    /// Kafka, which may be away.
+    #[derive(Default)]
+    struct Brokers {
+        are_away: AtomicBool,
+        published: AtomicUsize,
+    }
+
+    impl Sink for Brokers {
+        fn publish<'a>(&'a self, _: &'a Feedback) -> Publication<'a> {
+            Box::pin(async move {
+                if self.are_away.load(Ordering::Relaxed) {
+                    return Err(Refused("away".to_owned()));
+                }
+                self.published.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            })
+        }
+
+        fn put<'a>(&'a self, _: &'a SourceRecord) -> Publication<'a> {
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    fn click() -> Feedback {
+        Feedback { channel: "email".to_owned(), status: Status::Clicked, ..Feedback::default() }
+    }
+
+    /// A spool into these brokers, its task and what counts.
+    fn started(brokers: &Arc<Brokers>) -> (Spool, JoinSet<()>, Registry) {
+        let registry = Registry::new();
+        let (spool, waiting) = spool(Metrics::new(&registry).unwrap());
+        let mut task = JoinSet::new();
+        task.spawn(publish(waiting, Arc::clone(brokers) as Arc<dyn Sink>));
+        (spool, task, registry)
+    }
+
+    fn counted(registry: &Registry, name: &str) -> f64 {
+        let families = registry.gather();
+        let found = families.iter().filter(|family| family.name() == name).flat_map(|family| family.get_metric());
+        found.map(|metric| metric.get_counter().get_value()).sum()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_takes_no_click_as_long_as_there_is_room() {
+        let brokers = Arc::new(Brokers::default());
+        let (spool, mut task, registry) = started(&brokers);
+        brokers.are_away.store(true, Ordering::Relaxed);
+        (0..3 * AT_ONCE).for_each(|_| spool.put(click()));
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        assert_eq!(counted(&registry, "cascade_tracker_lost_total"), 0.0);
+        brokers.are_away.store(false, Ordering::Relaxed);
+        drop(spool);
+        task.join_next().await.unwrap().unwrap();
+        assert_eq!(brokers.published.load(Ordering::Relaxed), 3 * AT_ONCE);
+        assert_eq!(counted(&registry, "cascade_feedback_total"), 768.0);
+        assert_eq!(counted(&registry, "cascade_tracker_lost_total"), 0.0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_finds_no_room_and_what_still_waits_at_the_end_is_counted_as_lost() {
+        let brokers = Arc::new(Brokers::default());
+        let (spool, task, registry) = started(&brokers);
+        brokers.are_away.store(true, Ordering::Relaxed);
+        // Nobody takes any out of it meanwhile: this is one thread, which does not wait.
+        (0..LIMIT + 3).for_each(|_| spool.put(click()));
+        assert_eq!(counted(&registry, "cascade_tracker_lost_total"), 3.0);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        drop(task);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(counted(&registry, "cascade_tracker_lost_total"), 10_003.0);
+    }
 }

@@ -58,6 +58,11 @@ pub const SETTINGS: &[Setting] = &[
         "Address of /metrics, /health, /ready and /progress; port 0 takes a free one",
     ),
     setting("ops.port_file", None, "File that the bound ops address is written to, as host:port"),
+    setting(
+        "ops.installation",
+        None,
+        "Name of this installation in metrics, the same in all of its processes: the label `installation` of every series [default: the topics' prefix, or `cascade`]",
+    ),
     setting("log.format", Some("text"), "`text` or `json`"),
     setting("log.level", Some("info"), "`error`, `warn`, `info`, `debug`, or directives such as `info,stream=debug`"),
     setting("templates.dir", Some("templates"), "Directory of the message templates"),

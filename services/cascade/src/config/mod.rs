@@ -150,7 +150,9 @@ fn time(reader: &mut Reader<'_>) -> Time {
 
 /// The ops endpoint's settings.
 pub fn ops(reader: &mut Reader<'_>) -> ops::Settings {
+    let named = [reader.optional("ops.installation"), reader.optional("topics.prefix")];
     ops::Settings {
+        installation: named.into_iter().flatten().find(|name| !name.is_empty()).unwrap_or_else(|| "cascade".to_owned()),
         listen: reader.address("ops.listen"),
         port_file: reader.optional("ops.port_file").filter(|path| !path.is_empty()).map(PathBuf::from),
     }

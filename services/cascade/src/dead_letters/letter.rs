@@ -1,12 +1,12 @@
 //! Dead letters as they lie in their topic, and which of them somebody means.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
 use schemas::dead_letter;
-use stream::kafka::Record;
+use stream::kafka::{Reader, Record};
 
 use crate::config::Common;
 use crate::failure::{Exit, Failure};
@@ -40,7 +40,7 @@ impl FromStr for Place {
 }
 
 /// Which dead letters are meant: all that fit everything that is said.
-#[derive(Clone, Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
 pub struct Filter {
     /// These, as `list` shows their places: PARTITION/OFFSET
     #[arg(value_name = "PLACE")]
@@ -60,6 +60,12 @@ pub struct Filter {
     /// Those that were refused at this moment or later, such as 2026-03-01T12:00:00Z
     #[arg(long, value_name = "MOMENT")]
     pub since: Option<Timestamp>,
+    /// Those that were refused before this moment
+    #[arg(long, value_name = "MOMENT")]
+    pub until: Option<Timestamp>,
+    /// At most so many: the newest of them to list (50, if nothing is said), else the oldest (all)
+    #[arg(long, value_name = "COUNT")]
+    pub limit: Option<usize>,
     /// Those that were redriven or dropped, too
     #[arg(long)]
     pub all: bool,
@@ -76,6 +82,8 @@ pub struct Letter {
     pub key: Option<Vec<u8>>,
     /// As in the source.
     pub value: Option<Vec<u8>>,
+    /// Bytes of the value, also where it is not kept.
+    pub size: usize,
     /// Its own, and those that say why it is here.
     pub headers: Vec<(String, Vec<u8>)>,
     /// What somebody did about it.
@@ -89,6 +97,7 @@ impl Letter {
             at: record.timestamp(),
             key: record.key().map(<[u8]>::to_vec),
             value: record.value().filter(|_| keep == Keep::Values).map(<[u8]>::to_vec),
+            size: record.value().map_or(0, <[u8]>::len),
             headers: record.headers(),
             done: None,
         }
@@ -125,6 +134,13 @@ impl Filter {
             && same(&self.stage, letter.header(dead_letter::STAGE))
             && same(&self.from, letter.header(dead_letter::TOPIC))
             && self.since.is_none_or(|since| letter.at >= since.as_millisecond())
+            && self.until.is_none_or(|until| letter.at < until.as_millisecond())
+    }
+
+    /// The customer, if nothing else is said of what is meant.
+    pub fn customer_alone(&self) -> Option<&str> {
+        let alone = Filter { customer: self.customer.clone(), ..Filter::default() };
+        self.customer.as_deref().filter(|_| *self == alone)
     }
 }
 
@@ -135,24 +151,36 @@ pub enum Keep {
     Values,
     /// All but their values.
     Headers,
+    /// Whom they are about and where they came from: what it takes to do something about very many of them.
+    Origins,
 }
+
+/// Headers of ours that say where a letter came from, and what may be done about it.
+const ORIGIN: [&str; 5] =
+    [dead_letter::TOPIC, dead_letter::PARTITION, dead_letter::OFFSET, dead_letter::OMITTED, dead_letter::REDRIVEN];
 
 /// The letters that are meant, of records that come in the order of their partitions. What is not meant, or done with, is not held.
 pub struct Selection<'a> {
     filter: &'a Filter,
+    keep: Keep,
     letters: BTreeMap<Place, Letter>,
 }
 
 impl<'a> Selection<'a> {
     /// Nothing yet.
-    pub fn new(filter: &'a Filter) -> Self {
-        Selection { filter, letters: BTreeMap::new() }
+    pub fn new(filter: &'a Filter, keep: Keep) -> Self {
+        Selection { filter, keep, letters: BTreeMap::new() }
     }
 
     /// One more record. What was done about a letter is a record of its own behind it.
-    pub fn take(&mut self, letter: Letter) {
+    pub fn take(&mut self, mut letter: Letter) {
         match note(&letter) {
-            None if self.filter.means(&letter) => drop(self.letters.insert(letter.place(), letter)),
+            None if self.filter.means(&letter) => {
+                if self.keep == Keep::Origins {
+                    letter.headers.retain(|(name, _)| ORIGIN.contains(&name.as_str()));
+                }
+                self.letters.insert(letter.place(), letter);
+            }
             None => {}
             Some((place, done)) if self.filter.all => {
                 if let Some(letter) = self.letters.get_mut(&place) {
@@ -163,11 +191,17 @@ impl<'a> Selection<'a> {
         }
     }
 
-    /// The newest first.
+    /// The oldest first: in the order in which they came, which those about one customer keep when they go back.
     pub fn finish(self) -> Vec<Letter> {
-        let mut letters: Vec<Letter> = self.letters.into_values().collect();
-        letters.sort_by_key(|letter| (std::cmp::Reverse(letter.at), letter.place));
-        letters
+        let (mut letters, mut latest) = (Vec::with_capacity(self.letters.len()), (0, 0));
+        for letter in self.letters.into_values() {
+            // A broker's clock that was set back must not turn a partition's order round.
+            let before = if latest.0 == letter.place.0 { latest.1 } else { i64::MIN };
+            latest = (letter.place.0, before.max(letter.at));
+            letters.push((latest.1, letter));
+        }
+        letters.sort_by_key(|(at, letter)| (*at, letter.place));
+        letters.into_iter().map(|(_, letter)| letter).collect()
     }
 }
 
@@ -179,14 +213,24 @@ fn note(letter: &Letter) -> Option<(Place, String)> {
     Some((place, letter.header(dead_letter::DONE)))
 }
 
-/// Reads the topic and selects.
+/// Reads the topic and selects: the oldest first, and no more of them than are wanted.
+///
+/// # Errors
+/// As for [`read_all`].
+pub fn read(common: &Common, filter: &Filter, keep: Keep) -> Result<Vec<Letter>, Failure> {
+    let mut letters = read_all(common, filter, keep)?;
+    letters.truncate(filter.limit.unwrap_or(usize::MAX));
+    Ok(letters)
+}
+
+/// Reads the topic and selects: the oldest first, whatever the limit is.
 ///
 /// # Errors
 /// Those of Kafka; `Unknown` if a place is named where no such letter lies.
-pub fn read(common: &Common, filter: &Filter, keep: Keep) -> Result<Vec<Letter>, Failure> {
+pub fn read_all(common: &Common, filter: &Filter, keep: Keep) -> Result<Vec<Letter>, Failure> {
     topics::reach(common)?;
     let topic = common.topics.dead_letter();
-    let mut selection = Selection::new(filter);
+    let mut selection = Selection::new(filter, keep);
     for partition in 0..reading::partitions(&common.kafka, &topic)? {
         reading::partition(&common.kafka, &topic, partition, |record| selection.take(Letter::of(record, keep)))?;
     }
@@ -202,4 +246,28 @@ pub fn read(common: &Common, filter: &Filter, keep: Keep) -> Result<Vec<Letter>,
             ),
         )),
     }
+}
+
+/// Some letters once more, in the same order, with all that is in them.
+///
+/// # Errors
+/// Those of Kafka; `Unknown` if one is not there any more.
+pub fn whole(reader: &mut Reader, topic: usize, some: &[Letter]) -> Result<Vec<Letter>, Failure> {
+    let mut wanted: BTreeMap<i32, BTreeSet<i64>> = BTreeMap::new();
+    for letter in some {
+        wanted.entry(letter.place.0).or_default().insert(letter.place.1);
+    }
+    let mut found = BTreeMap::new();
+    for (partition, offsets) in wanted {
+        let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else { continue };
+        reader.replay(topic, partition, *first..last + 1, &mut |record| {
+            if offsets.contains(&record.offset()) {
+                let letter = Letter::of(record, Keep::Values);
+                found.insert(letter.place, letter);
+            }
+            true
+        })?;
+    }
+    let gone = |letter: &Letter| Failure::new(Exit::Unknown, format!("{} is not there any more", letter.place()));
+    some.iter().map(|letter| found.remove(&letter.place).ok_or_else(|| gone(letter))).collect()
 }

@@ -1,9 +1,10 @@
 //! A second chance for dead letters: back to where they came from, each in one transaction with the note that it was done.
 
 use schemas::dead_letter;
-use stream::kafka::Producer;
+use stream::kafka::{Producer, Reader};
 
 use super::letter::{self, Filter, Keep, Letter};
+use super::profiles;
 use crate::config::Common;
 use crate::failure::{Exit, Failure};
 use crate::topics;
@@ -27,6 +28,11 @@ fn obstacle(letter: &Letter, sources: &[String], at_most: u32) -> Option<String>
     if letter.redriven() >= at_most {
         return Some(format!("was redriven {} times and came back each time", letter.redriven()));
     }
+    let omitted = letter.header(dead_letter::OMITTED);
+    if !omitted.is_empty() {
+        let [partition, offset] = [dead_letter::PARTITION, dead_letter::OFFSET].map(|name| letter.header(name));
+        return Some(format!("is not whole: {omitted} bytes stayed in {source}, at {partition}/{offset}"));
+    }
     // A command has its moment: whether it may still go out, the operator decides anew.
     (!sources.contains(&source)).then(|| format!("came from {source}, which nobody else may write to"))
 }
@@ -39,18 +45,23 @@ pub fn revived(letter: &Letter) -> Vec<(String, Vec<u8>)> {
     headers
 }
 
-/// Writes letters back to where they came from. What is refused there again comes back with a higher count.
+/// Writes letters back to where they came from, the oldest first. What is refused there again comes back with a higher count.
 ///
 /// # Errors
 /// Those of Kafka; `NotNow` if the answer to the commit did not come: `cascade dlq list` shows whether it was done.
 pub fn redrive(common: &Common, chance: &Chance) -> Result<String, Failure> {
     let mut sources: Vec<String> = common.topics.sources().into_iter().map(|(name, _)| name).collect();
     sources.push(common.topics.input());
+    // Before anything is read: what an earlier run still does is done by now or never, so that no letter goes back twice.
+    let post = if chance.yes { Some(Post::open(common)?) } else { None };
+    let letters = letter::read(common, &chance.filter, Keep::Origins)?;
+    let overtaken = profiles::overtaken(common, &letters)?;
     let mut lines = Vec::new();
     let mut going = Vec::new();
-    for letter in letter::read(common, &chance.filter, Keep::Values)? {
+    for letter in letters {
         let (place, source) = (letter.place(), letter.header(dead_letter::TOPIC));
-        match obstacle(&letter, &sources, chance.at_most) {
+        let newer = || format!("is not the last word: {source} has a newer record of this customer");
+        match obstacle(&letter, &sources, chance.at_most).or_else(|| overtaken.contains(&place).then(newer)) {
             Some(why) => lines.push(format!("{place} stays: it {why}\n")),
             None => {
                 lines.push(format!("{place} {} to {source}\n", if chance.yes { "went back" } else { "would go back" }));
@@ -58,8 +69,8 @@ pub fn redrive(common: &Common, chance: &Chance) -> Result<String, Failure> {
             }
         }
     }
-    if chance.yes && !going.is_empty() {
-        publish(common, &going, "redriven", true)?;
+    if let Some(mut post) = post {
+        post.give_back(common, &going)?;
     }
     Ok(format!("{}{}", lines.concat(), summary(going.len(), chance.yes, "redriven")))
 }
@@ -69,9 +80,10 @@ pub fn redrive(common: &Common, chance: &Chance) -> Result<String, Failure> {
 /// # Errors
 /// Those of Kafka.
 pub fn dismiss(common: &Common, chance: &Chance) -> Result<String, Failure> {
-    let letters = letter::read(common, &chance.filter, Keep::Headers)?;
-    if chance.yes && !letters.is_empty() {
-        publish(common, &letters, "dropped", false)?;
+    let post = if chance.yes { Some(Post::open(common)?) } else { None };
+    let letters = letter::read(common, &chance.filter, Keep::Origins)?;
+    if let Some(mut post) = post {
+        post.dismiss(&letters)?;
     }
     let verb = if chance.yes { "is dropped" } else { "would be dropped" };
     let lines: String = letters.iter().map(|letter| format!("{} {verb}\n", letter.place())).collect();
@@ -81,7 +93,9 @@ pub fn dismiss(common: &Common, chance: &Chance) -> Result<String, Failure> {
 fn summary(count: usize, is_meant: bool, done: &str) -> String {
     match is_meant {
         true => {
-            format!("{count} dead letters {done}; who is held because of them stays so until `cascade dlq release`\n")
+            format!(
+                "{count} dead letters {done}; who is held because of them stays so until `cascade dlq release` with the same filter\n"
+            )
         }
         false => format!("nothing was done: with --yes {count} dead letters are {done}\n"),
     }
@@ -93,55 +107,82 @@ const TOGETHER: usize = 500;
 /// Bytes of values in one transaction, unless one letter alone has more.
 const TOGETHER_BYTES: usize = 8 << 20;
 
-/// Splits them into what goes in one transaction.
+/// Splits them into what goes in one transaction, and is held in memory at once.
 pub fn batches(letters: &[Letter]) -> Vec<&[Letter]> {
     let (mut batches, mut from, mut bytes) = (Vec::new(), 0, 0);
     for (index, letter) in letters.iter().enumerate() {
-        let size = letter.value.as_ref().map_or(0, Vec::len);
-        if index > from && (index - from == TOGETHER || bytes + size > TOGETHER_BYTES) {
+        if index > from && (index - from == TOGETHER || bytes + letter.size > TOGETHER_BYTES) {
             batches.push(&letters[from..index]);
             (from, bytes) = (index, 0);
         }
-        bytes += size;
+        bytes += letter.size;
     }
-    batches.push(&letters[from..]);
+    batches.extend((from < letters.len()).then(|| &letters[from..]));
     batches
 }
 
-/// The letters, each with the note about it. If it fails in the middle, those before are done with and noted, the others are neither.
-fn publish(common: &Common, letters: &[Letter], done: &str, goes_back: bool) -> Result<(), Failure> {
-    let graveyard = common.topics.dead_letter();
-    topics::require(common, std::slice::from_ref(&graveyard))?;
-    let mut producer = Producer::new(&common.kafka, &format!("cascade-redrive-{graveyard}"))?;
-    let notes = producer.topic(&graveyard)?;
-    for batch in batches(letters) {
-        producer.begin()?;
-        for letter in batch {
-            put(&mut producer, notes, letter, done, goes_back)?;
+/// Writes letters and the notes about them. If it fails in the middle, those before are done with and noted, the others are neither.
+struct Post {
+    producer: Producer,
+    graveyard: String,
+    notes: usize,
+}
+
+impl Post {
+    /// From here on an earlier run writes nothing any more.
+    fn open(common: &Common) -> Result<Self, Failure> {
+        let graveyard = common.topics.dead_letter();
+        topics::require(common, std::slice::from_ref(&graveyard))?;
+        let mut producer = Producer::new(&common.kafka, &format!("cascade-redrive-{graveyard}"))?;
+        let notes = producer.topic(&graveyard)?;
+        Ok(Post { producer, graveyard, notes })
+    }
+
+    /// Each goes back with the note about it. What is in them is read a portion at a time: there may be very many.
+    fn give_back(&mut self, common: &Common, letters: &[Letter]) -> Result<(), Failure> {
+        let mut reader = Reader::new(&common.kafka)?;
+        let topic = reader.topic(&self.graveyard)?;
+        for batch in batches(letters) {
+            let whole = letter::whole(&mut reader, topic, batch)?;
+            self.producer.begin()?;
+            for letter in &whole {
+                let source = self.producer.topic(&letter.header(dead_letter::TOPIC))?;
+                let headers = revived(letter);
+                let headers: Vec<(&str, &[u8])> =
+                    headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+                self.producer.produce(source, None, letter.key.as_deref(), letter.value.as_deref(), &headers)?;
+                self.note(letter, "redriven")?;
+            }
+            self.commit()?;
         }
-        producer.commit().map_err(|error| match Failure::from(error) {
+        Ok(())
+    }
+
+    fn dismiss(&mut self, letters: &[Letter]) -> Result<(), Failure> {
+        for batch in letters.chunks(TOGETHER) {
+            self.producer.begin()?;
+            batch.iter().try_for_each(|letter| self.note(letter, "dropped"))?;
+            self.commit()?;
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, letter: &Letter, done: &str) -> Result<(), Failure> {
+        let place = letter.place().to_string();
+        let note = [(dead_letter::DONE_WITH, place.as_bytes()), (dead_letter::DONE, done.as_bytes())];
+        self.producer.produce(self.notes, Some(letter.place.0), letter.key.as_deref(), None, &note)?;
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), Failure> {
+        self.producer.commit().map_err(|error| match Failure::from(error) {
             failure if failure.exit == Exit::NotNow => Failure::new(
                 Exit::NotNow,
                 format!("{}; `cascade dlq list --all` shows how much was done", failure.sentence),
             ),
             failure => failure,
-        })?;
+        })
     }
-    Ok(())
-}
-
-fn put(producer: &mut Producer, notes: usize, letter: &Letter, done: &str, goes_back: bool) -> Result<(), Failure> {
-    if goes_back {
-        let source = producer.topic(&letter.header(dead_letter::TOPIC))?;
-        let headers = revived(letter);
-        let headers: Vec<(&str, &[u8])> =
-            headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
-        producer.produce(source, None, letter.key.as_deref(), letter.value.as_deref(), &headers)?;
-    }
-    let place = letter.place().to_string();
-    let note = [(dead_letter::DONE_WITH, place.as_bytes()), (dead_letter::DONE, done.as_bytes())];
-    producer.produce(notes, Some(letter.place.0), letter.key.as_deref(), None, &note)?;
-    Ok(())
 }
 
 #[cfg(test)]

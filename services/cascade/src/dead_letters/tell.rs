@@ -32,10 +32,12 @@ pub fn table(letters: &[Letter], limit: usize, topic: &str) -> String {
 pub fn whole(letters: &[Letter]) -> String {
     let mut text = String::new();
     for letter in letters {
-        let size = letter.value.as_ref().map_or_else(
-            || "none, a tombstone".to_owned(),
-            |value| format!("{} bytes, not shown{}", value.len(), frame(value)),
-        );
+        let omitted = letter.header(dead_letter::OMITTED);
+        let size = match &letter.value {
+            Some(value) => format!("{} bytes, not shown{}", value.len(), frame(value)),
+            None if omitted.is_empty() => "none, a tombstone".to_owned(),
+            None => format!("too large to be kept here: {omitted} bytes stayed where it came from"),
+        };
         let _ = writeln!(text, "{} at {}", letter.place(), times::utc(letter.at));
         let _ = writeln!(text, "  key    {}\n  value  {size}\n  from   {}", letter.customer(), source(letter));
         if let Some(done) = &letter.done {

@@ -1,7 +1,9 @@
 //! The brokers' settings, the copies of our topics, and the topics' own settings.
 
-use stream::admin::Mismatch;
-use stream::inspect::{Broker, Cluster};
+use std::collections::BTreeMap;
+
+use stream::admin::{Mismatch, Topic};
+use stream::inspect::{Broker, Cluster, Copies};
 
 use super::finding::Finding;
 use crate::config::Common;
@@ -136,19 +138,7 @@ fn copies(common: &Common, cluster: &Cluster) -> Vec<Finding> {
     let mut few = Vec::new();
     for topic in &catalogue {
         let Some(partitions) = cluster.topics.get(&topic.name) else { continue };
-        if partitions.iter().any(|partition| !partition.has_leader) {
-            findings.push(Finding::threat(
-                format!("topic {}", topic.name),
-                "a partition has no leader: whoever needs it waits",
-                "bring its brokers back",
-            ));
-        } else if partitions.iter().any(|partition| partition.in_sync < partition.wanted) {
-            findings.push(Finding::threat(
-                format!("topic {}", topic.name),
-                "copies are not up to date: one broker less, and writing stops or records are lost",
-                "look at the brokers that lag",
-            ));
-        }
+        findings.extend(lagging(&topic.name, partitions));
         if partitions.iter().any(|partition| partition.wanted < wanted) {
             few.push(topic.name.as_str());
         }
@@ -159,6 +149,62 @@ fn copies(common: &Common, cluster: &Cluster) -> Vec<Finding> {
             format!("have fewer copies than the {wanted} of topics.replication"),
             "kafka-reassign-partitions.sh gives them more; `cascade topics apply` does so at creation only",
         ));
+    }
+    findings
+}
+
+fn lagging(topic: &str, partitions: &[Copies]) -> Option<Finding> {
+    let place = format!("topic {topic}");
+    if partitions.iter().any(|partition| !partition.has_leader) {
+        let what = "a partition has no leader: whoever needs it waits";
+        return Some(Finding::threat(place, what, "bring its brokers back"));
+    }
+    partitions.iter().any(|partition| partition.in_sync < partition.wanted).then(|| {
+        let what = "copies are not up to date: one broker less, and writing stops or records are lost";
+        Finding::threat(place, what, "look at the brokers that lag")
+    })
+}
+
+/// Topics that the brokers make for themselves, and what is lost with their only copy. Settings of brokers say how they are made, and nothing
+/// about those that are there: made when there was one broker, they have one copy for ever.
+pub const INTERNAL: [(&str, &str); 2] = [
+    (
+        "__transaction_state",
+        "the outcome of transactions is lost: what was confirmed may be undone, or nobody can write",
+    ),
+    ("__consumer_offsets", "groups lose their places: intake and workers begin anew"),
+];
+
+/// So many copies of them there are to be, and so many have to confirm what is written.
+const SAFE_COPIES: usize = 3;
+const SAFE_CONFIRMATIONS: i32 = 2;
+
+/// Looks at the copies of topics that the brokers made for themselves. `own` has those of them that are there.
+pub fn internal(cluster: &Cluster, own: &BTreeMap<String, Topic>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (name, lost) in INTERNAL {
+        let Some(partitions) = cluster.topics.get(name) else { continue };
+        findings.extend(lagging(name, partitions));
+        // Fewer brokers cannot do better.
+        if cluster.brokers.len() < SAFE_COPIES {
+            continue;
+        }
+        let few = partitions.iter().map(|partition| partition.wanted).min().filter(|few| *few < SAFE_COPIES);
+        if let Some(few) = few {
+            findings.push(Finding::threat(
+                format!("topic {name}"),
+                format!("has partitions with {few} of {SAFE_COPIES} copies, and with their brokers {lost}"),
+                "kafka-reassign-partitions.sh gives it more; brokers' settings hold only for what is made later",
+            ));
+        }
+        let confirm = own.get(name).and_then(|topic| topic.configs.get("min.insync.replicas")?.parse::<i32>().ok());
+        if let Some(found) = confirm.filter(|found| *found < SAFE_CONFIRMATIONS) {
+            findings.push(Finding::threat(
+                format!("topic {name}"),
+                format!("has min.insync.replicas={found}: what is confirmed may be on one broker alone, and with it {lost}"),
+                format!("kafka-configs.sh --alter --topic {name} --add-config min.insync.replicas={SAFE_CONFIRMATIONS}, once it has three copies"),
+            ));
+        }
     }
     findings
 }
@@ -180,6 +226,38 @@ pub fn topics(mismatches: &[Mismatch]) -> Vec<Finding> {
 mod tests {
     use super::*;
     use crate::doctor::finding::Gravity;
+
+    #[test]
+    fn topics_of_the_brokers_own_are_judged_by_their_copies_and_not_by_how_new_ones_would_be_made() {
+        let copies = |wanted, in_sync| {
+            vec![Copies { has_leader: true, wanted: 3, in_sync: 3 }, Copies { has_leader: true, wanted, in_sync }]
+        };
+        let cluster = |count, wanted, in_sync| Cluster {
+            brokers: vec![Broker::default(); count],
+            topics: INTERNAL.map(|(name, _)| (name.to_owned(), copies(wanted, in_sync))).into(),
+        };
+        let own = |confirm: &str| {
+            let configs: BTreeMap<_, _> = [("min.insync.replicas".to_owned(), confirm.to_owned())].into();
+            INTERNAL.map(|(name, _)| (name.to_owned(), Topic { configs: configs.clone(), ..Topic::default() })).into()
+        };
+        assert_eq!(internal(&cluster(3, 3, 3), &own("2")), []);
+        assert_eq!(internal(&Cluster::default(), &own("2")), []);
+        assert_eq!(internal(&cluster(1, 1, 1), &own("1")), []);
+        let places = |findings: &[Finding]| findings.iter().map(|found| found.place.clone()).collect::<Vec<_>>();
+        let few = internal(&cluster(3, 1, 1), &own("2"));
+        assert_eq!(places(&few), ["topic __transaction_state", "topic __consumer_offsets"]);
+        assert!(
+            few.iter().all(|found| found.gravity == Gravity::Threat && found.what.contains("1 of 3 copies")),
+            "{few:?}"
+        );
+        let alone = internal(&cluster(3, 3, 3), &own("1"));
+        assert!(
+            alone.len() == 2 && alone.iter().all(|found| found.what.contains("min.insync.replicas=1")),
+            "{alone:?}"
+        );
+        let lagging = internal(&cluster(3, 3, 2), &own("2"));
+        assert!(lagging.len() == 2 && lagging.iter().all(|found| found.what.contains("not up to date")), "{lagging:?}");
+    }
 
     #[test]
     fn a_cluster_as_it_should_be_gives_no_finding() {

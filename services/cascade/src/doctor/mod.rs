@@ -76,7 +76,13 @@ fn connected(common: &Common, flags: &Flags) -> Result<Vec<Finding>, Failure> {
     });
     match runtime.block_on(stream::inspect::cluster(&common.kafka)) {
         Err(error) => findings.push(Finding::of(&error.into(), "brokers")),
-        Ok(found) => findings.extend(cluster::examine(common, &found)),
+        Ok(found) => {
+            findings.extend(cluster::examine(common, &found));
+            match runtime.block_on(admin::existing(&common.kafka, &cluster::INTERNAL.map(|(name, _)| name))) {
+                Err(error) => findings.push(Finding::of(&error.into(), "topics of the brokers' own")),
+                Ok(own) => findings.extend(cluster::internal(&found, &own)),
+            }
+        }
     }
     let catalogue = common.topics.catalogue(&common.channels, common.partitions);
     let names: Vec<&str> = catalogue.iter().map(|topic| topic.name.as_str()).collect();

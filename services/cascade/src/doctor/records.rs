@@ -1,4 +1,8 @@
 //! The newest records of what the shop writes and of `input`: whether they can be read, and whose clock is ahead.
+//!
+//! *Limits.* A record that is ahead of this machine shows that its clock is behind the brokers'. Records that are behind it show nothing: perhaps
+//! nobody has written since. A broker tells its time to nobody but those who write, and this writes nothing; so a clock that is fast
+//! is Prometheus's to see.
 
 use std::time::Duration;
 

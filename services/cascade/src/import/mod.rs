@@ -8,17 +8,21 @@
 //! the same event ids, which changes nothing. A record without an event id gets one that follows from what is in it, so that also a file
 //! that is imported anew makes nobody's cascade begin twice.
 //!
+//! *From standard input* (`-`), where no file can be brought to, as into a container: the same.
+//!
 //! *Limits.* A cell of CSV holds one value: carts and orders with items come as NDJSON.
 
 mod mapping;
 mod lines;
 mod progress;
+mod spooled;
 mod state;
 #[cfg(test)]
 mod tests;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use intake::{Kind, Source, normalize};
 use schemas::json::{self, Misfit, SourceRecord};
@@ -34,10 +38,15 @@ use crate::topics;
 use lines::{Line, Lines};
 use mapping::Mapping;
 use progress::Progress;
+pub use spooled::Form;
+use spooled::Spooled;
 use state::State;
 
 /// So many records are under way at once; then it is noted that Kafka has them.
 const PORTION: usize = 1_000;
+
+/// How long the brokers may take to say who they are.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// So many mistakes are told one by one.
 const TOLD: usize = 20;
@@ -45,8 +54,12 @@ const TOLD: usize = 20;
 /// What to import.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The file: .csv with a head, or .ndjson, .jsonl with an object a line
+    /// The file: .csv with a head, or .ndjson, .jsonl with an object a line. `-` is what comes on standard input: it is put into a temporary file
+    /// first, and goes on where it was interrupted only with --state
     pub file: PathBuf,
+    /// What comes on standard input
+    #[arg(long, value_name = "FORM", required_if_eq("file", "-"))]
+    pub format: Option<Form>,
     /// What is in it: cart, registration, inactivity, action or profile
     #[arg(long)]
     pub kind: String,
@@ -77,11 +90,23 @@ pub struct Args {
 /// `Usage` for a mapping that cannot be, `Input` for a file with mistakes, `NotNow` if Kafka did not take everything: the same
 /// command goes on.
 pub fn run(common: &Common, args: &Args) -> Result<String, Failure> {
+    match args.format.filter(|_| args.file.as_os_str() == "-") {
+        None => import(common, args, &args.file),
+        // It is read twice.
+        Some(form) => {
+            let spooled = Spooled::of(&mut std::io::stdin().lock(), form)?;
+            import(common, &Args { file: spooled.path().to_owned(), ..args.clone() }, Path::new("standard input"))
+        }
+    }
+}
+
+/// The same of a file, which people know by this name.
+fn import(common: &Common, args: &Args, name: &Path) -> Result<String, Failure> {
     let kind = kind(&args.kind)?;
     let mapping =
         Mapping::parse(&args.kind, &args.map, &args.fill).map_err(|words| Failure::new(Exit::Usage, words))?;
     let checked = check(args, kind, &mapping)?;
-    let mut said = checked.tell(&args.file);
+    let mut said = checked.tell(name);
     if checked.bad > 0 && (!args.skip_bad || args.dry_run) {
         let advice =
             if args.dry_run { "" } else { "Nothing was published: correct them, or leave them out with --skip-bad." };
@@ -211,7 +236,8 @@ fn hex(digest: Sha256) -> String {
 
 /// Publishes what was not published yet. Returns how many that were.
 fn publish(common: &Common, args: &Args, kind: Kind, mapping: &Mapping, topic: &str) -> Result<u64, Failure> {
-    let mut state = State::open(args, mapping)?;
+    let identity = format!("{}/{}", common.kafka.cluster_id(ANSWER)?, common.kafka.topic_identity(topic)?);
+    let mut state = State::open(args, mapping, &identity)?;
     let publisher = Publisher::new(&common.kafka, &[topic])?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::unexpected)?;
     let (ids, mut lines, mut read, mut published) = (Ids::new(), Lines::open(&args.file)?, 0, 0);

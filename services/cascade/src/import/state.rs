@@ -17,7 +17,7 @@ const BEGINNING: u64 = 4 * 1024;
 /// What is noted.
 #[derive(Debug, Serialize, Deserialize)]
 struct Note {
-    /// Of which file, kind and mapping.
+    /// Of which file, kind and mapping, and into which topic.
     of: String,
     read: u64,
     /// So many bytes of the file, and what they are: a file that is another one up to there is no longer this import's.
@@ -39,11 +39,12 @@ pub struct State {
 }
 
 impl State {
-    /// Reads what was noted.
+    /// Reads what was noted of an import into the topic with this `identity`: the cluster's id, the topic's name and its id. What one cluster has,
+    /// another one has not, and a topic that was made anew is empty.
     ///
     /// # Errors
     /// `Usage` if it is of another import, `Input` if it cannot be read.
-    pub fn open(args: &Args, mapping: &Mapping) -> Result<Self, Failure> {
+    pub fn open(args: &Args, mapping: &Mapping, identity: &str) -> Result<Self, Failure> {
         let path = args.state.clone().unwrap_or_else(|| {
             let mut name = args.file.clone().into_os_string();
             name.push(".import");
@@ -51,7 +52,7 @@ impl State {
         });
         let unusable =
             |error: &dyn std::fmt::Display| Failure::new(Exit::Input, format!("{}: {error}", path.display()));
-        let of = fingerprint(args, mapping).map_err(|error| unusable(&error))?;
+        let of = fingerprint(args, mapping, identity).map_err(|error| unusable(&error))?;
         let text = match std::fs::read_to_string(&path) {
             Ok(text) if !args.restart => text,
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unusable(&error)),
@@ -65,7 +66,7 @@ impl State {
         let note: Note = serde_json::from_str(&text).map_err(|error| unusable(&error))?;
         state.take_up(note.bytes).map_err(|error| unusable(&error))?;
         if note.of != state.of || note.digest != hex(state.digest.clone()) {
-            let words = "this is the note of another import (file, kind or mapping), or the file has changed up to where it was: name another with --state, or begin anew with --restart";
+            let words = "this is the note of another import (file, kind, mapping, Kafka or topic), or the file has changed up to where it was: name another with --state, or begin anew with --restart";
             return Err(Failure::new(Exit::Usage, format!("{}: {words}", path.display())));
         }
         state.read = note.read;
@@ -105,10 +106,13 @@ impl State {
     }
 }
 
-/// Whatever makes an import another: the file's first line, its kind, and what is read from where.
-fn fingerprint(args: &Args, mapping: &Mapping) -> std::io::Result<String> {
+/// Whatever makes an import another: the file's first line, its kind, what is read from where, and where it goes.
+fn fingerprint(args: &Args, mapping: &Mapping, identity: &str) -> std::io::Result<String> {
     let mut beginning = Vec::new();
     std::fs::File::open(&args.file)?.take(BEGINNING).read_to_end(&mut beginning)?;
     let first = beginning.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
-    Ok(hex(Sha256::new_with_prefix(first).chain_update(&args.kind).chain_update(mapping.words())))
+    Ok(hex(Sha256::new_with_prefix(first)
+        .chain_update(&args.kind)
+        .chain_update(mapping.words())
+        .chain_update(identity)))
 }

@@ -12,6 +12,7 @@ fn args(dir: &Path, name: &str, text: &str, kind: &str, map: &[&str], fill: &[&s
     let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect();
     Args {
         file,
+        format: None,
         kind: kind.to_owned(),
         map: texts(map),
         fill: texts(fill),
@@ -125,19 +126,50 @@ fn a_mapping_that_cannot_be_is_refused_before_anything_is_read() {
 }
 
 #[test]
+fn standard_input_is_a_file_until_the_import_is_over_and_goes_on_by_a_note_elsewhere() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let text = "customer_id,occurred_at,action\nc,1700000000000,a\nd,1700000000000,b\n";
+    let args = args(dir.path(), "a.csv", text, "action", &[], &[]);
+    let spooled = Spooled::of(&mut text.as_bytes(), Form::Csv).unwrap();
+    let path = spooled.path().to_owned();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let of = |path: &Path| Args { file: path.to_owned(), state: Some(dir.path().join("note")), ..args.clone() };
+    let given = of(&path);
+    assert_eq!(records(&given), records(&args));
+    State::open(&given, &mapping(&given), HERE).unwrap().note(1, 49).unwrap();
+    drop(spooled);
+    assert!(!path.exists());
+    let again = Spooled::of(&mut text.as_bytes(), Form::Csv).unwrap();
+    assert_eq!(State::open(&of(again.path()), &mapping(&given), HERE).unwrap().read, 1);
+    let objects = Spooled::of(&mut "{}\n".as_bytes(), Form::Ndjson).unwrap();
+    assert!(Lines::open(objects.path()).unwrap().head().is_none());
+}
+
+/// Where imports go.
+const HERE: &str = "cluster-a/action/id-1";
+
+#[test]
 fn a_note_is_read_back_and_another_imports_note_is_not_believed() {
     let dir = tempfile::tempdir().unwrap();
     let args = args(dir.path(), "a.csv", "customer_id,occurred_at,action\nc,1,a\n", "action", &[], &[]);
-    State::open(&args, &mapping(&args)).unwrap().note(1, 37).unwrap();
+    let open = |args: &Args| State::open(args, &mapping(args), HERE);
+    open(&args).unwrap().note(1, 37).unwrap();
     // Lines at its end make it no other file.
     std::fs::write(&args.file, "customer_id,occurred_at,action\nc,1,a\nd,2,b\n").unwrap();
-    assert_eq!(State::open(&args, &mapping(&args)).unwrap().read, 1);
+    assert_eq!(open(&args).unwrap().read, 1);
+    // What Kafka has, another Kafka has not, nor a topic that was made anew, nor one of another prefix.
+    for elsewhere in ["cluster-b/action/id-1", "cluster-a/action/id-2", "cluster-a/staging.action/id-3"] {
+        let refused = State::open(&args, &mapping(&args), elsewhere).unwrap_err();
+        assert_eq!(refused.exit, Exit::Usage);
+        assert!(refused.sentence.contains("of another import"), "{}", refused.sentence);
+    }
     // Another file of this name, with the same head, is another import; so is one in which a record was corrected.
     std::fs::write(&args.file, "customer_id,occurred_at,action\nx,1,a\nd,2,b\n").unwrap();
-    assert_eq!(State::open(&args, &mapping(&args)).unwrap_err().exit, Exit::Usage);
+    assert_eq!(open(&args).unwrap_err().exit, Exit::Usage);
     std::fs::write(&args.file, "customer_id,occurred_at,action\nc,1,a\nd,2,b\n").unwrap();
     let other = Args { fill: vec!["action=b".to_owned()], ..args };
-    assert_eq!(State::open(&other, &mapping(&other)).unwrap_err().exit, Exit::Usage);
+    assert_eq!(open(&other).unwrap_err().exit, Exit::Usage);
     let anew = Args { restart: true, ..other };
-    assert_eq!(State::open(&anew, &mapping(&anew)).unwrap().read, 0);
+    assert_eq!(open(&anew).unwrap().read, 0);
 }

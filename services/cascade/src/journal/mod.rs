@@ -75,17 +75,28 @@ pub fn run(common: &Common, args: &Args) -> Result<String, Failure> {
 fn read(common: &Common, customer: &str) -> Result<Vec<Journal>, Failure> {
     let topic = common.topics.journal();
     let count = reading::partitions(&common.kafka, &topic)?;
-    let home = partition_of(customer.as_bytes(), count);
-    let records = read_partition(common, &topic, home, customer)?;
-    if !records.is_empty() {
-        return Ok(records);
+    let parts: Result<Vec<_>, _> = where_it_may_be(customer, count, common.partitions)
+        .into_iter()
+        .map(|partition| read_partition(common, &topic, partition, customer))
+        .collect();
+    Ok(joined(parts?))
+}
+
+/// Partitions of the journal in which a story may stand. Partitions may be added to it, as to any topic that nobody else counts on: then what was
+/// decided before stands where the key belonged earlier, and the story has two halves. With the number that all keyed topics have nothing was
+/// added, and one partition is enough; a journal of a year is large.
+fn where_it_may_be(customer: &str, count: i32, usual: i32) -> Vec<i32> {
+    match count == usual {
+        true => vec![partition_of(customer.as_bytes(), count)],
+        false => (0..count).collect(),
     }
-    // Partitions may have been added to the journal after the customer's story began.
-    let mut records = Vec::new();
-    for partition in (0..count).filter(|partition| *partition != home) {
-        records.append(&mut read_partition(common, &topic, partition, customer)?);
-    }
-    Ok(records)
+}
+
+/// One story of its parts, each of which is in its order: the clock of a partition never goes back.
+fn joined(parts: Vec<Vec<Journal>>) -> Vec<Journal> {
+    let mut records: Vec<Journal> = parts.into_iter().flatten().collect();
+    records.sort_by_key(|record| record.at);
+    records
 }
 
 /// What is wanted of all customers.
@@ -123,4 +134,26 @@ fn read_where(
         }
     })?;
     Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_story_in_two_partitions_is_told_in_one_order() {
+        let record = |at, step: &str| Journal { at, step: step.to_owned(), ..Journal::default() };
+        let newer = vec![record(30, "e"), record(40, "f")];
+        let older = vec![record(10, "a"), record(20, "b"), record(20, "c"), record(30, "d")];
+        let steps: String = joined(vec![older, Vec::new(), newer]).into_iter().map(|record| record.step).collect();
+        assert_eq!(steps, "abcdef");
+    }
+
+    #[test]
+    fn all_partitions_are_read_where_some_were_added() {
+        assert_eq!(where_it_may_be("c1", 8, 8), [partition_of(b"c1", 8)]);
+        assert_eq!(where_it_may_be("c1", 3, 2), [0, 1, 2]);
+        // Made elsewhere, with fewer.
+        assert_eq!(where_it_may_be("c1", 2, 8), [0, 1]);
+    }
 }

@@ -1,5 +1,6 @@
 //! Metrics of the process and its surroundings. What a service counts is in that service's own `metrics.rs`.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use nix::sys::statvfs::statvfs;
@@ -11,12 +12,14 @@ use stream::{Probe, clock};
 
 use crate::cli::VERSION;
 
-/// A registry with the process's own metrics, its clock, whether it is ready, and `cascade_build_info{service, version}`.
+/// A registry with the process's own metrics, its clock, whether it is ready, and `cascade_build_info{service, version}`. Every series in it,
+/// also of what is registered later, says which installation it is of: one Prometheus may watch several, and must not add them up.
 ///
 /// # Errors
 /// If a name is taken, which cannot happen in a new registry.
-pub fn registry(service: &str, probe: Probe) -> Result<Registry, prometheus::Error> {
-    let registry = Registry::new();
+pub fn registry(service: &str, installation: &str, probe: Probe) -> Result<Registry, prometheus::Error> {
+    let everywhere = HashMap::from([("installation".to_owned(), installation.to_owned())]);
+    let registry = Registry::new_custom(None, Some(everywhere))?;
     registry.register(Box::new(ProcessCollector::for_self()))?;
     registry.register(Box::new(MachineTime::new()?))?;
     registry.register(Box::new(Readiness::new(service, probe)?))?;
@@ -125,9 +128,23 @@ mod tests {
     }
 
     #[test]
+    fn every_series_says_which_installation_it_is_of() {
+        let registry = registry("operator", "shop", Probe::default()).unwrap();
+        let counters = prometheus::IntCounterVec::new(Opts::new("later", "Registered by a service."), &["a"]).unwrap();
+        counters.with_label_values(&["b"]).inc();
+        registry.register(Box::new(counters)).unwrap();
+        let families = registry.gather();
+        assert!(families.iter().any(|family| family.name() == "later") && families.len() > 4);
+        for metric in families.iter().flat_map(|family| family.get_metric()) {
+            let named = metric.get_label().iter().find(|label| label.name() == "installation");
+            assert_eq!(named.map(|label| label.value()), Some("shop"));
+        }
+    }
+
+    #[test]
     fn the_clock_the_disk_and_whether_it_is_ready_are_read_at_each_scrape() {
         let (dir, probe) = (tempfile::tempdir().unwrap(), Probe::default());
-        let registry = registry("operator", probe.clone()).unwrap();
+        let registry = registry("operator", "shop", probe.clone()).unwrap();
         for ready in [false, true, false] {
             probe.set_ready(ready);
             assert_eq!(value_of(&registry, "cascade_ready"), f64::from(u8::from(ready)));

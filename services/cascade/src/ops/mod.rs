@@ -25,6 +25,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// File that the bound address is written to.
     pub port_file: Option<PathBuf>,
+    /// Which installation all series are of.
+    pub installation: String,
 }
 
 /// What the endpoint shows. Cheap to clone.
@@ -57,7 +59,8 @@ impl Ops {
     /// `Input` if the address is taken or the port file cannot be written.
     pub fn start(settings: &Settings, service: &str) -> Result<Self, Failure> {
         let probe = Probe::default();
-        let registry = metrics::registry(service, probe.clone()).map_err(Failure::unexpected)?;
+        let registry =
+            metrics::registry(service, &settings.installation, probe.clone()).map_err(Failure::unexpected)?;
         let shown = Shown { service: service.to_owned(), probe, registry };
         let listener = listen(settings)?;
         let stop = Arc::new(AtomicBool::new(false));

@@ -19,6 +19,8 @@ pub(crate) mod log;
 
 pub use member::{Change, Generation, Member};
 pub use membership::Membership;
+#[cfg(test)]
+pub(crate) use native::break_for_good;
 pub use native::partition_of;
 #[cfg(feature = "state")]
 pub(crate) use observer::Observer;

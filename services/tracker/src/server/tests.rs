@@ -238,6 +238,25 @@ async fn an_unsubscribe_is_not_acknowledged_before_kafka_has_it() {
 }
 
 #[tokio::test]
+async fn whoever_is_told_that_it_did_not_work_is_told_when_to_come_again() {
+    let edge = Fixture::start().await;
+    *edge.memory.refuses.lock().unwrap() = true;
+    let path = format!("{}/u/{}", edge.url, edge.sign(Kind::Unsubscribe, ""));
+    let refused = edge.client.post(path).send().await.unwrap();
+    assert_eq!(
+        (refused.status(), refused.headers()["retry-after"].as_bytes()),
+        (StatusCode::SERVICE_UNAVAILABLE, &b"2"[..])
+    );
+
+    // Kafka does not answer within a request's time.
+    let silent = Memory { waits: Some(Arc::new(Notify::new())), ..Memory::default() };
+    let limits = Limits { request: Duration::from_millis(50), ..Limits::default() };
+    let edge = Fixture::with(silent, HashMap::new(), limits).await;
+    let late = edge.signed("/events/crm", &purchase("", "c1"), None).await;
+    assert_eq!((late.status(), late.headers()["retry-after"].as_bytes()), (StatusCode::SERVICE_UNAVAILABLE, &b"2"[..]));
+}
+
+#[tokio::test]
 async fn receipts_become_facts_by_token_or_by_id() {
     let edge = Fixture::start().await;
     let id = token(Kind::Receipt, "").send_id;

@@ -121,6 +121,15 @@ fn c_string(value: &str) -> Result<CString, Error> {
     CString::new(value).map_err(|_| Error::stop("name a topic", "the name holds a NUL byte"))
 }
 
+/// Puts a producer of the client crate out of use, as an answer of the brokers may.
+#[cfg(test)]
+pub(crate) fn break_for_good(client: *mut rd::rd_kafka_t) {
+    // SAFETY: the caller holds the client that this handle is of; the text is NUL-terminated and copied.
+    unsafe {
+        rd::rd_kafka_test_fatal_error(client, Code::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, c"a test".as_ptr())
+    };
+}
+
 fn slice_of<'a>(pointer: *mut c_void, len: usize) -> Option<&'a [u8]> {
     // SAFETY: librdkafka gives pointer and length of one buffer; callers bind the lifetime to the owner.
     (!pointer.is_null()).then(|| unsafe { slice::from_raw_parts(pointer.cast::<u8>(), len) })
