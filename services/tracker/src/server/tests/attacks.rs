@@ -124,7 +124,9 @@ async fn bodies_that_come_in_take_no_more_than_their_room() {
     stranger.write_all(begun.as_bytes()).await.unwrap();
     let large = " ".repeat(1_000);
     let one_more = || edge.receipts(&large, Some("v1,AAAA"));
-    timeout(SOON, async { while one_more().await != StatusCode::SERVICE_UNAVAILABLE {} }).await.expect("there is no room");
+    timeout(SOON, async { while one_more().await != StatusCode::SERVICE_UNAVAILABLE {} })
+        .await
+        .expect("there is no room");
     let small = edge.receipts("[]", Some("v1,AAAA")).await;
     assert_eq!(small, StatusCode::UNAUTHORIZED, "who is small finds room");
     drop(stranger);
