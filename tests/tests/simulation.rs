@@ -111,13 +111,13 @@ planted! {
     positions_outside_of_the_transaction_are_noticed OffsetsOutside "I1:";
     positions_without_a_generation_are_noticed NoGeneration "I1:";
     a_store_written_before_the_commit_is_noticed StoreBeforeCommit "I2/I3";
-    a_meta_before_its_rows_is_noticed MetaFirst "META closes" | "rows without META";
+    a_meta_before_its_rows_is_noticed MetaFirst "META closes" | "rows without META" | "I4";
     a_meta_before_its_outputs_are_there_is_noticed MetaUnsettled "are lost";
     a_sweep_whose_end_is_forgotten_is_noticed SweepForgotten "began once more" | "knows of";
     a_changelog_without_a_leader_that_holds_up_others_is_noticed OneHoldsUpAll "I9:";
     a_partition_that_is_not_claimed_anew_is_noticed ClaimForgotten "I9:" | "come to rest";
     a_restore_to_the_last_stable_offset_is_noticed RestoreToStableEnd "the row of" | "I2/I3";
-    a_missing_barrier_is_noticed NoBarrier "I4" | "I6" | "the row of";
+    a_missing_barrier_is_noticed NoBarrier "I4" | "I6" | "the row of" | "META closes";
     a_deadline_behind_the_cursor_is_noticed CursorStays "I10" | "the row of" | "was forgotten";
     a_producer_that_is_kept_is_noticed ProducerKept "I1" | "I4" | "I6" | "rows without META" | "the row of";
     a_stale_local_state_is_noticed StaleStateMerged "I2/I3" | "the row of";

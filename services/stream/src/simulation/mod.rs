@@ -241,7 +241,7 @@ fn live(scene: &Scene, world: &World<'_>) -> Result<History, Failure> {
     world.calm();
     come_to_rest(scene, world);
     // Whoever owns a partition serves it still, though nothing has happened there for days.
-    prove_served(scene, world, None, SERVED_TURNS);
+    prove_served(scene, world, None, SERVED);
     if scene.seed % LEADERLESS == 0 && scene.partitions > 1 {
         // A partition that nobody leads holds up no other, not even when all begin anew.
         let partition = i32::try_from(world.random(scene.partitions.unsigned_abs() as usize)).unwrap_or(0);
@@ -249,7 +249,7 @@ fn live(scene: &Scene, world: &World<'_>) -> Result<History, Failure> {
         world.note(|| format!("nobody leads {sick:?}"));
         world.cluster.borrow_mut().depose(Some(sick));
         world.machines().into_iter().for_each(Machine::kill);
-        prove_served(scene, world, Some(partition), BEGUN_ANEW_TURNS);
+        prove_served(scene, world, Some(partition), BEGUN_ANEW);
         world.cluster.borrow_mut().depose(None);
         come_to_rest(scene, world);
     }
@@ -278,9 +278,9 @@ fn live(scene: &Scene, world: &World<'_>) -> Result<History, Failure> {
 
 /// Turns in which nothing is left to do, before that is believed.
 const QUIET_TURNS: u32 = 150;
-/// Turns in which a record is applied when nothing stands against it, and when all processes have to begin anew before.
-const SERVED_TURNS: u32 = 300;
-const BEGUN_ANEW_TURNS: u32 = 2_000;
+/// How long it takes until a record is applied when nothing stands against it, and when all processes have to begin anew before.
+const SERVED: Millis = 60_000;
+const BEGUN_ANEW: Millis = 300_000;
 /// One life in so many meets a partition that nobody leads.
 const LEADERLESS: u64 = 4;
 
@@ -297,21 +297,23 @@ fn come_to_rest(scene: &Scene, world: &World<'_>) {
     world.report(format!("it does not come to rest: {:?}", world.unrest()));
 }
 
-/// Says something in each partition but this one, which is to be applied within so many turns. It is about nobody, so nothing comes of it.
-fn prove_served(scene: &Scene, world: &World<'_>, but: Option<i32>, turns: u32) {
+/// Says something in each partition but this one, which is to be applied within so long. It is about nobody, so nothing comes of it.
+fn prove_served(scene: &Scene, world: &World<'_>, but: Option<i32>, span: Millis) {
     let others: Vec<i32> = (0..scene.partitions).filter(|partition| Some(*partition) != but).collect();
     for partition in &others {
         world.cluster.borrow_mut().append(INPUT, *partition, Body { key: None, value: None });
     }
     let left = || others.iter().copied().find(|partition| world.is_unread(*partition));
-    for _ in 0..turns {
+    let until = world.cluster.borrow().now + span;
+    world.hope_until(Some(until));
+    while world.cluster.borrow().now < until && world.trouble().is_none() {
         // What came of it is to be seen, too.
-        let is_done = left().is_none() && (but.is_some() || world.cluster.borrow().is_settled());
-        if is_done || world.trouble().is_some() {
-            return;
+        if left().is_none() && (but.is_some() || world.cluster.borrow().is_settled()) {
+            break;
         }
         world.pump();
     }
+    world.hope_until(None);
     if let Some(partition) = left() {
         world.report(format!("I9: partition {partition} is not served, though nothing stands against it"));
     }

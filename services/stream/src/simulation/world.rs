@@ -87,6 +87,8 @@ pub struct World<'a> {
     /// Commits that may still come twice.
     repeats: Cell<u32>,
     faults_are_over: Cell<bool>,
+    /// Whoever waits longer than this waits for ever.
+    hope: Cell<Option<Millis>>,
     depth: Cell<u32>,
     trace: RefCell<Vec<String>>,
     seen: RefCell<BTreeMap<&'static str, usize>>,
@@ -144,6 +146,7 @@ impl<'a> World<'a> {
             faults: Cell::new(scene.faults),
             repeats: Cell::new(if scene.tears { scene.faults } else { 0 }),
             faults_are_over: Cell::new(false),
+            hope: Cell::new(None),
             depth: Cell::new(0),
             trace: RefCell::default(),
             seen: RefCell::default(),
@@ -216,6 +219,11 @@ impl<'a> World<'a> {
         self.set_clocks();
     }
 
+    /// Should somebody still wait at this moment, inside of a call, say, it is for ever: then all processes are killed.
+    pub fn hope_until(&self, moment: Option<Millis>) {
+        self.hope.set(moment);
+    }
+
     /// Business time as a replica sees it.
     pub fn clock(&self, who: usize) -> Clock {
         self.replicas.borrow()[who].clock.clone()
@@ -252,6 +260,11 @@ impl<'a> World<'a> {
 
     /// A little time, and something that happens in it.
     pub fn pump(&self) {
+        if self.hope.get().is_some_and(|moment| moment < self.cluster.borrow().now) {
+            self.hope.set(None);
+            self.report("I9: somebody waits for ever, though nothing stands against it".to_owned());
+            self.hardware.iter().for_each(Machine::kill);
+        }
         let span = match self.random(20) {
             0 => self.span(200, 3_000),
             _ => self.span(1, 30),
