@@ -149,7 +149,7 @@ fn keep_back(
         (instance.stage, instance.due) = (Stage::Held, times.send_before);
         return Some(Kept::Waits);
     }
-    let (policy, release) = moment::at_night(plan, customer, instance, step, case.now())?;
+    let (policy, release) = moment::at_night(plan, customer, instance, step, (case.now(), times.send_before))?;
     let waits = policy == AtNight::Hold && release < times.send_before;
     let entry = quiet(case, plan, customer, step, instance, waits);
     case.write(entry);

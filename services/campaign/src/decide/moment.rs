@@ -58,13 +58,14 @@ pub(super) fn wait_over(plan: &Plan, customer: &Customer, instance: &Instance, h
     }
 }
 
-/// What is done with a message now, because it is quiet, and when it would go out if it waits.
+/// What is done with a message now, because it is quiet, and when it would go out if it waits: within the release, and before its
+/// validity ends if that is only after the night.
 pub(super) fn at_night(
     plan: &Plan,
     customer: &Customer,
     instance: &Instance,
     step: &Step,
-    now: Millis,
+    (now, send_before): (Millis, Millis),
 ) -> Option<(AtNight, Millis)> {
     let Night { hours, policy, release } = plan.quiet.filter(|_| plan.class == Class::Marketing)?;
     let policy = step.at_night.unwrap_or(policy);
@@ -72,7 +73,8 @@ pub(super) fn at_night(
         return None;
     }
     let end = hours.end(now, &zone(plan, customer).0)?;
-    Some((policy, end.saturating_add(share(release, instance))))
+    let within = release.min(send_before.saturating_sub(end));
+    Some((policy, end.saturating_add(share(within, instance))))
 }
 
 /// Since when nothing has come back on a channel, if that is so long that the contact counts as asleep.
