@@ -232,8 +232,16 @@ const CHANGES: [(&str, Written, Written); 49] = [
     ("priority", LEAD, [LEAD[0], "priority: 10", LEAD[2]]),
     ("experiment", LEAD, [LEAD[0], "experiment: {hold_out: 10}", LEAD[2]]),
     ("budget", LEAD, [LEAD[0], "budget: {minor: 5, per: day}", LEAD[2]]),
-    ("budget.minor", [LEAD[0], "budget: {minor: 5, per: day}", LEAD[2]], [LEAD[0], "budget: {minor: 6, per: day}", LEAD[2]]),
-    ("budget.per", [LEAD[0], "budget: {minor: 5, per: day}", LEAD[2]], [LEAD[0], "budget: {minor: 5, per: hour}", LEAD[2]]),
+    (
+        "budget.minor",
+        [LEAD[0], "budget: {minor: 5, per: day}", LEAD[2]],
+        [LEAD[0], "budget: {minor: 6, per: day}", LEAD[2]],
+    ),
+    (
+        "budget.per",
+        [LEAD[0], "budget: {minor: 5, per: day}", LEAD[2]],
+        [LEAD[0], "budget: {minor: 5, per: hour}", LEAD[2]],
+    ),
     (
         "budget.then",
         [LEAD[0], "budget: {minor: 5, per: day}", LEAD[2]],
@@ -247,9 +255,17 @@ const CHANGES: [(&str, Written, Written); 49] = [
     ("trigger.ended", ["on: end, of: a", "", LEAD[2]], ["on: end, of: a, ended: stop", "", LEAD[2]]),
     ("trigger.cooldown", LEAD, ["on: action, action: lead, cooldown: 2h", "", LEAD[2]]),
     ("trigger.maximum", LEAD, ["on: action, action: lead, maximum: 2", "", LEAD[2]]),
-    ("trigger.at", ["on: schedule, at: 2026-11-27T07:00Z", "", LEAD[2]], ["on: schedule, at: 2026-11-27T08:00Z", "", LEAD[2]]),
+    (
+        "trigger.at",
+        ["on: schedule, at: 2026-11-27T07:00Z", "", LEAD[2]],
+        ["on: schedule, at: 2026-11-27T08:00Z", "", LEAD[2]],
+    ),
     ("trigger.every", ["on: schedule, every: day 10:00", "", LEAD[2]], ["on: schedule, every: day 11:00", "", LEAD[2]]),
-    ("trigger.pace", ["on: schedule, every: day 10:00", "", LEAD[2]], ["on: schedule, every: day 10:00, pace: 5", "", LEAD[2]]),
+    (
+        "trigger.pace",
+        ["on: schedule, every: day 10:00", "", LEAD[2]],
+        ["on: schedule, every: day 10:00, pace: 5", "", LEAD[2]],
+    ),
     ("quiet.hours", [LEAD[0], "quiet: {hours: 22:00-9:00}", LEAD[2]], [LEAD[0], "quiet: {hours: 22:00-8:00}", LEAD[2]]),
     (
         "quiet.policy",
@@ -279,13 +295,21 @@ const CHANGES: [(&str, Written, Written); 49] = [
         [LEAD[0], "goal: {action: visit, where: amount_minor > 5}", LEAD[2]],
     ),
     ("goal.grace", [LEAD[0], "goal: {action: visit}", LEAD[2]], [LEAD[0], "goal: {action: visit, grace: 2h}", LEAD[2]]),
-    ("experiment.name", [LEAD[0], "experiment: {hold_out: 10}", LEAD[2]], [LEAD[0], "experiment: {name: x, hold_out: 10}", LEAD[2]]),
+    (
+        "experiment.name",
+        [LEAD[0], "experiment: {hold_out: 10}", LEAD[2]],
+        [LEAD[0], "experiment: {name: x, hold_out: 10}", LEAD[2]],
+    ),
     (
         "experiment.variants",
         [LEAD[0], "experiment: {variants: {a: 50, b: 50}}", LEAD[2]],
         [LEAD[0], "experiment: {variants: {a: 40, b: 60}}", LEAD[2]],
     ),
-    ("experiment.hold_out", [LEAD[0], "experiment: {hold_out: 10}", LEAD[2]], [LEAD[0], "experiment: {hold_out: 11}", LEAD[2]]),
+    (
+        "experiment.hold_out",
+        [LEAD[0], "experiment: {hold_out: 10}", LEAD[2]],
+        [LEAD[0], "experiment: {hold_out: 11}", LEAD[2]],
+    ),
     ("steps.channel", LEAD, [LEAD[0], "", "channel: email"]),
     ("steps.any", LEAD, [LEAD[0], "", "any: [sms, email]"]),
     (
@@ -306,8 +330,17 @@ const CHANGES: [(&str, Written, Written); 49] = [
 ];
 
 /// Those of which a migration cannot tell a difference: names, lists and parts that are looked at key by key, and what it refuses.
-const OTHERS: [&str; 9] =
-    ["campaign", "version", "trigger", "steps", "trigger.on", "trigger.action", "trigger.key", "steps.name", "steps.template"];
+const OTHERS: [&str; 9] = [
+    "campaign",
+    "version",
+    "trigger",
+    "steps",
+    "trigger.on",
+    "trigger.action",
+    "trigger.key",
+    "steps.name",
+    "steps.template",
+];
 
 #[test]
 fn whatever_differs_between_two_versions_is_told_before_a_migration() {

@@ -368,10 +368,7 @@ fn goal(raw: &raw::Goal, trigger: &Trigger, report: &mut Report<'_>) -> Goal {
     Goal {
         actions: raw.action.value.0.clone(),
         matching: matching.unwrap_or(Match::Any),
-        condition: raw
-            .condition
-            .as_ref()
-            .and_then(|text| condition(text, &Vocabulary::of_goal(), report)),
+        condition: raw.condition.as_ref().and_then(|text| condition(text, &Vocabulary::of_goal(), report)),
         grace: span(raw.grace.as_ref(), 0, report),
     }
 }

@@ -84,9 +84,8 @@ impl Book {
 
     /// What is wrong with documents that are news beside all that is in force: campaigns that begin one another for ever.
     pub fn together(&self, documents: &[Document]) -> Vec<Problem> {
-        let is_news = |document: &&Document| {
-            matches!(document.kind, Kind::Definition { .. }) && self.judge(document) == Ok(true)
-        };
+        let is_news =
+            |document: &&Document| matches!(document.kind, Kind::Definition { .. }) && self.judge(document) == Ok(true);
         let news: Vec<&Document> = documents.iter().filter(is_news).collect();
         // A campaign that is stopped begins with nobody.
         let names = self.names().into_iter();
