@@ -125,3 +125,24 @@ fn the_clock_is_the_customers_then_that_of_the_numbers_country_then_the_campaign
         assert_eq!(world.sends().len(), usize::from(zone.is_none()));
     }
 }
+
+/// A garbled date is no day more.
+#[test]
+fn what_is_valid_until_a_date_that_nobody_knows_is_not_sent() {
+    let world = || {
+        World::new(&["campaign: c
+version: 1
+trigger: {on: action, action: lead}
+steps:
+  - {name: first, channel: email, template: t, wait: 3h, valid: until event.offer_ends}
+  - {name: second, channel: sms, template: t}
+"])
+    };
+    let happens = |date: &str| format!("0 has email sms\n 0 does lead k {date}");
+    for date in ["", "offer_ends=soon"] {
+        check(world(), &happens(date), "0 ENTERED\n 0 NO_DATE first\n 0 send second by sms");
+    }
+    for date in ["offer_ends=2023-11-20", "offer_ends=2033-11-20"] {
+        check(world(), &happens(date), "0 ENTERED\n 0 send first by email");
+    }
+}

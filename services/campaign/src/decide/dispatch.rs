@@ -34,14 +34,15 @@ pub(super) fn advance(
         let waits = waits_for(instance, index, alternative);
         let waited_until = waited_until(instance).filter(|_| waits);
         stand_at(instance, index, alternative);
-        let Some(turn) = moment::turn(plan, customer, instance, step, ready, waits) else {
+        let turn = moment::turn(plan, customer, instance, step, ready, waits);
+        let valid = turn.and_then(|turn| Some((turn, moment::valid_until(plan, customer, instance, step, turn)?)));
+        let Some((turn, send_before)) = valid else {
             let entry = case.entry(Reason::NoDate).instance(instance).step(step);
             case.write(entry);
             leave_behind(instance, step);
             ready = case.now();
             continue;
         };
-        let send_before = moment::valid_until(plan, customer, instance, step, turn);
         if turn > case.now() {
             let told = case.effects.len() > start || !by_deadline(plan, instance);
             (instance.stage, instance.due, instance.turn) = (Stage::Delayed, turn, turn);

@@ -164,6 +164,7 @@ fn point(point: &Point) -> String {
         Anchor::HandOver => "the hand-over".to_owned(),
         Anchor::Event(field) => format!("event.{field}"),
         Anchor::Profile(attribute) => format!("profile.{attribute}"),
+        Anchor::Moment(at) => moment(*at),
     };
     let Shift { months, days, millis, landing } = point.shift;
     match (months < 0 || days < 0 || millis < 0, (months, days, millis) == (0, 0, 0)) {
