@@ -34,8 +34,7 @@ pub(super) fn advance(
         let waits = waits_for(instance, index, alternative);
         let waited_until = waited_until(instance).filter(|_| waits);
         stand_at(instance, index, alternative);
-        let turn = moment::turn(plan, customer, instance, step, ready, waits);
-        let valid = turn.and_then(|turn| Some((turn, moment::valid_until(plan, customer, instance, step, turn)?)));
+        let valid = moment::valid(plan, customer, instance, step, (ready, waits));
         let Some((turn, send_before)) = valid else {
             let entry = case.entry(Reason::NoDate).instance(instance).step(step);
             case.write(entry);
