@@ -26,6 +26,7 @@ impl Migration {
         if from.version == to.version {
             problems.push(format!("version {} cannot move to itself", from.version));
         }
+        problems.extend(of_another_thing(from, to));
         for old in renamed.keys() {
             if index_of(from, old).is_none() {
                 problems.push(format!("version {} has no step {old}", from.version));
@@ -62,6 +63,60 @@ impl Migration {
     }
 }
 
+/// What begins a cascade, and what it is about, say by which of its events a running one is met again: they cannot change under it.
+fn of_another_thing(from: &Plan, to: &Plan) -> Option<String> {
+    let (was, is) = (&from.trigger, &to.trigger);
+    if (was.on, &was.action) != (is.on, &is.action) {
+        return Some(format!(
+            "version {} begins by something else than version {}: let the cascades of the old one end, or stop the campaign",
+            to.version, from.version
+        ));
+    }
+    let written = |plan: &Plan| plan.trigger.key.as_ref().map(|key| key.as_written().trim().to_owned());
+    if written(from) == written(to) {
+        return None;
+    }
+    let named = |plan| written(plan).map_or_else(|| "no `key`".to_owned(), |key| format!("`key: {key}`"));
+    Some(format!(
+        "version {} has {} and version {} has {}: cascades that move would not be met again by what they are about",
+        from.version,
+        named(from),
+        to.version,
+        named(to)
+    ))
+}
+
 fn index_of(plan: &Plan, name: &str) -> Option<usize> {
     plan.steps.iter().position(|step| step.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(version: i32, trigger: &str) -> Plan {
+        let text = format!(
+            "campaign: c\nversion: {version}\ntrigger: {{{trigger}}}\nsteps: [{{name: a, channel: email, template: t}}]\n"
+        );
+        crate::language::parse("c.yaml", &text).unwrap_or_else(|problems| panic!("{}", problems[0]))
+    }
+
+    #[test]
+    fn what_a_cascade_is_about_cannot_change_under_it() {
+        const CART: &str = "on: cart, settle: 2h";
+        let between = |from: &str, to: &str| Migration::between(&plan(1, from), &plan(2, to), &BTreeMap::new());
+        for key in ["", ", key: cart_id"] {
+            let trigger = format!("{CART}{key}");
+            assert!(between(&trigger, &format!("{trigger}, where: total_minor > 5, max_age: 1h")).is_ok());
+        }
+        let refused = |from: &str, to: &str| between(from, to).unwrap_err().concat();
+        let keyed = format!("{CART}, key: cart_id");
+        for (from, to) in [(CART, &*keyed), (&*keyed, CART), (&*keyed, "on: cart, settle: 2h, key: currency")] {
+            assert!(refused(from, to).contains("would not be met again"), "{from} {to}");
+        }
+        assert!(refused(CART, &keyed).contains("version 1 has no `key` and version 2 has `key: cart_id`"));
+        for to in ["on: registration", "on: action, action: lead"] {
+            assert!(refused("on: action, action: order, max_age: 2d", to).contains("begins by something else"), "{to}");
+        }
+    }
 }

@@ -85,6 +85,21 @@ fn what_was_held_through_the_night_goes_out_one_by_one() {
     assert!(some.iter().max().unwrap() - some.iter().min().unwrap() > 20 * MINUTE, "{some:?}");
 }
 
+/// Valid until twenty minutes after the night, of a release of an hour: nobody's share lies behind that.
+#[test]
+fn what_is_valid_for_a_part_of_the_release_goes_out_within_that_part() {
+    let mut world = nightly(", release: 1h", "9h6m40s");
+    script::play(&mut world, "0 has email");
+    for key in 0..10 {
+        script::play(&mut world, &format!("0 does lead k{key}"));
+    }
+    world.pass_until(BEGIN + 10 * HOUR);
+    let morning = 8 * HOUR + 46 * MINUTE + 40_000;
+    let moments: Vec<_> = world.sends().iter().map(|send| send.decided_at - BEGIN - morning).collect();
+    assert!(moments.len() == 10 && moments.iter().all(|at| (0..20 * MINUTE).contains(at)), "{moments:?}");
+    assert!(moments.iter().max().unwrap() - moments.iter().min().unwrap() > 5 * MINUTE, "{moments:?}");
+}
+
 #[test]
 fn the_clock_is_the_customers_then_that_of_the_numbers_country_then_the_campaigns() {
     for (told_zone, number, known_by, zone) in [
@@ -108,5 +123,26 @@ fn the_clock_is_the_customers_then_that_of_the_numbers_country_then_the_campaign
         // In Tokyo it is morning: nothing is quiet, so the message goes out at once.
         assert_eq!(evidence, zone.map(|zone| (known_by, zone)), "{:?}", told(&world));
         assert_eq!(world.sends().len(), usize::from(zone.is_none()));
+    }
+}
+
+/// A garbled date is no day more.
+#[test]
+fn what_is_valid_until_a_date_that_nobody_knows_is_not_sent() {
+    let world = || {
+        World::new(&["campaign: c
+version: 1
+trigger: {on: action, action: lead}
+steps:
+  - {name: first, channel: email, template: t, wait: 3h, valid: until event.offer_ends}
+  - {name: second, channel: sms, template: t}
+"])
+    };
+    let happens = |date: &str| format!("0 has email sms\n 0 does lead k {date}");
+    for date in ["", "offer_ends=soon"] {
+        check(world(), &happens(date), "0 ENTERED\n 0 NO_DATE first\n 0 send second by sms");
+    }
+    for date in ["offer_ends=2023-11-20", "offer_ends=2033-11-20"] {
+        check(world(), &happens(date), "0 ENTERED\n 0 send first by email");
     }
 }

@@ -119,9 +119,7 @@ impl Shift {
 /// way leads on from there.
 pub(crate) fn moment_of(text: &str, shift: Shift, zone: &TimeZone) -> Option<Millis> {
     let text = text.trim();
-    if let Ok(date) = text.parse::<Date>()
-        && text.len() <= 10
-    {
+    if let Some(date) = date_of(text) {
         return shift.lead_from_day(date, zone);
     }
     let at = match (text.parse::<Millis>(), text.parse::<Timestamp>(), text.parse::<DateTime>()) {
@@ -133,8 +131,17 @@ pub(crate) fn moment_of(text: &str, shift: Shift, zone: &TimeZone) -> Option<Mil
     Some(shift.lead(at, zone))
 }
 
+/// A date without a time of day.
+fn date_of(text: &str) -> Option<Date> {
+    text.parse::<Date>().ok().filter(|_| text.len() <= 10)
+}
+
 /// The day of a text, as [`moment_of`] reads it.
 pub(crate) fn day_of(text: &str, zone: &TimeZone) -> Option<Date> {
+    // A day is one, even where its midnight was skipped.
+    if let Some(date) = date_of(text.trim()) {
+        return Some(date);
+    }
     Some(local(moment_of(text, Shift::default(), zone)?, zone)?.date())
 }
 
@@ -158,6 +165,8 @@ pub(crate) fn instant(local: DateTime, zone: &TimeZone) -> Option<Millis> {
     if !is_gap {
         return Some(moment.as_millisecond());
     }
-    // The last change of the clocks before it is the one that skipped it.
-    zone.preceding(moment).next().map(|change| change.timestamp().as_millisecond())
+    // The last change of the clocks up to it is the one that skipped it: the start of a gap leads to the change itself, and what goes
+    // before a moment does not hold it.
+    let behind = moment.checked_add(jiff::SignedDuration::from_millis(1)).ok()?;
+    zone.preceding(behind).next().map(|change| change.timestamp().as_millisecond())
 }

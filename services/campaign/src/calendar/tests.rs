@@ -50,6 +50,30 @@ fn a_time_that_does_not_exist_is_the_first_moment_behind_the_gap_and_one_that_co
     assert_eq!(led("2026-10-24T09:00:00Z", "1 day 02:30"), "2026-10-25T00:30:00Z");
 }
 
+/// Its own start is the last moment before which the change does not lie.
+#[test]
+fn the_first_time_of_a_gap_is_skipped_with_it() {
+    assert_eq!(led("2026-03-28T09:00:00Z", "1 day 02:00"), "2026-03-29T01:00:00Z");
+    assert_eq!(led("2026-03-28T09:00:00Z", "1 day 01:59"), "2026-03-29T00:59:00Z");
+    assert_eq!(led("2026-03-28T09:00:00Z", "1 day 03:00"), "2026-03-29T01:00:00Z");
+    // Where clocks go forward at midnight, the day begins at one o'clock.
+    let beirut = zone("Asia/Beirut").unwrap();
+    let midnight = shift("1 day 00:00").unwrap().lead(at("2026-03-28T09:00:00Z"), &beirut);
+    assert_eq!(shown(midnight), "2026-03-28T22:00:00Z");
+    assert_eq!(moment_of("2026-03-29", Shift::default(), &beirut).map(shown).unwrap(), "2026-03-28T22:00:00Z");
+    assert_eq!(day_of("1982-04-01", &zone("Europe/Moscow").unwrap()), Some(jiff::civil::date(1982, 4, 1)));
+    let (cairo, midnights) = (zone("Africa/Cairo").unwrap(), recurrence("day 00:00").unwrap());
+    let latest = |now: &str| midnights.latest(0, at(now), &cairo).map(shown).unwrap();
+    let next = |after: &str| midnights.next(0, at(after), &cairo).map(shown).unwrap();
+    assert_eq!(latest("2026-04-24T09:00:00Z"), "2026-04-23T22:00:00Z");
+    assert_eq!(next("2026-04-23T09:00:00Z"), "2026-04-23T22:00:00Z");
+    let two = recurrence("day 02:00").unwrap();
+    assert_eq!(two.latest(0, at("2026-03-29T01:00:00Z"), &berlin()).map(shown).unwrap(), "2026-03-29T01:00:00Z");
+    assert_eq!(two.next(0, at("2026-03-28T12:00:00Z"), &berlin()).map(shown).unwrap(), "2026-03-29T01:00:00Z");
+    let night = Quiet { from: clock("22:00").unwrap(), to: clock("2:00").unwrap() };
+    assert_eq!(night.end(at("2026-03-29T00:00:00Z"), &berlin()).map(shown).unwrap(), "2026-03-29T01:00:00Z");
+}
+
 /// Kazakhstan went from six hours to five on the first of March 2024. A moment that was reckoned by older rules is an hour early, and
 /// whoever asks at that moment by newer ones is told to wait on.
 #[test]

@@ -34,14 +34,14 @@ pub(super) fn advance(
         let waits = waits_for(instance, index, alternative);
         let waited_until = waited_until(instance).filter(|_| waits);
         stand_at(instance, index, alternative);
-        let Some(turn) = moment::turn(plan, customer, instance, step, ready, waits) else {
+        let valid = moment::valid(plan, customer, instance, step, (ready, waits));
+        let Some((turn, send_before)) = valid else {
             let entry = case.entry(Reason::NoDate).instance(instance).step(step);
             case.write(entry);
             leave_behind(instance, step);
             ready = case.now();
             continue;
         };
-        let send_before = moment::valid_until(plan, customer, instance, step, turn);
         if turn > case.now() {
             let told = case.effects.len() > start || !by_deadline(plan, instance);
             (instance.stage, instance.due, instance.turn) = (Stage::Delayed, turn, turn);
@@ -149,7 +149,7 @@ fn keep_back(
         (instance.stage, instance.due) = (Stage::Held, times.send_before);
         return Some(Kept::Waits);
     }
-    let (policy, release) = moment::at_night(plan, customer, instance, step, case.now())?;
+    let (policy, release) = moment::at_night(plan, customer, instance, step, (case.now(), times.send_before))?;
     let waits = policy == AtNight::Hold && release < times.send_before;
     let entry = quiet(case, plan, customer, step, instance, waits);
     case.write(entry);

@@ -8,7 +8,7 @@ use crate::channel::Channel;
 use crate::language::{Anchor, Asleep, AtNight, Night, Plan, Point, Step, Wait};
 use crate::limits;
 
-/// What stands in for a wait or a validity whose date nobody knows.
+/// What stands in for a wait whose date nobody knows.
 const DAY: Millis = 24 * 3_600_000;
 
 /// When it is a message's turn, which cannot be before `ready`; none where that depends on a date that nobody knows. A dated
@@ -35,12 +35,33 @@ pub(super) fn turn(
     Some(if step.start.is_dated() { moment } else { moment.max(ready) })
 }
 
-/// Until when the message at which an instance stands may be handed over, if `turn` is its turn.
-pub(super) fn valid_until(plan: &Plan, customer: &Customer, instance: &Instance, step: &Step, turn: Millis) -> Millis {
+/// A message's turn, as [`turn`] tells it, and until when it may be handed over.
+pub(super) fn valid(
+    plan: &Plan,
+    customer: &Customer,
+    instance: &Instance,
+    step: &Step,
+    (ready, waits): (Millis, bool),
+) -> Option<(Millis, Millis)> {
+    let turn = turn(plan, customer, instance, step, ready, waits)?;
+    Some((turn, valid_until(plan, customer, instance, step, turn)?))
+}
+
+/// Until when the message at which an instance stands may be handed over, if `turn` is its turn; none where that depends on a date that
+/// nobody knows.
+pub(super) fn valid_until(
+    plan: &Plan,
+    customer: &Customer,
+    instance: &Instance,
+    step: &Step,
+    turn: Millis,
+) -> Option<Millis> {
     let from = Clock { plan, customer, instance };
     match &step.valid {
-        Point { anchor: Anchor::Turn, shift } => from.way(*shift, turn),
-        point => from.point(point, turn).unwrap_or_else(|| turn.saturating_add(DAY)),
+        Point { anchor: Anchor::Turn, shift } => Some(from.way(*shift, turn)),
+        // A date far ahead ends no validity for years: that is none that is missing.
+        point if point.is_dated() => Some(from.dated(point)?.min(from.last_of_all())),
+        point => from.point(point, turn),
     }
 }
 
@@ -58,13 +79,14 @@ pub(super) fn wait_over(plan: &Plan, customer: &Customer, instance: &Instance, h
     }
 }
 
-/// What is done with a message now, because it is quiet, and when it would go out if it waits.
+/// What is done with a message now, because it is quiet, and when it would go out if it waits: within the release, and before its
+/// validity ends if that is only after the night.
 pub(super) fn at_night(
     plan: &Plan,
     customer: &Customer,
     instance: &Instance,
     step: &Step,
-    now: Millis,
+    (now, send_before): (Millis, Millis),
 ) -> Option<(AtNight, Millis)> {
     let Night { hours, policy, release } = plan.quiet.filter(|_| plan.class == Class::Marketing)?;
     let policy = step.at_night.unwrap_or(policy);
@@ -72,7 +94,8 @@ pub(super) fn at_night(
         return None;
     }
     let end = hours.end(now, &zone(plan, customer).0)?;
-    Some((policy, end.saturating_add(share(release, instance))))
+    let within = release.min(send_before.saturating_sub(end));
+    Some((policy, end.saturating_add(share(within, instance))))
 }
 
 /// Since when nothing has come back on a channel, if that is so long that the contact counts as asleep.
@@ -99,15 +122,28 @@ struct Clock<'a> {
 impl Clock<'_> {
     /// A point, where a message was last handed over at `last`; none where its date is not known.
     fn point(&self, point: &Point, last: Millis) -> Option<Millis> {
-        // Nothing is waited for for years, whatever date an event or a profile brings.
-        let last_of_all = self.instance.settled_at.saturating_add(limits::LONGEST);
-        let date =
-            |text: Option<&str>| calendar::moment_of(text?, point.shift, &self.zone()).filter(|at| *at <= last_of_all);
         match &point.anchor {
             Anchor::Turn | Anchor::HandOver => Some(self.way(point.shift, last)),
             Anchor::Trigger => Some(self.way(point.shift, self.instance.settled_at).max(last)),
+            Anchor::Event(_) | Anchor::Profile(_) | Anchor::Moment(_) => {
+                self.dated(point).filter(|at| *at <= self.last_of_all())
+            }
+        }
+    }
+
+    /// Nothing is waited for for years, whatever date an event or a profile brings.
+    fn last_of_all(&self) -> Millis {
+        self.instance.settled_at.saturating_add(limits::LONGEST)
+    }
+
+    /// A point in the calendar.
+    fn dated(&self, point: &Point) -> Option<Millis> {
+        let date = |text: Option<&str>| calendar::moment_of(text?, point.shift, &self.zone());
+        match &point.anchor {
             Anchor::Event(field) => date(self.instance.fields.get(field)),
             Anchor::Profile(attribute) => date(self.customer.attributes.get(attribute).map(String::as_str)),
+            Anchor::Moment(at) => Some(self.way(point.shift, *at)),
+            Anchor::Turn | Anchor::Trigger | Anchor::HandOver => None,
         }
     }
 

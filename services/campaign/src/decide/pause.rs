@@ -110,7 +110,9 @@ impl Standstill {
             (Stage::Delayed, _) => (instance.turn, instance.due) = (self.until, self.until),
             (Stage::Held | Stage::Asking, Some(step)) => {
                 self.put_off_turn(customer, plan, instance, step);
-                instance.due = moment::valid_until(plan, customer, instance, step, instance.turn);
+                // Where its date is gone meanwhile, that is seen at once.
+                let until = moment::valid_until(plan, customer, instance, step, instance.turn);
+                instance.due = until.unwrap_or(self.until);
             }
             // Its answer, or the end of its validity, comes when it comes; if it was withdrawn its turn goes on.
             (Stage::Dispatched, Some(step)) if !step.start.is_dated() => {

@@ -192,7 +192,7 @@ fn zone(raw: &raw::Campaign, report: &mut Report<'_>) -> TimeZone {
 }
 
 /// What was held goes out within so long after the quiet hours.
-pub(super) const RELEASE: Millis = HOUR / 2;
+pub(crate) const RELEASE: Millis = HOUR / 2;
 
 fn night(raw: &raw::Quiet, report: &mut Report<'_>) -> Option<Night> {
     let hours = raw.hours.value.split_once('-').and_then(|(from, to)| {

@@ -24,7 +24,7 @@ pub use plan::{
 pub use problem::{Problem, Severity};
 pub use together::together;
 
-pub(crate) use check::{CLASSES, KINDS as TRIGGERS, channel, word};
+pub(crate) use check::{CLASSES, KINDS as TRIGGERS, RELEASE, channel, word};
 pub(crate) use problem::{Place, Report, Source, nearest};
 pub(crate) use raw::{
     Campaign as RawCampaign, Caps as RawCaps, Price as RawPrice, Prices as RawPrices, Rate as RawRate,

@@ -435,6 +435,8 @@ pub enum Anchor {
     Event(String),
     /// A date in the profile's attributes.
     Profile(String),
+    /// A moment that is the same for everybody.
+    Moment(Millis),
 }
 
 impl Point {
@@ -445,7 +447,7 @@ impl Point {
 
     /// Whether it stands in the calendar, whatever the cascade does.
     pub fn is_dated(&self) -> bool {
-        matches!(self.anchor, Anchor::Event(_) | Anchor::Profile(_))
+        matches!(self.anchor, Anchor::Event(_) | Anchor::Profile(_) | Anchor::Moment(_))
     }
 }
 

@@ -437,6 +437,7 @@ pub(crate) struct Step {
         example = &"6h",
         example = &"until end of day",
         example = &"until event.expires_on 23:59",
+        example = &"until 2026-06-10T00:00+03:00",
         extend("default" = spell(step::VALID))
     )]
     pub valid: Option<Word>,

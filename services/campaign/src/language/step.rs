@@ -7,7 +7,7 @@ use crate::predicate::Vocabulary;
 
 use crate::calendar::{self, Shift};
 
-use super::check::{AT_NIGHT, channel, condition, span, word};
+use super::check::{AT_NIGHT, KINDS, channel, condition, span, word};
 use super::experiment::Experiment;
 use super::plan::{Anchor, AtNight, Cause, Level, Point, Step, Template, TriggerKind, Wait};
 use super::problem::{Report, nearest};
@@ -43,7 +43,7 @@ pub(super) const CAUSES: &[(&str, Cause)] = &[
 /// Understands the steps.
 pub(super) fn steps(raw: &raw::Campaign, stop: Level, kind: TriggerKind, report: &mut Report<'_>) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
-    let starts: Vec<Point> = raw.steps.iter().map(|written| start(written, report)).collect();
+    let starts: Vec<Point> = raw.steps.iter().map(|written| start(written, kind, report)).collect();
     for (index, written) in raw.steps.iter().enumerate() {
         if steps.iter().any(|step| step.name == written.name.value) {
             report.error(written.name.referenced, "two steps have this name", "give each step a name of its own");
@@ -73,7 +73,7 @@ pub(super) fn steps(raw: &raw::Campaign, stop: Level, kind: TriggerKind, report:
             late: late(written, report),
             wait: wait(raw, written, &next_if, starts.get(index + 1), report),
             next_if,
-            valid: valid(written, report),
+            valid: valid(written, kind, report),
             at_night: at_night(raw, written, report),
             escalate_on_outage: written.escalate_on_outage.unwrap_or(false),
         });
@@ -175,7 +175,7 @@ fn usual(stop: Level, mute: bool) -> Vec<Cause> {
     }
 }
 
-fn start(written: &raw::Step, report: &mut Report<'_>) -> Point {
+fn start(written: &raw::Step, kind: TriggerKind, report: &mut Report<'_>) -> Point {
     match (&written.at, &written.after) {
         (None, None) => Point::after(Anchor::Turn, Shift::default()),
         (None, Some(after)) => Point::after(Anchor::HandOver, way(after, &after.value, report)),
@@ -183,7 +183,7 @@ fn start(written: &raw::Step, report: &mut Report<'_>) -> Point {
             if let Some(after) = after {
                 report.error(after.referenced, "a step has either `at` or `after`", "remove one of them");
             }
-            anchored(at, &at.value, report)
+            anchored(at, &at.value, kind, report)
         }
     }
 }
@@ -196,13 +196,14 @@ fn way(at: &Word, text: &str, report: &mut Report<'_>) -> Shift {
     })
 }
 
-/// An anchor and a way from it: `trigger + 7d`, `event.expires_at - 7 days 10:00`, `next tuesday 10:00`.
-fn anchored(at: &Word, text: &str, report: &mut Report<'_>) -> Point {
+/// An anchor and a way from it: `trigger + 7d`, `event.expires_at - 7 days 10:00`, `next tuesday 10:00`, or a moment for everybody.
+fn anchored(at: &Word, text: &str, kind: TriggerKind, report: &mut Report<'_>) -> Point {
     let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let anchor = match name.split_once('.') {
         Some(("event", field)) if !field.is_empty() => Anchor::Event(field.to_owned()),
         Some(("profile", attribute)) if !attribute.is_empty() => Anchor::Profile(attribute.to_owned()),
         None if name == "trigger" => Anchor::Trigger,
+        None if name.len() > 10 && name.contains('T') => Anchor::Moment(moment(at, name, report)),
         None if name == "next" || name.contains(':') => return Point::after(Anchor::Turn, way(at, text, report)),
         _ => {
             report.error(
@@ -213,6 +214,7 @@ fn anchored(at: &Word, text: &str, report: &mut Report<'_>) -> Point {
             return Point::after(Anchor::Turn, Shift::default());
         }
     };
+    dates(at, &anchor, kind, report);
     let rest = rest.trim();
     let (before, rest) = match rest.strip_prefix(['+', '-']) {
         Some(way) => (rest.starts_with('-'), way.trim()),
@@ -220,6 +222,40 @@ fn anchored(at: &Word, text: &str, report: &mut Report<'_>) -> Point {
     };
     let shift = if rest.is_empty() { Shift::default() } else { way(at, rest, report) };
     Point { anchor, shift: if before { shift.back() } else { shift } }
+}
+
+/// A moment that is the same for everybody.
+fn moment(at: &Word, text: &str, report: &mut Report<'_>) -> Millis {
+    let found = text.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond);
+    found.unwrap_or_else(|_| {
+        let hint = "write date, time and offset from UTC: `2026-06-10T00:00+03:00`, or `…T07:00Z`";
+        report.error(at.referenced, "this is not a moment", hint);
+        0
+    })
+}
+
+/// An anchor that nothing can ever bring a date for would pass over its step for everybody, in silence.
+fn dates(at: &Word, anchor: &Anchor, kind: TriggerKind, report: &mut Report<'_>) {
+    let (of, name) = match anchor {
+        Anchor::Event(field) => ("event", field),
+        Anchor::Profile(attribute) => ("profile", attribute),
+        Anchor::Turn | Anchor::Trigger | Anchor::HandOver | Anchor::Moment(_) => return,
+    };
+    let glued = name.find(['+', '-']).map(|place| name.split_at(place));
+    if let Some((name, way)) = glued.filter(|(_, way)| calendar::shift(&way[1..]).is_ok()) {
+        let hint = format!("put spaces around the sign: `{of}.{name} {} {}`", &way[..1], &way[1..]);
+        return report.error(at.referenced, "an anchor and its way stand apart", hint);
+    }
+    if let Some(attribute) = name.strip_prefix("attributes.") {
+        let hint = format!("attributes are called by their names: `{of}.{attribute}`");
+        return report.error(at.referenced, format!("`{name}` is no attribute"), hint);
+    }
+    let brings_attributes = Vocabulary::of_trigger(kind).has_attributes();
+    let known: Vec<&str> = Vocabulary::of_trigger(kind).described().map(|(name, ..)| name).collect();
+    if of == "event" && !brings_attributes && !known.contains(&name.as_str()) {
+        let on = KINDS.iter().find(|(_, known)| *known == kind).map_or("", |(word, _)| word);
+        report.error(at.referenced, format!("`on: {on}` brings no `{name}`"), nearest(name, known));
+    }
 }
 
 /// Without a word of its own a wait lasts until the next step's moment.
@@ -255,11 +291,11 @@ fn wait(
 }
 
 /// A length, or a point: `6h`, `until end of day`, `until 21:00`, `until event.offer_ends`.
-fn valid(written: &raw::Step, report: &mut Report<'_>) -> Point {
+fn valid(written: &raw::Step, kind: TriggerKind, report: &mut Report<'_>) -> Point {
     let Some(word) = &written.valid else { return Point::after(Anchor::Turn, Shift::exact(VALID)) };
     match word.value.strip_prefix("until ").map(str::trim) {
         Some("end of day") => Point::after(Anchor::Turn, way(word, "1 day 00:00", report)),
-        Some(point) => anchored(word, point, report),
+        Some(point) => anchored(word, point, kind, report),
         None => {
             let valid = span(Some(word), VALID, report);
             if valid < VALID_AT_LEAST {

@@ -563,3 +563,28 @@ error: `hold` is no way on
     assert!(budget("minor: 9").starts_with("error: the key `per` is missing\n --> c.yaml:4:"));
     assert_eq!(budget("minor: 9, per: hour, then: stop"), "no error");
 }
+
+#[test]
+fn an_anchor_that_never_has_a_date_is_refused() {
+    let at = |on: &str, words: &str| {
+        let step = format!("{{name: a, channel: email, template: t, {words}}}");
+        errors(&format!("campaign: c\nversion: 1\ntrigger: {{{on}}}\nsteps:\n  - {step}\n"))
+    };
+    const ACTION: &str = "on: action, action: lead";
+    let told = at(ACTION, "at: profile.attributes.birthday - 3 days 10:00");
+    assert!(told.contains("--> c.yaml:5:48"), "{told}");
+    assert!(told.ends_with("attributes are called by their names: `profile.birthday`"), "{told}");
+    for words in ["at: event.expires_on-7d", "valid: until event.expires_on+7d"] {
+        assert!(at(ACTION, words).contains("an anchor and its way stand apart"), "{words}");
+    }
+    for on in ["on: cart, settle: 2h", "on: schedule, every: day 10:00", "on: end, of: d"] {
+        assert!(at(on, "at: event.anything").contains("brings no `anything`"), "{on}");
+        assert_eq!(at(on, "at: event.occurred_at + 1d"), "no error", "{on}");
+    }
+    assert!(at(ACTION, "valid: until 2026-06-10T00:00").contains("offset from UTC"));
+    for words in
+        ["at: event.utm-source - 7d", "valid: until 2026-06-10T00:00+03:00", "at: 2026-06-10T00:00Z + 1 day 10:00"]
+    {
+        assert_eq!(at(ACTION, words), "no error", "{words}");
+    }
+}

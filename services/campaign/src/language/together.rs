@@ -9,7 +9,7 @@ use schemas::Reason;
 
 use crate::predicate::Asked;
 
-use super::plan::Plan;
+use super::plan::{Level, Plan};
 use super::problem::{Place, Problem, Report, Source};
 use super::{check, raw, yaml};
 
@@ -91,7 +91,7 @@ fn circle<'f>(name: &'f str, newest: &BTreeMap<&'f str, &'f File<'_>>) -> Option
     let mut next = 0;
     while let Some(ended) = reached.get(next).copied() {
         next += 1;
-        for (follower, _) in newest.iter().filter(|(_, file)| follows(&file.plan, ended)) {
+        for (follower, _) in newest.iter().filter(|(_, file)| follows(&file.plan, &newest[ended].plan)) {
             if *follower == name {
                 let mut way = vec![name, ended];
                 while let Some(earlier) = before.get(way.last().copied().unwrap_or(name)) {
@@ -112,9 +112,14 @@ fn circle<'f>(name: &'f str, newest: &BTreeMap<&'f str, &'f File<'_>>) -> Option
 
 /// Whether the end of a campaign begins this one without an end of its own: nothing bounds how often, and no deed of the customer is
 /// needed for it.
-fn follows(plan: &Plan, ended: &str) -> bool {
+fn follows(plan: &Plan, ended: &Plan) -> bool {
     let Some(endings) = &plan.trigger.endings else { return false };
-    let by_deed = [Reason::GoalReached, Reason::Withdrawn, Reason::TurnedDown, Reason::StopReached];
+    // That a message arrived is nobody's deed.
+    let by_deed = |reason: &Reason| match reason {
+        Reason::GoalReached | Reason::Withdrawn | Reason::TurnedDown => true,
+        Reason::StopReached => ended.stop > Level::Delivered,
+        _ => false,
+    };
     let mut asks_of_campaigns = false;
     if let Some(condition) = &plan.trigger.condition {
         condition.asks(&mut |asked| asks_of_campaigns |= matches!(asked, Asked::Campaign(_)));
@@ -122,6 +127,6 @@ fn follows(plan: &Plan, ended: &str) -> bool {
     let is_bounded = plan.trigger.maximum.is_some()
         || plan.trigger.cooldown > 0
         || asks_of_campaigns
-        || endings.reasons.iter().all(|reason| by_deed.contains(reason));
-    !is_bounded && endings.of.iter().any(|of| of == ended)
+        || endings.reasons.iter().all(by_deed);
+    !is_bounded && endings.of.contains(&ended.name)
 }

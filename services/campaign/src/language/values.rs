@@ -62,11 +62,13 @@ kinds! {
         "An anchor and a way from it. The anchor is `trigger` (the event, when it had settled), a date that the event brought \
          (`event.expires_on`) or one of the profile (`profile.attributes` are called by their names: `profile.birthday`): \
          `trigger + 7d`, `event.expires_on - 7 days 10:00`, `trigger 10:00`. A way that ends at a time of day stands alone, too, \
-         and counts from when it is the message's turn: `10:00`, `next tuesday 10:00`.";
+         and counts from when it is the message's turn: `10:00`, `next tuesday 10:00`. A moment with its offset from UTC is the same for \
+         everybody: `2026-06-10T00:00+03:00`. A message whose `at` or `valid` names a date that nobody knows is passed over.";
     Wait = "a wait", None,
         "A way in time (`3h`, `1 day 12:00`), or a length of which quiet hours are no part: `3h active`.";
     Validity = "a validity", None,
-        "A length (`6h`), or `until` and a point in time: `until 21:00`, `until end of day`, `until event.expires_on 23:59`.";
+        "A length (`6h`), or `until` and a point in time: `until 21:00`, `until end of day`, `until event.expires_on 23:59`, \
+         `until 2026-06-10T00:00+03:00`. A pause moves neither a date nor such a moment.";
     Moment = "a moment", None, "Date, time and offset from UTC: `2026-11-27T10:00+03:00`, `2026-11-27T07:00Z`.";
     Recurrence = "moments that come again", None,
         "`day 10:00`, `monday 10:00`, `month 1 10:00` (the 31st is the last day of a shorter month), `year 02-20 10:00`, or every so \

@@ -42,7 +42,10 @@ fn said(step: &Step) -> Vec<String> {
 
 /// All that is said of a campaign but for its steps.
 fn around(plan: &Plan) -> Vec<String> {
-    let mut lines = words::trigger(plan);
+    let mut lines = vec![format!("its messages are {}", words::class(plan))];
+    lines.push(format!("where no zone is known: {}", plan.zone.iana_name().unwrap_or("UTC")));
+    lines.push(format!("priority {}", plan.priority));
+    lines.append(&mut words::trigger(plan));
     lines.extend(plan.goal.as_ref().map(|goal| format!("goal: {}", words::goal(goal))));
     lines.extend(words::stop(plan.stop).map(|stop| format!("ends when {stop}")));
     lines.extend(words::choice(plan.order).map(|choice| format!("next is {choice}")));

@@ -6,24 +6,33 @@ use schemas::{Class, Millis};
 use crate::calendar::{Shift, spell, spell_clock};
 use crate::channel::word_of;
 use crate::language::{
-    Again, Allowance, Anchor, Asleep, AtNight, Cause, Experiment, Goal, Level, Match, Order, Per, Plan, Point, Short,
-    Sleeper, Step, TriggerKind, Wait,
+    Again, Allowance, Anchor, Asleep, AtNight, Cause, Experiment, Goal, Level, Match, Order, Per, Plan, Point, RELEASE,
+    Short, Sleeper, Step, TriggerKind, Wait,
 };
 
 /// Name, version and class.
 pub(super) fn title(plan: &Plan) -> String {
-    let class = match plan.class {
+    format!("{} version {} ({})", plan.name, plan.version, class(plan))
+}
+
+/// What kind of messages these are.
+pub(super) fn class(plan: &Plan) -> &'static str {
+    match plan.class {
         Class::Transactional => "transactional, no consent needed",
         Class::Marketing | Class::Unspecified => "marketing",
-    };
-    format!("{} version {} ({class})", plan.name, plan.version)
+    }
 }
 
 /// Hours in which nobody is written to.
 fn quiet(plan: &Plan) -> Option<String> {
     let night = plan.quiet?;
     let hours = format!("{} to {}", spell_clock(night.hours.from), spell_clock(night.hours.to));
-    Some(format!("quiet from {hours} on the customer's clock: {}", at_night(night.policy)))
+    let release = if night.release == RELEASE {
+        String::new()
+    } else {
+        format!(", what was held goes out within {}", spell(night.release))
+    };
+    Some(format!("quiet from {hours} on the customer's clock: {}{release}", at_night(night.policy)))
 }
 
 /// What is done about contacts that are asleep.
@@ -137,6 +146,9 @@ pub(super) fn step(step: &Step) -> Vec<String> {
         Wait::Until(Point { anchor: Anchor::HandOver, shift }) => format!("waits {shift} from the hand-over"),
         Wait::Until(until) => format!("waits until {}", point(until)),
     });
+    if step.segments > 1 {
+        lines.push(format!("{} segments as an SMS", step.segments));
+    }
     lines.extend(step.at_night.map(|policy| format!("in quiet hours: {}", at_night(policy))));
     if step.escalate_on_outage {
         lines.push("after an outage a dearer one may follow".to_owned());
@@ -152,6 +164,7 @@ fn point(point: &Point) -> String {
         Anchor::HandOver => "the hand-over".to_owned(),
         Anchor::Event(field) => format!("event.{field}"),
         Anchor::Profile(attribute) => format!("profile.{attribute}"),
+        Anchor::Moment(at) => moment(*at),
     };
     let Shift { months, days, millis, landing } = point.shift;
     match (months < 0 || days < 0 || millis < 0, (months, days, millis) == (0, 0, 0)) {

@@ -29,7 +29,7 @@ pub(crate) fn compile(text: &str, vocabulary: &Vocabulary<'_>, wanted: &[Type]) 
     }
     let parsed = Parser::new().max_recursion_depth(DEPTH).error_recovery_limit(1).parse_with_source_info(text);
     let (tree, places) = parsed.map_err(|errors| syntax(text, &errors))?;
-    let mut compiler = Compiler { vocabulary, places, faults: Vec::new(), item: None, depth: 0 };
+    let mut compiler = Compiler { vocabulary, text, places, faults: Vec::new(), item: None, depth: 0 };
     let node = compiler.typed(&tree, wanted);
     match node {
         Some((node, _)) if compiler.faults.is_empty() => Ok(Predicate { node, text: text.into() }),
@@ -49,6 +49,7 @@ type Typed = Option<(Node, Type)>;
 
 struct Compiler<'a> {
     vocabulary: &'a Vocabulary<'a>,
+    text: &'a str,
     places: SourceInfo,
     faults: Vec<Fault>,
     /// The name of the item, inside `exists` and `all`.
@@ -62,7 +63,12 @@ impl Compiler<'_> {
         let (start, stop) = self.places.offset_for(at.id).unwrap_or((0, 0));
         let start = usize::try_from(start).unwrap_or(0);
         let stop = usize::try_from(stop).unwrap_or(start);
-        let width = stop.saturating_sub(start).saturating_add(1);
+        // The parser counts bytes, and who reads it counts letters.
+        let letters = |bytes: std::ops::RangeInclusive<usize>| {
+            self.text.char_indices().filter(|(place, _)| bytes.contains(place)).count()
+        };
+        let width = letters(start..=stop).max(1);
+        let start = start.checked_sub(1).map_or(0, |before| letters(0..=before));
         self.faults.push(Fault { start, width, message: message.into(), hint: hint.into() });
         None
     }
@@ -166,6 +172,7 @@ impl Compiler<'_> {
             }
         };
         match fields.iter().find(|(name, ..)| *name == select.field) {
+            Some((_, _, field)) if select.test => Some((Node::HasField(*field), Type::Bool)),
             Some((_, of, field)) => Some((Node::Field(*field), *of)),
             None => {
                 let more = (what == "a profile").then_some("attributes");

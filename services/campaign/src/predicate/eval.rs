@@ -13,6 +13,7 @@ pub(super) fn value<'a>(node: &'a Node, scope: &Scope<'a>) -> Option<Value<'a>> 
         Node::Int(number) => Value::Int(*number),
         Node::Text(text) => Value::Text(text),
         Node::Field(field) => return scope.field(*field),
+        Node::HasField(field) => Value::Bool(scope.field(*field).is_some()),
         // An absent attribute is the empty text, so that "is not from Omsk" holds where nothing is known.
         Node::Attribute(of, name) => Value::Text(scope.attribute(*of, name).unwrap_or_default()),
         Node::HasAttribute(of, name) => Value::Bool(scope.attribute(*of, name).is_some()),
@@ -25,7 +26,7 @@ pub(super) fn value<'a>(node: &'a Node, scope: &Scope<'a>) -> Option<Value<'a>> 
         Node::Choose(condition, yes, no) => return value(if truth(condition, scope)? { yes } else { no }, scope),
         Node::OneOf(needle, list) => {
             let needle = value(needle, scope)?;
-            Value::Bool(list.iter().any(|item| value(item, scope) == Some(needle)))
+            Value::Bool(one_of(needle, list, scope)?)
         }
         Node::Search(how, text_in, part) => Value::Bool(search(*how, text(text_in, scope)?, text(part, scope)?)),
         Node::Length(inner) => Value::Int(count(text(inner, scope)?.chars().count())),
@@ -79,6 +80,19 @@ fn joined<'a>(left: &'a Node, right: &'a Node, scope: &Scope<'a>, decisive: bool
         Some(right) if right == decisive => Some(decisive),
         right => left.and(right),
     }
+}
+
+/// One equal element decides; without one, an element that is undefined might have been it.
+fn one_of<'a>(needle: Value<'a>, list: &'a [Node], scope: &Scope<'a>) -> Option<bool> {
+    let mut outcome = Some(false);
+    for item in list {
+        match value(item, scope) {
+            Some(item) if item == needle => return Some(true),
+            Some(_) => {}
+            None => outcome = None,
+        }
+    }
+    outcome
 }
 
 fn items<'a>(condition: &'a Node, scope: &Scope<'a>, decisive: bool) -> Option<bool> {

@@ -103,6 +103,7 @@ enum Node {
     Int(i64),
     Text(Box<str>),
     Field(Field),
+    HasField(Field),
     Attribute(Of, Box<str>),
     HasAttribute(Of, Box<str>),
     Not(Box<Node>),
@@ -178,6 +179,7 @@ impl Node {
             | Node::Int(_)
             | Node::Text(_)
             | Node::Field(_)
+            | Node::HasField(_)
             | Node::Attribute(..)
             | Node::HasAttribute(..)
             | Node::CountItems

@@ -6,6 +6,7 @@ use schemas::{Action, Cart, Customer, Fields, Inactivity, Item, Millis, Reason, 
 use super::vocabulary::Field;
 use super::{Memory, Of, Value};
 use crate::calendar;
+use crate::decide::own_zone;
 
 const DAY: Millis = 24 * 3_600_000;
 
@@ -46,7 +47,7 @@ pub(crate) struct Scope<'a> {
     pub(super) item: Option<&'a Item>,
 }
 
-/// The moment at which an expression is evaluated, and the zone whose days count.
+/// The moment at which an expression is evaluated, and the zone whose days count where the customer's own do not.
 #[derive(Clone, Copy)]
 pub(crate) struct Today<'a> {
     pub now: Millis,
@@ -96,6 +97,9 @@ impl<'a> Scope<'a> {
     /// Days of the calendar from today to a date; to its next anniversary, today's included, if that is wanted.
     pub(super) fn days_until(&self, date: &str, anniversary: bool) -> Option<i64> {
         let Today { now, zone } = self.today;
+        // A sweep reckons its day for everybody alike; all else stands on the customer's own calendar, where that is known.
+        let own = if matches!(self.event, Event::Moment(_)) { None } else { own_zone(self.customer) };
+        let zone = own.as_ref().map_or(zone, |(own, _)| own);
         let today = calendar::local(now, zone)?.date();
         let date = calendar::day_of(date, zone)?;
         let date = if anniversary { calendar::next_anniversary(date, today)? } else { date };

@@ -67,6 +67,7 @@ fn what_is_true() {
         "profile.attributes.street != 'Main'",
         "int(profile.attributes.age) > 40",
         "profile.locale == 'ru-RU'",
+        "has(profile.locale) && !has(profile.time_zone)",
         "has_contact('telegram') && !has_contact('email')",
         "has_consent('email') && !has_consent('sms')",
         "true ? total_minor > 0 : false",
@@ -81,12 +82,15 @@ fn what_is_undefined_does_not_hold_and_neither_does_its_opposite() {
     for text in [
         "link == 'x'",
         "!(link == 'x')",
+        "'y' in ['x', link]",
+        "!('y' in ['x', link])",
         "int(profile.attributes.city) > 0",
         "total_minor / 0 == 1",
         "9223372036854775807 + total_minor > 0",
     ] {
         assert!(!holds(text), "{text}");
     }
+    assert!(holds("'y' in [link, 'y']"), "one that is equal decides");
     assert!(holds("link == 'x' || total_minor > 0"), "one true side decides");
     assert!(holds("!(link == 'x' && total_minor < 0)"), "one false side decides");
 }
@@ -100,6 +104,7 @@ fn what_is_refused_says_what_to_write() {
             "fractions are refused: they do not add up / write whole numbers; money is in minor units",
         ),
         ("total_minor > 'a'", "this is a text, but a whole number is needed / compare it with something"),
+        ("has(profile.locale) == 'ru'", "this is a text, but true or false is needed"),
         ("has_contact('emial')", "`emial` is no channel / did you mean `email`?"),
         ("profile.locl == 'x'", "a profile has no `locl` / did you mean `locale`?"),
         ("items.exists(i, i.skuu == 'x')", "an item has no `skuu` / did you mean `sku`?"),
@@ -118,6 +123,35 @@ fn what_is_refused_says_what_to_write() {
     ] {
         let found = fault(text);
         assert!(found.starts_with(wanted), "{text}\n{found}");
+    }
+}
+
+/// Bytes are the parser's, letters are the reader's.
+#[test]
+fn the_place_of_a_fault_is_counted_in_letters() {
+    let text = "profile.attributes.city == 'Омск' && totl_minor > 5";
+    let faults = compile(text, &Vocabulary::of_trigger(TriggerKind::Cart), &[Type::Bool]).unwrap_err();
+    let found: String = text.chars().skip(faults[0].start).take(faults[0].width).collect();
+    assert_eq!(found, "totl_minor");
+}
+
+/// It is two in the morning of the second of June on Kiritimati.
+#[test]
+fn days_are_counted_on_the_customers_calendar_but_for_everybody_alike_in_a_sweep() {
+    let customer = Customer {
+        time_zone: Some("Pacific/Kiritimati".into()),
+        attributes: [("day".to_owned(), "2026-06-04".to_owned())].into(),
+        ..Customer::default()
+    };
+    let cart = cart();
+    let days = |event, text: &str| {
+        let predicate = compile(text, &Vocabulary::of_trigger(TriggerKind::Schedule), &[Type::Bool]).unwrap();
+        predicate.holds(&Scope::of_event(event, &customer, TODAY))
+    };
+    for function in ["days_until", "days_to_anniversary"] {
+        let text = format!("{function}(profile.attributes.day)");
+        assert!(days(Event::Cart(&cart), &format!("{text} == 2")), "{text}");
+        assert!(days(Event::Moment(TODAY.now), &format!("{text} == 3")), "{text}");
     }
 }
 

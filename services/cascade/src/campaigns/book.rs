@@ -1,6 +1,6 @@
 //! The topic `campaign` in the hands of one applicant.
 
-use campaign::Plans;
+use campaign::{Plans, Problem, State};
 use schemas::{Campaign, CampaignKind};
 use stream::kafka::Producer;
 
@@ -80,6 +80,23 @@ impl Book {
                 }
             }
         }
+    }
+
+    /// What is wrong with documents that are news beside all that is in force: campaigns that begin one another for ever.
+    pub fn together(&self, documents: &[Document]) -> Vec<Problem> {
+        let is_news =
+            |document: &&Document| matches!(document.kind, Kind::Definition { .. }) && self.judge(document) == Ok(true);
+        let news: Vec<&Document> = documents.iter().filter(is_news).collect();
+        // A campaign that is stopped begins with nobody.
+        let names = self.names().into_iter();
+        let running = names.filter(|name| !matches!(self.plans.state(name), Some(State::Stopped { .. })));
+        let known = running.filter_map(|name| self.newest(name));
+        let known = known.map(|record| (record.campaign.as_str(), record.definition.as_str()));
+        let files: Vec<(&str, &str)> =
+            known.chain(news.iter().map(|document| (document.path.as_str(), document.text.as_str()))).collect();
+        let mut problems = campaign::together(&files);
+        problems.retain(|problem| news.iter().any(|document| document.path == problem.source));
+        problems
     }
 
     fn is_new_table(&self, kind: CampaignKind, document: &Document) -> bool {

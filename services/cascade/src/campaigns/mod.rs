@@ -159,6 +159,10 @@ fn news(book: &mut Book, documents: Vec<Document>, now: Millis) -> Result<(Vec<C
     let mut records = Vec::new();
     let mut lines = Vec::new();
     let mut refused = Vec::new();
+    let problems = book.together(&documents);
+    if !problems.is_empty() {
+        return Err(documents::refused(Exit::Campaign, &problems, "nothing was applied"));
+    }
     for document in documents {
         let title = document.title();
         match book.judge(&document) {

@@ -67,6 +67,27 @@ fn two_files_with_one_version_of_a_campaign_contradict_each_other() {
 }
 
 #[test]
+fn a_campaign_that_closes_a_ring_with_one_in_force_is_refused() {
+    let upon = |name: &str, of: &str| {
+        let text = format!(
+            "campaign: {name}\nversion: 1\ntrigger: {{on: end, of: {of}, ended: stop}}\n\
+             steps: [{{name: a, channel: push, template: t}}]\n"
+        );
+        understand(&format!("{name}.yaml"), text).unwrap()
+    };
+    let mut in_force = book(vec![upon("one", "other")]);
+    let failure = news(&mut in_force, vec![upon("other", "one")], NOW).unwrap_err();
+    assert_eq!(failure.exit, Exit::Campaign);
+    assert!(failure.sentence.contains("other -> one -> other\n --> other.yaml:3:"), "{failure}");
+    assert!(failure.sentence.ends_with("nothing was applied"), "{failure}");
+    assert_eq!(news(&mut in_force, vec![upon("third", "one")], NOW).unwrap().0.len(), 1);
+    // What is stopped begins with nobody.
+    let mut stopped = book(vec![upon("one", "other")]);
+    stopped.say(&Campaign { applied_at: NOW, ..state("one", CampaignKind::Stopped) }).unwrap();
+    assert_eq!(news(&mut stopped, vec![upon("other", "one")], NOW).unwrap().0.len(), 1);
+}
+
+#[test]
 fn a_price_table_is_news_only_if_it_says_something_else() {
     let mut book = book(vec![prices(4)]);
     let (records, _) = news(&mut book, vec![prices(4)], NOW).unwrap();

@@ -53,11 +53,14 @@ error: these campaigns begin one another for ever: l1 -> l2 -> l3 -> l1
   = help: bound one of them: `maximum: 3`, `cooldown: 30d`, or `ended: goal`"
     );
     assert!(round[2].contains("l3 -> l1 -> l2 -> l3\n --> l3.yaml:3:24"), "{}", round[2]);
-    for bound in
-        ["maximum: 3", "cooldown: 30d", "ended: [goal, withdrawn]", "ended: stop", "where: \"!was_in('l1', 30)\""]
-    {
+    for bound in ["maximum: 3", "cooldown: 30d", "ended: [goal, withdrawn]", "where: \"!was_in('l1', 30)\""] {
         assert_eq!(told(&files(&format!("on: end, of: l1, {bound}"))), [""; 0], "{bound}");
     }
     assert_eq!(told(&files("on: end, of: l1, ended: [goal, exhausted]")).len(), 3);
     assert_eq!(told(&files("on: end, of: l0")), [""; 0]);
+    // A message that arrived is nobody's deed; one that was opened is.
+    let mut stopped = files("on: end, of: l1, ended: stop");
+    assert_eq!(told(&stopped).len(), 3);
+    stopped[1].1.push_str("stop: opened\n");
+    assert_eq!(told(&stopped), [""; 0]);
 }
