@@ -160,7 +160,10 @@ impl Matrix {
             let process = self.cascade.service(name).process();
             if !process.is_running() {
                 let (ended, said) = (process.end(), process.said());
-                assert!(ended.signal() == Some(9) || said.contains("fenced"), "{name} has ended by itself, {ended}:\n{said}");
+                assert!(
+                    ended.signal() == Some(9) || said.contains("fenced"),
+                    "{name} has ended by itself, {ended}:\n{said}"
+                );
                 self.cascade.launch(name);
             }
         }

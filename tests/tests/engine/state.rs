@@ -103,7 +103,8 @@ fn flipped_bytes_are_never_served() {
     let said = summer.said();
     for partition in 0..4 {
         let damaged = said.lines().filter(|line| {
-            line.contains("the local state is damaged") && line.contains(&ground.place.topic(&format!("input-{partition}")))
+            line.contains("the local state is damaged")
+                && line.contains(&ground.place.topic(&format!("input-{partition}")))
         });
         assert_eq!(damaged.count(), usize::from(partition < 3), "partition {partition}: {said}");
     }
