@@ -2,10 +2,11 @@
 
 use fastrand::Rng;
 
-/// The text of a version of a campaign. `before` is a campaign whose end may begin it.
-pub fn definition(chance: &mut Rng, name: &str, version: i32, before: Option<&str>) -> String {
+/// The text of a version of a campaign. `before` is a campaign whose end may begin it; `kept` the version that it begins like.
+pub fn definition(chance: &mut Rng, name: &str, version: i32, before: Option<&str>, kept: Option<&str>) -> String {
+    let kept = kept.and_then(|text| text.lines().find_map(|line| line.strip_prefix("trigger: {")?.strip_suffix('}')));
     loop {
-        let text = attempt(chance, name, version, before);
+        let text = attempt(chance, name, version, before, kept);
         if campaign::parse("random", &text).is_ok() {
             return text;
         }
@@ -13,7 +14,7 @@ pub fn definition(chance: &mut Rng, name: &str, version: i32, before: Option<&st
 }
 
 /// What need not be right.
-fn attempt(chance: &mut Rng, name: &str, version: i32, before: Option<&str>) -> String {
+fn attempt(chance: &mut Rng, name: &str, version: i32, before: Option<&str>, kept: Option<&str>) -> String {
     // Versions share some of their steps: so they can be moved between, and have to say what became of the others.
     let mut names = ["s0", "s1", "s2", "s3", "s4", "s5"];
     if version > 1 {
@@ -21,7 +22,8 @@ fn attempt(chance: &mut Rng, name: &str, version: i32, before: Option<&str>) -> 
     }
     let count = chance.usize(1..5);
     let steps: String = names[..count].iter().map(|name| format!("  - {{name: {name}, {}}}\n", step(chance))).collect();
-    let (trigger, head) = (trigger(chance, before), head(chance));
+    let trigger = kept.map_or_else(|| trigger(chance, before), str::to_owned);
+    let head = head(chance);
     format!("campaign: {name}\nversion: {version}\ntrigger: {{{trigger}}}\n{head}steps:\n{steps}")
 }
 

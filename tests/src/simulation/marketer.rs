@@ -45,6 +45,8 @@ pub struct Marketer {
     plans: Plans,
     /// Names and newest versions.
     versions: BTreeMap<String, i32>,
+    /// What they say.
+    texts: BTreeMap<String, String>,
     /// Tables and campaigns that are not published yet, the next one last.
     ready: Vec<Campaign>,
     /// How much more is said.
@@ -68,13 +70,13 @@ impl Marketer {
             let text = match (are_examples, number) {
                 (true, 0) => SALE.to_owned(),
                 (true, _) => example(&name),
-                (false, _) => grammar::definition(&mut chance, &name, 1, before.as_deref()),
+                (false, _) => grammar::definition(&mut chance, &name, 1, before.as_deref(), None),
             };
             ready.push(defined(&name, 1, text));
             before = Some(name);
         }
         ready.reverse();
-        Marketer { chance, plans: Plans::default(), versions: BTreeMap::new(), ready, left: sayings }
+        Marketer { chance, plans: Plans::default(), versions: BTreeMap::new(), texts: BTreeMap::new(), ready, left: sayings }
     }
 
     /// Whether something is to be published before the shop opens.
@@ -95,6 +97,7 @@ impl Marketer {
         // What is refused changes nothing, for those who decide as for us.
         if self.plans.apply(&said).is_ok() && said.kind == CampaignKind::Definition {
             self.versions.insert(said.campaign.clone(), said.version);
+            self.texts.insert(said.campaign.clone(), said.definition.clone());
         }
         Some(said)
     }
@@ -109,7 +112,9 @@ impl Marketer {
         let kind = SAID[self.chance.usize(..SAID.len())];
         Some(match kind {
             CampaignKind::Definition => {
-                let text = grammar::definition(&mut self.chance, &name, newest + 1, None);
+                // Only who begins by the same thing can be moved to.
+                let kept = self.texts.get(&name).filter(|_| self.chance.u32(..4) > 0);
+                let text = grammar::definition(&mut self.chance, &name, newest + 1, None, kept.map(String::as_str));
                 defined(&name, newest + 1, text)
             }
             CampaignKind::Migrated => self.migration(name, newest),

@@ -75,6 +75,7 @@ fn a_process_killed_while_it_restores_restores_again() {
         foreign.send_to(&ground.place.topic("changelog"), 1, "k", b"");
         foreign.flush();
         let barriers = ground.changelog().barriers();
+        std::fs::remove_file(ground.place.path("a.log")).unwrap();
         let mut summer = ground.start(&settings);
         wait::until("a BARRIER is written in the other one", || ground.changelog().barriers() > barriers);
         assert!(!summer.said().contains("recovered partition=1 "), "{}", summer.said());
