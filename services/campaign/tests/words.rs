@@ -3,7 +3,7 @@
 mod world;
 
 use campaign::Effect;
-use schemas::{Campaign, CampaignKind, Cart, Consent, Contact, Fact, Feedback, Item, Profile, Reason, Status};
+use schemas::{Action, Campaign, CampaignKind, Cart, Consent, Contact, Fact, Feedback, Item, Profile, Reason, Status};
 use world::script::{check, play, told};
 use world::{BEGIN, CUSTOMER, DAY, HOUR, World};
 
@@ -327,4 +327,36 @@ fn a_no_more_that_is_told_again_takes_no_newer_consent_away() {
     world.tell(no_more("once more"));
     assert!(world.customer.consents[0].granted);
     assert_eq!((world.sends().len(), world.customer.instances.len()), (1, 1), "{:?}", told(&world));
+}
+
+/// A shop may call an attribute like a field of the event, or like the place where such a one is kept: in a trigger and in a step the same is
+/// meant.
+#[test]
+fn an_attribute_that_is_called_like_a_field_is_not_taken_for_it() {
+    let said = "currency == 'USD' && attributes.currency == 'points' && attributes.key == 'a' && attributes.version == '3' && \
+                attributes.amount_minor == '' && attributes.plain == 'b'";
+    let mut world = World::new(&[&format!(
+        "campaign: c
+version: 1
+trigger: {{on: action, action: lead, where: \"{said}\"}}
+steps:
+  - {{name: forged, channel: email, template: t, when: \"key == 'a'\", next_if: [cannot send]}}
+  - {{name: meant, channel: email, template: t, when: \"{said}\"}}
+"
+    )]);
+    play(&mut world, "0 has email");
+    let attributes =
+        [("currency", "points"), ("key", "a"), ("version", "3"), ("attributes.amount_minor", "9"), ("plain", "b")];
+    world.tell(Fact::Action(Action {
+        event_id: "lead".into(),
+        customer_id: CUSTOMER.into(),
+        occurred_at: BEGIN,
+        action: "lead".into(),
+        currency: "USD".into(),
+        attributes: attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        ..Action::default()
+    }));
+    let sent: Vec<&str> = world.sends().iter().map(|send| send.step.as_str()).collect();
+    assert_eq!(sent, ["meant"], "{:?}", told(&world));
+    assert_eq!(world.sends()[0].fields.get("version"), None, "no attribute is the revision");
 }

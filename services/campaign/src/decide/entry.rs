@@ -6,7 +6,7 @@ use schemas::{Customer, Done, Fields, Id, Instance, Millis, Queued, Reason, Stag
 
 use crate::language::{Match, Plan, TriggerKind};
 use crate::limits;
-use crate::predicate::{Ended, Event, Scope, Today};
+use crate::predicate::{Ended, Event, Scope, Today, Vocabulary};
 
 use super::case::{Case, Entry, Fate, Waiting, announce};
 use super::{dispatch, memory};
@@ -350,13 +350,13 @@ pub(super) fn fields(event: Event<'_>) -> Fields {
         Event::Registration(it) => {
             put("occurred_at".into(), it.occurred_at.to_string());
             put("source".into(), it.source.clone());
-            Some(&it.attributes)
+            Some((TriggerKind::Registration, &it.attributes))
         }
         Event::Inactivity(it) => {
             put("occurred_at".into(), it.occurred_at.to_string());
             put("since".into(), it.since.to_string());
             put("days".into(), it.days.to_string());
-            Some(&it.attributes)
+            Some((TriggerKind::Inactivity, &it.attributes))
         }
         Event::Action(it) => {
             put("occurred_at".into(), it.occurred_at.to_string());
@@ -366,7 +366,7 @@ pub(super) fn fields(event: Event<'_>) -> Fields {
             if let Some(key) = &it.key {
                 put("key".into(), key.clone());
             }
-            Some(&it.attributes)
+            Some((TriggerKind::Action, &it.attributes))
         }
         Event::Moment(at) => {
             put("occurred_at".into(), at.to_string());
@@ -380,10 +380,10 @@ pub(super) fn fields(event: Event<'_>) -> Fields {
         }
         Event::Kept(_) => None,
     };
-    for (name, value) in attributes.into_iter().flatten() {
-        // The revision of an instance is read back from this name: an attribute must not forge it.
-        if name != "version" {
-            put(Cow::Owned(name.clone()), value.clone());
+    if let Some((kind, attributes)) = attributes {
+        let names = Vocabulary::of_trigger(kind);
+        for (name, value) in attributes {
+            put(Cow::Owned(names.kept(name).into_owned()), value.clone());
         }
     }
     fields

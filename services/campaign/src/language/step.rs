@@ -214,7 +214,7 @@ fn anchored(at: &Word, text: &str, kind: TriggerKind, report: &mut Report<'_>) -
             return Point::after(Anchor::Turn, Shift::default());
         }
     };
-    dates(at, &anchor, kind, report);
+    dates(at, (&anchor, rest), kind, report);
     let rest = rest.trim();
     let (before, rest) = match rest.strip_prefix(['+', '-']) {
         Some(way) => (rest.starts_with('-'), way.trim()),
@@ -235,15 +235,16 @@ fn moment(at: &Word, text: &str, report: &mut Report<'_>) -> Millis {
 }
 
 /// An anchor that nothing can ever bring a date for would pass over its step for everybody, in silence.
-fn dates(at: &Word, anchor: &Anchor, kind: TriggerKind, report: &mut Report<'_>) {
+fn dates(at: &Word, (anchor, rest): (&Anchor, &str), kind: TriggerKind, report: &mut Report<'_>) {
     let (of, name) = match anchor {
         Anchor::Event(field) => ("event", field),
         Anchor::Profile(attribute) => ("profile", attribute),
         Anchor::Turn | Anchor::Trigger | Anchor::HandOver | Anchor::Moment(_) => return,
     };
     let glued = name.find(['+', '-']).map(|place| name.split_at(place));
-    if let Some((name, way)) = glued.filter(|(_, way)| calendar::shift(&way[1..]).is_ok()) {
-        let hint = format!("put spaces around the sign: `{of}.{name} {} {}`", &way[..1], &way[1..]);
+    let glued = glued.map(|(name, way)| (name, &way[..1], format!("{} {rest}", &way[1..]).trim().to_owned()));
+    if let Some((name, sign, way)) = glued.filter(|(.., way)| calendar::shift(way).is_ok()) {
+        let hint = format!("put spaces around the sign: `{of}.{name} {sign} {way}`");
         return report.error(at.referenced, "an anchor and its way stand apart", hint);
     }
     if let Some(attribute) = name.strip_prefix("attributes.") {

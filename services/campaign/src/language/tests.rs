@@ -574,7 +574,12 @@ fn an_anchor_that_never_has_a_date_is_refused() {
     let told = at(ACTION, "at: profile.attributes.birthday - 3 days 10:00");
     assert!(told.contains("--> c.yaml:5:48"), "{told}");
     assert!(told.ends_with("attributes are called by their names: `profile.birthday`"), "{told}");
-    for words in ["at: event.expires_on-7d", "valid: until event.expires_on+7d"] {
+    for words in [
+        "at: event.expires_on-7d",
+        "at: event.expires_on-7 days 10:00",
+        "at: event.expires_on- 7d",
+        "valid: until event.expires_on+7d",
+    ] {
         assert!(at(ACTION, words).contains("an anchor and its way stand apart"), "{words}");
     }
     for on in ["on: cart, settle: 2h", "on: schedule, every: day 10:00", "on: end, of: d"] {

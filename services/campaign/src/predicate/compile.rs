@@ -1,5 +1,7 @@
 //! From CEL's syntax tree to our form: names resolved, types checked, every fault with its place.
 
+use std::borrow::Cow;
+
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, SelectExpr, SourceInfo, operators};
 use cel::parser::Parser;
 use schemas::Status;
@@ -162,7 +164,9 @@ impl Compiler<'_> {
 
     fn select(&mut self, tree: &IdedExpr, select: &SelectExpr) -> Typed {
         if let Some(of) = self.attributes_of(&select.operand.expr) {
-            return Some(attribute(of, &select.field, select.test));
+            let is_kept = matches!(of, Of::Event) && self.vocabulary.steps.is_some();
+            let name = if is_kept { self.vocabulary.kept(&select.field) } else { Cow::Borrowed(&*select.field) };
+            return Some(attribute(of, &name, select.test));
         }
         let (fields, what) = match &select.operand.expr {
             Expr::Ident(name) if name == "profile" => (PROFILE, "a profile"),

@@ -1,5 +1,7 @@
 //! The names that an expression may use, and their types.
 
+use std::borrow::Cow;
+
 use crate::language::TriggerKind;
 
 /// The type of an expression.
@@ -160,6 +162,9 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     ),
 ];
 
+/// What stands before the name of an attribute that is kept beside a field of the same name.
+const ATTRIBUTES: &str = "attributes.";
+
 /// The names at one place of a campaign.
 pub(crate) struct Vocabulary<'a> {
     pub(super) fields: Fields,
@@ -212,6 +217,18 @@ impl<'a> Vocabulary<'a> {
     /// Whether there are `attributes`.
     pub fn has_attributes(&self) -> bool {
         self.attributes
+    }
+
+    /// The name under which an instance keeps an attribute of its trigger. It keeps fields and attributes together: an attribute that is
+    /// called like a field neither hides behind it nor stands in for it.
+    pub fn kept<'n>(&self, attribute: &'n str) -> Cow<'n, str> {
+        // The revision of an instance is read back from `version`, whatever began it.
+        let is_field = attribute == "version" || self.fields.iter().any(|(name, ..)| *name == attribute);
+        if is_field || attribute.starts_with(ATTRIBUTES) {
+            Cow::Owned(format!("{ATTRIBUTES}{attribute}"))
+        } else {
+            Cow::Borrowed(attribute)
+        }
     }
 
     /// All names that can stand alone.
