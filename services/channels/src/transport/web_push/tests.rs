@@ -204,7 +204,7 @@ async fn an_endpoint_inside_is_not_called() {
         (format!("https://localhost:{port}/"), "private_host"),
     ] {
         let answer = web_push.hand_over(&message(&subscription(&endpoint))).await;
-        assert_eq!(answer, Answer::refused(code), "{endpoint}");
+        assert_eq!(answer, Answer::unfit(code), "{endpoint}");
     }
     assert!(double.asked().is_empty());
 }
