@@ -219,10 +219,13 @@ fn a_burst_goes_back_in_its_order_and_its_customers_are_released_together() {
     let refused = shop.tool_that_fails(["dlq", "release", "--note", "the producer is mended"]);
     assert!(refused.contains("say whom"), "{refused}");
     let release = ["dlq", "release", "--code", "not_framed", "--note", "the producer is mended"];
+    // They are refused once more: who has a letter that still waits stays held.
+    letters.until("they lie there again", |letters| letters.len() == 7 + 3);
     let told = shop.tool(release);
-    assert!(told.contains("with --yes 2 customers are released"), "{told}");
+    assert!(told.contains("with --yes 0 customers are released"), "{told}");
+    shop.tool(["dlq", "drop", "--code", "not_framed", "--yes"]);
     let told = shop.tool(release.into_iter().chain(["--limit", "1"]));
-    assert!(told.contains("with --yes 1 customers are released"), "{told}");
+    assert!(told.contains("with --yes 2 customers are released"), "{told}");
     let told = shop.tool(release.into_iter().chain(["--yes"]));
     assert!(told.contains("2 customers are released"), "{told}");
     let mut journal = Tail::of(shop.place.brokers(), &[&shop.topics.journal()]);

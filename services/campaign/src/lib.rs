@@ -119,7 +119,7 @@ pub use language::{
     Again, Allowance, Anchor, Asleep, AtNight, Cause, Endings, Experiment, Goal, Level, Match, Night, Order, Per, Plan,
     Point, Problem, Schedule, Severity, Short, Sleeper, Step, Template, Trigger, TriggerKind, Wait, parse, together,
 };
-pub use migration::Migration;
+pub use migration::{Migration, of_another_thing};
 pub use plans::{Plans, Sweep, Turn};
 pub use predicate::Predicate;
 pub use prices::{Charge, Price, Prices};

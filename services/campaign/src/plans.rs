@@ -7,7 +7,7 @@ use schemas::{Campaign, CampaignKind, Instance, Millis};
 
 use crate::caps::Caps;
 use crate::changes::{Change, Life, Said, State};
-use crate::language::{Place, Plan, Problem, Schedule, Severity, Source, TriggerKind, parse};
+use crate::language::{Place, Plan, Problem, Schedule, Severity, Source, TriggerKind, parse_record};
 use crate::limits;
 use crate::migration::Migration;
 use crate::predicate::Asked;
@@ -152,7 +152,7 @@ impl Plans {
 
     fn define(&mut self, record: &Campaign) -> Result<(), Vec<Problem>> {
         let name = format!("{}/{}", record.campaign, record.version);
-        let plan = parse(&name, &record.definition)?;
+        let plan = parse_record(&name, &record.definition)?;
         if plan.name != record.campaign || plan.version != record.version {
             return Err(vec![refused(record, "the definition's name or version is not the record's")]);
         }

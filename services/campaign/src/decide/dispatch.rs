@@ -34,12 +34,8 @@ pub(super) fn advance(
         let waits = waits_for(instance, index, alternative);
         let waited_until = waited_until(instance).filter(|_| waits);
         stand_at(instance, index, alternative);
-        let valid = moment::valid(plan, customer, instance, step, (ready, waits));
-        let Some((turn, send_before)) = valid else {
-            let entry = case.entry(Reason::NoDate).instance(instance).step(step);
-            case.write(entry);
-            leave_behind(instance, step);
-            ready = case.now();
+        let Some(turn) = moment::turn(plan, customer, instance, step, ready, waits) else {
+            ready = without_date(case, instance, step);
             continue;
         };
         if turn > case.now() {
@@ -51,6 +47,11 @@ pub(super) fn advance(
             }
             return Fate::Runs;
         }
+        // A date may come until its turn.
+        let Some(send_before) = moment::valid_until(plan, customer, instance, step, turn) else {
+            ready = without_date(case, instance, step);
+            continue;
+        };
         instance.turn = turn;
         let late = case.now().saturating_sub(waited_until.map_or(turn, |until| until.max(turn)));
         let passed_over = instance.skip_until.is_some_and(|until| turn < until);
@@ -279,6 +280,14 @@ pub(super) fn limit_cost(instance: &mut Instance, step: &Step, cost: i64) {
 
 fn lower_ceiling(instance: &mut Instance, cost: i64) {
     instance.ceiling = Some(instance.ceiling.map_or(cost, |ceiling| ceiling.min(cost)));
+}
+
+/// A step whose moment, or validity, hangs on a date that nobody knows is left behind: the next one may come now.
+fn without_date(case: &mut Case<'_>, instance: &mut Instance, step: &Step) -> Millis {
+    let entry = case.entry(Reason::NoDate).instance(instance).step(step);
+    case.write(entry);
+    leave_behind(instance, step);
+    case.now()
 }
 
 /// Puts a step behind, with all of its alternatives.

@@ -35,18 +35,6 @@ pub(super) fn turn(
     Some(if step.start.is_dated() { moment } else { moment.max(ready) })
 }
 
-/// A message's turn, as [`turn`] tells it, and until when it may be handed over.
-pub(super) fn valid(
-    plan: &Plan,
-    customer: &Customer,
-    instance: &Instance,
-    step: &Step,
-    (ready, waits): (Millis, bool),
-) -> Option<(Millis, Millis)> {
-    let turn = turn(plan, customer, instance, step, ready, waits)?;
-    Some((turn, valid_until(plan, customer, instance, step, turn)?))
-}
-
 /// Until when the message at which an instance stands may be handed over, if `turn` is its turn; none where that depends on a date that
 /// nobody knows.
 pub(super) fn valid_until(

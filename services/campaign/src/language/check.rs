@@ -365,10 +365,14 @@ fn goal(raw: &raw::Goal, trigger: &Trigger, report: &mut Report<'_>) -> Goal {
             "remove `where` or `grace`",
         );
     }
+    let vocabulary = match report.is_of_record() {
+        true => Vocabulary::of_trigger(TriggerKind::Action),
+        false => Vocabulary::of_goal(),
+    };
     Goal {
         actions: raw.action.value.0.clone(),
         matching: matching.unwrap_or(Match::Any),
-        condition: raw.condition.as_ref().and_then(|text| condition(text, &Vocabulary::of_goal(), report)),
+        condition: raw.condition.as_ref().and_then(|text| condition(text, &vocabulary, report)),
         grace: span(raw.grace.as_ref(), 0, report),
     }
 }

@@ -40,8 +40,20 @@ pub(crate) use yaml::{Spanned, Word, read};
 /// Everything that is wrong with it; warnings do not count and are kept in [`Plan::warnings`].
 pub fn parse(source_name: &str, yaml: &str) -> Result<Plan, Vec<Problem>> {
     let source = Source { name: source_name, text: yaml };
-    let raw = yaml::read(&source)?;
-    let mut report = Report::new(&source);
+    understand(&source, Report::new(&source))
+}
+
+/// Reads one that stands in the topic `campaign`: what was taken once is never refused later, for its cascades run.
+///
+/// # Errors
+/// As for [`parse`].
+pub(crate) fn parse_record(source_name: &str, yaml: &str) -> Result<Plan, Vec<Problem>> {
+    let source = Source { name: source_name, text: yaml };
+    understand(&source, Report::of_record(&source))
+}
+
+fn understand(source: &Source<'_>, mut report: Report<'_>) -> Result<Plan, Vec<Problem>> {
+    let raw = yaml::read(source)?;
     let plan = check::plan(&raw, &mut report);
     if let Some(plan) = &plan {
         lint::lint(&raw, plan, &mut report);

@@ -110,11 +110,28 @@ impl Source<'_> {
 pub(crate) struct Report<'a> {
     pub source: &'a Source<'a>,
     problems: Vec<Problem>,
+    is_record: bool,
 }
 
 impl<'a> Report<'a> {
     pub fn new(source: &'a Source<'a>) -> Self {
-        Report { source, problems: Vec::new() }
+        Report { source, problems: Vec::new(), is_record: false }
+    }
+
+    /// The same for what stands in the topic already.
+    pub fn of_record(source: &'a Source<'a>) -> Self {
+        Report { is_record: true, ..Report::new(source) }
+    }
+
+    /// Whether it stands in the topic already: then nothing is refused that was ever taken.
+    pub fn is_of_record(&self) -> bool {
+        self.is_record
+    }
+
+    /// An error that former versions did not know: what they have let into the topic goes on as it did.
+    pub fn error_since(&mut self, place: impl Into<Place>, message: impl Into<String>, hint: impl Into<String>) {
+        let severity = if self.is_record { Severity::Warning } else { Severity::Error };
+        self.add(severity, place.into(), message.into(), hint.into());
     }
 
     pub fn error(&mut self, place: impl Into<Place>, message: impl Into<String>, hint: impl Into<String>) {

@@ -245,17 +245,17 @@ fn dates(at: &Word, (anchor, rest): (&Anchor, &str), kind: TriggerKind, report: 
     let glued = glued.map(|(name, way)| (name, &way[..1], format!("{} {rest}", &way[1..]).trim().to_owned()));
     if let Some((name, sign, way)) = glued.filter(|(.., way)| calendar::shift(way).is_ok()) {
         let hint = format!("put spaces around the sign: `{of}.{name} {sign} {way}`");
-        return report.error(at.referenced, "an anchor and its way stand apart", hint);
+        return report.error_since(at.referenced, "an anchor and its way stand apart", hint);
     }
     if let Some(attribute) = name.strip_prefix("attributes.") {
         let hint = format!("attributes are called by their names: `{of}.{attribute}`");
-        return report.error(at.referenced, format!("`{name}` is no attribute"), hint);
+        return report.error_since(at.referenced, format!("`{name}` is no attribute"), hint);
     }
     let brings_attributes = Vocabulary::of_trigger(kind).has_attributes();
     let known: Vec<&str> = Vocabulary::of_trigger(kind).described().map(|(name, ..)| name).collect();
     if of == "event" && !brings_attributes && !known.contains(&name.as_str()) {
         let on = KINDS.iter().find(|(_, known)| *known == kind).map_or("", |(word, _)| word);
-        report.error(at.referenced, format!("`on: {on}` brings no `{name}`"), nearest(name, known));
+        report.error_since(at.referenced, format!("`on: {on}` brings no `{name}`"), nearest(name, known));
     }
 }
 

@@ -138,6 +138,9 @@ pub(super) fn preview(book: &Book, args: &Migrate) -> Result<String, Failure> {
         book.plans().version(&args.name, version).ok_or_else(|| Failure::new(Exit::Campaign, missing()))
     };
     let (from, to) = (version(args.from)?, version(args.to)?);
+    if let Some(words) = campaign::of_another_thing(from, to) {
+        return Err(Failure::new(Exit::Campaign, words));
+    }
     let migration = Migration::between(from, to, &record(args).steps)
         .map_err(|sentences| Failure::new(Exit::Campaign, sentences.join("\n")))?;
     let text = campaign::picture::migration(&migration, from, to);

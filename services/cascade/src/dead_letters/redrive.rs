@@ -94,7 +94,7 @@ fn summary(count: usize, is_meant: bool, done: &str) -> String {
     match is_meant {
         true => {
             format!(
-                "{count} dead letters {done}; who is held because of them stays so until `cascade dlq release` with the same filter\n"
+                "{count} dead letters {done}; who is held because of them stays so until `cascade dlq release` with the same filter (without its --limit)\n"
             )
         }
         false => format!("nothing was done: with --yes {count} dead letters are {done}\n"),

@@ -41,9 +41,11 @@ pub fn release(common: &Common, args: &ReleaseArgs) -> Result<String, Failure> {
         let words = "say whom: --customer ID, or which letters (--code, --since …; all of them with --all)";
         return Err(Failure::new(Exit::Usage, words));
     }
-    // Letters are redriven first, and so they are done with.
-    let filter = Filter { all: true, ..args.filter.clone() };
-    let customers = customers(&letter::read(common, &filter, Keep::Origins)?);
+    // What was redriven or dropped is done with, and so nobody need be held for it; of whom another such letter is still to come back stays
+    // as he is, unless all are meant.
+    let filter = Filter { all: true, limit: None, ..args.filter.clone() };
+    let letters = letter::read_all(common, &filter, Keep::Origins)?;
+    let customers = customers(&done_with(letters, args.filter.all));
     if args.yes {
         publish(common, &topic, &customers, &args.note)?;
     }
@@ -54,6 +56,13 @@ pub fn release(common: &Common, args: &ReleaseArgs) -> Result<String, Failure> {
         true => format!("{lines}{count} customers are released; who was not held stays as he is\n"),
         false => format!("{lines}nothing was done: with --yes {count} customers are released\n"),
     })
+}
+
+/// Letters of customers who have no other among them that nothing was done about.
+pub(super) fn done_with(letters: Vec<Letter>, all: bool) -> Vec<Letter> {
+    let open: BTreeSet<Vec<u8>> =
+        letters.iter().filter(|letter| letter.done.is_none() && !all).filter_map(|letter| letter.key.clone()).collect();
+    letters.into_iter().filter(|letter| letter.key.as_ref().is_some_and(|key| !open.contains(key))).collect()
 }
 
 /// Each of them once, in the order of their letters. A key that is no text is no customer's.

@@ -5,7 +5,7 @@ use schemas::dead_letter;
 use super::letter::{Filter, Keep, Letter, Selection};
 use super::profiles::{Newest, is_overtaken};
 use super::redrive::{batches, obstacle_of, revived};
-use super::release::customers;
+use super::release::{customers, done_with};
 
 fn select(records: Vec<Letter>, filter: &Filter) -> Vec<Letter> {
     let mut selection = Selection::new(filter, Keep::Values);
@@ -156,6 +156,10 @@ fn each_customer_of_the_letters_is_released_once() {
     let of = |key: &[u8]| Letter { key: Some(key.to_vec()), ..refused(1, "no_value") };
     let letters = [of(b"c2"), of(b"c1"), of(b"c2"), of(b""), of(b"\xff"), Letter { key: None, ..of(b"") }];
     assert_eq!(customers(&letters), ["c2", "c1"]);
+    let done = |key| Letter { done: Some("redriven".to_owned()), ..of(key) };
+    let mixed = || vec![done(b"c1"), of(b"c2"), done(b"c2"), done(b"c3")];
+    assert_eq!(customers(&done_with(mixed(), false)), ["c1", "c3"], "a letter of c2 still waits");
+    assert_eq!(customers(&done_with(mixed(), true)), ["c1", "c2", "c3"]);
     let alone = Filter { customer: Some("c1".to_owned()), ..Filter::default() };
     assert_eq!(alone.customer_alone(), Some("c1"));
     assert_eq!(Filter { limit: Some(3), ..alone }.customer_alone(), None);
