@@ -76,7 +76,14 @@ impl Marketer {
             before = Some(name);
         }
         ready.reverse();
-        Marketer { chance, plans: Plans::default(), versions: BTreeMap::new(), texts: BTreeMap::new(), ready, left: sayings }
+        Marketer {
+            chance,
+            plans: Plans::default(),
+            versions: BTreeMap::new(),
+            texts: BTreeMap::new(),
+            ready,
+            left: sayings,
+        }
     }
 
     /// Whether something is to be published before the shop opens.

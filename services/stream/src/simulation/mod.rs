@@ -242,7 +242,7 @@ fn live(scene: &Scene, world: &World<'_>) -> Result<History, Failure> {
     come_to_rest(scene, world);
     // Whoever owns a partition serves it still, though nothing has happened there for days.
     prove_served(scene, world, None, SERVED);
-    if scene.seed % LEADERLESS == 0 && scene.partitions > 1 {
+    if scene.seed.is_multiple_of(LEADERLESS) && scene.partitions > 1 {
         // A partition that nobody leads holds up no other, not even when all begin anew.
         let partition = i32::try_from(world.random(scene.partitions.unsigned_abs() as usize)).unwrap_or(0);
         let sick = ([INPUT, CHANGELOG][world.random(2)], partition);

@@ -85,7 +85,7 @@ async fn a_push_service_whose_pause_is_over_is_tried_with_one_call() {
     let first = async {
         let (mut stream, _) = mute.accept().await.unwrap();
         let said = b"HTTP/1.1 429 Later\r\nretry-after: 0\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-        stream.read(&mut [0; 8]).await.unwrap();
+        stream.read_exact(&mut [0; 8]).await.unwrap();
         stream.write_all(said).await.unwrap();
         while stream.read(&mut [0; 1_024]).await.is_ok_and(|read| read > 0) {}
     };
