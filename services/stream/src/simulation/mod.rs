@@ -251,8 +251,9 @@ fn live(scene: &Scene, world: &World<'_>) -> Result<History, Failure> {
         world.machines().into_iter().for_each(Machine::kill);
         prove_served(scene, world, Some(partition), BEGUN_ANEW);
         world.cluster.borrow_mut().depose(None);
-        come_to_rest(scene, world);
     }
+    // Meanwhile time went on, and something may have fallen due.
+    come_to_rest(scene, world);
     let cluster = world.cluster.borrow();
     for machine in world.machines() {
         world.check(machine);
