@@ -423,6 +423,12 @@ impl Cluster {
         lost.is_some()
     }
 
+    /// Whether a transaction has said something to the input where nobody leads it: it can neither go on nor end, and with it its producer.
+    pub fn speaks_to_nobody(&self) -> bool {
+        let place = self.leaderless.filter(|(topic, _)| *topic == INPUT);
+        place.is_some_and(|place| self.transactions.values().any(|transaction| transaction.places.contains(&place)))
+    }
+
     /// Whether no transaction is open, or still to be marked.
     pub fn is_settled(&self) -> bool {
         self.transactions.values().all(|transaction| transaction.stage == Stage::Empty)

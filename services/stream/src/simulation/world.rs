@@ -262,8 +262,12 @@ impl<'a> World<'a> {
     pub fn pump(&self) {
         if self.hope.get().is_some_and(|moment| moment < self.cluster.borrow().now) {
             self.hope.set(None);
-            self.report("I9: somebody waits for ever, though nothing stands against it".to_owned());
-            self.hardware.iter().for_each(Machine::kill);
+            if self.cluster.borrow().speaks_to_nobody() {
+                self.cluster.borrow_mut().depose(None);
+            } else {
+                self.report("I9: somebody waits for ever, though nothing stands against it".to_owned());
+                self.hardware.iter().for_each(Machine::kill);
+            }
         }
         let span = match self.random(20) {
             0 => self.span(200, 3_000),
