@@ -190,6 +190,11 @@ impl Cluster {
         self.leaderless = place;
     }
 
+    /// Whether every partition has a leader, as far as brokers are there.
+    pub fn is_led(&self) -> bool {
+        self.leaderless.is_none()
+    }
+
     /// All of them are there.
     pub fn calm(&mut self) {
         self.away = Default::default();
