@@ -20,6 +20,7 @@ use crate::config::OnUnknown;
 use crate::fence::{Charge, Fence};
 use crate::memory::{Recent, Withdrawn};
 use crate::transport::Answer;
+use crate::worker::BATCH;
 
 /// Commands of a partition that are remembered after they are settled.
 pub const MEMORY: usize = 32_768;
@@ -27,9 +28,11 @@ pub const MEMORY: usize = 32_768;
 /// Unfinished commands of a partition that are held in memory at once; the rest waits in the topic.
 pub const WINDOW: usize = 4_096;
 
-/// Finished commands behind an unfinished one: so far others go on while it waits. With the window less than [`MEMORY`], so that a
-/// successor, who begins at that one, knows all of them.
-pub const FINISHED: usize = 28_000;
+/// Finished commands behind an unfinished one: so far others go on while it waits. A successor begins at that one and has to know all
+/// of them. What he reads has two windows more, each with a batch that is read at once: of what was unfinished before it, and behind.
+pub const FINISHED: usize = 23_000;
+
+const _: () = assert!(FINISHED + 2 * (WINDOW + BATCH) < MEMORY, "a successor would forget some, and send them again");
 
 /// What became of a command, as it will be written down.
 #[derive(Clone, Debug, PartialEq, Eq)]

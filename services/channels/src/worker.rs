@@ -28,7 +28,7 @@ use crate::render::content::Content;
 use crate::transport::Answer;
 
 /// So many records are taken from the queue at once.
-const BATCH: usize = 512;
+pub(crate) const BATCH: usize = 512;
 
 /// While calls are under way, their answers are looked for this often.
 const ANSWERS: Duration = Duration::from_millis(2);

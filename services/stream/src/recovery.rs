@@ -8,6 +8,8 @@
 //! 4. Rows that no META closed are torn: set aside, and written anew by the first commit.
 //! 5. The input goes on at the last META's offset.
 
+use std::time::Duration;
+
 use crate::clock::{Tick, machine_now};
 use crate::control::{self, Barrier, Format, Meta};
 use crate::log::{CHANGELOG, INPUT, Log, Target};
@@ -29,6 +31,9 @@ pub(crate) struct Claim {
     input: (i64, i64),
 }
 
+/// After so long no further partition is asked for, so that those that have answered are claimed before their transaction times out.
+const ASKED_AT_MOST: Duration = Duration::from_secs(3);
+
 /// Claims partitions by BARRIERs in one transaction, which must be the only one that is open. Where a predecessor's transaction
 /// still moves the offset of one, it and those behind it are left for another time: each such question takes a while, in which
 /// the other partitions of the shard wait. `count` is that of the claims so far.
@@ -44,6 +49,7 @@ pub(crate) fn claim<L: Log>(
 ) -> Result<Vec<(i32, Claim)>, Error> {
     let mut claims = Vec::new();
     let mut positions = Vec::new();
+    let asked_from = Tick::now();
     for partition in partitions.iter().copied() {
         let committed = match log.committed(partition) {
             Err(error) if error.verdict() == Verdict::Retry => {
@@ -60,6 +66,10 @@ pub(crate) fn claim<L: Log>(
         let input = match is_led(log).and_then(|()| log.range(INPUT, partition)) {
             Err(error) if error.verdict() == Verdict::Retry => {
                 tracing::info!(partition, "waits for a leader of its input and its changelog: {error}");
+                // Where nobody says so at once, a question takes as long as it may, and a transaction lives no longer than that.
+                if asked_from.elapsed() > ASKED_AT_MOST {
+                    break;
+                }
                 continue;
             }
             range => range?,
