@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use stream::clock::Tick;
 
+use crate::transport::Answer;
+
 /// So many failures in a row, and the provider counts as down.
 const FAILURES: u32 = 5;
 
@@ -34,9 +36,24 @@ impl Breaker {
         }
     }
 
+    /// Whether there was no failure since the last answer.
+    pub(crate) fn is_well(&self) -> bool {
+        self.failures == 0
+    }
+
     /// Whether calls are held back.
     pub fn is_open(&self) -> bool {
         self.open_until.is_some()
+    }
+
+    /// Learns from an answer what it says of the provider. What it was not asked says nothing.
+    pub(crate) fn learn(&mut self, answer: &Answer, now: Tick) {
+        match answer {
+            Answer::Accepted { .. } | Answer::Refused { .. } | Answer::NobodyThere { .. } => self.answered(),
+            Answer::NotTaken { retry_after, .. } => self.failed(*retry_after, now),
+            Answer::Unknown { .. } => self.failed(None, now),
+            Answer::Elsewhere { .. } | Answer::Stale | Answer::TooLate | Answer::Unfit { .. } => {}
+        }
     }
 
     /// The provider answered, whatever it said of the message.

@@ -90,7 +90,7 @@ impl Chooser<'_> {
             entry.rest(FENCED, tick);
             return Turn::Settled;
         }
-        let Some((id, send)) = &entry.send else { return Turn::Settled };
+        let (id, send) = &entry.send;
         let message = match self.renderer.render(*id, send, now) {
             Ok(message) => message,
             Err(Flaw::WAITS) => {

@@ -257,8 +257,8 @@ impl Follower {
                 tracing::warn!("the attempts cannot be followed for now: {error}");
             }
             let has_found = self.search.go_on(&self.memory);
+            self.start_over();
             if fetched.is_empty() && !has_found {
-                self.start_over();
                 continue;
             }
             for item in fetched.drain(..) {
@@ -271,7 +271,6 @@ impl Follower {
                     Fetched::OutOfRange { partition, .. } => _ = self.lost.insert(partition),
                 }
             }
-            self.start_over();
             self.look_back();
             self.turned.send_modify(|turn| *turn = turn.wrapping_add(1));
         }

@@ -56,8 +56,8 @@ impl Outcome {
 /// A command that was read and is not yet behind the committed offset.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// Who and what; none for a record that says nothing more to us: unreadable, or a repeat.
-    pub(crate) send: Option<(Id, Send)>,
+    /// Who and what.
+    pub(crate) send: (Id, Send),
     stage: Stage,
     /// No record about it in `attempt` lies before this offset of that topic.
     floor: Option<i64>,
@@ -220,7 +220,7 @@ impl Lane {
         let floor = doubtful.then_some(self.attempt_from);
         // Under `skip` nothing but our own call can be in doubt here, and what comes of that is told.
         let doubtful = doubtful && !(ours && self.on_unknown == OnUnknown::Skip);
-        self.window.insert(offset, Entry { stage, floor, doubtful, ..Entry::of(Some((id, send))) });
+        self.window.insert(offset, Entry { stage, floor, doubtful, ..Entry::of((id, send)) });
         self.next = offset + 1;
         true
     }
@@ -263,7 +263,7 @@ impl Lane {
     /// Settles what must not go out any more, whether or not its turn has come.
     pub fn judge(&mut self, now: Millis) {
         for entry in self.window.values_mut() {
-            let (Stage::Waiting, Some((id, send))) = (&entry.stage, &entry.send) else { continue };
+            let (Stage::Waiting, (id, send)) = (&entry.stage, &entry.send) else { continue };
             let status = match () {
                 () if self.withdrawn.contains(*id) => Status::Revoked,
                 () if now > send.send_before => Status::Expired,
@@ -284,7 +284,7 @@ impl Lane {
             if nobody_rests && ready.len() == limit {
                 break;
             }
-            let Some((_, send)) = &entry.send else { continue };
+            let (_, send) = &entry.send;
             if entry.stage == Stage::Done {
                 continue;
             }
@@ -311,7 +311,7 @@ impl Lane {
 
     /// The command at an offset of the window.
     pub fn command_at(&self, offset: i64) -> Option<(Id, &Send)> {
-        self.window.get(&offset)?.send.as_ref().map(|(id, send)| (*id, send))
+        self.window.get(&offset).map(|Entry { send: (id, send), .. }| (*id, send))
     }
 
     /// Whatever a predecessor wrote about was read again.
@@ -430,9 +430,8 @@ impl Lane {
                 continue;
             }
             entry.floor.get_or_insert(self.attempt_end);
-            if let Stage::Judged(outcome) = std::mem::replace(&mut entry.stage, Stage::Done)
-                && let Some((id, send)) = &entry.send
-            {
+            if let Stage::Judged(outcome) = std::mem::replace(&mut entry.stage, Stage::Done) {
+                let (id, send) = &entry.send;
                 self.settled.insert(*id);
                 lines.push(Line { offset: *offset, id: *id, send, outcome, content: entry.content.clone() });
             }
@@ -462,9 +461,7 @@ impl Lane {
             let is_done = entry.stage == Stage::Done;
             if is_done {
                 finished.insert(*offset, entry.floor);
-                if let Some((id, _)) = &entry.send {
-                    offsets.remove(id);
-                }
+                offsets.remove(&entry.send.0);
             }
             !is_done
         });
@@ -493,7 +490,7 @@ impl Entry {
         }
     }
 
-    fn of(send: Option<(Id, Send)>) -> Self {
+    fn of(send: (Id, Send)) -> Self {
         Entry {
             send,
             stage: Stage::Waiting,
@@ -511,7 +508,7 @@ impl Entry {
 
     /// What it costs, in minor units.
     fn price(&self) -> i64 {
-        self.send.as_ref().map_or(0, |(_, send)| send.price_minor)
+        self.send.1.price_minor
     }
 
     /// Its turn came in vain: the next one comes after a pause, which doubles up to the longest.

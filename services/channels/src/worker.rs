@@ -367,28 +367,29 @@ impl<'a> Worker<'a> {
         self.calls.deliver(|id, answer| {
             let Some(lane) = lanes.values_mut().find(|lane| lane.is_out(id)) else { return false };
             lane.answered(id, answer, now, tick);
+            if one {
+                breaker.learn(answer, tick);
+            }
             match answer {
-                Answer::Accepted { .. } | Answer::Refused { .. } | Answer::NobodyThere { .. } => breaker.answered(),
-                Answer::NotTaken { retry_after, code } => {
+                Answer::NotTaken { code, .. } => {
                     tracing::debug!(code, "the provider did not take a message; it waits for another turn");
                     metrics.hand_over("retry");
-                    if one {
-                        breaker.failed(*retry_after, tick);
-                        last_failure = Some(code.clone());
-                    }
+                    last_failure = Some(code.clone());
                 }
                 Answer::Unknown { code } => {
                     tracing::info!(code, "whether the provider took a message is not known");
-                    if one {
-                        breaker.failed(None, tick);
-                        last_failure = Some(code.clone());
-                    }
+                    last_failure = Some(code.clone());
                 }
                 Answer::Elsewhere { code } => {
                     tracing::debug!(code, "a route did not take a message; another one is tried in its next turn");
                     metrics.hand_over("rerouted");
                 }
-                Answer::Stale | Answer::TooLate | Answer::Unfit { .. } => {}
+                Answer::Accepted { .. }
+                | Answer::Refused { .. }
+                | Answer::NobodyThere { .. }
+                | Answer::Unfit { .. }
+                | Answer::Stale
+                | Answer::TooLate => {}
             }
             true
         });

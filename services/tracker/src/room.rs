@@ -4,9 +4,9 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -19,12 +19,9 @@ pub(crate) const PLACES: usize = 8_000;
 /// Largest body, in bytes.
 pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;
 
-/// Seconds after which whoever was refused may come again.
-pub(crate) const RETRY_AFTER: &str = "2";
-
-/// Not now.
+/// Not now. When to come again, the server says to whoever is answered so.
 pub(crate) fn later() -> Response {
-    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, RETRY_AFTER)]).into_response()
+    StatusCode::SERVICE_UNAVAILABLE.into_response()
 }
 
 /// The room of one edge. Cheap to clone.
@@ -66,7 +63,7 @@ pub(crate) async fn hold(State(edge): State<Edge>, request: Request, next: Next)
         held.merge(more);
         read.extend_from_slice(&piece);
     }
-    let response = next.run(Request::from_parts(head, Body::from(Bytes::from(read)))).await;
+    let response = next.run(Request::from_parts(head, Body::from(read))).await;
     drop(held);
     response
 }

@@ -27,11 +27,14 @@ use crate::config::{Config, Provider};
 use crate::door::{self, Limits};
 use crate::hooks::{self, Listening};
 use crate::metrics::Metrics;
-use crate::room::{self, RETRY_AFTER, Room};
+use crate::room::{self, Room};
 use crate::signature::Secret;
 use crate::sink::{Kafka, Sink};
 use crate::spool::{Spool, publish, spool};
 use crate::{ears, events, links, receipts, unsubscribe};
+
+/// Seconds after which whoever was refused may come again.
+const RETRY_AFTER: &str = "2";
 
 /// How long requests under way and the spool may take after the word to stop.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -207,7 +210,7 @@ async fn count(State(edge): State<Edge>, request: Request, next: Next) -> Respon
     };
     let mut response = next.run(request).await;
     if response.status() == StatusCode::SERVICE_UNAVAILABLE && endpoint != "probe" {
-        response.headers_mut().entry(header::RETRY_AFTER).or_insert(HeaderValue::from_static(RETRY_AFTER));
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
     }
     edge.metrics.request(endpoint, response.status().as_u16());
     response

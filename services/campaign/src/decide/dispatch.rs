@@ -35,7 +35,8 @@ pub(super) fn advance(
         let waited_until = waited_until(instance).filter(|_| waits);
         stand_at(instance, index, alternative);
         let Some(turn) = moment::turn(plan, customer, instance, step, ready, waits) else {
-            ready = without_date(case, instance, step);
+            pass_over(case, instance, step, Reason::NoDate);
+            ready = case.now();
             continue;
         };
         if turn > case.now() {
@@ -49,7 +50,8 @@ pub(super) fn advance(
         }
         // A date may come until its turn.
         let Some(send_before) = moment::valid_until(plan, customer, instance, step, turn) else {
-            ready = without_date(case, instance, step);
+            pass_over(case, instance, step, Reason::NoDate);
+            ready = case.now();
             continue;
         };
         instance.turn = turn;
@@ -62,9 +64,7 @@ pub(super) fn advance(
             }
             leave_behind(instance, step);
         } else if !is_for(case, plan, step, instance, customer) {
-            let entry = case.entry(Reason::StepSkipped).instance(instance).step(step);
-            case.write(entry);
-            leave_behind(instance, step);
+            pass_over(case, instance, step, Reason::StepSkipped);
         } else if is_usable(case, customer, plan, instance, step, step.channels[alternative]) {
             match over_cap(case, customer, plan, instance, step, send_before) {
                 Room::Is => {
@@ -282,12 +282,11 @@ fn lower_ceiling(instance: &mut Instance, cost: i64) {
     instance.ceiling = Some(instance.ceiling.map_or(cost, |ceiling| ceiling.min(cost)));
 }
 
-/// A step whose moment, or validity, hangs on a date that nobody knows is left behind: the next one may come now.
-fn without_date(case: &mut Case<'_>, instance: &mut Instance, step: &Step) -> Millis {
-    let entry = case.entry(Reason::NoDate).instance(instance).step(step);
+/// Puts a step behind, and says why.
+fn pass_over(case: &mut Case<'_>, instance: &mut Instance, step: &Step, reason: Reason) {
+    let entry = case.entry(reason).instance(instance).step(step);
     case.write(entry);
     leave_behind(instance, step);
-    case.now()
 }
 
 /// Puts a step behind, with all of its alternatives.

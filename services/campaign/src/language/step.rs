@@ -251,9 +251,9 @@ fn dates(at: &Word, (anchor, rest): (&Anchor, &str), kind: TriggerKind, report: 
         let hint = format!("attributes are called by their names: `{of}.{attribute}`");
         return report.error_since(at.referenced, format!("`{name}` is no attribute"), hint);
     }
-    let brings_attributes = Vocabulary::of_trigger(kind).has_attributes();
-    let known: Vec<&str> = Vocabulary::of_trigger(kind).described().map(|(name, ..)| name).collect();
-    if of == "event" && !brings_attributes && !known.contains(&name.as_str()) {
+    let vocabulary = Vocabulary::of_trigger(kind);
+    let known: Vec<&str> = vocabulary.described().map(|(name, ..)| name).collect();
+    if of == "event" && !vocabulary.has_attributes() && !known.contains(&name.as_str()) {
         let on = KINDS.iter().find(|(_, known)| *known == kind).map_or("", |(word, _)| word);
         report.error_since(at.referenced, format!("`on: {on}` brings no `{name}`"), nearest(name, known));
     }

@@ -10,7 +10,7 @@ use crate::config::Common;
 use crate::failure::{Exit, Failure};
 use crate::topics;
 
-/// Whom to release: one customer, or those whom the letters that are meant are about, whatever was done about these.
+/// Whom to release: one customer, or those whom the letters that are meant are about, once these are done with.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ReleaseArgs {
     #[command(flatten)]
@@ -43,9 +43,9 @@ pub fn release(common: &Common, args: &ReleaseArgs) -> Result<String, Failure> {
     }
     // What was redriven or dropped is done with, and so nobody need be held for it; of whom another such letter is still to come back stays
     // as he is, unless all are meant.
-    let filter = Filter { all: true, limit: None, ..args.filter.clone() };
+    let filter = Filter { all: true, ..args.filter.clone() };
     let letters = letter::read_all(common, &filter, Keep::Origins)?;
-    let customers = customers(&done_with(letters, args.filter.all));
+    let customers = customers(&if args.filter.all { letters } else { done_with(letters) });
     if args.yes {
         publish(common, &topic, &customers, &args.note)?;
     }
@@ -59,10 +59,11 @@ pub fn release(common: &Common, args: &ReleaseArgs) -> Result<String, Failure> {
 }
 
 /// Letters of customers who have no other among them that nothing was done about.
-pub(super) fn done_with(letters: Vec<Letter>, all: bool) -> Vec<Letter> {
-    let open: BTreeSet<Vec<u8>> =
-        letters.iter().filter(|letter| letter.done.is_none() && !all).filter_map(|letter| letter.key.clone()).collect();
-    letters.into_iter().filter(|letter| letter.key.as_ref().is_some_and(|key| !open.contains(key))).collect()
+pub(super) fn done_with(mut letters: Vec<Letter>) -> Vec<Letter> {
+    let open: BTreeSet<_> =
+        letters.iter().filter(|letter| letter.done.is_none()).map(|letter| letter.key.clone()).collect();
+    letters.retain(|letter| !open.contains(&letter.key));
+    letters
 }
 
 /// Each of them once, in the order of their letters. A key that is no text is no customer's.

@@ -247,12 +247,11 @@ fn permanent(code: &str, enhanced: Option<String>) -> Answer {
         Some("5.3.4") => false,
         Some("5.1.7" | "5.1.8") => true,
         Some(enhanced) => ["5.3.", "5.5.", "5.7."].iter().any(|class| enhanced.starts_with(class)),
-        None => false,
+        None => code == "554",
     };
     let told = format!("smtp_{}", enhanced.as_deref().unwrap_or(code));
     match enhanced {
         Some(enhanced) if NOBODY_THERE.contains(&&*enhanced) => Answer::nobody_there(told),
-        None if code == "554" => Answer::not_taken(told),
         _ if about_us || ABOUT_THE_SESSION.contains(&code) => Answer::not_taken(told),
         _ => Answer::refused(told),
     }

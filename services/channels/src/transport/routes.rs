@@ -184,7 +184,9 @@ impl Drop for Out<'_> {
         let (Route { name, transport }, mut state) = (&self.routes.routes[self.route], self.routes.state());
         state.out[self.route] = state.out[self.route].saturating_sub(1);
         let was_open = state.breakers[self.route].is_open();
-        state.learn(self.route, &self.said, transport.is_one_provider(), Tick::now());
+        if transport.is_one_provider() {
+            state.breakers[self.route].learn(&self.said, Tick::now());
+        }
         match (was_open, state.breakers[self.route].is_open()) {
             (false, true) => tracing::warn!(route = name, "a route takes nothing: it is left alone for a while"),
             (true, false) => tracing::info!(route = name, "the route takes messages again"),
@@ -209,17 +211,6 @@ impl State {
         (0..self.breakers.len()).find(|route| {
             passed >> route & 1 == 0 && self.breakers[*route].admits(self.out[*route], usize::MAX, now) > 0
         })
-    }
-
-    fn learn(&mut self, route: usize, answer: &Answer, is_one_provider: bool, now: Tick) {
-        match answer {
-            Answer::Accepted { .. } | Answer::Refused { .. } | Answer::NobodyThere { .. } => {
-                self.breakers[route].answered();
-            }
-            Answer::NotTaken { retry_after, .. } if is_one_provider => self.breakers[route].failed(*retry_after, now),
-            Answer::Unknown { .. } if is_one_provider => self.breakers[route].failed(None, now),
-            _ => {}
-        }
     }
 
     fn pass_over(&mut self, send_id: &str, route: usize) {

@@ -229,18 +229,17 @@ struct Out<'a> {
 impl Out<'_> {
     fn learn(&self, answer: &Answer) {
         let mut failing = self.push.failing();
-        let asked = match answer {
-            Answer::NotTaken { retry_after, .. } => *retry_after,
-            Answer::Unknown { .. } => None,
-            _ => {
-                failing.remove(&self.service);
-                return;
+        if matches!(answer, Answer::NotTaken { .. } | Answer::Unknown { .. }) {
+            if failing.len() >= FAILING_MAX {
+                failing.clear();
             }
-        };
-        if failing.len() >= FAILING_MAX {
-            failing.clear();
+            failing.entry(self.service.clone()).or_default();
         }
-        failing.entry(self.service.clone()).or_default().breaker.failed(asked, Tick::now());
+        let Some(Failing { breaker, .. }) = failing.get_mut(&self.service) else { return };
+        breaker.learn(answer, Tick::now());
+        if breaker.is_well() {
+            failing.remove(&self.service);
+        }
     }
 }
 

@@ -62,11 +62,7 @@ fn changelog(cluster: &Cluster, partition: i32) -> Verdict {
                 check(is_excused || owner.as_ref().is_some_and(|owner| number(&owner.nonce) == meta.claim), || {
                     format!("I6: offset {at}: a META of another claim than the last BARRIER's")
                 })?;
-                let is_early = |round: &Round| {
-                    let fired =
-                        round.fired_through.as_ref().map_or(round.fired_until, |(due, _)| round.fired_until.max(*due));
-                    fired > round.now || round.swept.as_ref().is_some_and(|swept| swept.at > round.now)
-                };
+                let is_early = |round: &Round| reached(round) > round.now;
                 check(meta.now <= record.business && !meta.rounds.iter().any(is_early), || {
                     format!("I12: offset {at}: something fired before its time")
                 })?;
@@ -140,12 +136,18 @@ fn follows(last: Option<&Meta>, meta: &Meta) -> Verdict {
     check(readings.is_sorted(), || format!("I12: the clock went back: {readings:?}"))
 }
 
+/// Up to which moment deadlines have fired, or a sweep has come by.
+fn reached(round: &Round) -> Millis {
+    let through = round.fired_through.as_ref().map(|(due, _)| *due);
+    let swept = round.swept.as_ref().map(|swept| swept.at);
+    [through, swept].into_iter().flatten().fold(round.fired_until, Millis::max)
+}
+
 /// Everything that was in the input before business time was `t` is applied before a deadline of `t` fires, or a sweep of `t`
 /// comes by.
 fn watermark(cluster: &Cluster, partition: i32, meta: &Meta) -> Verdict {
     for round in &meta.rounds {
-        let fired_until = round.fired_through.as_ref().map_or(round.fired_until, |(due, _)| *due);
-        let fired_until = round.swept.as_ref().map_or(fired_until, |swept| fired_until.max(swept.at));
+        let fired_until = reached(round);
         let missed = cluster
             .partition(INPUT, partition)
             .entries_from(round.next_offset)

@@ -246,13 +246,6 @@ fn live(scene: &Scene, world: &World<'_>) -> Result<History, Failure> {
         // A partition that nobody leads holds up no other, not even when all begin anew.
         let partition = i32::try_from(world.random(scene.partitions.unsigned_abs() as usize)).unwrap_or(0);
         let sick = ([INPUT, CHANGELOG][world.random(2)], partition);
-        // A transaction that is open there could not end, and its producer not go on.
-        for _ in 0..1_000 {
-            if world.cluster.borrow().is_settled() {
-                break;
-            }
-            world.pump();
-        }
         world.note(|| format!("nobody leads {sick:?}"));
         world.cluster.borrow_mut().depose(Some(sick));
         world.machines().into_iter().for_each(Machine::kill);

@@ -188,6 +188,12 @@ impl<'a> World<'a> {
         self.trace.take()
     }
 
+    /// Writes down a fault, and counts it.
+    pub fn happened(&self, what: &'static str, words: impl FnOnce() -> String) {
+        self.count(what);
+        self.note(words);
+    }
+
     /// Counts what has happened, so that lives in which nothing does are known.
     pub fn count(&self, what: &'static str) {
         *self.seen.borrow_mut().entry(what).or_default() += 1;
@@ -324,8 +330,7 @@ impl<'a> World<'a> {
         let mut intake = self.intake.borrow_mut();
         if self.fault(3) {
             intake.down_until = self.cluster.borrow().now + self.span(1_000, 20_000);
-            self.note(|| "nobody reads the sources for a while".to_owned());
-            self.count("intake down");
+            self.happened("intake down", || "nobody reads the sources for a while".to_owned());
         }
         let mut cluster = self.cluster.borrow_mut();
         intake.end(&mut cluster);
@@ -403,8 +408,7 @@ impl<'a> World<'a> {
         machine.revive(|batches| if crashed { self.random(batches) } else { batches });
         self.check(machine);
         if self.fault(100) {
-            self.note(|| format!("the disk of replica {who} is lost"));
-            self.count("disk lost");
+            self.happened("disk lost", || format!("the disk of replica {who} is lost"));
             machine.lose();
         }
         let longest =

@@ -40,20 +40,19 @@ impl World<'_> {
         if self.fault(4) {
             match self.random(3) {
                 0 => {
-                    self.note(|| format!("replica {who} is killed before: {what}"));
-                    self.count("killed");
+                    self.happened("killed", || format!("replica {who} is killed before: {what}"));
                     machine.kill();
                 }
                 1 => {
                     let write = self.chance.borrow_mut().u32(..6);
-                    self.note(|| format!("replica {who} will be killed at its {write}th write from: {what}"));
-                    self.count("killed at a write");
+                    self.happened("killed at a write", || {
+                        format!("replica {who} will be killed at its {write}th write from: {what}")
+                    });
                     machine.kill_at_write(write);
                 }
                 _ => {
                     let span = self.span(100, 4 * SESSION_TIMEOUT);
-                    self.note(|| format!("replica {who} stands still for {span} ms before: {what}"));
-                    self.count("stood still");
+                    self.happened("stood still", || format!("replica {who} stands still for {span} ms before: {what}"));
                     silent.set(true);
                     if self.depth.get() == 1 && self.happens(300) {
                         self.replace(who);
@@ -76,8 +75,7 @@ impl World<'_> {
         let mishap =
             [Mishap::Lost, Mishap::Unanswered, Mishap::UnderWay(span), Mishap::Late(span), Mishap::AnsweredLate(span)];
         let mishap = mishap[self.random(mishap.len())];
-        self.count("request went wrong");
-        self.note(|| format!("this goes wrong, {mishap:?}: {what}"));
+        self.happened("request went wrong", || format!("this goes wrong, {mishap:?}: {what}"));
         Some(mishap)
     }
 
@@ -120,8 +118,7 @@ impl World<'_> {
         self.hardware.iter().for_each(Machine::kill);
         for partition in 0..self.scene.partitions {
             if self.happens(400) && self.cluster.borrow_mut().lose_tail(partition) {
-                self.note(|| format!("the last commit of changelog {partition} is lost"));
-                self.count("commit lost");
+                self.happened("commit lost", || format!("the last commit of changelog {partition} is lost"));
             }
         }
     }
@@ -130,8 +127,7 @@ impl World<'_> {
     pub fn may_restart_a_broker(&self) {
         if self.fault(2) {
             let (broker, span) = (self.random(3), self.span(200, 2 * SESSION_TIMEOUT));
-            self.note(|| format!("broker {broker} is away for {span} ms"));
-            self.count("broker away");
+            self.happened("broker away", || format!("broker {broker} is away for {span} ms"));
             let mut cluster = self.cluster.borrow_mut();
             let until = cluster.now + span;
             cluster.restart(broker, until);
@@ -141,8 +137,7 @@ impl World<'_> {
     /// The clock of a replica is set back, or right again.
     pub(super) fn set_back(&self, who: usize) {
         let behind = if self.happens(300) { 0 } else { self.span(1, LAG_MAX) };
-        self.note(|| format!("the clock of replica {who} is {behind} ms behind from now on"));
-        self.count("clock set back");
+        self.happened("clock set back", || format!("the clock of replica {who} is {behind} ms behind from now on"));
         self.replicas.borrow_mut()[who].behind = behind;
         self.set_clocks();
     }
@@ -150,8 +145,7 @@ impl World<'_> {
     /// Another machine starts a process under the identity of one that stands still.
     pub(super) fn replace(&self, who: usize) {
         let Some(machine) = self.spare.borrow_mut().pop() else { return };
-        self.note(|| format!("replica {who} is replaced by a process on another machine"));
-        self.count("replaced");
+        self.happened("replaced", || format!("replica {who} is replaced by a process on another machine"));
         let mut replicas = self.replicas.borrow_mut();
         let replica = &mut replicas[who];
         replica.incarnation += 1;
