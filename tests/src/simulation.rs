@@ -74,6 +74,8 @@ pub struct Sights {
     pub reasons: BTreeSet<Reason>,
     /// How often each fault has happened, and each thing that is looked for.
     pub seen: BTreeMap<&'static str, usize>,
+    /// How often a process was killed before which call.
+    pub deaths: BTreeMap<&'static str, usize>,
 }
 
 /// A run that showed a mistake.
@@ -106,7 +108,11 @@ impl AddAssign for Sights {
         self.barriers += other.barriers;
         self.torn += other.torn;
         self.reasons.extend(other.reasons);
-        other.seen.into_iter().for_each(|(what, times)| *self.seen.entry(what).or_default() += times);
+        let count = |all: &mut BTreeMap<_, usize>, new: BTreeMap<&'static str, usize>| {
+            new.into_iter().for_each(|(what, times)| *all.entry(what).or_default() += times);
+        };
+        count(&mut self.seen, other.seen);
+        count(&mut self.deaths, other.deaths);
     }
 }
 

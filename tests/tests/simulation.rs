@@ -36,6 +36,24 @@ const SEEN: [Reason; 20] = [
     Reason::Exhausted,
 ];
 
+/// Calls before each of which processes must have died.
+const CALLS: [&str; 14] = [
+    "membership",
+    "accept",
+    "committed",
+    "range",
+    "start",
+    "fetch",
+    "replay",
+    "ends",
+    "produce",
+    "settle",
+    "flush",
+    "offsets",
+    "end",
+    "renew",
+];
+
 #[test]
 fn a_thousand_lives_are_lived_without_a_mistake() {
     let sights = Mutex::new(Sights::default());
@@ -50,13 +68,19 @@ fn a_thousand_lives_are_lived_without_a_mistake() {
     assert!(
         sights.facts > 20_000
             && sights.sends > 1_000
-            && sights.revoked > 100
+            && sights.revoked > 50
             && sights.barriers > 5_000
             && sights.torn > 0,
         "{sights:?}"
     );
     let rare: Vec<_> = sights.seen.iter().filter(|(_, times)| **times < 20).collect();
     assert!(sights.seen.len() >= 12 && rare.is_empty(), "{:?}", sights.seen);
+    let rare: Vec<_> = CALLS
+        .iter()
+        .map(|call| (call, sights.deaths.get(call).copied().unwrap_or(0)))
+        .filter(|(_, deaths)| *deaths < 12)
+        .collect();
+    assert!(rare.is_empty(), "hardly anybody dies at {rare:?}");
     let missing: Vec<&Reason> = SEEN.iter().filter(|reason| !sights.reasons.contains(reason)).collect();
     assert!(missing.is_empty(), "nobody met {missing:?}");
 }
@@ -122,6 +146,7 @@ planted! {
     a_producer_that_is_kept_is_noticed ProducerKept "I1" | "I4" | "I6" | "rows without META" | "the row of";
     a_stale_local_state_is_noticed StaleStateMerged "I2/I3" | "the row of";
     a_restore_of_uncommitted_rows_is_noticed RestoreUncommitted "I2/I3" | "the row of";
+    a_standby_that_reads_uncommitted_rows_is_noticed StandbyUncommitted "I2/I3" | "the row of";
     a_deadline_before_the_backlog_is_noticed DeadlinesFirst "before the record of offset";
     a_deadline_before_the_sources_are_read_is_noticed SourcesUnread "before a fact of";
     a_torn_row_that_a_later_meta_closes_is_noticed TornClosed "the row of" | "I2/I3";

@@ -232,6 +232,22 @@ pub async fn existing(settings: &Settings, topics: &[&str]) -> Result<BTreeMap<S
     Ok(found)
 }
 
+/// A setting of a topic, as the brokers have it; none where this user may not see it.
+///
+/// # Errors
+/// `Retry` if the brokers do not answer.
+pub(crate) fn setting(settings: &Settings, topic: &str, name: &str) -> Result<Option<String>, Error> {
+    let client = client(settings)?;
+    let (asked, options) = ([ResourceSpecifier::Topic(topic)], options());
+    let answers = pollster::block_on(client.describe_configs(&asked, &options))
+        .map_err(|error| refused("ask for a setting", &error))?;
+    match answers.into_iter().next() {
+        Some(Ok(found)) => Ok(found.entry_map().get(name).and_then(|entry| entry.value.clone())),
+        Some(Err(Code::TopicAuthorizationFailed)) | None => Ok(None),
+        Some(Err(code)) => Err(refused("ask for a setting", &KafkaError::AdminOp(code))),
+    }
+}
+
 /// Carries the steps out. A topic that somebody else created meanwhile counts as created.
 ///
 /// # Errors

@@ -67,6 +67,15 @@ impl Clock {
         }
     }
 
+    /// How far it is ahead of another machine's clock, which showed `shown` so long ago. None for a clock that is not the system's, and
+    /// where a few minutes do no harm.
+    pub(crate) fn ahead_of(&self, shown: Millis, ago: Duration) -> Option<Duration> {
+        let Source::System(_) = &self.0 else { return None };
+        let expected = shown + Millis::try_from(ago.as_millis()).unwrap_or(Millis::MAX);
+        let ahead = self.now() - expected;
+        (ahead > LEAP).then(|| Duration::from_millis(ahead.unsigned_abs()))
+    }
+
     /// Moves a manual clock. Others go by themselves.
     pub fn set(&self, now: Millis) {
         if let Source::Manual(clock) = &self.0 {
@@ -91,7 +100,7 @@ impl Clock {
     }
 }
 
-/// A leap of the wall clock that is larger than this is doubted, in ms.
+/// A leap of the wall clock that is larger than this is doubted, and so is one that is farther ahead of the brokers', in ms.
 const LEAP: Millis = 10 * 60_000;
 /// Until it has lasted for so long.
 const DOUBT: Duration = Duration::from_secs(300);
@@ -227,5 +236,16 @@ mod tests {
         assert_eq!(at(303, 900 * HOUR + 299_000), HOUR + 303_000);
         assert_eq!(at(304, 900 * HOUR + 300_000), 900 * HOUR + 300_000, "it has lasted");
         assert_eq!(at(305, HOUR), HOUR, "back is back: partitions never follow");
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_of_the_brokers_is_noticed() {
+        let (clock, minutes) = (Clock::system(), |minutes: u64| Duration::from_secs(60 * minutes));
+        let shown = clock.now() - 20 * 60_000;
+        let ahead = clock.ahead_of(shown, minutes(1)).map(|ahead| ahead.as_secs() / 60);
+        assert_eq!(ahead, Some(19));
+        assert_eq!(clock.ahead_of(shown, minutes(15)), None, "brokers' clocks are no better than that");
+        assert_eq!(clock.ahead_of(shown, minutes(60)), None, "nobody is messaged too early by a clock that is behind");
+        assert_eq!(Clock::manual(clock.now()).ahead_of(shown, minutes(0)), None, "a driven time is no machine's");
     }
 }

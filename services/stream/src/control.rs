@@ -98,6 +98,9 @@ pub struct Meta {
     pub lineage: Vec<Ended>,
     /// Next offset of `input`: the truth about the position; the group's offset is for fencing and lag.
     pub next_offset: i64,
+    /// Name and id of the topic that has this offset; empty where nobody knew.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub input: String,
     /// Rounds of this transaction, in order.
     pub rounds: Vec<Round>,
     /// How far its sweeps are.

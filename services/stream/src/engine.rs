@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
-use crate::Error;
-use crate::clock::Clock;
+use crate::clock::{Clock, Millis};
 use crate::kafka::Settings;
 use crate::kafka::log::{KafkaChangelogs, KafkaLog, Topics};
 use crate::metrics::Metrics;
@@ -17,6 +16,7 @@ use crate::restorer::{self, Answer, Line, Replicas, Restorer, Word};
 use crate::shard::Shard;
 use crate::store::Budget;
 use crate::upstream::{Upstream, Watch};
+use crate::{Error, admin};
 
 /// How the engine runs.
 #[derive(Clone, Debug)]
@@ -63,8 +63,9 @@ pub struct Config {
     pub stillness_max: Duration,
     /// How often the stores are made to survive a crash.
     pub save_age: Duration,
-    /// A local state older than this (machine time, ms) is rebuilt. To be less than the changelog's `delete.retention.ms`.
-    pub checkpoint_age_max: i64,
+    /// A local state older than this (machine time, ms) is rebuilt; in any case one that is older than six sevenths of the changelog's
+    /// `delete.retention.ms`, since it would not hear of all that was deleted meanwhile.
+    pub checkpoint_age_max: Millis,
     /// RocksDB's block cache of the process.
     pub cache_bytes: usize,
     /// RocksDB's buffers of the process.
@@ -111,6 +112,8 @@ impl Config {
 /// What a shard shares with its process.
 pub(crate) struct Surroundings<'a> {
     pub(crate) config: &'a Config,
+    /// Name and id of the input.
+    pub(crate) input: &'a str,
     pub(crate) owner: String,
     pub(crate) clock: Clock,
     pub(crate) probe: Probe,
@@ -136,7 +139,9 @@ pub fn run<P: Processor + Send>(
 ) -> Result<(), Error> {
     make_directory(&config.state_dir)?;
     let cluster = settings.cluster_id(Duration::from_secs(10))?;
-    let changelog = settings.topic_identity(&config.topics.changelog)?;
+    let (input, changelog) =
+        (settings.topic_identity(&config.topics.input)?, settings.topic_identity(&config.topics.changelog)?);
+    let config = &Config { checkpoint_age_max: checkpoint_age_max(settings, config)?, ..config.clone() };
     metrics.input_partitions.set(settings.partitions(&config.topics.input)?.unwrap_or(0).into());
     let budget = Budget::new(config.cache_bytes, config.buffer_bytes, config.disk_reserve);
     let watch = config.upstream.as_ref().map(|_| Watch::new(clock, metrics.sources_behind.clone()));
@@ -147,6 +152,7 @@ pub fn run<P: Processor + Send>(
         let identity = format!("{}-{}", config.instance, line.shard);
         let around = Surroundings {
             config,
+            input: &input,
             owner: identity.clone(),
             clock: clock.clone(),
             probe: parts[line.shard].clone(),
@@ -205,6 +211,27 @@ pub fn run<P: Processor + Send>(
         // All are joined before the first error is returned.
         ended.collect::<Vec<_>>().into_iter().collect()
     })
+}
+
+/// As in [`Config`], and less than the changelog keeps tombstones.
+fn checkpoint_age_max(settings: &Settings, config: &Config) -> Result<Millis, Error> {
+    let (topic, wanted) = (&config.topics.changelog, config.checkpoint_age_max);
+    let kept = admin::setting(settings, topic, "delete.retention.ms")?.and_then(|kept| kept.parse::<Millis>().ok());
+    let Some(kept) = kept else {
+        tracing::warn!(
+            "not authorized to see how long {topic} keeps tombstones; give this user DescribeConfigs on it (deploy/kafka/acls.yaml). A local \
+             state that is older than {} hours is rebuilt",
+            wanted / HOUR
+        );
+        return Ok(wanted);
+    };
+    if kept / 7 * 6 < wanted {
+        tracing::warn!(
+            "{topic} keeps tombstones for {} hours only: a local state as old as that is rebuilt",
+            kept / HOUR
+        );
+    }
+    Ok(wanted.min(kept / 7 * 6))
 }
 
 fn make_directory(path: &Path) -> Result<(), Error> {
@@ -274,6 +301,8 @@ fn watch_over(turns: &Turns, stillness_max: Duration, stop: &AtomicBool) {
         }
     }
 }
+
+const HOUR: Millis = 3_600_000;
 
 /// Between two looks at the threads.
 const LOOK: Duration = Duration::from_millis(200);

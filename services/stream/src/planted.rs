@@ -32,6 +32,8 @@ pub enum Bug {
     StaleStateMerged,
     /// Restoring, and keeping warm, read what is not committed.
     RestoreUncommitted,
+    /// Keeping warm alone does.
+    StandbyUncommitted,
     /// Deadlines fire though records that were there are not read yet.
     DeadlinesFirst,
     /// Deadlines fire though the topics before the input are not read yet.
@@ -52,7 +54,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 22] = [
+    pub const ALL: [Bug; 23] = [
         Bug::OffsetsOutside,
         Bug::NoGeneration,
         Bug::StoreBeforeCommit,
@@ -67,6 +69,7 @@ impl Bug {
         Bug::ProducerKept,
         Bug::StaleStateMerged,
         Bug::RestoreUncommitted,
+        Bug::StandbyUncommitted,
         Bug::DeadlinesFirst,
         Bug::SourcesUnread,
         Bug::TornClosed,

@@ -12,13 +12,14 @@ use std::time::Duration;
 
 use crate::clock::{Tick, machine_now};
 use crate::control::{self, Barrier, Format, Meta};
+use crate::engine::Surroundings;
 use crate::log::{CHANGELOG, INPUT, Log, Target};
 use crate::planted::{Bug, is_planted};
 use crate::processor::Processor;
 use crate::replica::Restored;
 use crate::restorer::Restorer;
 use crate::task::{Start, Task, cut_off};
-use crate::{Config, Error, Verdict};
+use crate::{Error, Verdict};
 
 /// A partition that is ours, on its way to become a task.
 #[derive(Debug)]
@@ -100,10 +101,24 @@ pub(crate) fn claim<L: Log>(
 /// The task of a claimed partition that was restored.
 ///
 /// # Errors
-/// `Stop` if the input or the changelog does not reach back to where it has to go on.
-pub(crate) fn task<P: Processor>(claim: &Claim, restored: Restored, config: &Config) -> Result<Task<P>, Error> {
+/// `Stop` if the input is another, or it or the changelog does not reach back to where it has to go on.
+pub(crate) fn task<P: Processor>(
+    claim: &Claim,
+    restored: Restored,
+    around: &Surroundings<'_>,
+) -> Result<Task<P>, Error> {
     let Restored { partition, store, checkpoint, meta, torn, .. } = restored;
     let meta = starting_point(meta, claim, partition, &checkpoint.changelog)?;
+    if !meta.input.is_empty() && meta.input != around.input {
+        return Err(Error::stop(
+            "go on with the input",
+            format!(
+                "partition {partition} is at offset {} of {}, but the input is {} now: it was made anew under its name, and what stands up to \
+                 there would be passed over; the page on disasters in the runbook says how to go on",
+                meta.next_offset, meta.input, around.input
+            ),
+        ));
+    }
     let (first, end) = claim.input;
     // It was asked after the group's stable offset, so nobody before us has gone further since.
     if meta.next_offset > end {
@@ -118,7 +133,15 @@ pub(crate) fn task<P: Processor>(claim: &Claim, restored: Restored, config: &Con
             ),
         ));
     }
-    Ok(Task::new(Start { partition, store, checkpoint, meta, torn, claim: number(&claim.nonce), config }))
+    Ok(Task::new(Start {
+        partition,
+        store,
+        checkpoint,
+        meta,
+        torn,
+        claim: number(&claim.nonce),
+        config: around.config,
+    }))
 }
 
 /// A number of its own for each claim. Whoever comes later copies it, and nobody computes it again.

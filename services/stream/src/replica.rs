@@ -57,6 +57,8 @@ pub(crate) struct Replica<'a, R> {
     was_at_end: bool,
     /// Machine time at which it is known to have held everything.
     current_at: Millis,
+    /// As in [`Restored`].
+    arrived_at: Millis,
 }
 
 /// Looks for the last META of a long changelog.
@@ -91,6 +93,8 @@ pub(crate) struct Restored {
     pub(crate) torn: BTreeSet<Box<[u8]>>,
     /// Records that were taken since its store was opened.
     pub(crate) replayed: u64,
+    /// When the broker took the BARRIER, by the broker's clock.
+    pub(crate) arrived_at: Millis,
 }
 
 impl Rules<'_> {
@@ -161,6 +165,7 @@ impl<'a, R: Record> Replica<'a, R> {
             replayed: 0,
             noted: Tick::now(),
             was_at_end: false,
+            arrived_at: 0,
         })
     }
 
@@ -228,6 +233,7 @@ impl<'a, R: Record> Replica<'a, R> {
                 self.meta_at = Some(at);
             }
             Entry::Barrier(barrier) if nonce == Some(&barrier.nonce) => {
+                self.arrived_at = record.timestamp();
                 return Ok(if self.is_ahead() { Next::Anew } else { Next::Arrived });
             }
             Entry::Barrier(_) => {}
@@ -456,8 +462,8 @@ impl<'a, R: Record> Replica<'a, R> {
         if !torn.is_empty() {
             tracing::warn!(partition = self.partition, rows = torn.len(), "rows of a torn transaction are set aside");
         }
-        let Replica { partition, store, checkpoint, meta, replayed, .. } = self;
-        Ok(Restored { partition, store, checkpoint, meta, torn, replayed })
+        let Replica { partition, store, checkpoint, meta, replayed, arrived_at, .. } = self;
+        Ok(Restored { partition, store, checkpoint, meta, torn, replayed, arrived_at })
     }
 }
 

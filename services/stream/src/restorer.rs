@@ -24,6 +24,8 @@ use crate::{Error, Verdict};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Standbys wait for so long at the start: what the group assigns to us comes first.
 const STANDBY_DELAY: Duration = Duration::from_secs(5);
+/// And for so long after one that could not be opened yet.
+const STANDBY_REST: Duration = Duration::from_secs(1);
 /// And for so long after one failed.
 const STANDBY_PAUSE: Duration = Duration::from_secs(10);
 /// How often the way that is left is measured.
@@ -265,7 +267,11 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
         for partition in wanted {
             match Replica::open(&self.rules, partition).and_then(|replica| self.begin(partition, replica)) {
                 // Whoever has the store is about to let go of it, or the brokers are about to answer.
-                Err(error) if error.verdict() == Verdict::Retry => {}
+                Err(error) if error.verdict() == Verdict::Retry => {
+                    if !self.claims.contains_key(&partition) {
+                        self.standbys_from = Tick::now().after(STANDBY_REST);
+                    }
+                }
                 Err(error) => self.fail(partition, &error),
                 Ok(()) => {}
             }
@@ -352,8 +358,9 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
             };
             let _ = metrics.standby_lag.remove_label_values(&[&label]);
             metrics.restore_remaining.with_label_values(&[&label]).set(left);
-            if let Some(spent) =
-                u64::try_from(left).ok().and_then(|left| eta(left, claim.replayed(replica.replayed()), claim.since))
+            if let Some(spent) = u64::try_from(left)
+                .ok()
+                .and_then(|left| eta(left, claim.replayed(replica.replayed()), claim.since.elapsed()))
             {
                 metrics.restore_eta_seconds.with_label_values(&[&label]).set(spent);
             }
@@ -392,8 +399,8 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
 }
 
 /// At the rate so far.
-fn eta(left: u64, replayed: u64, since: Tick) -> Option<i64> {
-    let spent = u64::try_from(since.elapsed().as_millis()).ok()?;
+fn eta(left: u64, replayed: u64, spent: Duration) -> Option<i64> {
+    let spent = u64::try_from(spent.as_millis()).ok()?;
     i64::try_from(left.saturating_mul(spent) / replayed.max(1) / 1000).ok()
 }
 
@@ -433,5 +440,21 @@ impl Restorer for Line {
                 Err(Error::stop("restore", "the restoring thread has ended; see the log"))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_takes_as_long_as_so_much_took_before() {
+        assert_eq!(eta(900, 100, Duration::from_secs(10)), Some(90));
+        assert_eq!(eta(0, 100, Duration::from_secs(10)), Some(0));
+        assert_eq!(
+            eta(50, 0, Duration::from_secs(2)),
+            Some(100),
+            "nothing has come yet: it is known only that it is slow"
+        );
     }
 }

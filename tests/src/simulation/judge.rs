@@ -68,6 +68,7 @@ impl Simulation {
             torn: published(&history.outputs[SENDS..]) - sends.len(),
             reasons: records(&journal).into_iter().map(|entry: Journal| entry.reason).collect(),
             seen: history.seen.clone(),
+            deaths: history.deaths.clone(),
         })
     }
 }

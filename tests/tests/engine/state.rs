@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use system_tests::process::Process;
 use system_tests::summer::Settings;
@@ -128,6 +129,33 @@ fn an_input_that_was_made_anew_is_not_gone_on_with() {
         summer = ground.start(&settings);
     }
     wait::until("nor does another one go on", || !summer.is_running());
+}
+
+#[test]
+fn nor_is_one_that_has_grown_as_long_as_the_old_one_meanwhile() {
+    let ground = Ground::new("input-regrown", 1);
+    let settings = Settings::new(&ground.place, "a");
+    work_and_end(&ground, &settings, 300, 3_000);
+    let sums = ground.read("sums").len();
+    ground.make_anew(&["input"]);
+    ground.add(300, 4_000);
+    let mut summer = ground.start(&settings);
+    wait::until("it ends", || !summer.is_running());
+    let said = summer.said();
+    assert!(said.contains("it was made anew under its name"), "{said}");
+    assert_eq!(ground.read("sums").len(), sums);
+}
+
+#[test]
+fn a_state_that_is_older_than_the_changelog_keeps_tombstones_is_rebuilt() {
+    // Others would keep one for six days.
+    let ground =
+        Ground::with_changelog("tombstones", 1, &[("cleanup.policy", "compact"), ("delete.retention.ms", "3500")]);
+    let settings = Settings::new(&ground.place, "a");
+    work_and_end(&ground, &settings, 300, 3_000);
+    std::thread::sleep(Duration::from_secs(4));
+    let summer = go_on(&ground, &settings);
+    assert!(summer.said().contains("it is older than the changelog keeps tombstones"), "{}", summer.said());
 }
 
 #[test]

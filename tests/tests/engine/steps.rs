@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use system_tests::changelog::Changelog;
-use system_tests::feed::{Feed, create_topics, delete_topics};
+use system_tests::feed::{Feed, create_topics_with, delete_topics};
 use system_tests::place::Place;
 use system_tests::process::Process;
 use system_tests::summer::{Row, Settings, expected};
@@ -21,17 +21,23 @@ pub struct Ground {
 
 impl Ground {
     pub fn new(name: &str, partitions: i32) -> Self {
+        Self::with_changelog(name, partitions, &[])
+    }
+
+    /// One whose changelog has these settings.
+    pub fn with_changelog(name: &str, partitions: i32, settings: &[(&str, &str)]) -> Self {
         let place = Place::new(name);
         let feed = Feed::new(place.brokers());
         let ground = Ground { place, feed, partitions };
-        ground.create_topics(&TOPICS);
+        ground.create_topics(&["input", "sums", "alarms"], &[]);
+        ground.create_topics(&["changelog"], settings);
         ground
     }
 
-    fn create_topics(&self, names: &[&str]) {
+    fn create_topics(&self, names: &[&str], settings: &[(&str, &str)]) {
         let topics: Vec<String> = names.iter().map(|name| self.place.topic(name)).collect();
         let topics: Vec<_> = topics.iter().map(|name| (name.as_str(), self.partitions)).collect();
-        create_topics(self.place.brokers(), &topics);
+        create_topics_with(self.place.brokers(), &topics, settings);
     }
 
     /// Deletes all topics and makes others under their names.
@@ -43,13 +49,19 @@ impl Ground {
     pub fn make_anew(&self, names: &[&str]) {
         let topics: Vec<String> = names.iter().map(|name| self.place.topic(name)).collect();
         delete_topics(self.place.brokers(), &topics.iter().map(String::as_str).collect::<Vec<_>>());
-        self.create_topics(names);
+        self.create_topics(names, &[]);
     }
 
     pub fn start(&self, settings: &Settings) -> Process {
+        self.start_with(settings, &[])
+    }
+
+    /// Starts a process that has this in its environment.
+    pub fn start_with(&self, settings: &Settings, environment: &[(&str, &str)]) -> Process {
         let argument = serde_json::to_string(settings).unwrap();
         let log = self.place.path(&format!("{}.log", settings.instance));
-        Process::start(Path::new(env!("CARGO_BIN_EXE_summer")), [argument], [("RUST_LOG", "info")], &log)
+        let environment = environment.iter().copied().chain([("RUST_LOG", "info")]);
+        Process::start(Path::new(env!("CARGO_BIN_EXE_summer")), [argument], environment, &log)
     }
 
     /// Adds numbers to keys `k0`, `k1`, … in turn.

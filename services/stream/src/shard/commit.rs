@@ -54,6 +54,7 @@ impl<L: Log, P: Processor> Shard<'_, L, P> {
         }
         let started = Tick::now();
         let meta = Meta {
+            input: self.around.input.to_owned(),
             reference: self.reference,
             generation: self.log.generation(),
             owner: self.around.owner.clone(),

@@ -78,6 +78,12 @@ impl Group {
         self.standing(id) == Standing::Member(generation)
     }
 
+    /// Whether a partition is that of this identity.
+    pub fn is_owned_by(&self, instance: &str, partition: i32) -> bool {
+        let owner = self.owners.get(&partition).and_then(|id| self.members.get(id));
+        owner.is_some_and(|owner| owner.instance == instance)
+    }
+
     /// What a member must give up of what it owns.
     pub fn to_revoke(&self, id: u64, owned: &BTreeSet<i32>) -> Vec<i32> {
         self.members.get(&id).map_or_else(Vec::new, |member| owned.difference(&member.target).copied().collect())

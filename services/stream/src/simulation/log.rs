@@ -44,6 +44,7 @@ pub struct SimulatedLog<'a> {
 pub struct SimulatedChangelogs<'a> {
     world: Rc<World<'a>>,
     machine: Machine,
+    identity: String,
     who: usize,
     silent: Rc<Cell<bool>>,
     positions: Positions,
@@ -132,6 +133,7 @@ impl<'a> SimulatedLog<'a> {
         SimulatedChangelogs {
             world: Rc::clone(&self.world),
             machine: self.machine.clone(),
+            identity: self.identity.clone(),
             who: self.who,
             silent: Rc::clone(&self.silent),
             positions: BTreeMap::new(),
@@ -139,7 +141,7 @@ impl<'a> SimulatedLog<'a> {
     }
 
     /// A place where the process may die or stand still.
-    fn step(&self, what: &str) -> Result<(), Error> {
+    fn step(&self, what: &'static str) -> Result<(), Error> {
         self.world.step(self.who, &self.machine, &self.silent, what)
     }
 
@@ -368,7 +370,7 @@ impl Log for SimulatedLog<'_> {
         fetched: &mut Vec<Fetched<SimulatedRecord>>,
     ) -> Result<(), Error> {
         self.step("fetch")?;
-        read_on(&self.world, &mut self.positions, 6, limit, fetched);
+        read_on(&self.world, &mut self.positions, |_| false, (6, limit), fetched);
         Ok(())
     }
 
@@ -380,6 +382,7 @@ impl Log for SimulatedLog<'_> {
         each: &mut dyn FnMut(&SimulatedRecord) -> bool,
     ) -> Result<i64, Error> {
         let mut next = offsets.start;
+        self.step("replay")?;
         for _ in 0..2_000 {
             if next >= offsets.end {
                 return Ok(next);
@@ -516,7 +519,12 @@ impl Changelogs for SimulatedChangelogs<'_> {
         fetched: &mut Vec<Fetched<SimulatedRecord>>,
     ) -> Result<(), Error> {
         self.world.step(self.who, &self.machine, &self.silent, "fetch")?;
-        read_on(&self.world, &mut self.positions, 100, limit, fetched);
+        let group = &self.world.cluster.borrow().group;
+        let reads_all = |partition| {
+            is_planted(Bug::RestoreUncommitted)
+                || is_planted(Bug::StandbyUncommitted) && !group.is_owned_by(&self.identity, partition)
+        };
+        read_on(&self.world, &mut self.positions, reads_all, (100, limit), fetched);
         Ok(())
     }
 }
@@ -525,8 +533,8 @@ impl Changelogs for SimulatedChangelogs<'_> {
 fn read_on(
     world: &World<'_>,
     positions: &mut Positions,
-    most: usize,
-    limit: usize,
+    reads_all: impl Fn(i32) -> bool,
+    (most, limit): (usize, usize),
     fetched: &mut Vec<Fetched<SimulatedRecord>>,
 ) {
     let cluster = world.cluster.borrow();
@@ -535,7 +543,7 @@ fn read_on(
             continue;
         }
         let log = cluster.partition(*topic, *partition);
-        let reads_all = *topic == CHANGELOG && is_planted(Bug::RestoreUncommitted);
+        let reads_all = reads_all(*partition);
         let at = |next: i64| if reads_all { log.any_at(next) } else { log.committed_at(next) };
         for _ in 0..world.random(most) {
             let Some((entry, body)) = at(position.next).filter(|_| fetched.len() < limit) else {

@@ -134,6 +134,8 @@ pub struct History {
     pub torn: BTreeSet<u64>,
     /// How often each fault has happened, and each thing that is looked for.
     pub seen: BTreeMap<&'static str, usize>,
+    /// How often a process was killed before which call.
+    pub deaths: BTreeMap<&'static str, usize>,
     /// Business time at the end.
     pub ended_at: Millis,
     /// What was written down.
@@ -183,6 +185,7 @@ pub fn run<P: Processor>(
             let standbys = (0..if scene.standby { scene.partitions } else { 0 }).collect();
             let around = Surroundings {
                 config: &config,
+                input: "input",
                 owner: identity,
                 clock: world.clock(who),
                 probe: Probe::default(),
@@ -261,7 +264,7 @@ fn live(scene: &Scene, world: &World<'_>) -> Result<History, Failure> {
     if let Err(words) = checks::history(&cluster) {
         world.report(words);
     }
-    let trace = world.take_trace();
+    let (trace, [seen, deaths]) = (world.take_trace(), world.take_seen());
     match world.trouble() {
         Some(words) => Err(Failure { words, trace }),
         None => Ok(History {
@@ -270,7 +273,8 @@ fn live(scene: &Scene, world: &World<'_>) -> Result<History, Failure> {
             reference: all(&cluster, REFERENCE),
             outputs: (0..scene.outputs).map(|output| all(&cluster, FIRST_OUTPUT + output)).collect(),
             torn: cluster.torn().iter().copied().chain(cluster.lost().iter().map(|(lost, _)| *lost)).collect(),
-            seen: world.take_seen(),
+            seen,
+            deaths,
             ended_at: cluster.business,
             trace,
         }),

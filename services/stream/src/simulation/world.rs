@@ -92,6 +92,8 @@ pub struct World<'a> {
     depth: Cell<u32>,
     trace: RefCell<Vec<String>>,
     seen: RefCell<BTreeMap<&'static str, usize>>,
+    /// Before which calls processes were killed.
+    deaths: RefCell<BTreeMap<&'static str, usize>>,
     trouble: RefCell<Option<String>>,
 }
 
@@ -150,6 +152,7 @@ impl<'a> World<'a> {
             depth: Cell::new(0),
             trace: RefCell::default(),
             seen: RefCell::default(),
+            deaths: RefCell::default(),
             trouble: RefCell::default(),
             scene,
         })
@@ -199,9 +202,9 @@ impl<'a> World<'a> {
         *self.seen.borrow_mut().entry(what).or_default() += 1;
     }
 
-    /// What was counted.
-    pub fn take_seen(&self) -> BTreeMap<&'static str, usize> {
-        self.seen.take()
+    /// What was counted, and how often a process was killed before which call.
+    pub fn take_seen(&self) -> [BTreeMap<&'static str, usize>; 2] {
+        [self.seen.take(), self.deaths.take()]
     }
 
     /// What must never happen did.

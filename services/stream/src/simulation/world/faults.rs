@@ -25,21 +25,24 @@ pub enum Mishap {
 
 impl World<'_> {
     /// A place where a process may die, or stand still while the world goes on.
-    pub fn step(&self, who: usize, machine: &Machine, silent: &Cell<bool>, what: &str) -> Result<(), Error> {
+    pub fn step(&self, who: usize, machine: &Machine, silent: &Cell<bool>, what: &'static str) -> Result<(), Error> {
         let dead = || Error::stop("go on", "the process is dead");
         if machine.is_dead() {
             return Err(dead());
         }
-        if !["fetch", "membership", "ends", "produce"].contains(&what) {
+        let is_common = ["fetch", "membership", "produce"].contains(&what);
+        if !is_common && what != "ends" {
             self.note(|| format!("replica {who}: {what}"));
         }
         // A call may take a while, in which others act.
         if self.happens(15) {
             self.wait(self.span(1, 60));
         }
-        if self.fault(4) {
+        // Few calls end a transaction or take a partition over, and these are the places that matter.
+        if self.fault(if is_common { 3 } else { 20 }) {
             match self.random(3) {
                 0 => {
+                    *self.deaths.borrow_mut().entry(what).or_default() += 1;
                     self.happened("killed", || format!("replica {who} is killed before: {what}"));
                     machine.kill();
                 }
