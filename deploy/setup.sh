@@ -28,8 +28,6 @@ missing_packages() {
     # A test makes real bounces with it, in a directory of its own. A mail server that is there is not replaced: they exclude each other.
     [ -x /usr/sbin/postfix ] || has sendmail || [ -x /usr/sbin/sendmail ] || echo postfix
     has pgrep || echo procps
-    # A test sets the clock of one process wrong with it.
-    compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || echo faketime
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
     if has pkg-config; then
         pkg-config --exists openssl || echo libssl-dev

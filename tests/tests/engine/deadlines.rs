@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use stream::clock::{Clock, machine_now};
+use stream::clock::Clock;
 use system_tests::feed::Feed;
 use system_tests::summer::Settings;
-use system_tests::wait;
 
 use crate::steps::{Ground, by_key};
 
@@ -119,28 +118,4 @@ impl Ground {
         assert_eq!(by_key(&self.read("sums")), told);
         self.changelog().assert_sound();
     }
-}
-
-#[test]
-fn a_process_whose_clock_is_ahead_of_the_brokers_fires_nothing_and_says_so() {
-    let ground = Ground::with_changelog("ahead", 1, &[("message.timestamp.type", "LogAppendTime")]);
-    let settings = Settings::new(&ground.place, "a");
-    ground.say("k", &format!("+1 @{}", machine_now() + 10 * 60_000));
-    ground.feed.flush();
-    let library = glob("/usr/lib", "faketime/libfaketimeMT.so.1");
-    let faked = [("LD_PRELOAD", library.as_str()), ("FAKETIME", "+20m"), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")];
-    let mut wrong = ground.start_with(&settings, &faked);
-    wait::until("it ends", || !wrong.is_running());
-    let said = wrong.said();
-    assert!(said.contains("minutes ahead of that of the broker"), "{said}");
-    let _right = ground.start(&settings);
-    ground.wait_for_all_sums();
-    assert!(ground.read("alarms").is_empty(), "it is not due yet");
-}
-
-/// A file in one of the folders of a folder.
-fn glob(folder: &str, file: &str) -> String {
-    let mut folders = std::fs::read_dir(folder).unwrap().map(|folder| folder.unwrap().path().join(file));
-    let found = folders.find(|file| file.exists());
-    found.unwrap_or_else(|| panic!("no {file}; deploy/setup.sh installs it")).display().to_string()
 }

@@ -53,15 +53,9 @@ impl Ground {
     }
 
     pub fn start(&self, settings: &Settings) -> Process {
-        self.start_with(settings, &[])
-    }
-
-    /// Starts a process that has this in its environment.
-    pub fn start_with(&self, settings: &Settings, environment: &[(&str, &str)]) -> Process {
         let argument = serde_json::to_string(settings).unwrap();
         let log = self.place.path(&format!("{}.log", settings.instance));
-        let environment = environment.iter().copied().chain([("RUST_LOG", "info")]);
-        Process::start(Path::new(env!("CARGO_BIN_EXE_summer")), [argument], environment, &log)
+        Process::start(Path::new(env!("CARGO_BIN_EXE_summer")), [argument], [("RUST_LOG", "info")], &log)
     }
 
     /// Adds numbers to keys `k0`, `k1`, … in turn.

@@ -62,7 +62,7 @@ impl Record for Written {
     }
 
     fn timestamp(&self) -> i64 {
-        0
+        self.offset * 1_000
     }
 
     fn key(&self) -> Option<&[u8]> {
@@ -200,6 +200,7 @@ fn a_row_counts_once_its_meta_stands_behind_it() {
     assert_eq!(words(&restored, &["a"]), [some("closed")]);
     assert_eq!(restored.torn.into_iter().collect::<Vec<_>>(), [Box::from(b"a".as_slice())]);
     assert_eq!(restored.meta.unwrap().sequence, Sequence { epoch: 1, n: 1 });
+    assert_eq!(restored.arrived_at, 3_000, "whose clock is far ahead of this must not go on");
 }
 
 #[test]
