@@ -147,7 +147,7 @@ fn flipped_bytes_are_never_served() {
 
 #[test]
 fn state_of_another_cluster_or_of_a_newer_format_is_never_served() {
-    let ground = Ground::new("foreign", 3);
+    let ground = Ground::new("forged", 3);
     let settings = Settings::new(&ground.place, "a");
     work_and_end(&ground, &settings, 300, 3_000);
     forge(&settings.state_dir.join(ground.place.topic("input-0")), |checkpoint| {
