@@ -5,7 +5,7 @@
 //! CASCADE_KAFKA=one         one broker, also where it restarts
 //! CASCADE_KAFKA=three       three of them: replication 3, at least two copies of what was confirmed
 //! CASCADE_KAFKA=secured     the same, to be reached by TLS and SCRAM only
-//! CASCADE_KAFKA=proxied     one broker, which Cascade reaches through Toxiproxy (tests/toxiproxy.sh installs it)
+//! CASCADE_KAFKA=proxied     one broker, which Cascade reaches through Toxiproxy (tests/toxiproxy.sh installs it): late, in slices
 //! ```
 
 mod node;
@@ -43,13 +43,24 @@ pub struct Broker {
 
 /// The broker of this process, started by whoever asks first.
 pub fn broker() -> &'static Broker {
-    started("one")
+    started(&chosen("one"))
 }
 
 /// The same for tests that restart brokers. A lone one has partitions without a leader meanwhile, and its coordinator forgets the
 /// markers of transactions on them, of confirmed commits, too (KAFKA-20734): no client can make up for that.
 pub fn replicated() -> &'static Broker {
-    started("three")
+    started(&chosen("three"))
+}
+
+/// The same for tests that stop one of several: three, unless what is chosen is as many.
+pub fn several() -> &'static Broker {
+    let form = chosen("three");
+    started(if ["one", "proxied"].contains(&form.as_str()) { "three" } else { &form })
+}
+
+/// As the environment says; `otherwise`, if it says nothing.
+fn chosen(otherwise: &str) -> String {
+    std::env::var("CASCADE_KAFKA").ok().filter(|said| !said.is_empty()).unwrap_or_else(|| otherwise.to_owned())
 }
 
 fn started(form: &str) -> &'static Broker {
@@ -61,7 +72,7 @@ impl Broker {
     fn start(form: &str) -> Self {
         let made = tempfile::Builder::new().prefix("cascade-tests-").tempdir();
         let dir = made.expect("the system's directory for temporary files can be written to").keep();
-        let Form { nodes, address, cascade_address, plain_address, properties, proxied } = Form::chosen(&dir, form);
+        let Form { nodes, address, cascade_address, plain_address, properties, proxied } = Form::named(&dir, form);
         // Together: a quorum is more than one.
         let nodes: Vec<Node> = nodes.iter().map(|node| Node::start(node, &dir)).collect();
         nodes.iter().for_each(Node::wait_until_ready);
@@ -78,6 +89,21 @@ impl Broker {
     pub fn restart(&self, signal: Signal) {
         let turn = self.restarts.fetch_add(1, Ordering::Relaxed);
         self.nodes[turn % self.nodes.len()].restart(signal);
+    }
+
+    /// Ends the broker with this id, one of several, in an orderly way or as a crash does. It stays away.
+    pub fn stop(&self, id: i32, signal: Signal) {
+        self.node(id).stop(signal);
+    }
+
+    /// Starts it again, on the same data and port.
+    pub fn start_again(&self, id: i32) {
+        self.node(id).start_again();
+    }
+
+    /// Ids count from 1.
+    fn node(&self, id: i32) -> &Node {
+        &self.nodes[usize::try_from(id).expect("ids are positive") - 1]
     }
 
     /// Makes every answer late until what this returns is dropped.

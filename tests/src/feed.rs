@@ -28,24 +28,40 @@ pub fn create_topics(brokers: &str, topics: &[(&str, i32)]) {
 
 /// Creates topics with these settings.
 pub fn create_topics_with(brokers: &str, topics: &[(&str, i32)], settings: &[(&str, &str)]) {
+    let replication = || TopicReplication::Fixed(broker().replication());
+    let wanted = topics.iter().map(|(name, partitions)| NewTopic::new(name, *partitions, replication()));
+    create(brokers, wanted.collect(), settings);
+}
+
+/// Creates a topic of which each partition lies on one broker alone, the one with this id.
+pub fn create_topic_on(brokers: &str, name: &str, homes: &[i32], settings: &[(&str, &str)]) {
+    let homes: Vec<&[i32]> = homes.iter().map(std::slice::from_ref).collect();
+    let count = i32::try_from(homes.len()).expect("partitions are few");
+    create(brokers, vec![NewTopic::new(name, count, TopicReplication::Variable(&homes))], settings);
+}
+
+/// The id of the broker that leads each partition of a topic; none where nobody does.
+pub fn leaders(brokers: &str, topic: &str) -> Vec<Option<i32>> {
     let client: AdminClient<DefaultClientContext> = config(brokers).create().expect("the client's settings are right");
-    let wanted: Vec<_> = topics
-        .iter()
-        .map(|(name, partitions)| {
-            let topic = NewTopic::new(name, *partitions, TopicReplication::Fixed(broker().replication()));
-            settings.iter().fold(topic, |topic, (name, value)| topic.set(name, value))
-        })
-        .collect();
+    let metadata = client.inner().fetch_metadata(Some(topic), ANSWER).expect("the broker answers");
+    let partitions = metadata.topics()[0].partitions().iter();
+    partitions.map(|partition| Some(partition.leader()).filter(|id| *id >= 0)).collect()
+}
+
+fn create<'t>(brokers: &str, topics: Vec<NewTopic<'t>>, settings: &[(&'t str, &'t str)]) {
+    let client: AdminClient<DefaultClientContext> = config(brokers).create().expect("the client's settings are right");
+    let set = |topic| settings.iter().fold(topic, |topic: NewTopic<'t>, (name, value)| topic.set(name, value));
+    let wanted: Vec<_> = topics.into_iter().map(set).collect();
     let options = AdminOptions::new().operation_timeout(Some(ANSWER)).request_timeout(Some(ANSWER));
     let created = runtime().block_on(client.create_topics(&wanted, &options)).expect("the broker creates topics");
     for result in created {
         result.expect("the topic is new");
     }
     // The controller has them; the broker hears of it a moment later.
-    for (topic, partitions) in topics {
+    for topic in wanted {
         let known = || {
-            let metadata = client.inner().fetch_metadata(Some(topic), ANSWER).expect("the broker answers");
-            metadata.topics().iter().any(|topic| i32::try_from(topic.partitions().len()) == Ok(*partitions))
+            let metadata = client.inner().fetch_metadata(Some(topic.name), ANSWER).expect("the broker answers");
+            metadata.topics().iter().any(|known| i32::try_from(known.partitions().len()) == Ok(topic.num_partitions))
         };
         until("the broker knows a new topic", known);
     }

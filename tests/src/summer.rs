@@ -50,6 +50,8 @@ pub struct Settings {
     pub stillness_max_ms: u64,
     /// Whether the word `trip` makes it panic.
     pub trips: bool,
+    /// File that its metrics are written to again and again.
+    pub metrics: Option<PathBuf>,
 }
 
 impl Settings {
@@ -74,6 +76,7 @@ impl Settings {
             disk_reserve: 0,
             stillness_max_ms: 300_000,
             trips: false,
+            metrics: None,
         }
     }
 }

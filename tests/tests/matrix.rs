@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use nix::sys::signal::Signal;
+use schemas::{Input, decode};
 use stream::clock::Tick;
 use system_tests::broker::replicated;
 use system_tests::installation::{DAY, HOUR, Installation, Plan};
@@ -70,14 +71,19 @@ fn replicas_that_are_killed_and_frozen_while_the_broker_restarts_lose_and_double
     matrix.cascade.settle();
     matrix.cascade.pass(DAY);
     matrix.cascade.pass(6 * DAY);
+    let told = (2 + size.actions) * size.customers;
+    assert_eq!(matrix.facts(), told, "facts in the input, of so many that were told");
     let account = matrix.cascade.assert_equal_to_a_fold();
     assert_eq!(account.unseen(), None, "never seen by an operator");
     assert!(account.sends.len() > size.customers / 10, "{} commands", account.sends.len());
     assert_eq!(account.rows.len(), size.customers);
+    let now = matrix.cascade.now();
+    let overdue = account.rows.iter().find(|(_, row)| row.due().is_some_and(|due| due <= now));
+    assert!(overdue.is_none(), "it is {now}, and nobody has looked at {overdue:?}");
     system_tests::tell(format_args!(
         "{} events, {} kills, {} freezes, 2 restarts of the broker: {} commands, {} withdrawals, {} owners; longest time until some more was \
          decided {:.1} s",
-        (2 + size.actions) * size.customers,
+        told,
         size.kills,
         size.freezes,
         account.sends.len(),
@@ -167,6 +173,14 @@ impl Matrix {
                 self.cascade.launch(name);
             }
         }
+    }
+
+    /// How many facts of the sources the input has: not what rows say to each other, and not how far intake is.
+    fn facts(&self) -> usize {
+        let input = self.cascade.read(&self.cascade.topics.input());
+        let about_somebody = input.iter().filter(|record| !record.key.is_empty());
+        let read = about_somebody.map(|record| decode(record.value.as_deref().unwrap_or_default()));
+        read.filter(|input: &Result<Input, _>| input.as_ref().is_ok_and(|input| input.hops == 0)).count()
     }
 
     fn owners(&self) -> usize {

@@ -27,13 +27,16 @@ fn a_rolling_restart_moves_no_partition() {
     let replicas = ["operator#one", "operator#two", "operator#three"];
     let mut cascade = start("rolling", &replicas);
     let before = owners(&cascade, &replicas);
-    let pauses = while_events_flow(&mut cascade, |cascade| {
+    let Meanwhile { pauses, owners } = while_events_flow(&mut cascade, |cascade| {
         for replica in replicas {
             assert!(cascade.service(replica).process().terminate().success(), "{replica} ends in an orderly way");
             cascade.restart(replica);
-            assert_eq!(owners(cascade, &replicas), before, "after the restart of {replica}");
+            assert_eq!(self::owners(cascade, &replicas), before, "after the restart of {replica}");
         }
     });
+    // Not even for a moment between two looks: whoever commits says so.
+    let alone = |owner: &String| BTreeSet::from([owner.clone()]);
+    assert_eq!(owners, before.iter().map(|(partition, owner)| (*partition, alone(owner))).collect());
     system_tests::tell(format_args!("a rolling restart of three replicas:\n{}", shown(&pauses)));
     assert!(longest(&pauses) < SLACK);
     cascade.settle();
@@ -45,7 +48,7 @@ fn a_third_replica_takes_its_share_and_gives_it_back() {
     let mut cascade = start("scaling", &["operator#one", "operator#two"]);
     let two = owners(&cascade, &["operator#one", "operator#two"]);
     let mut three = Owners::new();
-    let pauses = while_events_flow(&mut cascade, |cascade| {
+    let Meanwhile { pauses, owners: meanwhile } = while_events_flow(&mut cascade, |cascade| {
         cascade.restart("operator#three");
         three = owners(cascade, &["operator#one", "operator#two", "operator#three"]);
     });
@@ -53,11 +56,13 @@ fn a_third_replica_takes_its_share_and_gives_it_back() {
         three.iter().filter(|(partition, owner)| two[*partition] != **owner).map(|(p, _)| p).collect();
     assert!(moved.iter().all(|partition| three[*partition] == "operator#three"), "only the newcomer gets something");
     assert_eq!(moved.len(), 2, "its share of eight, rounded down: {moved:?}");
+    let one_after_the_other = |partition: &i32| BTreeSet::from([&two, &three].map(|owners| owners[partition].clone()));
+    assert_eq!(meanwhile, three.keys().map(|partition| (*partition, one_after_the_other(partition))).collect());
     system_tests::tell(format_args!("two replicas become three:\n{}", shown(&pauses)));
     assert!(longest(&pauses) < SLACK);
 
     let mut again = Owners::new();
-    let pauses = while_events_flow(&mut cascade, |cascade| {
+    let Meanwhile { pauses, .. } = while_events_flow(&mut cascade, |cascade| {
         cascade.service("operator#three").process().terminate();
         cascade.services.remove("operator#three");
         again = owners(cascade, &["operator#one", "operator#two"]);
@@ -98,9 +103,16 @@ fn owners(cascade: &Installation, replicas: &[&str]) -> Owners {
     })
 }
 
-/// Does something, and finds for each partition the longest time for which it was not served meanwhile: between two commits,
-/// as the changelog has them, while there is always something to commit.
-fn while_events_flow(cascade: &mut Installation, act: impl FnOnce(&mut Installation)) -> Vec<Pause> {
+/// What the changelog has of a time in which there is always something to commit.
+struct Meanwhile {
+    /// For each partition the longest time for which it was not served: between two commits.
+    pauses: Vec<Pause>,
+    /// Everybody who has committed something in it.
+    owners: BTreeMap<i32, BTreeSet<String>>,
+}
+
+/// Does something, and finds out what was of the partitions meanwhile.
+fn while_events_flow(cascade: &mut Installation, act: impl FnOnce(&mut Installation)) -> Meanwhile {
     let mut changelog = Tail::of(cascade.place.brokers(), &[&cascade.topics.changelog()]);
     let flow = Flow::begin(cascade);
     let begun = until_served(&mut changelog);
@@ -109,7 +121,13 @@ fn while_events_flow(cascade: &mut Installation, act: impl FnOnce(&mut Installat
     flow.end();
     let changelog = Changelog::of(changelog.seen());
     let pause = |partition| changelog.longest_pause(partition, begun).expect("it was served before and after");
-    (0..PARTITIONS).map(pause).collect()
+    // An owner is named after its replica, and its shard.
+    let replica = |owner: &str| format!("operator#{}", owner.rsplit_once('-').map_or(owner, |(replica, _)| replica));
+    let owners = |partition| {
+        let since = changelog.metas(partition).filter(|meta| meta.written_at > begun);
+        (partition, since.map(|meta| replica(&meta.owner)).collect())
+    };
+    Meanwhile { pauses: (0..PARTITIONS).map(pause).collect(), owners: (0..PARTITIONS).map(owners).collect() }
 }
 
 fn shown(pauses: &[Pause]) -> String {

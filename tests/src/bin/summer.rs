@@ -1,9 +1,11 @@
 //! The summing application as a process that can really be killed. See `system_tests::summer`.
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus::{Registry, TextEncoder};
 use stream::clock::Clock;
 use stream::{Config, Metrics, Probe, Topics};
 use system_tests::process::stop_on_sigterm;
@@ -37,11 +39,25 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(path) => Clock::driven(path)?,
         None => Clock::system(),
     };
-    let metrics = Metrics::new(&prometheus::Registry::new(), &config.topics.input)?;
+    let registry = Registry::new();
+    let metrics = Metrics::new(&registry, &config.topics.input)?;
+    if let Some(path) = told.metrics {
+        stream::thread::spawn("metrics", move || show(&registry, &path))?;
+    }
     let stop = stop_on_sigterm()?;
     say("joining");
     let trips = told.trips;
     Ok(stream::run(&kafka, &config, &clock, &Probe::default(), &stop, &metrics, || Summer { trips })?)
+}
+
+/// Until the process ends. Whoever reads the file finds all of it.
+fn show(registry: &Registry, path: &PathBuf) {
+    let new = path.with_extension("new");
+    loop {
+        let text = TextEncoder::new().encode_to_string(&registry.gather()).expect("metrics have names");
+        std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, path)).expect("it can be written");
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "a test waits for this word")]

@@ -38,10 +38,9 @@ controller.quorum.fetch.timeout.ms=2000
 ";
 
 impl Form {
-    /// As the environment says; `otherwise`, if it says nothing.
-    pub fn chosen(dir: &Path, otherwise: &str) -> Self {
-        let said = std::env::var("CASCADE_KAFKA").ok().filter(|said| !said.is_empty());
-        match said.as_deref().unwrap_or(otherwise) {
+    /// The one of this name.
+    pub fn named(dir: &Path, name: &str) -> Self {
+        match name {
             "one" => Form::single(dir),
             "three" => Form::three(dir, false),
             "secured" => Form::three(dir, true),

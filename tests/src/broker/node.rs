@@ -11,9 +11,12 @@ use nix::unistd::Pid;
 use crate::wait::until_some;
 
 /// Runs the broker until it ends, which it does soon after the caller is gone (`KAFKA_CALLER`), and cleans up after it. Where
-/// a restart is wished for, it begins anew.
+/// a restart is wished for, it begins anew, at once or as soon as nobody wants it to stay away.
 const KEEPER: &str = r#"
-while KAFKA_CALLER=$3 "$1" "$2"; [ -e "$2/again" ]; do rm "$2/again"; done
+while KAFKA_CALLER=$3 "$1" "$2"; [ -e "$2/again" ]; do
+    rm "$2/again"
+    while [ -e "$2/away" ] && kill -0 "$3" 2>/dev/null; do sleep 0.1; done
+done
 [ -e "$4/keep" ] || rm -rf "$4" 2>/dev/null"#;
 
 /// What `deploy/kafka/start.sh` is told.
@@ -85,9 +88,30 @@ impl Node {
 
     /// Ends it, and starts it again on the same data and port.
     pub fn restart(&self, signal: Signal) {
+        self.end(signal);
+        self.wait_until_back();
+    }
+
+    /// Ends it until [`Node::start_again`].
+    pub fn stop(&self, signal: Signal) {
+        std::fs::write(self.dir.join("away"), "").expect("the broker's directory can be written to");
+        self.end(signal);
+    }
+
+    /// Starts it again on the same data and port.
+    pub fn start_again(&self) {
+        std::fs::remove_file(self.dir.join("away")).expect("it was stopped");
+        self.wait_until_back();
+    }
+
+    /// Its end is followed by a start.
+    fn end(&self, signal: Signal) {
         std::fs::write(self.dir.join("again"), "").expect("the broker's directory can be written to");
         std::fs::remove_file(self.dir.join("bootstrap")).expect("it was ready");
         self.signal(signal);
+    }
+
+    fn wait_until_back(&self) {
         until_some("the broker is back", || self.bootstrap());
     }
 

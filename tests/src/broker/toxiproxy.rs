@@ -32,6 +32,19 @@ pub struct Toxiproxy {
 /// How long each disturbance lasts. Longer than the session timeout of these tests: the group moves on.
 const DISTURBED: Duration = Duration::from_secs(9);
 
+/// How long each mild toxic lasts.
+const RUFFLED: Duration = Duration::from_secs(2);
+
+/// What every network does now and then: delays, both ways; ends of connections that are heard late; everything in small slices.
+fn mild() -> [Value; 4] {
+    [
+        json!({"type": "latency", "attributes": {"latency": 15, "jitter": 10}}),
+        json!({"type": "slicer", "attributes": {"average_size": 512, "size_variation": 256, "delay": 50}}),
+        json!({"type": "latency", "stream": "upstream", "attributes": {"latency": 15, "jitter": 10}}),
+        json!({"type": "slow_close", "attributes": {"delay": 300}}),
+    ]
+}
+
 impl Toxiproxy {
     pub fn start(dir: &Path, way: &Way) -> Self {
         let program = PathBuf::from(std::env::var("CASCADE_TOXIPROXY").unwrap_or_default());
@@ -51,7 +64,27 @@ impl Toxiproxy {
             "upstream": format!("127.0.0.1:{}", way.to),
         });
         until("toxiproxy is ready", || proxy.post("", &wanted));
+        proxy.ruffle();
         proxy
+    }
+
+    /// From now on the way is never quite smooth: one mild toxic follows upon the other until this process ends.
+    fn ruffle(&self) {
+        let toxics = mild();
+        for toxic in &toxics {
+            assert!(self.add("mild", toxic), "toxiproxy refuses {toxic}");
+            self.remove("mild");
+        }
+        let proxy = Toxiproxy { api: self.api.clone(), turn: AtomicUsize::new(0) };
+        let ruffle = move || {
+            for toxic in toxics.iter().cycle() {
+                // At the very end nobody answers.
+                proxy.add("mild", toxic);
+                std::thread::park_timeout(RUFFLED);
+                proxy.remove("mild");
+            }
+        };
+        stream::thread::spawn("mild toxics", ruffle).expect("there is a thread left");
     }
 
     /// Does the next bad thing for a while: delays, resets, a black hole, slow ends of connections, answers that are cut off.
@@ -64,13 +97,21 @@ impl Toxiproxy {
             json!({"type": "limit_data", "stream": "downstream", "attributes": {"bytes": 2000}}),
         ];
         let toxic = &toxics[self.turn.fetch_add(1, Ordering::Relaxed) % toxics.len()];
-        let mut named = toxic.clone();
-        named["name"] = Value::from("now");
-        assert!(self.post("/kafka/toxics", &named), "toxiproxy refuses {named}");
+        assert!(self.add("now", toxic), "toxiproxy refuses {toxic}");
         let begun = Tick::now();
         until("it was disturbed for long enough", || begun.elapsed() > DISTURBED);
-        let gone = send(client().delete(format!("{}/kafka/toxics/now", self.api)));
-        assert!(gone.is_some_and(|(status, _)| status.is_success()), "toxiproxy does not end {named}");
+        assert!(self.remove("now"), "toxiproxy does not end {toxic}");
+    }
+
+    fn add(&self, name: &str, toxic: &Value) -> bool {
+        let mut named = toxic.clone();
+        named["name"] = Value::from(name);
+        self.post("/kafka/toxics", &named)
+    }
+
+    fn remove(&self, name: &str) -> bool {
+        let gone = send(client().delete(format!("{}/kafka/toxics/{name}", self.api)));
+        gone.is_some_and(|(status, _)| status.is_success())
     }
 
     fn post(&self, path: &str, body: &Value) -> bool {

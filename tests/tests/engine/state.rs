@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rocksdb::{DB, Direction, IteratorMode, Options};
+use serde_json::Value;
 use system_tests::process::Process;
-use system_tests::summer::Settings;
+use system_tests::summer::{Row, Settings};
 use system_tests::wait;
 
 use crate::steps::{Ground, by_key};
@@ -61,6 +63,39 @@ fn a_partition_that_is_restored_holds_up_no_other() {
 }
 
 #[test]
+fn a_restore_shows_how_far_it_is_and_when_it_will_be_there() {
+    let ground = Ground::new("shown", 1);
+    let settings = Settings::new(&ground.place, "a");
+    let with = |more: &[(&str, &str)]| {
+        let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        settings.properties.clone().into_iter().chain(more).collect()
+    };
+    // Many batches, of which each fetch brings one, and the next one waits for a while.
+    let writing = Settings { properties: with(&[("batch.num.messages", "100")]), ..settings.clone() };
+    work_and_end(&ground, &writing, 2_000, 2_000);
+    std::fs::remove_dir_all(&settings.state_dir).unwrap();
+    let slowly = [("fetch.message.max.bytes", "1"), ("queued.min.messages", "1"), ("fetch.queue.backoff.ms", "400")];
+    let file = ground.place.path("metrics");
+    let summer = ground.start(&Settings { properties: with(&slowly), metrics: Some(file.clone()), ..settings.clone() });
+    let value = |name: &str| {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix("{partition=\"0\"} "));
+        line.map(|value| value.parse::<u64>().unwrap())
+    };
+    let shown = || value("cascade_restore_remaining_records").zip(value("cascade_restore_eta_seconds"));
+    let mut seen: Vec<(u64, u64)> = Vec::new();
+    wait::until("it is restored", || {
+        seen.extend(shown());
+        seen.dedup();
+        !replayed(&summer).is_empty()
+    });
+    assert!(seen.len() > 1 && seen.is_sorted_by(|before, after| before.0 >= after.0), "ever less is left: {seen:?}");
+    assert!(seen[0].0 > 100 && seen[0].1 > 0, "of two thousand records, and seconds: {seen:?}");
+    wait::until("nothing is left to be shown", || shown().is_none());
+    ground.assert_exactly_once();
+}
+
+#[test]
 fn a_lost_state_directory_is_restored_from_the_changelog() {
     let ground = Ground::new("lost", 3);
     let settings = Settings::new(&ground.place, "a");
@@ -109,6 +144,28 @@ fn flipped_bytes_are_never_served() {
         });
         assert_eq!(damaged.count(), usize::from(partition < 3), "partition {partition}: {said}");
     }
+}
+
+#[test]
+fn state_of_another_cluster_or_of_a_newer_format_is_never_served() {
+    let ground = Ground::new("forged", 3);
+    let settings = Settings::new(&ground.place, "a");
+    work_and_end(&ground, &settings, 300, 3_000);
+    forge(&settings.state_dir.join(ground.place.topic("input-0")), |checkpoint| {
+        checkpoint["cluster"] = "another".into();
+    });
+    forge(&settings.state_dir.join(ground.place.topic("input-1")), |checkpoint| {
+        checkpoint["format"] = (checkpoint["format"].as_u64().unwrap() + 1).into();
+    });
+
+    let summer = go_on(&ground, &settings);
+    let said = summer.said();
+    let says = |words: &[&str]| said.lines().any(|line| words.iter().all(|word| line.contains(word)));
+    assert!(says(&["is wiped and restored", "it belongs to another cluster", "partition=0"]), "{said}");
+    assert!(says(&["checkpoint counts for nothing", "upgrade first", &ground.place.topic("input-1")]), "{said}");
+    let replayed = replayed(&summer);
+    assert!(replayed[&0] > 50 && replayed[&1] > 50, "every row, of a hundred or so: {replayed:?}");
+    assert!(replayed[&2] < 10, "only the tail: {replayed:?}");
 }
 
 #[test]
@@ -203,6 +260,25 @@ fn go_on(ground: &Ground, settings: &Settings) -> Process {
     ground.wait_for_all_sums();
     ground.assert_exactly_once();
     summer
+}
+
+/// Changes what a closed store says it is a checkpoint of, and every row in it: who trusts it is found out by the sums.
+fn forge(store: &Path, change: impl FnOnce(&mut Value)) {
+    let options = Options::default();
+    let db = DB::open_cf_with_opts(&options, store, [("default", options.clone())]).unwrap();
+    let mut checkpoint: Value = serde_json::from_slice(&db.get(b"M").unwrap().unwrap()).unwrap();
+    change(&mut checkpoint);
+    db.put(b"M", checkpoint.to_string()).unwrap();
+    let entries = db.iterator(IteratorMode::From(b"R", Direction::Forward)).map(Result::unwrap);
+    let rows: Vec<_> = entries.take_while(|(key, _)| key.starts_with(b"R")).collect();
+    assert!(!rows.is_empty());
+    for (key, value) in rows {
+        // Behind its armed deadline.
+        let mut row: Row = serde_json::from_slice(&value[8..]).unwrap();
+        row.sum += 1_000_000;
+        db.put(key, [&value[..8], &serde_json::to_vec(&row).unwrap()].concat()).unwrap();
+    }
+    db.flush().unwrap();
 }
 
 /// How many changelog records each partition that went on has replayed.

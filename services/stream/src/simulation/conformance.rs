@@ -4,9 +4,9 @@
 //! *What it is.* Scenarios, each on fresh topics. Where the seam is too narrow for one (a member has to be silent, a topic to be
 //! compacted, a request to come a second time), a [`Stage`] says how that is done here and there.
 //!
-//! *Limits.* Only what can be provoked on Kafka at will. Lost and late answers, and brokers that go away, cannot: of those the
-//! simulation does what the client library's documentation and source say of them. A late end of a transaction can, since whoever
-//! knows id and epoch of a producer can send one; that Kafka takes it is observed, not believed.
+//! *Limits.* Only what can be provoked on Kafka at will. Lost and late answers cannot: of those the simulation does what the client
+//! library's documentation and source say of them. A late end of a transaction can, since whoever knows id and epoch of a producer
+//! can send one; and a broker that goes away can, where a partition lies on it alone. What Kafka says then is observed, not believed.
 
 mod ordinary;
 mod hazards;
@@ -57,12 +57,15 @@ trait Stage {
 
     /// Lets the changelog's first partition be compacted, soon.
     fn compact(&mut self, log: &mut Self::Log) -> Result<(), Error>;
+
+    /// Nobody leads the changelog's second partition any more; or somebody does again.
+    fn lead(&mut self, is_led: bool);
 }
 
 /// What a test does to Kafka beside what the engine's clients can do.
 pub trait Hands {
     /// Makes fresh topics, each of two partitions, and names them. The changelog is compacted as soon as can be, and forgets
-    /// tombstones a while after.
+    /// tombstones a while after; each of its partitions lies on one broker alone, and they on different ones.
     fn topics(&mut self) -> Topics;
 
     /// Sends the commit of a transaction under this id, with the producer's own id and epoch.
@@ -70,6 +73,10 @@ pub trait Hands {
     /// # Errors
     /// What is said instead of yes.
     fn commit_again(&mut self, transactional_id: &str) -> Result<(), String>;
+
+    /// Stops the broker that leads the second partition of this changelog, and waits until the others know that nobody does; or starts
+    /// it again.
+    fn lead(&mut self, changelog: &str, is_led: bool);
 }
 
 /// Observes simulated brokers.
@@ -140,6 +147,10 @@ impl<'a> Stage for Simulated<'_, 'a> {
         cluster.compact(CHANGELOG, 0, tombstones, 1.0);
         Ok(())
     }
+
+    fn lead(&mut self, is_led: bool) {
+        self.world.cluster.borrow_mut().depose((!is_led).then_some((CHANGELOG, 1)));
+    }
 }
 
 /// Observes Kafka.
@@ -147,12 +158,12 @@ impl<'a> Stage for Simulated<'_, 'a> {
 /// # Errors
 /// If something failed that must not.
 pub fn of_kafka(settings: &Settings, hands: &mut dyn Hands) -> Result<Observations, Error> {
-    let mut properties = BTreeMap::clone(&settings.properties);
-    properties.extend(IMPATIENT.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    let impatient = Settings { properties: Arc::new(properties), ..settings.clone() };
     let mut observed = Observations::new();
     for number in 0..COUNT {
-        let settings = if WAITING.contains(&number) { &impatient } else { settings };
+        let mut properties = BTreeMap::clone(&settings.properties);
+        let waiting = WAITING.iter().filter(|(waits, _)| *waits == number).flat_map(|(_, waiting)| *waiting);
+        properties.extend(waiting.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let settings = &Settings { properties: Arc::new(properties), ..settings.clone() };
         let topics = hands.topics();
         scenarios()[number](&mut observed, &mut Real { settings, topics: &topics, hands: &mut *hands })?;
     }
@@ -201,6 +212,10 @@ impl<'k> Stage for Real<'k> {
         put(log, FILLER)?;
         log.commit(&[(0, 1)])
     }
+
+    fn lead(&mut self, is_led: bool) {
+        self.hands.lead(&self.topics.changelog, is_led);
+    }
 }
 
 /// A key that is none of the scenario's.
@@ -208,21 +223,25 @@ const FILLER: &str = "filler";
 
 type Scenario<S> = fn(&mut Observations, &mut S) -> Result<(), Error>;
 
-const COUNT: usize = 12;
+const COUNT: usize = 13;
 
-/// Scenarios that wait until somebody is given up.
-const WAITING: [usize; 2] = [6, 7];
-
-/// For them. Nobody has time for five minutes of silence.
-const IMPATIENT: [(&str, &str); 4] = [
-    ("session.timeout.ms", "4000"),
-    ("heartbeat.interval.ms", "500"),
-    ("max.poll.interval.ms", "4000"),
-    ("transaction.timeout.ms", "4000"),
+/// Scenarios that wait until somebody is given up, and what they have for that: nobody has time for five minutes of silence. Either a
+/// member is given up or a transaction, so that it is known which of the two refuses.
+const WAITING: [(usize, &[(&str, &str)]); 2] = [
+    (
+        6,
+        &[
+            ("session.timeout.ms", "4000"),
+            ("heartbeat.interval.ms", "500"),
+            ("max.poll.interval.ms", "4000"),
+            ("transaction.timeout.ms", "60000"),
+        ],
+    ),
+    (7, &[("transaction.timeout.ms", "4000")]),
 ];
 
 fn scenarios<S: Stage>() -> [Scenario<S>; COUNT] {
-    use hazards::{compacted, expelled, moves, overdue, torn, torn_elsewhere};
+    use hazards::{compacted, expelled, leaderless, moves, overdue, torn, torn_elsewhere};
     use ordinary::{aborts, comes_back, commits, fencing, open_transactions, sharing};
     [
         commits,
@@ -237,6 +256,7 @@ fn scenarios<S: Stage>() -> [Scenario<S>; COUNT] {
         torn,
         torn_elsewhere,
         compacted,
+        leaderless,
     ]
 }
 

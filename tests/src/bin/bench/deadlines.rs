@@ -2,6 +2,7 @@
 //! to events that come meanwhile.
 
 use std::fmt::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use schemas::{Customer, Millis, decode, encode};
@@ -19,7 +20,7 @@ use system_tests::cpu::load;
 
 const HOUR: Millis = 3_600_000;
 
-/// Events of customers that have no deadline, before the herd and beside it.
+/// Events of customers that have no deadline: before the herd, and beside it at least.
 const PROBES: usize = 400;
 
 const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
@@ -43,24 +44,27 @@ pub fn measure(outstanding: usize, herd: usize, stores: i32) -> String {
     let mut operator = ground.start_with("operator", &settings);
     operator.wait_until_ready();
     let feed = Feed::new(ground.place.brokers());
-    let probes = |from: usize| outstanding + from..outstanding + from + PROBES;
-    for number in 0..2 * PROBES {
-        let customer = name(outstanding + number);
-        feed.send(&ground.topics.input(), &customer, &encode(&history(&customer, 0)));
-    }
+    let calm_until = outstanding + PROBES;
+    (outstanding..calm_until + PROBES).for_each(|number| introduce(&ground, &feed, number));
     feed.flush();
     operator.wait_until_done(ground.place.brokers(), &ground.topics.input());
-    let calm = probe(&ground, probes(0));
+    let calm = probe(&ground, outstanding..calm_until);
     let at_rest = operator.memory_mb("VmRSS");
 
     Clock::drive(&clock, now + HOUR + 1).expect("the clock can be driven");
     let (begun, cpu) = (Tick::now(), operator.cpu_seconds());
+    let has_fired = AtomicBool::new(false);
     let busy = std::thread::scope(|scope| {
-        let busy = scope.spawn(|| probe(&ground, probes(PROBES)));
+        // As long as the herd takes, however long that is.
+        let goes_on = |number: &usize| *number < calm_until + PROBES || !has_fired.load(Ordering::Relaxed);
+        let known = |number: &usize| introduce(&ground, &feed, number + PROBES);
+        let numbers = (calm_until..).take_while(goes_on).inspect(known);
+        let busy = scope.spawn(|| probe(&ground, numbers));
         while operator.metric("cascade_deadlines_fired_total") < herd as f64 {
             std::thread::park_timeout(BETWEEN_LOOKS);
         }
         let spent = (begun.elapsed().as_secs_f64(), operator.cpu_seconds() - cpu);
+        has_fired.store(true, Ordering::Relaxed);
         (spent, busy.join().expect("every event is answered"))
     });
     let ((wall, cpu), busy) = busy;
@@ -79,15 +83,22 @@ pub fn measure(outstanding: usize, herd: usize, stores: i32) -> String {
         herd as f64 / cpu,
         herd as f64 / wall
     );
-    let _ = writeln!(table, "{:<44}{:>8}{:>8}{:>8}{:>8}", "event -> send readable, ms", "p50", "p90", "p99", "max");
-    crate::latency::row(&mut table, "before", &calm);
-    crate::latency::row(&mut table, "from the moment on at which the herd is due", &busy);
+    let _ = writeln!(table, "{:<60}{:>8}{:>8}{:>8}{:>8}", "event -> send readable, ms", "p50", "p90", "p99", "max");
+    crate::latency::row(&mut table, &format!("before ({} events)", calm.count()), &calm);
+    let beside = format!("from the moment on at which the herd is due ({} events)", busy.count());
+    crate::latency::row(&mut table, &beside, &busy);
     let _ = write!(table, "\nload of the machine {before}, then {}", load());
     table
 }
 
+/// A customer is known before it registers.
+fn introduce(ground: &Ground, feed: &Feed, number: usize) {
+    let customer = name(number);
+    feed.send(&ground.topics.input(), &customer, &encode(&history(&customer, 0)));
+}
+
 /// Registrations at their pace, each answered by a command.
-fn probe(ground: &Ground, customers: std::ops::Range<usize>) -> Taken {
+fn probe(ground: &Ground, customers: impl Iterator<Item = usize>) -> Taken {
     let record = |number: usize| {
         let customer = name(number);
         let value = encode(&history(&customer, 1));

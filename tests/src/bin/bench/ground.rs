@@ -122,11 +122,12 @@ impl Running {
         assert!(self.process.terminate().success(), "{}", self.process.said());
     }
 
-    /// The present value of a metric without labels; 0 while it is not there.
+    /// The present value of a metric, summed over its labels; 0 while it is not there.
     pub fn metric(&self, name: &str) -> f64 {
         let text = self.address().and_then(|address| get(&format!("http://{address}/metrics"))).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.and_then(|value| value.parse().ok()).unwrap_or_default()
+        let values = text.lines().filter_map(|line| line.strip_prefix(name)?.rsplit_once(' '));
+        let series = values.filter(|(labels, _)| labels.is_empty() || labels.starts_with('{'));
+        series.filter_map(|(_, value)| value.parse::<f64>().ok()).sum()
     }
 
     /// As [`Process::memory_mb`].

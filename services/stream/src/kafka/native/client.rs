@@ -190,26 +190,35 @@ impl Client {
         wait: Duration,
     ) -> Result<(i64, i64), Error> {
         let name = c_string(topic)?;
-        let (mut low, mut high) = (0, 0);
-        // SAFETY: both results are plain integers on our stack.
-        let mut ask = || unsafe {
-            rd::rd_kafka_query_watermark_offsets(
-                self.pointer,
-                name.as_ptr(),
-                partition,
-                &raw mut low,
-                &raw mut high,
-                millis(wait),
-            )
+        let ask = || {
+            let (mut low, mut high) = (0, 0);
+            // SAFETY: both results are plain integers on our stack.
+            let code = unsafe {
+                rd::rd_kafka_query_watermark_offsets(
+                    self.pointer,
+                    name.as_ptr(),
+                    partition,
+                    &raw mut low,
+                    &raw mut high,
+                    millis(wait),
+                )
+            };
+            (code, (low, high))
         };
         let what = "ask for a partition's offsets";
-        let mut code = ask();
+        let (mut code, mut range) = ask();
         if code == NOBODY_LEADS {
             self.renew_leaders(topic, wait);
-            code = ask();
+            (code, range) = ask();
+        }
+        // librdkafka asks for both ends apart. Should the first question be refused and the second one be answered in the same moment, as
+        // when a leader comes back between the two, it forgets the refusal and takes the partition for an empty one: whoever believed
+        // that would take all that is in it for deleted. So what is empty is asked about once more.
+        if code == Code::RD_KAFKA_RESP_ERR_NO_ERROR && range.0 == range.1 {
+            (code, range) = ask();
         }
         answered(what, code)
-            .map(|()| (low, high))
+            .map(|()| range)
             .map_err(|error| Error::new(error.verdict(), what, format!("{topic}/{partition}: {}", name_of(code))))
     }
 
@@ -329,8 +338,8 @@ impl Client {
             Ok::<_, Error>((unsafe { rd::rd_kafka_offsets_for_times(self.pointer, list.pointer, millis(wait)) }, list))
         };
         let (mut code, mut list) = ask()?;
-        let is_led = |element: &rd::rd_kafka_topic_partition_t| element.err != NOBODY_LEADS;
-        if code == NOBODY_LEADS || !list.elements().iter().all(is_led) {
+        let is_outdated = |element: &rd::rd_kafka_topic_partition_t| is_hearsay(element.err);
+        if is_hearsay(code) || list.elements().iter().any(is_outdated) {
             let topics: BTreeSet<&str> = partitions.iter().map(|(topic, _)| topic.as_str()).collect();
             topics.into_iter().for_each(|topic| self.renew_leaders(topic, wait));
             (code, list) = ask()?;
@@ -345,6 +354,13 @@ impl Client {
 
 /// librdkafka's word for partitions that nobody leads, as far as it has heard.
 const NOBODY_LEADS: Code = Code::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+
+/// Whether the answer rests on what the client has heard long ago: that nobody leads a partition, or that somebody does who was deposed
+/// since, a broker that is about to go, say.
+fn is_hearsay(code: Code) -> bool {
+    [NOBODY_LEADS, Code::RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH, Code::RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH]
+        .contains(&code)
+}
 
 /// The outcome of a question about topics that are known to exist. That a partition has no leader now is nothing that another
 /// client could heal.

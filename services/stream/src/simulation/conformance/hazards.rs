@@ -1,6 +1,7 @@
-//! What seldom happens: members that are expelled, transactions that nobody ends or that end too early, compaction.
+//! What seldom happens: members that are expelled, transactions that nobody ends or that end too early, compaction, brokers that go away.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::time::Duration;
 
 use super::{FILLER, Observations, PATIENCE, Stage, hear, patiently, put, put_to, read, read_all, settle, text};
@@ -22,9 +23,8 @@ pub(super) fn expelled<S: Stage>(observed: &mut Observations, stage: &mut S) -> 
     }
     observed.push(("while another one is silent, who stays owns", format!("{:?}", owned[0])));
     let theirs = owned[1].first().copied().unwrap_or_default();
-    let verdict = silent.commit(&[(theirs, 9)]).err().map(|error| error.verdict());
-    let is_refused = matches!(verdict, Some(Verdict::Fenced | Verdict::Abort));
-    observed.push(("who was silent commits in vain", is_refused.to_string()));
+    // Its transaction could still go on for long: it is the group that refuses.
+    observed.push(("who was silent commits in vain", told(silent.commit(&[(theirs, 9)]))));
     stage.silence(&mut silent, false);
     patiently(&mut silent, Log::renew)?;
     let mut lost_any = false;
@@ -79,9 +79,8 @@ pub(super) fn moves<S: Stage>(observed: &mut Observations, stage: &mut S) -> Res
     observed.push(("the group stands at first at", format!("{:?}", patiently(&mut asks, |log| log.committed(0))?)));
     put_through(stage, &mut mover, "second")?;
     stage.offer(&mut mover, &[(0, 5)])?;
-    let verdict = |answer: Result<Option<i64>, Error>| answer.map_err(|error| error.verdict());
-    observed.push(("while a transaction moves it, it stands at", format!("{:?}", verdict(asks.committed(0)))));
-    observed.push(("and where nothing moves", format!("{:?}", verdict(asks.committed(1)))));
+    observed.push(("while a transaction moves it, it stands at", told(asks.committed(0))));
+    observed.push(("and where nothing moves", told(asks.committed(1))));
     mover.commit(&[(0, 5)])?;
     observed.push(("and after it", format!("{:?}", patiently(&mut asks, |log| log.committed(0))?)));
     put_through(stage, &mut mover, "third")?;
@@ -160,6 +159,54 @@ pub(super) fn compacted<S: Stage>(observed: &mut Observations, stage: &mut S) ->
         observed.push((what, format!("{before:?}")));
     }
     Ok(())
+}
+
+/// A partition that nobody leads says nothing, and asks for patience. The one beside it answers and is written to, the group knows where it
+/// stands with both, and everything is as before as soon as somebody leads it again.
+pub(super) fn leaderless<S: Stage>(observed: &mut Observations, stage: &mut S) -> Result<(), Error> {
+    let mut log = stage.open("a")?;
+    settle(&mut [&mut log])?;
+    observed.push(("where nobody will lead, something is committed", is_committed(&mut log, 1, "before")?.to_string()));
+    // Its marker, too.
+    for _ in 0..PATIENCE {
+        if log.range(CHANGELOG, 1)?.1 == 2 {
+            break;
+        }
+        let _ = log.membership(Duration::from_millis(20))?;
+    }
+    stage.lead(false);
+    observed.push(("the range of a partition that nobody leads is", told(log.range(CHANGELOG, 1))));
+    observed.push(("and of the one beside it", told(patiently(&mut log, |log| log.range(CHANGELOG, 0)))));
+    observed.push(("its end is", told(log.ends(CHANGELOG, &[1]))));
+    observed.push(("and that of the one beside it", told(patiently(&mut log, |log| log.ends(CHANGELOG, &[0])))));
+    observed.push(("both ends together are", told(log.ends(CHANGELOG, &[0, 1]))));
+    observed.push(("there the group stands at", told(patiently(&mut log, |log| log.committed(1)))));
+    observed.push(("and beside it at", told(patiently(&mut log, |log| log.committed(0)))));
+    observed.push(("a commit beside it goes through", is_committed(&mut log, 0, "meanwhile")?.to_string()));
+    observed.push(("it is read", read(&mut log, Some("meanwhile"))?.contains("meanwhile").to_string()));
+    observed.push(("still its range is", told(log.range(CHANGELOG, 1))));
+    stage.lead(true);
+    observed.push(("once somebody leads it, its range is", told(patiently(&mut log, |log| log.range(CHANGELOG, 1)))));
+    observed.push(("its end is then", told(patiently(&mut log, |log| log.ends(CHANGELOG, &[1])))));
+    observed.push(("and a commit to it goes through", is_committed(&mut log, 1, "after")?.to_string()));
+    Ok(())
+}
+
+/// Whether a row gets into a partition, in a few attempts: who coordinates may have to move to another broker first.
+fn is_committed<L: Log>(log: &mut L, partition: i32, key: &str) -> Result<bool, Error> {
+    for _ in 0..5 {
+        match put_to(log, partition, key).and_then(|()| log.commit(&[(partition, 1)])) {
+            Ok(()) => return Ok(true),
+            Err(error) if error.verdict() == Verdict::Stop => return Err(error),
+            Err(_) => patiently(log, Log::renew)?,
+        }
+    }
+    Ok(false)
+}
+
+/// An answer, or what to do about there being none.
+fn told<T: Debug>(answer: Result<T, Error>) -> String {
+    format!("{:?}", answer.map_err(|error| error.verdict()))
 }
 
 /// Keys and values of the scenario, as whoever reads from the beginning sees them.
