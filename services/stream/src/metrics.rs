@@ -20,6 +20,7 @@ pub struct Metrics {
     pub(crate) input_partitions: IntGauge,
     pub(crate) owned: IntGauge,
     pub(crate) lag: IntGaugeVec,
+    pub(crate) stuck_seconds: IntGaugeVec,
     pub(crate) sources_behind: IntGauge,
 }
 
@@ -90,6 +91,10 @@ impl Metrics {
                 "cascade_input_lag_records",
                 "Offsets of the input that are not consumed yet, measured every few seconds.",
             )?,
+            stuck_seconds: gauges(
+                "cascade_input_stuck_seconds",
+                "Time for which nothing of a partition was consumed though something waits; 0 if nothing does.",
+            )?,
             sources_behind: IntGauge::new(
                 "cascade_sources_behind",
                 "1 while deadlines that are due wait for records that are still in the source topics.",
@@ -110,6 +115,7 @@ impl Metrics {
             &self.restore_eta_seconds,
             &self.standby_lag,
             &self.lag,
+            &self.stuck_seconds,
         ] {
             registry.register(Box::new(gauges.clone()))?;
         }
