@@ -160,7 +160,7 @@ fn run(
     needed: &[String],
     body: impl FnOnce(&Clock, &Ops) -> Result<(), Failure>,
 ) -> Result<String, Failure> {
-    logs::start(&common.logs);
+    logs::start(&common.logs, service);
     let ops = Ops::start(ops, service)?;
     tracing::info!(
         service,
