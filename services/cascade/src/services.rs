@@ -162,6 +162,7 @@ fn run(
 ) -> Result<String, Failure> {
     logs::start(&common.logs, service);
     let ops = Ops::start(ops, service)?;
+    common.kafka.statistics.show(&ops.shown.registry).map_err(Failure::unexpected)?;
     tracing::info!(
         service,
         instance = common.kafka.instance,

@@ -1,6 +1,9 @@
-//! What the engine counts. Names and help texts stand here and nowhere else.
+//! What the engine counts. Names and help texts stand here and nowhere else; those of RocksDB in `stores.rs`, those of Kafka's client in
+//! `kafka/statistics.rs`.
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+use crate::stores::Stores;
 
 /// The engine's metrics.
 #[derive(Clone, Debug)]
@@ -22,6 +25,8 @@ pub struct Metrics {
     pub(crate) lag: IntGaugeVec,
     pub(crate) stuck_seconds: IntGaugeVec,
     pub(crate) sources_behind: IntGauge,
+    /// What the data bases say of themselves.
+    pub(crate) stores: Stores,
 }
 
 impl Metrics {
@@ -99,6 +104,7 @@ impl Metrics {
                 "cascade_sources_behind",
                 "1 while deadlines that are due wait for records that are still in the source topics.",
             )?,
+            stores: Stores::default(),
         };
         registry.register(Box::new(consumed))?;
         metrics.register(registry)?;
@@ -125,6 +131,7 @@ impl Metrics {
         for counter in [&self.fired, &self.swept, &self.restored] {
             registry.register(Box::new(counter.clone()))?;
         }
-        registry.register(Box::new(self.aborts.clone()))
+        registry.register(Box::new(self.aborts.clone()))?;
+        self.stores.show(registry)
     }
 }
