@@ -35,12 +35,7 @@ impl Metrics {
     /// # Errors
     /// If one of the names is taken.
     pub fn new(registry: &Registry, input: &str) -> prometheus::Result<Self> {
-        let consumed =
-            IntCounterVec::new(Opts::new("cascade_events_consumed_total", "Records consumed, by topic."), &["topic"])?;
-        let seconds = |name, help, buckets: &[f64]| {
-            Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))
-        };
-        let gauges = |name, help| IntGaugeVec::new(Opts::new(name, help), &["partition"]);
+        let consumed = counters("cascade_events_consumed_total", "Records consumed, by topic.", "topic")?;
         let metrics = Metrics {
             consumed: consumed.with_label_values(&[input]),
             commit_seconds: seconds(
@@ -48,12 +43,10 @@ impl Metrics {
                 "Time of a commit, from the first changelog row to the broker's answer.",
                 &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0],
             )?,
-            aborts: IntCounterVec::new(
-                Opts::new(
-                    "cascade_transaction_aborts_total",
-                    "Transactions that were given up and recovered from, by cause.",
-                ),
-                &["cause"],
+            aborts: counters(
+                "cascade_transaction_aborts_total",
+                "Transactions that were given up and recovered from, by cause.",
+                "cause",
             )?,
             fired: IntCounter::new("cascade_deadlines_fired_total", "Deadlines that fired.")?,
             swept: IntCounter::new("cascade_rows_swept_total", "Rows that sweeps have visited.")?,
@@ -134,4 +127,17 @@ impl Metrics {
         registry.register(Box::new(self.aborts.clone()))?;
         self.stores.show(registry)
     }
+}
+
+fn seconds(name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
+    Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))
+}
+
+/// By partition.
+fn gauges(name: &str, help: &str) -> prometheus::Result<IntGaugeVec> {
+    IntGaugeVec::new(Opts::new(name, help), &["partition"])
+}
+
+fn counters(name: &str, help: &str, label: &str) -> prometheus::Result<IntCounterVec> {
+    IntCounterVec::new(Opts::new(name, help), &[label])
 }
