@@ -319,9 +319,9 @@ def check_monitoring(manifests):
     """One source for the rules, wherever they are read; every service is scraped, and every member can be drained."""
     rules = next(one for one in manifests if one["kind"] == "PrometheusRule")
     written = yaml.safe_load((CHART.parent / "deploy/prometheus/rules.yaml").read_text())
-    text = yaml.safe_dump(rules["spec"])
+    text = yaml.safe_dump(rules["spec"], width=10_000)
     expect("https://runbooks.example.com/cascade/CascadeStalled.md" in text, "rules: runbooks are not where they are said to be")
-    expect("https://grafana.example.com/d/cascade-operator" in text, "rules: dashboards are not where they are said to be")
+    expect("https://grafana.example.com/d/cascade-operator?var-installation={{ $labels.installation | urlquery }}" in text, "rules: dashboards are not where they are said to be")
     back = text.replace("https://runbooks.example.com/cascade/", "deploy/runbook/").replace("https://grafana.example.com", "")
     expect(yaml.safe_load(back) == written, "rules: the chart's are not those of deploy/prometheus")
     monitor = next(one for one in manifests if one["kind"] == "ServiceMonitor")["spec"]["selector"]["matchLabels"]

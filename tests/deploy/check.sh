@@ -86,7 +86,7 @@ check_with promtool "alert rules" promtool check rules deploy/prometheus/rules.y
 check_with promtool "Prometheus configuration" promtool check config deploy/prometheus/prometheus.yaml
 check_with promtool "each alert fires and keeps still" promtool test rules deploy/prometheus/rules.test.yaml
 check_with promtool "an alert fires also where a second installation is well" "$python" tests/deploy/neighbours.py
-check "every alert is tested both ways; rules and dashboards name metrics that exist" "$python" tests/deploy/metrics.py
+check "every alert is tested both ways; rules, dashboards and the list name metrics that exist" "$python" tests/deploy/metrics.py
 check "the runbook has a page for each alert, and names what exists" "$python" tests/deploy/runbook.py
 check "dashboards" "$python" tests/deploy/dashboards.py
 if [ -x "${CASCADE_BIN:-$CARGO_TARGET_DIR/debug/cascade}" ]; then

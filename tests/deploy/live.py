@@ -31,6 +31,7 @@ PATIENCE = 420
 # What a short demo cannot show, with the reason. The queries must be evaluated all the same.
 QUIET = {
     "cascade:hand_over_failure:ratio_10m": "needs ten minutes",
+    "cascade:hand_over_expired:ratio_30m": "nothing expires",
     "cascade:canary_returned:ratio_10m": "the demo has no canary: tests/deploy/outages.py",
     "cascade:canary_round_trip_seconds:p99_10m": "the same",
 }
@@ -41,6 +42,7 @@ NOTHING = {
     "cascade_dead_letters_total": "everything can be read",
     "cascade_receipts_unreadable_total": "the same",
     'outcome=~"refused|unknown|retry"': "every provider takes what it gets",
+    'outcome="expired"': "and quickly",
     "cascade_channel_recoveries_total": "nothing fails",
     "ALERTS": "the same",
     "cascade_restore_": "no state is restored",

@@ -1,4 +1,8 @@
-"""Rules and dashboards ask only for metrics that the services export, and every alert was seen firing and keeping still."""
+"""Rules and dashboards ask only for metrics that the services export, every alert was seen firing and keeping still, and deploy/METRICS.md
+lists what there is.
+
+    tests/deploy/metrics.py --write     writes that list anew, from the sources
+"""
 
 import json
 import re
@@ -10,6 +14,17 @@ import yaml
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy/prometheus"
 NAME = re.compile(r"\bcascade_[a-z0-9_]+")
+# A name and its help, as they stand in the sources; a backslash at its end joins a line to the next.
+HELP = re.compile(r'"(cascade_[a-z0-9_]+)"\s*,\s*"((?:[^"\\]|\\.|\\\n)*)"', re.S)
+PAGE = ROOT / "deploy/METRICS.md"
+HEAD = """# Metrics
+
+What the services show at `/metrics` of `ops.listen`, from the sources by `tests/deploy/metrics.py --write`. Every series has the label
+`installation`; none has a customer's id, an address or a word of a message. Beside these there are `process_*`, as of any process.
+
+| metric | part | what it is |
+|---|---|---|
+"""
 PARTS = re.compile(r"_(bucket|sum|count)$")
 
 
@@ -47,8 +62,23 @@ def untested():
     yield from (f"{alert} was never seen keeping still" for alert in sorted(alerts - seen[False]))
 
 
+def page():
+    """One row for each name and part; parts are the directories of services/."""
+    rows = set()
+    for path in ROOT.glob("services/*/src/**/*.rs"):
+        part = path.relative_to(ROOT / "services").parts[0]
+        for name, text in HELP.findall(path.read_text()):
+            rows.add((name, part, re.sub(r"\\\n\s*", "", text)))
+    return HEAD + "".join(f"| `{name}` | {part} | {text} |\n" for name, part, text in sorted(rows))
+
+
 def main():
+    if sys.argv[1:] == ["--write"]:
+        PAGE.write_text(page())
+        return 0
     findings = sorted({*missing(exported()), *untested()})
+    if PAGE.read_text() != page():
+        findings.append("deploy/METRICS.md is not what the sources say: tests/deploy/metrics.py --write")
     print("\n".join(findings))
     return 1 if findings else 0
 

@@ -38,6 +38,7 @@ def of_one(interval):
         yield f'cascade_ready{{service="{service}", instance="a"}}', "1x{n}"
     for partition in "01":
         yield f'cascade_input_lag_records{{partition="{partition}"}}', "3x{n}"
+        yield f'cascade_input_stuck_seconds{{instance="a", partition="{partition}"}}', "0x{n}"
         yield f'cascade_restore_eta_seconds{{partition="{partition}"}}', "1x{n}"
         yield f'cascade_standby_lag_records{{instance="a", partition="{partition}"}}', "3x{n}"
     yield 'cascade_events_consumed_total{topic="input"}', "0+600x{n}"

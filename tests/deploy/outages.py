@@ -1,5 +1,6 @@
 """From a cause to its alert to its cure, executed: real services on a private Kafka, watched by a real Prometheus with the real rules, whose
 windows are shortened. For each cause the right alert fires, its page of the runbook names the cure, and after the cure it is silent again.
+Every page of metrics is well formed, the canary's too.
 
     tests/deploy/outages.py                          the canary's panels, and the causes that are quick, in a minute
     CASCADE_OUTAGES=long tests/deploy/outages.py     all of them, in some minutes
@@ -14,7 +15,7 @@ import time
 
 import metrics
 from confluent_kafka import Producer
-from live import PROMETHEUS, Prometheus, has_data
+from live import PROMETHEUS, Prometheus, has_data, ill_formed
 from private import PROBE, ROOT, Kafka, Provider, Service, await_some, free_ports, profile, record, registration, tool
 
 IS_LONG = os.environ.get("CASCADE_OUTAGES") == "long"
@@ -53,7 +54,8 @@ class World:
             self.start(name)
         for name in SERVICES:
             await_some(f"{name} is ready:\n{self.running[name].words()}", self.running[name].is_ready, 90)
-        self.prometheus = Prometheus(self.dir, {name: f"127.0.0.1:{port}" for name, port in self.ports.items()}, self.dir / "rules.yaml")
+        self.addresses = {name: f"127.0.0.1:{port}" for name, port in self.ports.items()}
+        self.prometheus = Prometheus(self.dir, self.addresses, self.dir / "rules.yaml")
         await_some("Prometheus is ready", self.prometheus.ready)
 
     def settings(self, name):
@@ -199,7 +201,7 @@ def main():
             mend(world)
             await_some(f"{alert} is silent again: {cause}", lambda alert=alert: alert not in world.firing(), 120)
             print(f"{cause}: {alert} after {fired:.0f} s, silent {time.monotonic() - begun - fired:.0f} s after the cure", file=sys.stderr)
-        findings += blank_panels(world, since)
+        findings += [*blank_panels(world, since), *ill_formed(world.addresses)]
     finally:
         if world:
             world.end()

@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[2]
 RUNBOOK = ROOT / "deploy/runbook"
 PARTS = ["What it means", "For whom", "How to see", "What to do", "When it is over"]
 GUIDES = {"README", "upgrade", "capacity", "security", "disaster"}
+# An alert opens its dashboard with the installation that it is about.
+CHOSEN = "var-installation={{ $labels.installation | urlquery }}"
 # Of others: Kafka's client, the chart's values and Prometheus's own.
 FOREIGN = re.compile(r"^(kafka|sasl|ssl|security|transaction|min|networkPolicy|operator|image|process|tools|cascade:)")
 
@@ -38,8 +40,11 @@ def annotated():
             yield f"{name} has no severity"
         if notes.get("runbook_url") != f"deploy/runbook/{name}.md":
             yield f"{name} does not lead to its page"
-        if notes.get("dashboard", "").removeprefix("/d/cascade-") not in dashboards:
+        dashboard, _, chosen = notes.get("dashboard", "").partition("?")
+        if dashboard.removeprefix("/d/cascade-") not in dashboards:
             yield f"{name} leads to no dashboard"
+        if chosen != CHOSEN:
+            yield f"{name} leads to a dashboard of whichever installation was looked at last"
         if not notes.get("summary") or not notes.get("action"):
             yield f"{name} does not say what is wrong and what to do"
 

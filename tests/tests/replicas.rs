@@ -12,7 +12,7 @@ use system_tests::changelog::{Changelog, Pause};
 use system_tests::feed::Feed;
 use system_tests::installation::{Installation, MONDAY, Plan};
 use system_tests::tail::Tail;
-use system_tests::wait::until_some;
+use system_tests::wait::{until, until_some};
 
 const PARTITIONS: i32 = 8;
 const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
@@ -73,6 +73,39 @@ fn a_third_replica_takes_its_share_and_gives_it_back() {
     assert!(stayed.into_iter().all(|(partition, owner)| again[partition] == *owner), "what had an owner keeps it");
     cascade.settle();
     cascade.assert_equal_to_a_fold();
+}
+
+#[test]
+fn a_transaction_that_hangs_on_a_partition_shows_there_and_nowhere_else() {
+    let mut cascade = start("stuck", &["operator#one"]);
+    let hang = |partition: i32| {
+        let open = Feed::in_transaction(cascade.place.brokers(), &format!("hangs-on-{partition}"));
+        open.send_to(&cascade.topics.input(), partition, "nobody", b"never said");
+        open.flush();
+        open
+    };
+    let stuck = |cascade: &Installation, replica: &str, partition: i32| {
+        let label = format!("partition=\"{partition}\"");
+        cascade.services[replica].metric_with("cascade_input_stuck_seconds", &label)
+    };
+    let mut open = vec![hang(0)];
+    until("it shows", || {
+        (0..400).for_each(|number| cascade.inactivity(&format!("customer-{number}"), 30));
+        stuck(&cascade, "operator#one", 0) >= 10.0
+    });
+    let others: Vec<f64> = (1..PARTITIONS).map(|partition| stuck(&cascade, "operator#one", partition)).collect();
+    assert!(others.iter().all(|seconds| *seconds < 6.0), "the others go on: {others:?}");
+
+    // Who gives a partition away says nothing of it any more.
+    open.extend((1..PARTITIONS).map(hang));
+    let shown = |cascade: &Installation, replica| (0..PARTITIONS).filter(|p| stuck(cascade, replica, *p) > 0.0).count();
+    until("all are stuck", || shown(&cascade, "operator#one") == PARTITIONS as usize);
+    cascade.restart("operator#two");
+    until("each shows its own", || ["operator#one", "operator#two"].map(|replica| shown(&cascade, replica)) == [4, 4]);
+
+    open.iter().for_each(Feed::abort);
+    cascade.settle();
+    until("nothing is stuck", || ["operator#one", "operator#two"].map(|replica| shown(&cascade, replica)) == [0, 0]);
 }
 
 fn start(name: &str, replicas: &[&str]) -> Installation {

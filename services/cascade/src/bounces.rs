@@ -55,7 +55,7 @@ struct Mail {
 pub fn run(flags: &Flags, args: &Args) -> Result<String, Failure> {
     let (common, keys) = config::read(flags, &Process, |reader| (Common::read(reader), keys(reader)))?;
     let keys = keys.ok_or_else(|| Failure::unexpected("the keys were not read"))?;
-    logs::start(&common.logs);
+    logs::start(&common.logs, logs::TOOLS);
     let (feedback, reply) = (common.topics.feedback(), common.topics.reply());
     topics::require(&common, &[feedback.clone(), reply.clone()])?;
     let clock = common.time.clock()?;

@@ -1,10 +1,19 @@
 //! Logs: constant words with data in fields, on stderr, so that stdout belongs to what a command was asked for.
+//!
+//! Some lines are written because of what strangers send, and a fault may repeat itself a thousand times a second: what warns or is an
+//! error has a budget, by the place in the source that says it. See `logs/budget.rs`.
+
+mod budget;
+mod line;
 
 use std::io::IsTerminal;
 
+use stream::clock::Tick;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+use line::Lines;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,16 +31,21 @@ pub struct Settings {
     pub format: Format,
     /// Levels, by target.
     pub levels: Targets,
+    /// This process among its like.
+    pub instance: String,
+    /// Which installation it belongs to, as its metrics say.
+    pub installation: String,
 }
 
-/// Starts logging for the rest of the process.
-pub fn start(settings: &Settings) {
-    let lines =
-        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
-    let registry = tracing_subscriber::registry().with(settings.levels.clone());
+/// What the tools call themselves, each of which runs for a moment.
+pub const TOOLS: &str = "tools";
+
+/// Starts logging for the rest of the process, which is this service.
+pub fn start(settings: &Settings, service: &str) {
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && settings.format == Format::Text)
+        .event_format(Lines::new(settings, service, Tick::now));
     // A second start can only be a test's: the first one's settings stay.
-    let _ = match settings.format {
-        Format::Text => registry.with(lines).try_init(),
-        Format::Json => registry.with(lines.json().flatten_event(true)).try_init(),
-    };
+    let _ = tracing_subscriber::registry().with(settings.levels.clone()).with(layer).try_init();
 }

@@ -76,5 +76,5 @@ fn run(command: Command) -> Result<String, Failure> {
 
 /// The configuration of a tool. Logs go to stderr, what was asked for to stdout.
 fn common(flags: &Flags) -> Result<Common, Failure> {
-    config::read(flags, &Process, Common::read).inspect(|common| logs::start(&common.logs))
+    config::read(flags, &Process, Common::read).inspect(|common| logs::start(&common.logs, logs::TOOLS))
 }

@@ -160,8 +160,9 @@ fn run(
     needed: &[String],
     body: impl FnOnce(&Clock, &Ops) -> Result<(), Failure>,
 ) -> Result<String, Failure> {
-    logs::start(&common.logs);
+    logs::start(&common.logs, service);
     let ops = Ops::start(ops, service)?;
+    common.kafka.statistics.show(&ops.shown.registry).map_err(Failure::unexpected)?;
     tracing::info!(
         service,
         instance = common.kafka.instance,

@@ -142,7 +142,7 @@ impl<'a> Worker<'a> {
         let renderer = Renderer::new(&config.templates, &config.channel, linker).map_err(configured)?;
         let names = Names::of(config, settings, topics);
         let partitions = names.require(settings)?;
-        let mut reader = Reader::new(&quick(settings))?;
+        let mut reader = Reader::of_a_loop(&quick(settings))?;
         let inputs = Inputs {
             send: reader.topic(&names.send)?,
             revoke: reader.topic(&names.revoke)?,
@@ -261,6 +261,7 @@ impl<'a> Worker<'a> {
 
     fn read(&mut self, wait: Duration) -> Result<(), Error> {
         self.reader.fetch(wait, BATCH, &mut self.fetched)?;
+        self.producer.iter().for_each(|producer| producer.hear(Duration::ZERO));
         let fetched = std::mem::take(&mut self.fetched);
         for item in &fetched {
             let (topic, partition) = match item {

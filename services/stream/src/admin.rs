@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::admin::{
@@ -18,7 +19,7 @@ use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::types::RDKafkaErrorCode as Code;
 
 use crate::clock::Tick;
-use crate::kafka::Settings;
+use crate::kafka::{Settings, Watch};
 use crate::{Error, Verdict};
 
 /// A topic as it should be.
@@ -339,7 +340,7 @@ pub(crate) fn counts(settings: &Settings, topics: &[&str]) -> Result<BTreeMap<St
 fn onlooker(settings: &Settings) -> Result<BaseConsumer<Logged>, Error> {
     config(settings)
         .set("allow.auto.create.topics", "false")
-        .create_with_context(Logged)
+        .create_with_context(Logged::default())
         .map_err(|error| Error::stop("configure the Kafka client", error.to_string()))
 }
 
@@ -402,7 +403,7 @@ fn options() -> AdminOptions {
 
 fn client(settings: &Settings) -> Result<AdminClient<Logged>, Error> {
     config(settings)
-        .create_with_context(Logged)
+        .create_with_context(Logged::default())
         .map_err(|error| Error::stop("configure the Kafka client", error.to_string()))
 }
 
@@ -426,12 +427,19 @@ pub(crate) fn config(settings: &Settings) -> ClientConfig {
 }
 
 /// Sends librdkafka's own log where ours goes. It names brokers and topics, never a record's content.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Logged;
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Logged {
+    /// Takes what the client tells of itself.
+    pub(crate) watch: Option<Arc<Watch>>,
+}
 
 impl ConsumerContext for Logged {}
 
 impl ClientContext for Logged {
+    fn stats_raw(&self, told: &[u8]) {
+        self.watch.iter().for_each(|watch| watch.take(told));
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, words: &str) {
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {

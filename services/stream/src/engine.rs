@@ -143,7 +143,7 @@ pub fn run<P: Processor + Send>(
         (settings.topic_identity(&config.topics.input)?, settings.topic_identity(&config.topics.changelog)?);
     let config = &Config { checkpoint_age_max: checkpoint_age_max(settings, config)?, ..config.clone() };
     metrics.input_partitions.set(settings.partitions(&config.topics.input)?.unwrap_or(0).into());
-    let budget = Budget::new(config.cache_bytes, config.buffer_bytes, config.disk_reserve);
+    let budget = Budget::new(config.cache_bytes, config.buffer_bytes, config.disk_reserve).shown_in(&metrics.stores);
     let watch = config.upstream.as_ref().map(|_| Watch::new(clock, metrics.sources_behind.clone()));
     let turns = Turns::new(config);
     let parts: Vec<Probe> = (0..config.shards).map(|part| probe.part(part)).collect();

@@ -47,12 +47,14 @@ pub struct Cluster {
 /// `Retry` if they do not answer, `Stop` if they refuse.
 pub async fn cluster(settings: &Settings) -> Result<Cluster, Error> {
     let unmade = |error: rdkafka::error::KafkaError| Error::stop("configure the Kafka client", error.to_string());
-    let onlooker: BaseConsumer<Logged> =
-        config(settings).set("allow.auto.create.topics", "false").create_with_context(Logged).map_err(unmade)?;
+    let onlooker: BaseConsumer<Logged> = config(settings)
+        .set("allow.auto.create.topics", "false")
+        .create_with_context(Logged::default())
+        .map_err(unmade)?;
     let all = onlooker.fetch_metadata(None, ANSWER).map_err(|error| refused("ask for the cluster", &error))?;
     let ids: Vec<i32> = all.brokers().iter().map(rdkafka::metadata::MetadataBroker::id).collect();
     let asked: Vec<_> = ids.iter().map(|id| ResourceSpecifier::Broker(*id)).collect();
-    let client: AdminClient<Logged> = config(settings).create_with_context(Logged).map_err(unmade)?;
+    let client: AdminClient<Logged> = config(settings).create_with_context(Logged::default()).map_err(unmade)?;
     let options = AdminOptions::new().request_timeout(Some(ANSWER));
     let mut brokers = Vec::new();
     // One at a time: librdkafka takes one broker in each request.

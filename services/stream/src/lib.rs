@@ -44,6 +44,8 @@ mod table;
 #[cfg(feature = "state")]
 mod store;
 #[cfg(feature = "state")]
+mod stores;
+#[cfg(feature = "state")]
 mod sweep;
 #[cfg(feature = "state")]
 mod horizon;

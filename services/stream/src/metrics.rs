@@ -1,6 +1,9 @@
-//! What the engine counts. Names and help texts stand here and nowhere else.
+//! What the engine counts. Names and help texts stand here and nowhere else; those of RocksDB in `stores.rs`, those of Kafka's client in
+//! `kafka/statistics.rs`.
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+use crate::stores::Stores;
 
 /// The engine's metrics.
 #[derive(Clone, Debug)]
@@ -20,7 +23,10 @@ pub struct Metrics {
     pub(crate) input_partitions: IntGauge,
     pub(crate) owned: IntGauge,
     pub(crate) lag: IntGaugeVec,
+    pub(crate) stuck_seconds: IntGaugeVec,
     pub(crate) sources_behind: IntGauge,
+    /// What the data bases say of themselves.
+    pub(crate) stores: Stores,
 }
 
 impl Metrics {
@@ -29,12 +35,7 @@ impl Metrics {
     /// # Errors
     /// If one of the names is taken.
     pub fn new(registry: &Registry, input: &str) -> prometheus::Result<Self> {
-        let consumed =
-            IntCounterVec::new(Opts::new("cascade_events_consumed_total", "Records consumed, by topic."), &["topic"])?;
-        let seconds = |name, help, buckets: &[f64]| {
-            Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))
-        };
-        let gauges = |name, help| IntGaugeVec::new(Opts::new(name, help), &["partition"]);
+        let consumed = counters("cascade_events_consumed_total", "Records consumed, by topic.", "topic")?;
         let metrics = Metrics {
             consumed: consumed.with_label_values(&[input]),
             commit_seconds: seconds(
@@ -42,12 +43,10 @@ impl Metrics {
                 "Time of a commit, from the first changelog row to the broker's answer.",
                 &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0],
             )?,
-            aborts: IntCounterVec::new(
-                Opts::new(
-                    "cascade_transaction_aborts_total",
-                    "Transactions that were given up and recovered from, by cause.",
-                ),
-                &["cause"],
+            aborts: counters(
+                "cascade_transaction_aborts_total",
+                "Transactions that were given up and recovered from, by cause.",
+                "cause",
             )?,
             fired: IntCounter::new("cascade_deadlines_fired_total", "Deadlines that fired.")?,
             swept: IntCounter::new("cascade_rows_swept_total", "Rows that sweeps have visited.")?,
@@ -90,10 +89,15 @@ impl Metrics {
                 "cascade_input_lag_records",
                 "Offsets of the input that are not consumed yet, measured every few seconds.",
             )?,
+            stuck_seconds: gauges(
+                "cascade_input_stuck_seconds",
+                "Time for which nothing of a partition was consumed though something waits; 0 if nothing does.",
+            )?,
             sources_behind: IntGauge::new(
                 "cascade_sources_behind",
                 "1 while deadlines that are due wait for records that are still in the source topics.",
             )?,
+            stores: Stores::default(),
         };
         registry.register(Box::new(consumed))?;
         metrics.register(registry)?;
@@ -110,6 +114,7 @@ impl Metrics {
             &self.restore_eta_seconds,
             &self.standby_lag,
             &self.lag,
+            &self.stuck_seconds,
         ] {
             registry.register(Box::new(gauges.clone()))?;
         }
@@ -119,6 +124,20 @@ impl Metrics {
         for counter in [&self.fired, &self.swept, &self.restored] {
             registry.register(Box::new(counter.clone()))?;
         }
-        registry.register(Box::new(self.aborts.clone()))
+        registry.register(Box::new(self.aborts.clone()))?;
+        self.stores.show(registry)
     }
+}
+
+fn seconds(name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
+    Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))
+}
+
+/// By partition.
+fn gauges(name: &str, help: &str) -> prometheus::Result<IntGaugeVec> {
+    IntGaugeVec::new(Opts::new(name, help), &["partition"])
+}
+
+fn counters(name: &str, help: &str, label: &str) -> prometheus::Result<IntCounterVec> {
+    IntCounterVec::new(Opts::new(name, help), &[label])
 }

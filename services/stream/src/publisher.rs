@@ -13,7 +13,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode as Code;
 
 use crate::admin::{self, Logged};
-use crate::kafka::Settings;
+use crate::kafka::{INTERVAL_MS, Settings};
 use crate::{Error, Verdict};
 
 /// An idempotent producer for many tasks at once, made anew when it is beyond use. Cheap to clone.
@@ -50,7 +50,12 @@ impl Publisher {
     }
 
     fn make(settings: &Settings) -> Result<FutureProducer<Logged>, Error> {
-        admin::config(settings)
+        let watch = settings.statistics.watch("publisher").map(Arc::new);
+        let mut config = admin::config(settings);
+        if watch.is_some() {
+            config.set("statistics.interval.ms", INTERVAL_MS);
+        }
+        config
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("partitioner", "murmur2_random")
@@ -58,7 +63,7 @@ impl Publisher {
             .set("compression.type", "lz4")
             .set("queue.buffering.max.messages", WAITING_MAX)
             .set("message.timeout.ms", DELIVERY_MS)
-            .create_with_context(Logged)
+            .create_with_context(Logged { watch })
             .map_err(|error| Error::stop("configure the Kafka client", error.to_string()))
     }
 

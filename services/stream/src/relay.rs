@@ -161,7 +161,7 @@ impl<'a> Loop<'a> {
         handler: &'a mut dyn Handler,
     ) -> Result<Self, Error> {
         let partitions = partitions_of_outputs(settings, plan)?;
-        let mut reader = Reader::new(settings)?;
+        let mut reader = Reader::of_a_loop(settings)?;
         for topic in &plan.topics {
             reader.topic(topic)?;
         }
@@ -205,6 +205,7 @@ impl<'a> Loop<'a> {
         self.take_over()?;
         let wait = if self.is_open() { Duration::ZERO } else { self.clock.patience() };
         self.reader.fetch(wait, BATCH, &mut self.fetched)?;
+        self.producer.iter().for_each(|producer| producer.hear(Duration::ZERO));
         let idle = self.fetched.is_empty();
         self.transform()?;
         if let Some(producer) = self.producer.as_mut().filter(|_| idle && !self.moved.is_empty()) {

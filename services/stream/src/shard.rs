@@ -57,6 +57,8 @@ pub(crate) struct Shard<'a, L: Log, P: Processor> {
     open_records: usize,
     saved: Tick,
     measured: Tick,
+    /// Partitions of the input in which something waits, up to where they were consumed, and since when no further.
+    waiting: BTreeMap<i32, (i64, Tick)>,
     /// Partitions of the input whose end nobody could tell, from when on it is asked again, and after what rest.
     leaderless: BTreeMap<i32, (Tick, Duration)>,
     /// The group has spoken, if only to say that there is nothing for us.
@@ -84,6 +86,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             open_records: 0,
             saved: Tick::now(),
             measured: Tick::now(),
+            waiting: BTreeMap::new(),
             leaderless: BTreeMap::new(),
             assigned: false,
             expelled: false,
@@ -175,9 +178,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
                     self.coming.remove(partition);
                     self.around.restorer.release(*partition);
                     self.around.probe.released(&self.around.config.topics.input, *partition);
-                    // Who never owned it has no such series.
-                    let _ = self.around.metrics.lag.remove_label_values(&[&partition.to_string()]);
-                    let _ = self.around.metrics.watermark_lag_seconds.remove_label_values(&[&partition.to_string()]);
+                    self.report_nothing_of(*partition);
                 }
                 // Before the brokers are needed again: who lost everything because they are away has to be seen so.
                 self.show_owned();

@@ -14,6 +14,7 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, DB, DBCompressionType, Direction, ErrorKind, IteratorMode, Options,
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Millis;
 use crate::control::{Format, Meta};
+use crate::stores::{Listed, Stores};
 use crate::{Error, Verdict};
 
 /// File beside those of a data base whose files turned out to be damaged.
@@ -85,6 +87,7 @@ pub struct Budget {
     reserve: u64,
     cache: Cache,
     buffers: WriteBufferManager,
+    stores: Stores,
 }
 
 /// What a data base is a checkpoint of.
@@ -121,9 +124,11 @@ pub struct Changes {
 
 /// An open RocksDB.
 struct Rocks {
-    db: DB,
+    db: Arc<DB>,
     path: PathBuf,
     unlogged: WriteOptions,
+    /// After `db`, so that the data base is closed with it. None for one that is only looked at.
+    _listed: Option<Listed>,
 }
 
 impl Budget {
@@ -135,7 +140,16 @@ impl Budget {
             // Beside the cache: charged to it, full buffers would leave no room for filters and indexes.
             buffers: WriteBufferManager::new_write_buffer_manager(buffer_bytes, true),
             cache,
+            stores: Stores::default(),
         }
+    }
+
+    /// Those that it opens say there how they are.
+    #[must_use]
+    pub(crate) fn shown_in(mut self, stores: &Stores) -> Self {
+        stores.share(&self.cache);
+        self.stores = stores.clone();
+        self
     }
 
     fn options(&self) -> Options {
@@ -218,7 +232,9 @@ impl Disks for Budget {
         })?;
         let mut unlogged = WriteOptions::default();
         unlogged.disable_wal(true);
-        Ok(Box::new(Rocks { db, path: path.to_owned(), unlogged }))
+        let db = Arc::new(db);
+        let listed = Some(self.stores.add(&db));
+        Ok(Box::new(Rocks { db, path: path.to_owned(), unlogged, _listed: listed }))
     }
 
     /// Moved away at one stroke first: a process that is killed while it deletes leaves no half of a data base behind.
@@ -310,7 +326,7 @@ impl Store {
         let options = Options::default();
         let opened = DB::open_cf_with_opts_for_read_only(&options, path, [("default", options.clone())], false);
         let db = opened.map_err(|error| unusable(path, error.as_ref()))?;
-        let disk = Rocks { db, path: path.to_owned(), unlogged: WriteOptions::default() };
+        let disk = Rocks { db: Arc::new(db), path: path.to_owned(), unlogged: WriteOptions::default(), _listed: None };
         Ok(Store { disk: Box::new(disk), path: path.to_owned() })
     }
 

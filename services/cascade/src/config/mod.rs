@@ -101,13 +101,14 @@ impl Common {
                 "[channel.{stray}] is the section of no channel: add {stray} to the setting `channels`"
             ));
         }
+        let kafka = kafka(reader);
         Common {
-            kafka: kafka(reader),
+            logs: logging(reader, &kafka.instance),
+            kafka,
             topics,
             channels,
             partitions: reader.number("topics.partitions", 1..=4096),
             replication: reader.number("topics.replication", 1..=9),
-            logs: logging(reader),
             time: time(reader),
         }
     }
@@ -126,7 +127,7 @@ fn kafka(reader: &mut Reader<'_>) -> stream::kafka::Settings {
     settings
 }
 
-fn logging(reader: &mut Reader<'_>) -> logs::Settings {
+fn logging(reader: &mut Reader<'_>, instance: &str) -> logs::Settings {
     let format = reader.parsed("log.format", "`text` or `json`", |text| match text {
         "text" => Some(logs::Format::Text),
         "json" => Some(logs::Format::Json),
@@ -136,7 +137,12 @@ fn logging(reader: &mut Reader<'_>) -> logs::Settings {
         reader.parsed("log.level", "a level such as `info`, or directives such as `info,stream=debug`", |text| {
             text.parse::<Targets>().ok()
         });
-    logs::Settings { format: format.unwrap_or(logs::Format::Text), levels: levels.unwrap_or_default() }
+    logs::Settings {
+        format: format.unwrap_or(logs::Format::Text),
+        levels: levels.unwrap_or_default(),
+        instance: instance.to_owned(),
+        installation: installation(reader),
+    }
 }
 
 fn time(reader: &mut Reader<'_>) -> Time {
@@ -148,11 +154,16 @@ fn time(reader: &mut Reader<'_>) -> Time {
     parsed.unwrap_or(Time::System)
 }
 
+/// Which installation this is, in metrics and logs.
+fn installation(reader: &mut Reader<'_>) -> String {
+    let named = [reader.optional("ops.installation"), reader.optional("topics.prefix")];
+    named.into_iter().flatten().find(|name| !name.is_empty()).unwrap_or_else(|| "cascade".to_owned())
+}
+
 /// The ops endpoint's settings.
 pub fn ops(reader: &mut Reader<'_>) -> ops::Settings {
-    let named = [reader.optional("ops.installation"), reader.optional("topics.prefix")];
     ops::Settings {
-        installation: named.into_iter().flatten().find(|name| !name.is_empty()).unwrap_or_else(|| "cascade".to_owned()),
+        installation: installation(reader),
         listen: reader.address("ops.listen"),
         port_file: reader.optional("ops.port_file").filter(|path| !path.is_empty()).map(PathBuf::from),
     }

@@ -170,7 +170,7 @@ fn hide_texts(texts: Option<&mut Value>) {
 fn verify(flags: &Flags) -> Result<String, Failure> {
     let read = |reader: &mut config::Reader<'_>| (Common::read(reader), PathBuf::from(reader.required("state.dir")));
     let (common, dir) = config::read(flags, &Process, read)?;
-    logs::start(&common.logs);
+    logs::start(&common.logs, logs::TOOLS);
     let (input, changelog) = (common.topics.input(), common.topics.changelog());
     topics::require(&common, &[input.clone(), changelog.clone()])?;
     let mut whole = Audit::default();

@@ -49,7 +49,7 @@ pub fn run(args: &Args) -> Result<String, Failure> {
     match config::read(&args.flags, &Process, Common::read) {
         Err(failure) => findings.extend(settings::refused(&failure)),
         Ok(common) => {
-            logs::start(&common.logs);
+            logs::start(&common.logs, logs::TOOLS);
             findings.extend(settings::examine(&args.flags, &common, &args.services)?);
             if !args.offline {
                 match topics::reach(&common) {

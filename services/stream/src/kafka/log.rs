@@ -143,8 +143,8 @@ impl<'a> KafkaLog<'a> {
     ) -> Result<Self, Error> {
         let mut log = KafkaLog {
             member: Member::join(settings, group, Some(identity), std::slice::from_ref(&topics.input))?,
-            reader: open(settings, topics)?,
-            replayer: open(settings, topics)?,
+            reader: numbered(Reader::of_a_loop(settings)?, topics)?,
+            replayer: numbered(Reader::new(settings)?, topics)?,
             settings: settings.clone(),
             topics: topics.clone(),
             identity: format!("{group}-{identity}"),
@@ -190,8 +190,7 @@ impl KafkaLog<'_> {
 }
 
 /// A reader whose topics are numbered as the engine numbers them.
-fn open(settings: &Settings, topics: &Topics) -> Result<Reader, Error> {
-    let mut reader = Reader::new(settings)?;
+fn numbered(mut reader: Reader, topics: &Topics) -> Result<Reader, Error> {
     let numbers =
         [(INPUT, Some(&topics.input)), (CHANGELOG, Some(&topics.changelog)), (REFERENCE, topics.reference.as_ref())];
     for (number, name) in numbers {
@@ -226,7 +225,7 @@ impl crate::log::Log for KafkaLog<'_> {
         // Not asked by the reader that fetches: a question would wait behind its open fetch.
         let found = self.replayer.range(topic, partition);
         if found.as_ref().is_err_and(|error| error.verdict() == Verdict::Abort) {
-            self.replayer = open(&self.settings, &self.topics)?;
+            self.replayer = numbered(Reader::new(&self.settings)?, &self.topics)?;
         }
         found
     }
@@ -240,6 +239,7 @@ impl crate::log::Log for KafkaLog<'_> {
     }
 
     fn fetch(&mut self, wait: Duration, limit: usize, fetched: &mut Vec<Fetched<Record>>) -> Result<(), Error> {
+        self.producer.iter().for_each(|producer| producer.hear(Duration::ZERO));
         self.reader.fetch(wait, limit, fetched)
     }
 

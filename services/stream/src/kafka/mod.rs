@@ -12,6 +12,7 @@ mod member;
 mod membership;
 mod reader;
 mod producer;
+mod statistics;
 #[cfg(feature = "state")]
 mod observer;
 #[cfg(feature = "state")]
@@ -28,3 +29,5 @@ pub use position::Position;
 pub use producer::Producer;
 pub use reader::{Fetched, Reader, Record};
 pub use settings::Settings;
+pub use statistics::Statistics;
+pub(crate) use statistics::{INTERVAL_MS, Watch};

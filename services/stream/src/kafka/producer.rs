@@ -41,7 +41,7 @@ impl Producer {
     /// # Errors
     /// `Retry` while the transaction coordinator is not to be had.
     pub fn new(settings: &Settings, identity: &str) -> Result<Self, Error> {
-        let client = settings.client(
+        let client = settings.watched_client(
             Role::Producer,
             &[
                 ("transactional.id", identity),
@@ -205,6 +205,11 @@ impl Producer {
     /// `Retry` if the brokers do not answer.
     pub fn ends(&self, partitions: &[(String, i32)]) -> Result<Vec<(String, i32, i64)>, Error> {
         self.client.ends(partitions, ENDS)
+    }
+
+    /// Hears what the client has to say. To be called now and then, also while nothing is written.
+    pub fn hear(&self, wait: Duration) {
+        self.drain(wait);
     }
 
     fn drain(&self, wait: Duration) {

@@ -101,23 +101,34 @@ impl Record {
     }
 }
 
+/// What a reader's client must be.
+const READER: [(&str, &str); 5] = [
+    ("isolation.level", "read_committed"),
+    ("enable.partition.eof", "true"),
+    ("auto.offset.reset", "error"),
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+];
+
 impl Reader {
     /// A reader that reads nothing yet.
     ///
     /// # Errors
     /// If the configuration is refused.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
-        let client = settings.client(
-            Role::Reader,
-            &[
-                ("isolation.level", "read_committed"),
-                ("enable.partition.eof", "true"),
-                ("auto.offset.reset", "error"),
-                ("enable.auto.commit", "false"),
-                ("enable.auto.offset.store", "false"),
-            ],
-        )?;
-        Ok(Reader {
+        settings.client(Role::Reader, &READER).map(Reader::of)
+    }
+
+    /// The same for a loop that fetches again and again: its client also tells of itself.
+    ///
+    /// # Errors
+    /// As for [`Reader::new`].
+    pub fn of_a_loop(settings: &Settings) -> Result<Self, Error> {
+        settings.watched_client(Role::Reader, &READER).map(Reader::of)
+    }
+
+    fn of(client: Arc<Client>) -> Self {
+        Reader {
             topics: Vec::new(),
             started: Vec::new(),
             records: client.new_queue(),
@@ -125,7 +136,7 @@ impl Reader {
             messages: Vec::new(),
             is_forbidden: false,
             client,
-        })
+        }
     }
 
     /// The index by which this topic's records are recognised.

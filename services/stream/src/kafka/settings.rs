@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::native::{Client, Role};
+use super::statistics::{INTERVAL_MS, Statistics, Watch};
 use crate::Error;
 
 /// How to reach Kafka. Cheap to clone.
@@ -16,6 +17,8 @@ pub struct Settings {
     pub properties: Arc<BTreeMap<String, String>>,
     /// Names the process in the brokers' logs; the prefix of member and transactional ids.
     pub instance: String,
+    /// What the clients count of themselves.
+    pub statistics: Statistics,
 }
 
 /// How long questions to the brokers may take before the answer is "not now".
@@ -61,7 +64,12 @@ const WRITING: [(&str, &str); 7] = [
 impl Settings {
     /// Settings without further properties.
     pub fn new(brokers: &str, instance: &str) -> Self {
-        Settings { brokers: brokers.to_owned(), properties: Arc::default(), instance: instance.to_owned() }
+        Settings {
+            brokers: brokers.to_owned(),
+            properties: Arc::default(),
+            instance: instance.to_owned(),
+            statistics: Statistics::default(),
+        }
     }
 
     /// Who is silent for so long is no member of a group any more.
@@ -72,15 +80,30 @@ impl Settings {
 
     /// A client: our tuning, then what the user set, then what must hold.
     pub(super) fn client(&self, role: Role, must: &[(&str, &str)]) -> Result<Arc<Client>, Error> {
+        self.make(role, must, None)
+    }
+
+    /// The same of one that is heard again and again, so that it can also tell of itself.
+    pub(super) fn watched_client(&self, role: Role, must: &[(&str, &str)]) -> Result<Arc<Client>, Error> {
+        let kind = match role {
+            Role::Member => "member",
+            Role::Reader => "reader",
+            Role::Producer => "producer",
+        };
+        self.make(role, must, self.statistics.watch(kind))
+    }
+
+    fn make(&self, role: Role, must: &[(&str, &str)], watch: Option<Watch>) -> Result<Arc<Client>, Error> {
         let tuning = match role {
             Role::Member | Role::Reader => TUNING.iter().chain(READING.iter()),
             Role::Producer => TUNING.iter().chain(WRITING.iter()),
         };
         let mut all: BTreeMap<&str, &str> = tuning.copied().collect();
+        all.extend(watch.as_ref().map(|_| ("statistics.interval.ms", INTERVAL_MS)));
         all.extend(self.properties.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         all.extend([("bootstrap.servers", self.brokers.as_str()), ("client.id", self.instance.as_str())]);
         all.extend(must.iter().copied());
-        Client::new(role, all.into_iter())
+        Client::new(role, all.into_iter(), watch)
     }
 
     /// The brokers answer, and it is this cluster.

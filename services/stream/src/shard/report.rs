@@ -38,9 +38,36 @@ impl<L: Log, P: Processor> Shard<'_, L, P> {
             let Some(task) = self.task(partition) else { continue };
             task.is_cut_off(end)?;
             let next = task.next;
-            self.around.metrics.lag.with_label_values(&[&partition.to_string()]).set((end - next).max(0));
+            let stuck = self.stuck_for(partition, next, end);
+            let (metrics, label) = (&self.around.metrics, partition.to_string());
+            metrics.lag.with_label_values(&[&label]).set((end - next).max(0));
+            metrics.stuck_seconds.with_label_values(&[&label]).set(i64::try_from(stuck.as_secs()).unwrap_or(i64::MAX));
         }
         Ok(())
+    }
+
+    /// For how long nothing of a partition was consumed in which something waits. What was dropped and is consumed once more is no
+    /// progress: it may fail for ever.
+    fn stuck_for(&mut self, partition: i32, next: i64, end: i64) -> Duration {
+        if next >= end {
+            self.waiting.remove(&partition);
+            return Duration::ZERO;
+        }
+        let (reached, since) = self.waiting.entry(partition).or_insert_with(|| (next, Tick::now()));
+        if next > *reached {
+            (*reached, *since) = (next, Tick::now());
+        }
+        since.elapsed()
+    }
+
+    /// A partition is not ours any more.
+    pub(super) fn report_nothing_of(&mut self, partition: i32) {
+        self.waiting.remove(&partition);
+        let (metrics, label) = (&self.around.metrics, partition.to_string());
+        for gauges in [&metrics.lag, &metrics.stuck_seconds, &metrics.watermark_lag_seconds] {
+            // Who never owned it has no such series.
+            let _ = gauges.remove_label_values(&[&label]);
+        }
     }
 
     /// The ends of these partitions of the input, as far as they can be had. One that nobody leads makes a question about all of them

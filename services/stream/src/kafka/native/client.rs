@@ -11,6 +11,7 @@ use rdkafka::bindings as rd;
 use rdkafka::types::RDKafkaRespErr as Code;
 
 use super::{GroupMetadata, Partitions, Queue, Topic, c_string, check, check_error, millis, name_of, text};
+use crate::kafka::Watch;
 use crate::{Error, Verdict};
 
 /// The kind of client to make.
@@ -26,6 +27,8 @@ pub(crate) enum Role {
 pub(crate) struct Client {
     pub(super) pointer: *mut rd::rd_kafka_t,
     is_member: bool,
+    /// Takes what it tells of itself.
+    pub(super) watch: Option<Watch>,
 }
 
 // SAFETY: librdkafka clients are thread-safe by contract (INTRODUCTION.md, "Threads and callbacks").
@@ -38,6 +41,7 @@ impl Client {
     pub(crate) fn new<'a>(
         role: Role,
         properties: impl Iterator<Item = (&'a str, &'a str)>,
+        watch: Option<Watch>,
     ) -> Result<Arc<Self>, Error> {
         // SAFETY: no pointers.
         require_version(unsafe { rd::rd_kafka_version() })?;
@@ -58,7 +62,10 @@ impl Client {
                     ));
                 }
             }
-            let events = rd::RD_KAFKA_EVENT_DR | rd::RD_KAFKA_EVENT_ERROR | rd::RD_KAFKA_EVENT_REBALANCE;
+            let mut events = rd::RD_KAFKA_EVENT_DR | rd::RD_KAFKA_EVENT_ERROR | rd::RD_KAFKA_EVENT_REBALANCE;
+            if watch.is_some() {
+                events |= rd::RD_KAFKA_EVENT_STATS;
+            }
             rd::rd_kafka_conf_set_events(conf, events);
             rd::rd_kafka_conf_set_log_cb(conf, Some(log));
             let kind = match role {
@@ -70,7 +77,7 @@ impl Client {
                 rd::rd_kafka_conf_destroy(conf);
                 return Err(Error::stop("make a Kafka client", text(buffer.as_ptr())));
             }
-            Ok(Arc::new(Client { pointer, is_member: role == Role::Member }))
+            Ok(Arc::new(Client { pointer, is_member: role == Role::Member, watch }))
         }
     }
 

@@ -14,7 +14,7 @@ use super::{Client, Partitions, millis, name_of, slice_of, text};
 #[derive(Debug)]
 pub(crate) struct Queue {
     pub(super) pointer: *mut rd::rd_kafka_queue_t,
-    #[expect(dead_code, reason = "keeps the client alive as long as the queue")]
+    /// Lives as long as the queue.
     pub(super) client: Arc<Client>,
 }
 
@@ -22,11 +22,18 @@ pub(crate) struct Queue {
 unsafe impl Send for Queue {}
 
 impl Queue {
-    /// The next event, waiting for it at most so long.
+    /// The next event, waiting for it at most so long. What the client tells of itself now and then concerns nobody who asks, and lets
+    /// him wait anew.
     pub(crate) fn poll(&self, wait: Duration) -> Option<Event> {
-        // SAFETY: null or an event that `Event` owns.
-        let pointer = unsafe { rd::rd_kafka_queue_poll(self.pointer, millis(wait)) };
-        (!pointer.is_null()).then_some(Event { pointer })
+        loop {
+            // SAFETY: null or an event that `Event` owns.
+            let pointer = unsafe { rd::rd_kafka_queue_poll(self.pointer, millis(wait)) };
+            let event = (!pointer.is_null()).then_some(Event { pointer })?;
+            match (event.statistics(), &self.client.watch) {
+                (Some(told), Some(watch)) => watch.take(told),
+                _ => return Some(event),
+            }
+        }
     }
 
     /// Appends at most `limit` messages to `messages`, waiting for the first at most so long. To be used on queues that hold
@@ -72,6 +79,18 @@ pub(crate) enum Said {
 }
 
 impl Event {
+    /// What the client tells of itself, in JSON, if it is that.
+    fn statistics(&self) -> Option<&[u8]> {
+        // SAFETY: the event lives as long as `self`, and its text, which ends with a NUL, as long as the event.
+        unsafe {
+            if rd::rd_kafka_event_type(self.pointer) != rd::RD_KAFKA_EVENT_STATS {
+                return None;
+            }
+            let told = rd::rd_kafka_event_stats(self.pointer);
+            (!told.is_null()).then(|| CStr::from_ptr(told).to_bytes())
+        }
+    }
+
     pub(crate) fn read(&self) -> Said {
         // SAFETY: the event lives as long as `self`; the list is copied, so that it can outlive it.
         unsafe {
