@@ -145,6 +145,26 @@ fn a_date_that_moves_takes_what_waits_for_it_with_it() {
     }
 }
 
+#[test]
+fn a_date_that_moves_in_a_pause_is_followed_when_it_is_over() {
+    check(
+        World::new(&[&FLIGHT.replace("FROM", "profile")]),
+        "0 has email sms
+         0 profile leaves_at=2023-11-20T12:13:20Z
+         0 does booked f
+         1d pause flight
+         2d profile leaves_at=2023-11-18T12:13:20Z
+         3d resume flight
+         4d time passes",
+        "0 ENTERED
+         0 send booked by email
+         1h NO_GOAL booked email
+         1d FROZEN
+         3d THAWED
+         3d12h send soon by sms",
+    );
+}
+
 /// Who has looked at a flat is called about the one that was looked at last.
 const ANEW: &str = "
 campaign: viewing
