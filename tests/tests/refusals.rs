@@ -21,7 +21,7 @@ fn a_bad_campaign_file_is_refused_with_the_place_and_a_hint() {
     ground.misspell("cart-left", "steps:", "stpes:");
     let refused = ground.refuse("check cart-left.yaml", 65);
     assert!(refused.contains("unknown key `stpes`"), "{refused}");
-    assert!(refused.contains("--> cart-left.yaml:18:1"), "{refused}");
+    assert!(refused.contains("--> cart-left.yaml:19:1"), "{refused}");
     assert!(refused.contains("did you mean `steps`?"), "{refused}");
     assert!(refused.ends_with("1 problem: correct the definition and try again"), "{refused}");
 }

@@ -118,6 +118,7 @@ pub use hygiene::{Contacts, Hygiene};
 pub use language::{
     Again, Allowance, Anchor, Asleep, AtNight, Cause, Endings, Experiment, Goal, Level, Match, Night, Order, Per, Plan,
     Point, Problem, Schedule, Severity, Short, Sleeper, Step, Template, Trigger, TriggerKind, Wait, parse, together,
+    unknown_past,
 };
 pub use migration::{Migration, of_another_thing};
 pub use plans::{Plans, Sweep, Turn};

@@ -111,7 +111,7 @@ fn tariff(raw: &RawPrice, channel: &Channel, report: &mut Report<'_>) -> Tariff 
     let charge = raw.charge.as_ref().and_then(|charge| word(charge, CHARGES, "moment to charge at", report));
     Tariff {
         prefix: raw.prefix.as_ref().map_or_else(String::new, |prefix| digits(prefix, channel, report)),
-        from: raw.from.as_ref().map_or(Millis::MIN, |from| moment(from, report)),
+        from: since(raw.from.as_ref(), report),
         price: Price { minor: raw.minor.value, charge: charge.unwrap_or(Charge::OnSubmit) },
     }
 }
@@ -129,8 +129,9 @@ fn digits(prefix: &Word, channel: &Channel, report: &mut Report<'_>) -> String {
     digits.to_owned()
 }
 
-/// A moment, or the begin of a day in UTC.
-fn moment(from: &Word, report: &mut Report<'_>) -> Millis {
+/// From when on a line of a table holds: a moment, or the begin of a day in UTC; ever since where nothing is said.
+pub(crate) fn since(from: Option<&Word>, report: &mut Report<'_>) -> Millis {
+    let Some(from) = from else { return Millis::MIN };
     let midnight = |date: Date| date.to_zoned(TimeZone::UTC).ok().map(|begin| begin.timestamp());
     let moment = from.value.parse().ok().or_else(|| from.value.parse().ok().and_then(midnight));
     if moment.is_none() {

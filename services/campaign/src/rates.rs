@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use schemas::Millis;
+
 use crate::channel::Channel;
 use crate::language::{Level, Problem, RawRate, RawRates, Report, Source, channel, read};
+use crate::prices::since;
 
 /// The table of rates of all channels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rates(BTreeMap<&'static str, Rate>);
+pub struct Rates(BTreeMap<&'static str, BTreeMap<Millis, Rate>>);
 
 /// Of a thousand messages so many get so far; none where nobody has counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,7 +23,7 @@ struct Rate {
 const THOUSAND: u32 = 1_000;
 
 impl Rates {
-    /// Reads a table: `rates:`, a list of `{channel: email, delivered: 970, opened: 210}`.
+    /// Reads a table: `rates:`, a list of `{channel: email, delivered: 970, opened: 210, from: 2026-12-01}`.
     ///
     /// # Errors
     /// Everything that is wrong with it.
@@ -28,21 +31,24 @@ impl Rates {
         let source = Source { name: source_name, text: yaml };
         let raw: RawRates = read(&source)?;
         let mut report = Report::new(&source);
-        let mut rates = BTreeMap::new();
+        let mut rates: BTreeMap<&'static str, BTreeMap<Millis, Rate>> = BTreeMap::new();
         for raw in &raw.rates {
             let Some(channel) = channel(&raw.channel.value, raw.channel.referenced, &mut report) else { continue };
-            if rates.insert(channel.name, rate(raw, &mut report)).is_some() {
-                report.error(raw.channel.referenced, "this channel stands here twice", "remove one of them");
+            let from = since(raw.from.as_ref(), &mut report);
+            if rates.entry(channel.name).or_default().insert(from, rate(raw, &mut report)).is_some() {
+                let hint = "remove one of them, or say by `from` when each holds";
+                report.error(raw.channel.referenced, "this channel stands here twice", hint);
             }
         }
         let problems = report.into_problems();
         if problems.is_empty() { Ok(Rates(rates)) } else { Err(problems) }
     }
 
-    /// Of a thousand messages on a channel so many stop a cascade of this level; 0 where nobody has counted. An answer, and what
+    /// Of a thousand messages on a channel so many stop a cascade of this level at a moment; 0 where nobody has counted. An answer, and what
     /// is hoped for, are seldom known by channel: clicks stand for them.
-    pub fn per_mille(&self, channel: &Channel, level: Level) -> u32 {
-        let Some(rate) = self.0.get(channel.name) else { return 0 };
+    pub fn per_mille(&self, channel: &Channel, level: Level, now: Millis) -> u32 {
+        let latest = self.0.get(channel.name).and_then(|rates| rates.range(..=now).next_back());
+        let Some((_, rate)) = latest else { return 0 };
         let rate = match level {
             Level::Delivered => rate.delivered,
             Level::Opened => rate.opened,

@@ -102,6 +102,69 @@ steps: [{name: only, channel: email, template: t}]
     assert_eq!(last, ["7d1h ENTERED", "7d1h send only by email"]);
 }
 
+/// Whoever is told of a flight, and when it leaves by the profile too.
+const FLIGHT: &str = "
+campaign: flight
+version: 1
+class: transactional
+trigger: {on: action, action: booked, key: key, again: refresh}
+goal: {action: cancelled, match: same key}
+stop: goal
+steps:
+  - {name: booked, channel: email, template: t, wait: 1h}
+  - {name: soon, channel: sms, template: t, at: FROM.leaves_at - 2h, valid: until FROM.leaves_at}
+";
+
+/// The world begins on the 14th of November at 22:13:20.
+fn leaves(by: &str, moves: &str) -> (World, String) {
+    let world = World::new(&[&FLIGHT.replace("FROM", by)]);
+    let (booked, moves) = match by {
+        "event" => {
+            ("0 does booked f leaves_at=2023-11-20T12:13:20Z".to_owned(), format!("2d does booked f leaves_at={moves}"))
+        }
+        _ => (
+            "0 profile leaves_at=2023-11-20T12:13:20Z\n 0 does booked f".to_owned(),
+            format!("2d profile leaves_at={moves}"),
+        ),
+    };
+    (world, format!("0 has email sms\n {booked}\n {moves}\n 9d time passes"))
+}
+
+#[test]
+fn a_date_that_moves_takes_what_waits_for_it_with_it() {
+    for by in ["event", "profile"] {
+        let told = |moves: &str| {
+            let (mut world, happens) = leaves(by, moves);
+            happens.lines().for_each(|line| play(&mut world, line.trim()));
+            told(&world).into_iter().filter(|line| line.contains("soon")).collect::<Vec<_>>()
+        };
+        assert_eq!(told("2023-11-18T12:13:20Z")[0], "3d12h send soon by sms", "{by}: sooner");
+        assert_eq!(told("2023-11-22T12:13:20Z")[..2], ["5d12h DELAYED soon", "7d12h send soon by sms"], "{by}: later");
+        assert_eq!(told("2023-11-16T23:13:20Z")[0], "2d send soon by sms", "{by}: in an hour");
+        assert_eq!(told("2023-11-16T12:13:20Z"), ["2d VALIDITY_OVER soon"], "{by}: it has left");
+    }
+}
+
+#[test]
+fn a_date_that_moves_in_a_pause_is_followed_when_it_is_over() {
+    check(
+        World::new(&[&FLIGHT.replace("FROM", "profile")]),
+        "0 has email sms
+         0 profile leaves_at=2023-11-20T12:13:20Z
+         0 does booked f
+         1d pause flight
+         2d profile leaves_at=2023-11-18T12:13:20Z
+         3d resume flight
+         4d time passes",
+        "0 ENTERED
+         0 send booked by email
+         1h NO_GOAL booked email
+         1d FROZEN
+         3d THAWED
+         3d12h send soon by sms",
+    );
+}
+
 /// Who has looked at a flat is called about the one that was looked at last.
 const ANEW: &str = "
 campaign: viewing

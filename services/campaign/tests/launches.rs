@@ -48,6 +48,40 @@ fn forecast(text: &str, customers: &[(&str, Customer)]) -> Forecast {
     forecast
 }
 
+/// What nobody has asked for so far is not remembered: on the first day nobody seems to have done it.
+#[test]
+fn a_condition_that_looks_back_to_before_anything_is_remembered_is_warned_of() {
+    let campaign = |name: &str, trigger: &str, when: &str| {
+        format!(
+            "campaign: {name}
+version: 1
+trigger: {{{trigger}}}
+goal: {{action: purchase}}
+steps: [{{name: a, channel: email, template: t{when}}}]
+"
+        )
+    };
+    let told = |text: &str, plans: &Plans| {
+        let problems = campaign::unknown_past("c.yaml", text, plans);
+        problems.iter().map(|problem| format!("{}:{} {}", problem.line, problem.column, problem.message)).collect()
+    };
+    let away = campaign("away", "on: schedule, every: day 10:00, where: \"!did('visit', 90) && !did('visit', 9)\"", "");
+    let found: Vec<String> = told(&away, &Plans::default());
+    assert_eq!(found, ["3:50 the condition looks 90 days back, but actions `visit` are remembered only from now on"]);
+    let known = World::new(&[&away]).plans.clone();
+    assert_eq!(told(&away.replace("version: 1", "version: 2"), &known), [""; 0], "it is remembered already");
+
+    let when = ", when: \"heard_on('email') || days_since('purchase') > 3\"";
+    let other = campaign("other", "on: action, action: lead, where: \"bought('toys', 9)\"", when);
+    let found: Vec<String> = told(&other, &Plans::default());
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(found[0].contains("9 days back, but purchases of `toys`"), "{found:?}");
+    assert!(found[1].contains("looks back, but reactions on email"), "{found:?}");
+    // Another one hopes for purchases, so these are remembered.
+    assert_eq!(told(&other, &known).len(), 2);
+    assert_eq!(told("campaign: [", &known), [""; 0]);
+}
+
 #[test]
 fn the_audience_is_counted_and_its_price_is_that_of_all_that_could_go_out() {
     let customers = [

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use rows::Rows;
-use schemas::{Campaign, CampaignKind, Fact, Merged, Reason, Release, Stage, Unreadable};
+use schemas::{Campaign, CampaignKind, Fact, Merged, Profile, Reason, Release, Stage, Unreadable};
 use world::{DAY, HOUR, MINUTE};
 
 const CART: &str = "
@@ -134,6 +134,24 @@ fn whatever_comes_later_for_a_former_id_is_passed_on() {
     while rows.fire(0) {}
     assert_eq!(rows.sends.len(), 2);
     assert!(rows.sends.iter().all(|(key, send)| key == "ada" && send.customer_id == "ada"));
+}
+
+#[test]
+fn a_date_that_is_sooner_under_the_new_id_is_followed() {
+    let head = "campaign: ends\nversion: 1\nclass: transactional\ntrigger: {on: action, action: lead}\n";
+    let step = "steps: [{name: soon, channel: push, template: t, at: profile.ends}]\n";
+    let mut rows = Rows::new(&[&format!("{head}{step}")]);
+    let knows = |id: &str, ends: &str, formerly: Vec<String>| {
+        let attributes = [("ends".to_owned(), ends.to_owned())].into();
+        let (event_id, customer_id) = (id.to_owned(), id.to_owned());
+        Fact::Profile(Profile { event_id, customer_id, attributes, formerly, ..Profile::default() })
+    };
+    rows.tell("visitor", knows("visitor", "2023-11-20", Vec::new()));
+    rows.action("visitor", "lead", "");
+    rows.settle();
+    rows.tell("ada", knows("ada", "2023-11-17", vec!["visitor".to_owned()]));
+    rows.settle();
+    assert_eq!(rows.running()[0].due, 1_700_179_200_000, "midnight of the 17th");
 }
 
 #[test]

@@ -207,6 +207,25 @@ fn an_order_follows_from_prices_and_rates() {
         ("by response", "delivered", all.clone(), "email sms push viber"),
         ("by response", "opened", all.clone(), "viber email sms push"),
         ("by response", "clicked", all, "viber push sms email"),
+        // What was counted later holds from its day on: the world begins on the 14th of November 2023.
+        (
+            "by response",
+            "goal",
+            format!("{push}, {{channel: sms, clicked: 50, from: 2023-11-14T22:00Z}}"),
+            "sms push viber email",
+        ),
+        (
+            "by response",
+            "goal",
+            format!("{push}, {{channel: sms, clicked: 50, from: 2024-01-01}}"),
+            "push sms viber email",
+        ),
+        (
+            "by response",
+            "goal",
+            format!("{push}, {sms}, {{channel: sms, clicked: 50, from: 2023-11-14}}"),
+            "sms push viber email",
+        ),
         ("by response", "goal", "{channel: push, clicked: 1}".to_owned(), "push sms viber email"),
         ("by response", "goal", String::new(), "sms viber email push"),
     ];

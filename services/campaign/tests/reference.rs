@@ -115,7 +115,7 @@ fn a_wrong_price_table_is_refused_by_the_schema_and_by_the_checker() {
 
 #[test]
 fn a_wrong_table_of_rates_is_refused_by_the_schema_and_by_the_checker() {
-    const RIGHT: &str = "rates: [{channel: email, delivered: 970, opened: 210, clicked: 25}]\n";
+    const RIGHT: &str = "rates: [{channel: email, delivered: 970, opened: 210, clicked: 25, from: 2026-12-01}]\n";
     let schema = validator(&reference::rates());
     let judge = |yaml: &str| (schema.is_valid(&parsed(yaml)), Rates::parse("rates.yaml", yaml).is_ok());
     assert_eq!(judge(RIGHT), (true, true));
@@ -123,7 +123,9 @@ fn a_wrong_table_of_rates_is_refused_by_the_schema_and_by_the_checker() {
         assert_eq!(judge(&RIGHT.replacen(right, wrong, 1)), (false, false), "{wrong}");
     }
     // What a schema cannot say.
-    for (right, wrong) in [("210", "980"), ("delivered: 970, opened: 210, clicked: 25", "delivered: null")] {
+    let twice = "{channel: email, delivered: 1, from: 2026-12-01T00:00Z}, {channel: email";
+    let wrongs = [("210", "980"), ("delivered: 970, opened: 210, clicked: 25", "delivered: null"), ("12-01", "13-01")];
+    for (right, wrong) in wrongs.into_iter().chain([("{channel: email", twice)]) {
         assert!(Rates::parse("rates.yaml", &RIGHT.replacen(right, wrong, 1)).is_err(), "{wrong}");
     }
 }

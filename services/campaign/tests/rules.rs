@@ -11,7 +11,8 @@ use campaign::{
 };
 use proptest::prelude::*;
 use schemas::{
-    Action, Actor, Cart, Class, Customer, Fact, Feedback, Item, Journal, Outcome, Reason, Send, Sent, Stage, Status,
+    Action, Actor, Cart, Class, Customer, Fact, Feedback, Instance, Item, Journal, Outcome, Reason, Send, Sent, Stage,
+    Status,
 };
 use world::definition::{campaigns, cap};
 use world::life::{Decision, event, life, live};
@@ -50,17 +51,23 @@ fn world_of(campaigns: &[String]) -> World {
     World::new(&campaigns.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// Whether it is quiet where a message goes, reckoned without the calendar of the brain.
-fn is_quiet(plan: &Plan, send: &Send) -> bool {
+/// Whether it is quiet where a message goes, reckoned without the calendar of the brain: on the customer's own clock, or on the campaign's
+/// where that is not known.
+fn is_quiet(plan: &Plan, customer: &Customer, send: &Send) -> bool {
     let Some(night) = plan.quiet.filter(|_| plan.class == Class::Marketing) else { return false };
     let moment = jiff::Timestamp::from_millisecond(send.decided_at).unwrap();
-    let time = moment.to_zoned(plan.zone.clone()).time();
+    let own = customer.time_zone.as_deref().and_then(|name| jiff::tz::TimeZone::get(name).ok());
+    let time = moment.to_zoned(own.unwrap_or_else(|| plan.zone.clone())).time();
     let (from, to) = (night.hours.from, night.hours.to);
     if from < to { (from..to).contains(&time) } else { time >= from || time < to }
 }
 
 fn plan_of<'w>(world: &'w World, send: &Send) -> &'w Plan {
     world.plans.version(&send.campaign, send.version).unwrap()
+}
+
+fn plan_of_instance<'w>(decision: &Decision<'w>, instance: &Instance) -> &'w Plan {
+    decision.world.plans.version(&instance.campaign, instance.version).unwrap()
 }
 
 /// The sends of a decision, each with the sends of its instance before it.
@@ -86,6 +93,31 @@ fn is_repeat(decision: &Decision<'_>) -> bool {
     decision.effects.iter().any(|(_, effect)| told(effect))
 }
 
+/// Whether an action is what an instance hopes for, as far as that is seen from outside: the one condition that campaigns have here always
+/// holds.
+fn hopes_for(plan: &Plan, instance: &Instance, action: &Action) -> bool {
+    plan.goal.as_ref().is_some_and(|goal| {
+        let is_its_own = goal.matching == Match::Any || action.key.as_ref() == Some(&instance.key);
+        let holds = goal.condition.as_ref().is_none_or(|it| it.as_written() == "amount_minor >= 0");
+        goal.actions.contains(&action.action) && is_its_own && holds
+    })
+}
+
+/// Whether a word says that a message got as far as stops the cascade of this plan. What a call came to may lead on.
+fn reaches_stop(plan: &Plan, word: &Feedback) -> bool {
+    let wanted = match plan.stop {
+        Level::Delivered => Status::Delivered,
+        Level::Opened => Status::Opened,
+        Level::Clicked => Status::Clicked,
+        Level::Replied => Status::Replied,
+        Level::Agreed | Level::Goal => return false,
+    };
+    let ladder = [Status::Delivered, Status::Opened, Status::Clicked, Status::Replied];
+    let rung = |status| ladder.iter().position(|it| *it == status);
+    let is_human = word.actor != Actor::Machine || word.status == Status::Delivered;
+    is_human && word.outcome == Outcome::Unspecified && rung(word.status) >= rung(wanted)
+}
+
 /// An erasure takes the memory of what was there before with it: a repeat of an older event is then no repeat any more.
 fn is_erasure(decision: &Decision<'_>) -> bool {
     matches!(decision.fact, Some(Fact::Profile(profile)) if profile.erased)
@@ -107,7 +139,7 @@ fn cost(world: &World, step: &Step, channel: &Channel) -> i64 {
 /// The less it is, the sooner it is a message's turn; none where the order does not ask for price or rate. A fraction, of which
 /// the part below may be nothing.
 fn rank(world: &World, plan: &Plan, step: &Step, channel: &Channel) -> Option<(i128, i128)> {
-    let rate = i128::from(world.plans.rates().per_mille(channel, plan.stop));
+    let rate = i128::from(world.plans.rates().per_mille(channel, plan.stop, world.now));
     let cost = i128::from(cost(world, step, channel));
     match plan.order {
         Order::ByCost => Some((cost, 1)),
@@ -122,7 +154,7 @@ fn rank(world: &World, plan: &Plan, step: &Step, channel: &Channel) -> Option<(i
 proptest! {
     #![proptest_config(world::cases(CASES))]
 
-    /// Rule 1. A purchase that is known leaves nothing running that hoped for it, and what has ended sends no more.
+    /// Rule 1. What is known leaves nothing running that hoped for it, or that it stops, and what has ended sends no more.
     #[test]
     fn rule_1_nothing_goes_out_after_a_stop_fact(campaigns in campaigns(), events in life()) {
         let mut world = world_of(&campaigns);
@@ -132,15 +164,21 @@ proptest! {
                 assert!(!ended.contains(&send.instance), "a send after the end");
             }
             if let Some(Fact::Action(action)) = decision.fact {
-                let hoped = |it: &&schemas::Instance| {
-                    let goal = decision.world.plans.version(&it.campaign, it.version).unwrap().goal.as_ref();
-                    let any = goal.filter(|goal| goal.matching == Match::Any && goal.condition.is_none());
-                    any.is_some_and(|goal| goal.actions.contains(&action.action))
-                };
+                let hoped = |it: &&Instance| hopes_for(plan_of_instance(decision, it), it, action);
                 // What begins with the action hopes for the next one.
-                let was_there = |it: &&schemas::Instance| decision.before.instances.iter().any(|before| before.id == it.id);
+                let was_there = |it: &&Instance| decision.before.instances.iter().any(|before| before.id == it.id);
                 let still = decision.world.customer.instances.iter().filter(was_there).filter(hoped);
                 assert!(is_repeat(decision) || still.count() == 0, "a goal left an instance running");
+            }
+            if let Some(Fact::Feedback(word)) = decision.fact.filter(|_| !is_repeat(decision)) {
+                // What a call came to before may have led on, and leads on.
+                let of_word = |sent: &Sent| Some(sent.id.to_string()) == word.send_id && sent.outcome == Outcome::Unspecified;
+                let stopped = decision.before.instances.iter().filter(|it| it.frozen_at.is_none() && it.adoption.is_none());
+                let stopped = stopped.filter(|it| it.sends.iter().any(of_word) && reaches_stop(plan_of_instance(decision, it), word));
+                for instance in stopped {
+                    let still = decision.world.customer.instances.iter().any(|it| it.id == instance.id);
+                    assert!(!still, "a message that got far enough left its instance running");
+                }
             }
             for (_, effect) in decision.effects {
                 match effect {
@@ -216,7 +254,8 @@ proptest! {
                 assert!(has_channel(&decision.world.customer, send.class, &send.channel), "{send:?}");
                 assert!(send.decided_at < send.send_before);
                 assert_eq!(send.decided_at, decision.world.now);
-                assert!(!is_quiet(plan_of(decision.world, send), send), "in quiet hours: {send:?}");
+                let plan = plan_of(decision.world, send);
+                assert!(!is_quiet(plan, &decision.world.customer, send), "in quiet hours: {send:?}");
             }
         });
     }

@@ -69,6 +69,37 @@ fn stem(path: &Path) -> String {
     name.split('.').next().unwrap().to_owned()
 }
 
+/// Most conditions ask when something was done at all: what is older of the same kind is forgotten before what only one entry tells.
+#[test]
+fn many_orders_hide_neither_what_was_bought_nor_that_it_was() {
+    let orders: Vec<String> = (1..=20).map(|order| format!("{order}h does purchase o{order}")).collect();
+    let mut school = World::new(&[&world::example("scenarios/school")]);
+    play(&mut school, &["0 has email", "0 does purchase category=school"]);
+    play(&mut school, &orders);
+    play(&mut school, &["300d time passes"]);
+    assert_eq!(script::told(&school).iter().filter(|line| line.contains("send list")).count(), 1);
+
+    for (condition, holds) in [("!bought('sneakers', 90)", false), ("did('visit')", true)] {
+        let mut shop = World::new(&[&format!(
+            "campaign: advertisement
+version: 1
+trigger: {{on: action, action: looked, where: \"{condition}\"}}
+goal: {{action: purchase}}
+steps: [{{name: offer, channel: email, template: t}}]
+"
+        )]);
+        play(&mut shop, &["0 has email", "0 does visit", "0 does purchase sku=sneakers"]);
+        play(&mut shop, &orders);
+        play(&mut shop, &["2d does looked"]);
+        let entered = script::told(&shop).iter().any(|line| line.contains("ENTERED"));
+        assert_eq!(entered, holds, "{condition}");
+    }
+}
+
+fn play(world: &mut World, lines: &[impl AsRef<str>]) {
+    lines.iter().for_each(|line| script::play(world, line.as_ref()));
+}
+
 /// A campaign that looks at everybody once a week, from an hour after the world's beginning on.
 fn weekly(step: &str) -> World {
     World::new(&[&format!(

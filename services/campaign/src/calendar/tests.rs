@@ -22,6 +22,22 @@ fn led(from: &str, way: &str) -> String {
 }
 
 #[test]
+fn who_was_born_on_a_leap_day_has_a_birthday_every_year() {
+    let day = |text: &str| text.parse::<Date>().unwrap();
+    for (today, next) in [
+        ("2027-02-27", "2027-02-28"),
+        ("2027-02-28", "2027-02-28"),
+        ("2027-03-01", "2028-02-29"),
+        ("2028-02-28", "2028-02-29"),
+        ("2028-02-29", "2028-02-29"),
+        ("2028-03-01", "2029-02-28"),
+        ("2100-01-01", "2100-02-28"),
+    ] {
+        assert_eq!(next_anniversary(day("2000-02-29"), day(today)), Some(day(next)), "{today}");
+    }
+}
+
+#[test]
 fn a_length_is_no_step_of_the_calendar() {
     // Clocks go forward in the night to the 29th of March 2026: that day has 23 hours.
     assert_eq!(led("2026-03-28T09:00:00Z", "24h"), "2026-03-29T09:00:00Z");

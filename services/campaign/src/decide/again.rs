@@ -6,7 +6,7 @@ use crate::language::{Again, Plan};
 
 use super::case::{Case, Fate, each};
 use super::entry::{self, Cause, fields};
-use super::{ending, memory};
+use super::{ending, memory, sooner};
 
 /// Meets the running instances on its key. Returns whether it changed any.
 pub(super) fn meet(case: &mut Case<'_>, customer: &mut Customer, cause: &Cause<'_>) -> bool {
@@ -115,7 +115,8 @@ fn once_more(
     }
     instance.fields = fields(cause.event);
     if instance.stage != Stage::Settling {
-        // Messages still to come speak of the thing as it is now, but their moments stay.
+        // Messages still to come speak of the thing as it is now, but their moments stay, unless they stand in it.
+        sooner::follow(case, customer, instance);
         let entry = case.entry(Reason::Refreshed).instance(instance);
         case.write(entry.because("settling", "over"));
         return Fate::Runs;

@@ -115,11 +115,11 @@ fn is_news(case: &Case<'_>, customer: &Customer, plan: &Plan, cause: &Cause<'_>)
 /// begins.
 pub(super) fn sweep(case: &mut Case<'_>, customer: &mut Customer, campaign: &str) -> bool {
     let at = case.moment.due.unwrap_or(case.moment.now);
-    let id = at.to_string();
-    let cause = Cause { kind: TriggerKind::Schedule, event: Event::Moment(at), id: &id, occurred_at: at };
+    // It gets its id where it begins something: most are not wanted.
+    let cause = Cause { kind: TriggerKind::Schedule, event: Event::Moment(at), id: "", occurred_at: at };
     let plans = case.plans;
     let wanting = plans.newest(campaign).filter(|plan| cause.concerns(plan) && cause.is_wanted(case, plan, customer));
-    wanting.is_some_and(|plan| enter_one(case, customer, plan, &cause))
+    wanting.is_some_and(|plan| enter_one(case, customer, plan, &Cause { id: &at.to_string(), ..cause }))
 }
 
 /// A cascade ended: campaigns that follow upon it may begin.

@@ -32,6 +32,6 @@ impl Fares<'_> {
 
     /// Of a thousand messages so many get as far as this level.
     pub fn per_mille(&self, channel: &Channel, level: Level) -> u32 {
-        self.plans.rates().per_mille(channel, level)
+        self.plans.rates().per_mille(channel, level, self.now)
     }
 }

@@ -162,9 +162,24 @@ pub(super) fn done(customer: &mut Customer, action: &str, key: &Option<String>, 
         }
         customer.done.remove(known);
     }
-    let done = Done { action: action.to_owned(), key: key.clone(), occurred_at };
-    keep(&mut customer.done, done, limits::DONE);
+    customer.done.push(Done { action: action.to_owned(), key: key.clone(), occurred_at });
+    if customer.done.len() > limits::DONE {
+        let forgotten = least_needed(&customer.done);
+        customer.done.remove(forgotten);
+    }
     true
+}
+
+/// Which of these is forgotten first: the oldest of those that a newer one of the same action stands in for, whatever that was about,
+/// since most conditions ask when something was done at all. For what was bought nothing stands in: each is asked for by itself.
+fn least_needed(done: &[Done]) -> usize {
+    let stands_in =
+        |old: &Done, new: &Done| new.action == old.action && new.key != old.key && new.occurred_at >= old.occurred_at;
+    let is_spare = |it: &Done| it.action != PURCHASE_OF && done.iter().any(|other| stands_in(it, other));
+    let numbered = || done.iter().enumerate();
+    let spare = numbered().filter(|(_, it)| is_spare(it)).min_by_key(|(_, it)| it.occurred_at);
+    let oldest = || numbered().min_by_key(|(_, it)| it.occurred_at);
+    spare.or_else(oldest).map_or(0, |(index, _)| index)
 }
 
 /// Remembers an instance that ended, so that late feedback finds its sends. What some campaign asks for goes last.

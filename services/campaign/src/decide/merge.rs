@@ -11,7 +11,7 @@ use crate::language::Plan;
 use crate::limits;
 
 use super::case::{Case, Fate, announce, each};
-use super::{change, ending, entry, hold, memory, profile, shared};
+use super::{change, ending, entry, hold, memory, profile, shared, sooner};
 
 /// Passes on what comes for a customer who is known under another id now. False where there is none, or where it is about this row.
 pub(super) fn has_moved(case: &mut Case<'_>, customer: &Customer, fact: &Fact) -> bool {
@@ -121,6 +121,10 @@ pub(super) fn adopt(case: &mut Case<'_>, customer: &mut Customer, adopted: &Adop
     }
     profile::opt_out_refused(case, customer);
     end_reached(case, customer, |instance| if own.contains(&instance.id) { &done_there } else { &done_here });
+    each(case, customer, |case, customer, instance| {
+        sooner::follow(case, customer, instance);
+        Fate::Runs
+    });
     change::meet(case, customer);
 }
 

@@ -6,7 +6,7 @@
 //! A deadline falls due (`deadline`). Either may choose the next message (`choice`, by
 //! what each costs: `fares`), send it (`dispatch`, and what of its price is owed later: `bill`; where the campaign has a budget that is
 //! asked before: `asking`) or end the cascade (`ending`).
-//! Whatever was decided is written down (`case`).
+//! Whatever was decided is written down (`case`). A date that moves takes with it what waits for it (`sooner`).
 //!
 //! Rows that are no customer's are decided about by `budget` and, for an address that several customers have, by `shared`.
 
@@ -25,6 +25,7 @@ mod hold;
 mod deadline;
 mod exit;
 mod moment;
+mod sooner;
 mod fares;
 mod choice;
 mod dispatch;

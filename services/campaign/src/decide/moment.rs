@@ -35,6 +35,12 @@ pub(super) fn turn(
     Some(if step.start.is_dated() { moment } else { moment.max(ready) })
 }
 
+/// A moment in the calendar that is waited for; none where its date is not known.
+pub(super) fn date(plan: &Plan, customer: &Customer, instance: &Instance, point: &Point) -> Option<Millis> {
+    let from = Clock { plan, customer, instance };
+    from.dated(point).filter(|at| *at <= from.last_of_all())
+}
+
 /// Until when the message at which an instance stands may be handed over, if `turn` is its turn; none where that depends on a date that
 /// nobody knows.
 pub(super) fn valid_until(
@@ -114,7 +120,7 @@ impl Clock<'_> {
             Anchor::Turn | Anchor::HandOver => Some(self.way(point.shift, last)),
             Anchor::Trigger => Some(self.way(point.shift, self.instance.settled_at).max(last)),
             Anchor::Event(_) | Anchor::Profile(_) | Anchor::Moment(_) => {
-                self.dated(point).filter(|at| *at <= self.last_of_all())
+                date(self.plan, self.customer, self.instance, point)
             }
         }
     }

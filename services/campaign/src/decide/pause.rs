@@ -10,7 +10,7 @@ use crate::language::{Anchor, Plan, Point, Step, Wait};
 
 use super::case::{Case, Fate};
 use super::dispatch::{current, waits_for_turn};
-use super::{ending, moment};
+use super::{ending, moment, sooner};
 
 /// Stands still. What waits at a worker is withdrawn, unless the pause is over already.
 pub(super) fn freeze(case: &mut Case<'_>, instance: &mut Instance, paused_at: Millis, is_over: bool) {
@@ -38,6 +38,7 @@ pub(super) fn thaw(
     } else if let Some(plan) = case.plans.of(instance) {
         standstill.put_off(case, customer, plan, instance);
     }
+    sooner::follow(case, customer, instance);
     let entry = case.entry(Reason::Thawed).instance(instance);
     let entry = entry.because("paused_ms", standstill.until.saturating_sub(standstill.from).to_string());
     case.write(entry.because("policy", if goes_on { "continue" } else { "skip" }));

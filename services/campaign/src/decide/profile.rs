@@ -6,7 +6,7 @@ use crate::channel::Channel;
 use crate::limits;
 
 use super::case::{Case, Fate, each};
-use super::{ending, memory, merge, shared};
+use super::{ending, memory, merge, shared, sooner};
 
 /// Takes over a profile, whole. A consent withdrawn later than the profile's own word on it stays withdrawn, and a dead
 /// address does not come back.
@@ -45,9 +45,12 @@ pub(super) fn replace(case: &mut Case<'_>, customer: &mut Customer, profile: &Pr
     customer.profile_at = Some(told_at);
     let entry = case.entry(Reason::ProfileUpdated);
     case.write(entry);
-    each(case, customer, |case, customer, instance| match pending_without_consent(case, customer, instance) {
-        true => opted_out(case, customer, instance, "PROFILE"),
-        false => Fate::Runs,
+    each(case, customer, |case, customer, instance| {
+        if pending_without_consent(case, customer, instance) {
+            return opted_out(case, customer, instance, "PROFILE");
+        }
+        sooner::follow(case, customer, instance);
+        Fate::Runs
     });
     merge::ask(case, customer, &profile.formerly);
     if let Some(mark) = mark {

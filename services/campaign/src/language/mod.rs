@@ -13,6 +13,7 @@ mod check;
 mod experiment;
 mod lint;
 mod together;
+mod unknown;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ pub use plan::{
 };
 pub use problem::{Problem, Severity};
 pub use together::together;
+pub use unknown::unknown_past;
 
 pub(crate) use check::{CLASSES, KINDS as TRIGGERS, RELEASE, channel, word};
 pub(crate) use problem::{Place, Report, Source, nearest};

@@ -502,8 +502,8 @@ pub(crate) struct Price {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rates {
-    /// How often messages get how far, channel by channel, as it was observed. Campaigns that are ordered by expected cost, or by
-    /// response, follow it at once.
+    /// How often messages get how far, channel by channel, as it was observed. Of several lines of a channel the latest that is valid
+    /// when a message is decided on holds. Campaigns that are ordered by expected cost, or by response, follow the table at once.
     #[schemars(example = json!([{"channel": "push", "delivered": 700, "opened": 60}, {"channel": "sms", "delivered": 950}]))]
     pub rates: Vec<Rate>,
 }
@@ -531,6 +531,11 @@ pub(crate) struct Rate {
     /// Without it: nobody has counted.
     #[schemars(with = "Option<u32>", range(max = 1000), example = 25)]
     pub clicked: Option<Spanned<u32>>,
+    /// From when on it is valid.
+    ///
+    /// Without it: until now, and until another one begins.
+    #[schemars(with = "Option<Since>", example = &"2026-12-01", example = &"2026-12-01T00:00+03:00")]
+    pub from: Option<Word>,
 }
 
 /// The caps, which hold for all campaigns together.

@@ -69,6 +69,17 @@ impl Predicate {
         });
     }
 
+    /// What it asks of what rows remember only since somebody asks for it, and how many days it looks back; none for ever.
+    pub(crate) fn looks_back<'p>(&'p self, each: &mut dyn FnMut(Asked<'p>, Option<i64>)) {
+        self.node.visit(&mut |node| match node {
+            Node::DaysSince(action) => each(Asked::Action(action), None),
+            Node::Remembers(Memory::Did(action, days)) => each(Asked::Action(action), *days),
+            Node::Remembers(Memory::Bought(what, days)) => each(Asked::Purchase(what), *days),
+            Node::Remembers(Memory::HeardOn(channel, days)) => each(Asked::Channel(channel), *days),
+            _ => {}
+        });
+    }
+
     /// Each step of which it asks what it came to, by its index.
     pub(crate) fn outcomes(&self, each: &mut dyn FnMut(usize)) {
         self.node.visit(&mut |node| {

@@ -156,6 +156,26 @@ fn days_are_counted_on_the_customers_calendar_but_for_everybody_alike_in_a_sweep
 }
 
 #[test]
+fn a_leap_day_comes_every_year_and_in_a_common_one_a_day_sooner() {
+    let customer =
+        Customer { attributes: [("born".to_owned(), "2000-02-29".to_owned())].into(), ..Customer::default() };
+    let text = "days_to_anniversary(profile.attributes.born) == 0";
+    let predicate = compile(text, &Vocabulary::of_trigger(TriggerKind::Schedule), &[Type::Bool]).unwrap();
+    for (moment, is_birthday) in [
+        ("2027-02-27T12:00Z", false),
+        ("2027-02-28T12:00Z", true),
+        ("2027-03-01T12:00Z", false),
+        ("2028-02-28T12:00Z", false),
+        ("2028-02-29T12:00Z", true),
+        ("2028-03-01T12:00Z", false),
+    ] {
+        let now = moment.parse::<jiff::Timestamp>().unwrap().as_millisecond();
+        let today = Today { now, ..TODAY };
+        assert_eq!(predicate.holds(&Scope::of_event(Event::Moment(now), &customer, today)), is_birthday, "{moment}");
+    }
+}
+
+#[test]
 fn a_step_asks_what_its_instance_kept_and_what_became_of_earlier_steps() {
     let fields = [("total_minor".to_owned(), "1500".to_owned())].into();
     let sent = Sent {

@@ -82,7 +82,9 @@ fn bounds() -> String {
          - A campaign has at most {} messages; each channel of `any` counts as one.\n\
          - For one customer at most {} cascades run at a time; what would begin a further one is refused.\n\
          - No length of time is longer than {days} days, no name longer than {} characters.\n\
-         - Of what customers did, the last {} actions are remembered that some campaign asks for, and the last {} cascades.\n",
+         - Of what customers did, {} actions are remembered that some campaign asks for, each with its `key`, and the last {} cascades. \
+         What is forgotten first are old actions of which the customer did the same again: so sixteen later orders do not hide \
+         that he bought for school.\n",
         limits::OPTIONS,
         limits::INSTANCES,
         limits::NAME_LENGTH,

@@ -145,6 +145,7 @@ fn head() -> impl Strategy<Value = String> {
         "goal: {action: purchase}\n",
         "goal: {action: [purchase, visit], grace: 2h}\n",
         "goal: {action: purchase, where: amount_minor >= 0}\n",
+        "goal: {action: [order_fetched, visit], match: same key}\n",
     ]);
     let stop = one_of(&["", "stop: opened\n", "stop: clicked\n", "stop: replied\n", "stop: agreed\n", "stop: goal\n"]);
     let order = one_of(&[

@@ -14,6 +14,8 @@ pub enum Event {
     /// Time passes while the operator is down.
     Outage(i64),
     Has(Vec<&'static str>),
+    /// The profile tells where the customer lives, or that nobody knows.
+    Lives(Option<&'static str>),
     Cart {
         id: &'static str,
         version: i64,
@@ -40,6 +42,15 @@ pub enum Event {
 }
 
 const CHANNELS: [&str; 7] = ["push", "email", "telegram", "viber", "whatsapp", "sms", "call"];
+/// Of which a campaign knows some, and one that there is not.
+const ZONES: [Option<&str>; 6] = [
+    None,
+    Some("Asia/Vladivostok"),
+    Some("Europe/Moscow"),
+    Some("America/New_York"),
+    Some("Asia/Kathmandu"),
+    Some("Mars"),
+];
 const ACTIONS: [&str; 6] = ["purchase", "bonus_expiring", "order_ready", "order_fetched", "visit", "lead"];
 
 /// More is resumed than paused, else little would go out.
@@ -64,6 +75,7 @@ pub fn event() -> impl Strategy<Value = Event> {
         6 => span.prop_map(Event::Passes),
         1 => (MINUTE..DAY).prop_map(Event::Outage),
         4 => prop::sample::subsequence(CHANNELS.to_vec(), 0..7).prop_map(Event::Has),
+        2 => prop::sample::select(ZONES.to_vec()).prop_map(Event::Lives),
         4 => (prop::sample::select(vec!["c1", "c2"]), 1..6_i64, prop::sample::select(vec![0, 1000, 5000]))
             .prop_map(|(id, version, total_minor)| Event::Cart { id, version, total_minor }),
         5 => (prop::sample::select(ACTIONS.to_vec()), key).prop_map(|(action, key)| Event::Does(action, key)),
@@ -132,6 +144,7 @@ fn happen(world: &mut World, event: &Event, facts: &[Fact]) {
         Event::Passes(_) => {}
         Event::Outage(span) => world.sleep_until(world.now + span),
         Event::Has(channels) => world.profile(channels),
+        Event::Lives(zone) => world.lives(*zone),
         Event::Cart { id, version, total_minor } => world.cart(id, *version, *total_minor),
         Event::Does(action, key) => world.action(action, *key),
         Event::Registers => world.registration(),

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 use campaign::{Plans, rehearsal};
 use proptest::prelude::ProptestConfig;
-use schemas::{Action, Campaign, CampaignKind, Cart, Fact, Inactivity, Item, Registration, Release, Unreadable};
+use schemas::{
+    Action, Campaign, CampaignKind, Cart, Fact, Inactivity, Item, Profile, Registration, Release, Unreadable,
+};
 
 pub const MINUTE: i64 = 60_000;
 pub const HOUR: i64 = 60 * MINUTE;
@@ -115,6 +117,13 @@ impl World {
     /// A profile with an address and a consent for each of these channels.
     pub fn profile(&mut self, channels: &[&str]) {
         self.has(channels);
+    }
+
+    /// The profile as it is known, but for where the customer lives.
+    pub fn lives(&mut self, zone: Option<&str>) {
+        let (contacts, consents) = (self.customer.contacts.clone(), self.customer.consents.clone());
+        let time_zone = zone.map(str::to_owned);
+        self.happens(Fact::Profile(Profile { contacts, consents, time_zone, ..Profile::default() }));
     }
 
     pub fn unreadable(&mut self) {

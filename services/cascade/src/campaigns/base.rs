@@ -42,7 +42,7 @@ pub fn launch(common: &Common, args: &Launch) -> Result<String, Failure> {
     let largest = everybody(common, |id, customer| forecast.look(&plans, id, customer, now))?;
     in_time(&plans, &name, largest)?;
     let told = told(&forecast, &plans, &name, largest);
-    let warnings = document.warnings.clone();
+    let warnings = document.warnings.clone() + &book.unknown_past(&document);
     if !args.yes {
         return Ok(format!("{warnings}{told}Nothing was launched: add --yes to do it.\n"));
     }

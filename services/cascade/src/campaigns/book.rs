@@ -99,6 +99,17 @@ impl Book {
         problems
     }
 
+    /// Warnings of what a document that is news asks of a past of which nothing is remembered, each with a line break behind it.
+    pub fn unknown_past(&self, document: &Document) -> String {
+        match document.kind {
+            Kind::Definition { .. } => campaign::unknown_past(&document.path, &document.text, &self.plans)
+                .iter()
+                .map(|warning| format!("{warning}\n\n"))
+                .collect(),
+            Kind::Prices | Kind::Rates | Kind::Caps => String::new(),
+        }
+    }
+
     fn is_new_table(&self, kind: CampaignKind, document: &Document) -> bool {
         let last = self.records.iter().rev().find(|record| record.kind == kind);
         last.is_none_or(|last| last.definition != document.text)

@@ -168,7 +168,7 @@ fn news(book: &mut Book, documents: Vec<Document>, now: Millis) -> Result<(Vec<C
         match book.judge(&document) {
             Ok(false) => lines.push(format!("{title}: unchanged\n")),
             Ok(true) => {
-                lines.push(format!("{}{title}: applied\n", document.warnings));
+                lines.push(format!("{}{}{title}: applied\n", document.warnings, book.unknown_past(&document)));
                 let record = document.into_record(now);
                 book.note(&record);
                 records.push(record);

@@ -46,6 +46,20 @@ fn a_new_version_is_published_and_the_same_text_again_is_not() {
 }
 
 #[test]
+fn what_looks_back_to_before_anything_is_remembered_is_warned_of_once() {
+    let of = |version: i32| {
+        let text = definition(version, "t")
+            .replace("  action: order_ready\n", "  action: order_ready\n  where: \"!did('visit', 90)\"\n");
+        understand("order-ready.yaml", text).unwrap()
+    };
+    let (_, lines) = news(&mut book(Vec::new()), vec![of(1)], NOW).unwrap();
+    assert!(lines[0].starts_with("warning: the condition looks 90 days back, but actions `visit`"), "{lines:?}");
+    assert!(lines[0].ends_with("campaign order-ready version 1: applied\n"), "{lines:?}");
+    let (_, lines) = news(&mut book(vec![of(1)]), vec![of(2)], NOW).unwrap();
+    assert_eq!(lines, ["campaign order-ready version 2: applied\n"]);
+}
+
+#[test]
 fn a_version_with_another_text_is_refused_and_nothing_is_applied() {
     let mut book = book(vec![document(3, "first")]);
     let failure = news(&mut book, vec![prices(4), document(3, "second")], NOW).unwrap_err();
