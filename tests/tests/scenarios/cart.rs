@@ -111,7 +111,8 @@ fn the_last_chance_is_not_sent_after_its_day() {
     // It is noon in Berlin.
     shop.cart("flo", "cart-1", 1, 5_000);
     shop.settle();
-    shop.pass(DAY);
+    shop.pass(2 * HOUR);
+    shop.pass(DAY - 2 * HOUR);
     shop.cart("gil", "cart-1", 1, 5_000);
     shop.settle();
     shop.pass(2 * HOUR);
