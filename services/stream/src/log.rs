@@ -153,13 +153,13 @@ pub trait Log {
         headers: &[(&'static str, Vec<u8>)],
     ) -> Result<(), Error>;
 
-    /// Before the record that says that all others are there. Waits until the brokers have them, where the end of the transaction before
-    /// this one may still come to the brokers a second time: it would end this one as it stands then, and nothing that is said to be
-    /// there may be missing.
+    /// Before the record that says that all others are there, where the end of the transaction before this one may still come to the
+    /// brokers a second time: it would end this one as it stands then. Waits until the brokers have all others, for nothing that is said to
+    /// be there may be missing, and puts the input positions in, for nobody may say so whom the group would not let in any more.
     ///
     /// # Errors
-    /// `Abort` if the brokers do not take them in time.
-    fn settle(&mut self) -> Result<(), Error>;
+    /// `Abort` if the brokers do not take it in time, `Fenced` if the group has moved on.
+    fn settle(&mut self, positions: &[(i32, i64)]) -> Result<(), Error>;
 
     /// Puts the input positions into the transaction, fenced by the live generation, and commits it.
     ///

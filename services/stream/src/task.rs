@@ -42,6 +42,9 @@ pub(crate) fn cut_off(partition: i32, next: i64, end: i64) -> Error {
     )
 }
 
+/// Before the first commit of a partition.
+const FIRST: Sequence = Sequence { epoch: 1, n: 0 };
+
 /// One partition.
 pub(crate) struct Task<P: Processor> {
     pub(crate) partition: i32,
@@ -280,6 +283,11 @@ impl<P: Processor> Task<P> {
             && self.rearmed.is_empty()
             && !self.has_swept
             && !self.needs_proof
+    }
+
+    /// Whether anything was ever committed of it.
+    pub(crate) fn has_meta(&self) -> bool {
+        self.sequence > FIRST
     }
 
     /// Asks for a commit, though nothing may have changed.

@@ -284,8 +284,12 @@ impl crate::log::Log for KafkaLog<'_> {
         producer.produce(topic, partition, Some(key), value, &headers)
     }
 
-    fn settle(&mut self) -> Result<(), Error> {
-        if self.repeated.is_some_and(|at| at.elapsed() < ECHO) { self.producer()?.flush() } else { Ok(()) }
+    fn settle(&mut self, positions: &[(i32, i64)]) -> Result<(), Error> {
+        if self.repeated.is_none_or(|at| at.elapsed() >= ECHO) {
+            return Ok(());
+        }
+        self.producer()?.flush()?;
+        if positions.is_empty() { Ok(()) } else { self.offer(positions) }
     }
 
     fn commit(&mut self, positions: &[(i32, i64)]) -> Result<(), Error> {

@@ -61,8 +61,12 @@ impl<L: Log, P: Processor> Shard<'_, L, P> {
             code: self.around.config.code_version.clone(),
             ..Meta::default()
         };
-        let mut positions = Vec::new();
+        let (mut positions, mut fences) = (Vec::new(), Vec::new());
         for task in self.tasks.values_mut().filter(|task| !task.is_unchanged()) {
+            // A position of a partition that has no META at all would tell the next owner that its changelog was lost.
+            if task.has_meta() {
+                fences.push((task.partition, task.next));
+            }
             task.end_round();
             if is_planted(Bug::MetaFirst) {
                 task.produce_meta(&mut self.log, meta.clone())?;
@@ -74,10 +78,11 @@ impl<L: Log, P: Processor> Shard<'_, L, P> {
         let is_doubled = is_planted_from(Bug::TornSentTwice, || self.tasks.values().any(Task::has_torn));
         let copies = if is_doubled { 2 } else { 1 };
         self.out.drain_all(|record| (0..copies).try_for_each(|_| publish(log, record)))?;
-        // META says that all of it is there, so it comes last, and not before the brokers have the rest where there is a danger: should the
-        // transaction be torn after all, what is decided twice has the same ids, but nothing is lost.
+        // META says that all of it is there, so it comes last, and where there is a danger not before the brokers have the rest and the group
+        // has let the positions in: should the transaction be torn after all, what is decided twice has the same ids, but nothing is
+        // lost, and no META of a fenced owner stands behind the BARRIER of a newer one.
         if !is_planted(Bug::MetaUnsettled) {
-            self.log.settle()?;
+            self.log.settle(&fences)?;
         }
         for task in self.tasks.values_mut().filter(|task| !task.is_unchanged()) {
             if !is_planted(Bug::MetaFirst) {

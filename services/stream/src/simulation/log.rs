@@ -444,12 +444,13 @@ impl Log for SimulatedLog<'_> {
         if self.waiting.len() >= LINGER && self.world.random(2) == 0 { self.flush() } else { Ok(()) }
     }
 
-    fn settle(&mut self) -> Result<(), Error> {
+    fn settle(&mut self, positions: &[(i32, i64)]) -> Result<(), Error> {
         if !self.world.may_tear() {
             return Ok(());
         }
         self.step("settle")?;
-        self.flush()
+        self.flush()?;
+        if positions.is_empty() { Ok(()) } else { self.offer(positions) }
     }
 
     fn commit(&mut self, positions: &[(i32, i64)]) -> Result<(), Error> {
