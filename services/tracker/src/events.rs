@@ -80,7 +80,8 @@ pub(crate) async fn post(
             Err(misfit) => return refuse(Some(index), &misfit.to_string()),
         }
     }
-    let Some(_place) = edge.room.take(records.len()) else { return later() };
+    let homes: Vec<_> = records.iter().map(|record| (record.record, record.key.as_bytes())).collect();
+    let Some(_place) = edge.room.take_in(&homes) else { return later() };
     match all(records.iter().map(|record| edge.sink.put(record)).collect()).await {
         Ok(()) => {
             records.iter().for_each(|record| edge.metrics.event(record.record));

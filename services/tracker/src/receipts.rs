@@ -27,6 +27,8 @@
 //! Of a task for a person, such as a call, a receipt says `outcome` instead of `status`: `no_answer`, `busy`, `wrong_number`,
 //! `reached`, `later`, `agreed` or `declined`. The status follows from it.
 //!
+//! A provider that was given channels (`NAME@CHANNEL+CHANNEL:…`) speaks for these alone, whether by token or by id.
+//!
 //! A receipt that says something else is counted and dropped: the rest of its request counts, since a provider that gets no 2xx
 //! would repeat all of it for days.
 
@@ -36,7 +38,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use channels::echo::believed;
 use schemas::token::Kind;
-use schemas::{Actor, Feedback, Id, Millis, Outcome, Status};
+use schemas::{Actor, Feedback, Id, Millis, Outcome, Record, Status};
 use serde::Deserialize;
 use stream::publisher::all;
 
@@ -69,8 +71,8 @@ pub(crate) async fn post(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let Some(secrets) = edge.secrets.get(&provider) else { return StatusCode::NOT_FOUND.into_response() };
-    if let Err(why) = signature::verify(secrets, &headers, &body, stream::clock::machine_now()) {
+    let Some(speaker) = edge.providers.get(&provider) else { return StatusCode::NOT_FOUND.into_response() };
+    if let Err(why) = signature::verify(&speaker.secrets, &headers, &body, stream::clock::machine_now()) {
         tracing::warn!(provider, ?why, "receipts are not believed");
         return StatusCode::UNAUTHORIZED.into_response();
     }
@@ -81,12 +83,14 @@ pub(crate) async fn post(
     let now = edge.clock.now();
     let mut facts = Vec::with_capacity(receipts.len());
     for receipt in receipts {
-        match fact(&edge, &provider, receipt, now) {
+        // Whose receipts are signed with one channel's secret says nothing of another's: a complaint there would be heeded for ever.
+        match fact(&edge, &provider, receipt, now).filter(|fact| speaker.speaks_for(&fact.channel)) {
             Some(fact) => facts.push(fact),
             None => edge.metrics.unreadable_receipt(&provider),
         }
     }
-    let Some(_place) = edge.room.take(facts.len()) else { return later() };
+    let homes: Vec<_> = facts.iter().map(|fact| (Feedback::NAME, fact.customer_id.as_bytes())).collect();
+    let Some(_place) = edge.room.take_in(&homes) else { return later() };
     match all(facts.iter().map(|fact| edge.sink.publish(fact)).collect()).await {
         Ok(()) => {
             facts.iter().for_each(|fact| edge.metrics.fact(fact));
