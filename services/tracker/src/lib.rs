@@ -38,7 +38,7 @@ mod fact;
 mod links;
 mod unsubscribe;
 mod batch;
-mod receipts;
+pub mod receipts;
 mod hooks;
 mod ears;
 pub mod events;

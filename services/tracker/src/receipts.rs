@@ -37,7 +37,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use channels::echo::believed;
-use schemas::token::Kind;
+use schemas::token::{Keyring, Kind};
 use schemas::{Actor, Feedback, Id, Millis, Outcome, Record, Status};
 use serde::Deserialize;
 use stream::publisher::all;
@@ -76,15 +76,14 @@ pub(crate) async fn post(
         tracing::warn!(provider, ?why, "receipts are not believed");
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    let receipts = match Batch::<Receipt>::read(&body, RECEIPTS_MAX) {
-        Ok(batch) => batch.all,
+    let read = match read(&body, &edge.keys, &provider, edge.clock.now()) {
+        Ok(read) => read,
         Err(status) => return status.into_response(),
     };
-    let now = edge.clock.now();
-    let mut facts = Vec::with_capacity(receipts.len());
-    for receipt in receipts {
+    let mut facts = Vec::with_capacity(read.len());
+    for fact in read {
         // Whose receipts are signed with one channel's secret says nothing of another's: a complaint there would be heeded for ever.
-        match fact(&edge, &provider, receipt, now).filter(|fact| speaker.speaks_for(&fact.channel)) {
+        match fact.filter(|fact| speaker.speaks_for(&fact.channel)) {
             Some(fact) => facts.push(fact),
             None => edge.metrics.unreadable_receipt(&provider),
         }
@@ -103,7 +102,16 @@ pub(crate) async fn post(
     }
 }
 
-fn fact(edge: &Edge, provider: &str, receipt: Receipt, now: Millis) -> Option<Feedback> {
+/// What stands in a body that is believed: a fact for each receipt, none for one that says nothing.
+///
+/// # Errors
+/// The status of the answer, where it is no body of receipts.
+pub fn read(body: &[u8], keys: &Keyring, provider: &str, now: Millis) -> Result<Vec<Option<Feedback>>, StatusCode> {
+    let batch = Batch::<Receipt>::read(body, RECEIPTS_MAX)?;
+    Ok(batch.all.into_iter().map(|receipt| fact(keys, provider, receipt, now)).collect())
+}
+
+fn fact(keys: &Keyring, provider: &str, receipt: Receipt, now: Millis) -> Option<Feedback> {
     let outcome = match &receipt.outcome {
         // A word that nobody knows says nothing, whatever stands beside it.
         Some(word) => Some(outcome(word)?),
@@ -118,7 +126,7 @@ fn fact(edge: &Edge, provider: &str, receipt: Receipt, now: Millis) -> Option<Fe
     let (send_id, customer_id, channel) = match receipt.token {
         // How long a token is believed does not matter here: the request is signed.
         Some(token) => {
-            let token = edge.keys.verify(&token, Kind::Receipt, Millis::MIN).ok()?;
+            let token = keys.verify(&token, Kind::Receipt, Millis::MIN).ok()?;
             (token.send_id, token.customer_id, token.channel)
         }
         None => (Id::parse(&receipt.send_id?)?, receipt.customer_id.filter(|id| !id.is_empty())?, receipt.channel?),
