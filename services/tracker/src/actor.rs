@@ -3,14 +3,18 @@
 //! The error is asymmetric: a machine's open that is taken for the customer's ends a cascade that reached nobody. So known
 //! fetchers count as machines, and everybody else as the customer. The list is short on purpose; it is evidence, not proof:
 //!
-//! | user agent | who |
-//! |---|---|
-//! | contains `GoogleImageProxy` or `YahooMailProxy` | a mail provider's image proxy |
-//! | exactly `Mozilla/5.0` | Apple Mail Privacy Protection fetches under this bare name |
-//! | contains `bot`, `crawler`, `spider`, `preview`, `scanner`, `curl/`, or nothing at all | crawlers, link scanners |
+//! | the request | who | source |
+//! |---|---|---|
+//! | user agent contains `GoogleImageProxy` | Gmail's image proxy | <https://www.scientiamobile.com/what-is-google-image-proxy/> |
+//! | user agent contains `YahooMailProxy` | Yahoo Mail's image proxy | <https://github.com/faisalman/ua-parser-js/issues/494> |
+//! | user agent is exactly `Mozilla/5.0` | Apple's Mail Privacy Protection | <https://github.com/ua-parser/uap-core/issues/509> |
+//! | user agent contains `bot`, `crawler`, `spider`, `preview`, `scanner` | crawlers, previews of messengers, link scanners | what they call themselves: <https://developers.google.com/search/docs/crawling-indexing/overview-google-crawlers> |
+//! | user agent contains `curl/`, or nothing at all | scripts | no browser and no mail program leaves its name out |
+//! | `HEAD` | somebody who asks what is there, and is shown nothing | RFC 9110, 9.3.2 |
+//! | `Sec-Purpose` with `prefetch` in it, as in `prefetch;prerender` | a browser, ahead of its user | <https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Sec-Purpose> |
+//! | `Purpose` with `prefetch` in it | the same, as Chrome says it of `<link rel="prefetch">` | compatibility data on the page before |
 //!
-//! Two things are certain whatever the name: who asks with `HEAD` has seen nothing, and neither has a browser that fetches ahead of its
-//! user (`Sec-Purpose` or `Purpose` with `prefetch` in it). Both are answered as all others are.
+//! The last three hold whatever the name is. All of them are answered as everybody else is.
 //!
 //! Image proxies also fetch when the customer does open. That such an open is not counted is the price; who needs it asks for
 //! a click. A link scanner that poses as a browser is not recognised. Who really follows a link that was fetched ahead is not told apart
