@@ -1,9 +1,15 @@
-//! How fast the provider may be called: this worker's share of the channel's rate.
+//! How fast the provider may be called: this worker's share of the channel's rate, and of the rates of single destinations, such as the
+//! domain of a mail or the operator behind a prefix.
 
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use serde::{Deserialize, Deserializer};
+use stream::clock::Tick;
 
 /// Hands out permits. Never waits.
 #[derive(Debug)]
@@ -12,12 +18,19 @@ pub struct Limit {
     burst: u32,
     share: (u32, u32),
     limiter: Option<DefaultDirectRateLimiter>,
+    destinations: Destinations,
 }
 
 impl Limit {
     /// The channel's whole rate. Nothing is permitted before [`Limit::divide`].
     pub fn new(rate_per_second: u32, burst: u32) -> Self {
-        Limit { rate_per_second, burst, share: (0, 0), limiter: None }
+        Limit { rate_per_second, burst, share: (0, 0), limiter: None, destinations: Destinations::default() }
+    }
+
+    /// The same, with rates of single destinations.
+    #[must_use]
+    pub fn to(self, rates: &BTreeMap<String, u32>) -> Self {
+        Limit { destinations: Destinations::new(rates), ..self }
     }
 
     /// This worker owns `owned` of `all` partitions: it takes that share of rate and burst, so that all workers together keep
@@ -26,6 +39,7 @@ impl Limit {
         if self.share != (owned, all) {
             self.share = (owned, all);
             self.limiter = quota(self.rate_per_second, self.burst, owned, all).map(RateLimiter::direct);
+            self.destinations.divide(owned, all);
         }
     }
 
@@ -33,6 +47,128 @@ impl Limit {
     pub fn permits(&self) -> bool {
         self.limiter.as_ref().is_some_and(|limiter| limiter.check().is_ok())
     }
+
+    /// Whether this address's destination has certainly no permit yet: that costs nothing to ask.
+    pub fn is_closed(&self, address: &str, tick: Tick) -> bool {
+        self.destinations.of(address).is_some_and(|destination| destination.closed_until.get() > Some(tick))
+    }
+
+    /// Whether one more may go out now to this address's destination. One that has no rate of its own takes all.
+    pub fn permits_to(&self, address: &str, tick: Tick) -> bool {
+        self.destinations.of(address).is_none_or(|destination| destination.permits(tick))
+    }
+}
+
+/// What has a rate of its own.
+#[derive(Debug, Default)]
+struct Destinations {
+    /// By the part behind the @, in its ASCII form, or by digits.
+    all: BTreeMap<String, Destination>,
+    /// The longest of those that are digits.
+    longest: usize,
+}
+
+#[derive(Debug)]
+struct Destination {
+    rate_per_second: u32,
+    limiter: Option<DefaultDirectRateLimiter>,
+    /// It has refused, and has nothing before this moment.
+    closed_until: Cell<Option<Tick>>,
+}
+
+impl Destinations {
+    fn new(rates: &BTreeMap<String, u32>) -> Self {
+        let destination =
+            |rate: &u32| Destination { rate_per_second: *rate, limiter: None, closed_until: Cell::default() };
+        let all: BTreeMap<String, Destination> =
+            rates.iter().filter_map(|(name, rate)| Some((name_of(name)?, destination(rate)))).collect();
+        let digits = all.keys().filter(|name| is_digits(name)).map(String::len);
+        Destinations { longest: digits.max().unwrap_or_default(), all }
+    }
+
+    fn divide(&mut self, owned: u32, all: u32) {
+        for destination in self.all.values_mut() {
+            let rate = destination.rate_per_second;
+            destination.limiter = quota(rate, rate, owned, all).map(RateLimiter::direct);
+            destination.closed_until.set(None);
+        }
+    }
+
+    /// The one that an address belongs to: by its domain, or by the longest prefix of its number.
+    fn of(&self, address: &str) -> Option<&Destination> {
+        if self.all.is_empty() {
+            return None;
+        }
+        if let Some((_, domain)) = address.rsplit_once('@') {
+            return self.all.get(&domain_of(domain)?);
+        }
+        let number = address.strip_prefix('+').unwrap_or(address);
+        let digits = number.bytes().take_while(u8::is_ascii_digit).count().min(self.longest);
+        (1..=digits).rev().find_map(|length| self.all.get(&number[..length]))
+    }
+}
+
+impl Destination {
+    fn permits(&self, tick: Tick) -> bool {
+        match self.limiter.as_ref().map(RateLimiter::check) {
+            Some(Ok(())) => true,
+            Some(Err(refused)) => {
+                self.closed_until.set(Some(tick.after(refused.wait_time_from(DefaultClock::default().now()))));
+                false
+            }
+            None => false,
+        }
+    }
+}
+
+fn is_digits(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn domain_of(domain: &str) -> Option<String> {
+    idna::domain_to_ascii(domain).ok().filter(|domain| domain.contains('.') && !domain.contains('@'))
+}
+
+/// A destination as it is looked for: digits of a number, or a domain.
+fn name_of(name: &str) -> Option<String> {
+    let digits = name.strip_prefix('+').unwrap_or(name);
+    if is_digits(digits) { Some(digits.to_owned()) } else { domain_of(name) }
+}
+
+/// What is wrong with rates of destinations, each in a sentence.
+pub(crate) fn problems(rates: &BTreeMap<String, u32>) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (name, rate) in rates {
+        if name_of(name).is_none() {
+            problems.push(format!("rates: {name} is neither a domain nor the first digits of a number"));
+        }
+        if *rate == 0 {
+            problems.push(format!("rates: {name} must be at least 1"));
+        }
+    }
+    problems
+}
+
+/// Reads rates. A domain whose dots were taken for those of a setting's name, as in `rates.mail.example`, is put together again.
+pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, u32>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Rate {
+        Of(u32),
+        Below(BTreeMap<String, Rate>),
+    }
+    fn collect(before: &str, rates: BTreeMap<String, Rate>, all: &mut BTreeMap<String, u32>) {
+        for (name, rate) in rates {
+            let name = if before.is_empty() { name } else { format!("{before}.{name}") };
+            match rate {
+                Rate::Of(rate) => _ = all.insert(name, rate),
+                Rate::Below(rates) => collect(&name, rates, all),
+            }
+        }
+    }
+    let mut all = BTreeMap::new();
+    collect("", BTreeMap::deserialize(deserializer)?, &mut all);
+    Ok(all)
 }
 
 /// Rounded down, except that a burst below one would let nothing through.
@@ -74,5 +210,53 @@ mod tests {
         let mut limit = Limit::new(1, 3);
         limit.divide(6, 6);
         assert_eq!((0..9).filter(|_| limit.permits()).count(), 3);
+    }
+
+    fn rates(pairs: &[(&str, u32)]) -> BTreeMap<String, u32> {
+        pairs.iter().map(|(name, rate)| ((*name).to_owned(), *rate)).collect()
+    }
+
+    #[test]
+    fn an_address_belongs_to_its_domain_or_to_the_longest_prefix() {
+        let mut limit = Limit::new(9, 9).to(&rates(&[("gmail.com", 1), ("почта.рф", 1), ("+7", 4), ("7900", 2)]));
+        limit.divide(1, 1);
+        let tick = Tick::now();
+        let permitted = |address: &str| (0..9).filter(|_| limit.permits_to(address, tick)).count();
+        for (address, count) in [
+            ("a@GMail.com", 1),
+            ("b@gmail.com", 0),
+            ("a@mail.gmail.com", 9),
+            ("a@xn--80a1acny.xn--p1ai", 1),
+            ("+79001234567", 2),
+            ("79009", 0),
+            ("+7", 4),
+            ("+49", 9),
+            (r#"["7900"]"#, 9),
+            ("", 9),
+        ] {
+            assert_eq!(permitted(address), count, "{address}");
+        }
+        assert!(
+            limit.is_closed("c@gmail.com", tick) && !limit.is_closed("c@gmail.com", tick.after(Duration::from_secs(2)))
+        );
+        assert!(!limit.is_closed("+49", tick));
+    }
+
+    #[test]
+    fn a_destinations_rate_is_shared_out_as_the_channels_is() {
+        let mut limit = Limit::new(9, 9).to(&rates(&[("gmail.com", 8)]));
+        assert!(!limit.permits_to("a@gmail.com", Tick::now()), "who owns nothing may send nothing");
+        limit.divide(2, 8);
+        assert_eq!((0..9).filter(|_| limit.permits_to("a@gmail.com", Tick::now())).count(), 2);
+    }
+
+    #[test]
+    fn rates_are_read_whatever_became_of_their_dots_and_said_where_they_are_none() {
+        let read = |value: serde_json::Value| read(value).unwrap();
+        let written = serde_json::json!({"mail": {"example": 3}, "+7": 4, "x.example": 5});
+        assert_eq!(read(written), rates(&[("mail.example", 3), ("+7", 4), ("x.example", 5)]));
+        assert_eq!(problems(&rates(&[("mail.example", 3), ("+7", 4), ("7900", 5)])), [""; 0]);
+        let wrong = problems(&rates(&[("a@b.example", 3), ("mail", 3), ("+", 3), ("+7", 0)]));
+        assert_eq!(wrong.len(), 4, "{wrong:?}");
     }
 }
