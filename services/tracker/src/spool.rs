@@ -3,18 +3,18 @@
 //! Each partition of `feedback` has its own share of what is published at once, and its own queue before that. One without a leader keeps
 //! its own facts waiting, with a single trial at a time, and has at most half of the room.
 
-use std::collections::{HashMap, VecDeque};
+mod lanes;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use schemas::Feedback;
-use stream::kafka::partition_of;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
 
 use crate::metrics::Metrics;
 use crate::sink::Sink;
+use lanes::Lanes;
 
 /// So many facts may wait; what comes then is counted as lost.
 pub const LIMIT: usize = 10_000;
@@ -87,95 +87,6 @@ pub(crate) async fn publish(mut waiting: UnboundedReceiver<Held>, sink: Arc<dyn 
             }
         }
     }
-}
-
-/// The partitions, and what is under way. Where facts wait, one at least is under way.
-struct Lanes {
-    partitions: i32,
-    sink: Arc<dyn Sink>,
-    lanes: HashMap<i32, Lane>,
-    trials: JoinSet<Trial>,
-    /// What one partition may have under way, and under way and waiting.
-    share: usize,
-    room: usize,
-}
-
-/// One partition.
-#[derive(Default)]
-struct Lane {
-    waits: VecDeque<Held>,
-    under_way: usize,
-    /// It took nothing of late: the pause before the next trial.
-    pause: Option<Duration>,
-}
-
-/// A fact that somebody tried to publish.
-struct Trial {
-    partition: i32,
-    held: Held,
-    after: Option<Duration>,
-}
-
-impl Lanes {
-    fn over(partitions: i32, sink: Arc<dyn Sink>) -> Self {
-        let count = usize::try_from(partitions).unwrap_or(1).max(1);
-        let (share, room) = ((AT_ONCE / count).max(1), if count == 1 { LIMIT } else { LIMIT / 2 });
-        Lanes { partitions: partitions.max(1), sink, lanes: HashMap::new(), trials: JoinSet::new(), share, room }
-    }
-
-    fn take(&mut self, held: Held) {
-        let partition = partition_of(held.fact.customer_id.as_bytes(), self.partitions);
-        let lane = self.lanes.entry(partition).or_default();
-        // What finds no room is dropped, and so counted.
-        if lane.waits.len() + lane.under_way < self.room {
-            lane.waits.push_back(held);
-        }
-        self.go_on(partition);
-    }
-
-    /// An outage may last: as long as there is room, nothing is given up because of it.
-    fn ended(&mut self, Trial { partition, held, after }: Trial) {
-        let Some(lane) = self.lanes.get_mut(&partition) else { return };
-        lane.under_way = lane.under_way.saturating_sub(1);
-        match (held.is_published, after) {
-            (true, _) => lane.pause = None,
-            // Of those that were under way when it began to fail, all fail.
-            (false, None) => _ = lane.pause.get_or_insert(PAUSE),
-            (false, Some(pause)) => lane.pause = Some(PAUSE_MAX.min(pause * 2)),
-        }
-        if !held.is_published {
-            // Behind the others: what nobody ever takes is in nobody's way.
-            lane.waits.push_back(held);
-        }
-        self.go_on(partition);
-    }
-
-    /// Begins with what may be under way. A partition that takes nothing is tried with one, after its pause.
-    fn go_on(&mut self, partition: i32) {
-        let Some(lane) = self.lanes.get_mut(&partition) else { return };
-        let most = if lane.pause.is_some() { 1 } else { self.share };
-        while lane.under_way < most
-            && let Some(held) = lane.waits.pop_front()
-        {
-            lane.under_way += 1;
-            self.trials.spawn(trial(partition, held, lane.pause, Arc::clone(&self.sink)));
-        }
-    }
-}
-
-async fn trial(partition: i32, mut held: Held, after: Option<Duration>, sink: Arc<dyn Sink>) -> Trial {
-    if let Some(pause) = after {
-        tokio::time::sleep(pause).await;
-    }
-    match sink.publish(&held.fact).await {
-        Ok(()) => held.is_published = true,
-        // Of what is tried for long, no line for each trial.
-        Err(refused) if after < Some(PAUSE_MAX) => {
-            tracing::warn!(partition, "a fact is not published yet: {}", refused.0);
-        }
-        Err(_) => {}
-    }
-    Trial { partition, held, after }
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use prometheus::Registry;
 use schemas::Status;
 use schemas::json::SourceRecord;
+use stream::kafka::partition_of;
+use tokio::task::JoinSet;
 
 use super::*;
 use crate::sink::{Publication, Refused};
