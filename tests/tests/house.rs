@@ -206,6 +206,21 @@ fn every_row_names_its_tests(home: &str, page: &str, count: usize) {
 }
 
 #[test]
+fn every_fuzz_target_is_run_and_has_a_place_to_begin() {
+    let (script, manifest) = (text("tests/fuzz.sh"), text("tests/fuzz/Cargo.toml"));
+    let list = script.split("targets=(").nth(2).and_then(|rest| rest.split(')').next()).expect("the list of all");
+    let listed: BTreeSet<&str> = list.split_whitespace().collect();
+    let directory = std::fs::read_dir(root().join("tests/fuzz/fuzz_targets")).expect("the targets");
+    let names = directory.map(|file| file.expect("a file").path().file_stem().expect("a name").to_owned());
+    let there: BTreeSet<String> = names.map(|name| name.into_string().expect("plain")).collect();
+    assert_eq!(listed, there.iter().map(String::as_str).collect());
+    for target in &there {
+        assert!(manifest.contains(&format!("name = \"{target}\"")), "tests/fuzz/Cargo.toml does not build {target}");
+        assert!(script.contains(&format!(" {target})")), "tests/fuzz.sh has no beginnings for {target}");
+    }
+}
+
+#[test]
 fn every_template_that_a_campaign_names_is_there() {
     let named = |path: &String| path.starts_with("deploy/campaigns/") && path.ends_with(".yaml");
     let campaigns: Vec<Plan> = tracked()

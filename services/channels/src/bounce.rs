@@ -84,7 +84,7 @@ impl Useless {
 /// Why it says nothing.
 pub fn read(mail: &[u8], keys: &Keyring) -> Result<Bounce, Useless> {
     let mail = &mail[..mail.len().min(MAIL_BYTES_MAX)];
-    let mail = MessageParser::default().parse(mail).ok_or(Useless::Unreadable)?;
+    let mail = MessageParser::default().parse(mail).filter(|mail| !mail.parts.is_empty()).ok_or(Useless::Unreadable)?;
     let (status, code) = match verdict(&mail) {
         Err(Useless::NoReport) => return answer(&mail, keys),
         told => told?,
@@ -178,6 +178,8 @@ fn enclosed(mail: &Message<'_>) -> Vec<String> {
 }
 
 fn token_of(mail: &Message<'_>) -> Option<String> {
+    // Of an enclosed mail the library may make one without any part, not even its head, and then looks for that.
+    mail.parts.first()?;
     let value = mail.header_raw(TOKEN_HEADER)?;
     // Whoever folded it on the way has put white space into it.
     Some(value.chars().filter(|c| !c.is_whitespace()).collect())

@@ -64,6 +64,11 @@ impl Calls {
         }
     }
 
+    /// The share of the transport's own rates that this worker may take.
+    pub(crate) fn divide(&self, owned: u32, all: u32) {
+        self.transport.divide(owned, all);
+    }
+
     /// Hands a message over, unless the look at the withdrawals has become too old, or the lease or the validity has ended by then.
     pub(crate) fn start(&mut self, candidate: Candidate, looked: Tick, lease: Lease) {
         self.start_until(candidate, looked, looked.after(look::AGE_MAX), lease);
@@ -201,7 +206,7 @@ mod tests {
     impl Transport for Taker {
         fn hand_over<'a>(&'a self, _: &'a Message) -> Call<'a> {
             self.0.fetch_add(1, Ordering::SeqCst);
-            Box::pin(async { Answer::Accepted { provider_id: None } })
+            Box::pin(async { Answer::taken(None) })
         }
     }
 
@@ -262,7 +267,7 @@ mod tests {
         assert_eq!(told(&mut calls), [Answer::TooLate]);
         assert_eq!(taker.0.load(Ordering::SeqCst), 0);
         calls.start(candidate("c", 0), Tick::now(), lease());
-        assert_eq!(told(&mut calls), [Answer::Accepted { provider_id: None }]);
+        assert_eq!(told(&mut calls), [Answer::taken(None)]);
         assert_eq!(taker.0.load(Ordering::SeqCst), 1);
     }
 
@@ -293,6 +298,6 @@ mod tests {
         let (mut calls, _) = calls(0);
         calls.dropped(std::iter::once((candidate("a", 0).id, 0)));
         calls.start(candidate("a", 0), Tick::now(), lease());
-        assert_eq!(told(&mut calls), [Answer::Accepted { provider_id: None }]);
+        assert_eq!(told(&mut calls), [Answer::taken(None)]);
     }
 }

@@ -1,4 +1,4 @@
-//! Whose turn it is: permitted by the breaker and the rate limit, and with a message that can be made.
+//! Whose turn it is: permitted by the breaker, the rate of its destination and the one of the channel, and with a message that can be made.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,6 +19,9 @@ const BLOCK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_m
 
 /// The same for whoever waits at the fence.
 const FENCED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+
+/// The same for whoever waits for the rate of its destination.
+const DESTINATION: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
 
 /// A command whose turn has come.
 #[derive(Debug)]
@@ -91,6 +94,11 @@ impl Chooser<'_> {
             return Turn::Settled;
         }
         let (id, send) = &entry.send;
+        // Before a message is made for nothing.
+        if !entry.destined && self.limit.is_closed(&send.address, tick) {
+            entry.rest(DESTINATION, tick);
+            return Turn::Settled;
+        }
         let message = match self.renderer.render(*id, send, now) {
             Ok(message) => message,
             Err(Flaw::WAITS) => {
@@ -106,6 +114,11 @@ impl Chooser<'_> {
         entry.content = self.renderer.version(send);
         if !entry.permitted {
             let since = *entry.waits_since.get_or_insert(tick);
+            if !entry.destined && !self.limit.permits_to(&message.address, tick) {
+                entry.rest(DESTINATION, tick);
+                return Turn::Settled;
+            }
+            entry.destined = true;
             if !self.limit.permits() {
                 return Turn::Waits;
             }

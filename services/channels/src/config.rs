@@ -1,5 +1,6 @@
 //! What a worker has to be told.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use serde::Deserialize;
 
 use crate::lease::Lease;
 use crate::render::content;
-use crate::{link, transport};
+use crate::{limit, link, transport};
 
 /// A channel and its provider.
 #[derive(Clone, Debug, Deserialize)]
@@ -24,6 +25,10 @@ pub struct Config {
     /// Hand-overs that may come at once after a pause; as many as in a second where it is 0.
     #[serde(default)]
     pub burst: u32,
+    /// Hand-overs per second of all workers together to one destination: the part of a mail address behind the @, or the first digits of a
+    /// number, of which the longest count. Who has to wait for that holds up nobody else.
+    #[serde(default, deserialize_with = "limit::read")]
+    pub rates: BTreeMap<String, u32>,
     /// Calls that may be under way at once, in one worker.
     #[serde(default = "default_calls")]
     pub calls_max: usize,
@@ -101,7 +106,7 @@ impl Config {
         );
         check(self.spend_per_hour >= 0, "spend_per_hour must not be negative; 0 is no limit".to_owned());
         let parts = self.tracking.iter().flat_map(link::Config::problems).chain(self.transport.problems());
-        let parts = parts.chain(self.content.problems());
+        let parts = parts.chain(self.content.problems()).chain(limit::problems(&self.rates));
         parts.for_each(|words| check(false, words));
         problems
     }

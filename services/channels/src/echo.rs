@@ -45,6 +45,7 @@ use schemas::{Actor, Attempt, AttemptState, Feedback, Id, Millis, Outcome, Reply
 use stream::clock::{Clock, Tick};
 use stream::kafka::{Fetched, Reader, Record, Settings};
 use stream::publisher::Publisher;
+use stream::shares::Shares;
 use stream::{Error, thread};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -64,7 +65,8 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 const READING: Duration = Duration::from_secs(20);
 
 /// Words that are looked after at once. One that nothing is known for holds its place for all of [`PATIENCE`]: so eight hundred such
-/// receipts a second do not yet make others wait.
+/// receipts a second do not yet make others wait. Of what is written one partition may have a quarter: where no broker leads it, its
+/// words have to be said again, and those of others are heard.
 const AT_ONCE: usize = 4_096;
 
 /// Records that are taken from the queue at once.
@@ -178,6 +180,7 @@ impl Echo {
             provider: origin.provider.to_owned(),
             pseudonyms: origin.pseudonyms.clone(),
             words: origin.words.clone(),
+            shares: Shares::of(AT_ONCE, origin.settings.partitions(origin.feedback)?.unwrap_or(1)),
             patience: (PATIENCE, READING),
         };
         let follower = Follower::new(origin, Arc::clone(&listener.memory), ear.memory, turned)?;
@@ -331,6 +334,8 @@ struct Listener {
     provider: String,
     pseudonyms: Pseudonyms,
     words: Words,
+    /// What each partition may have under way.
+    shares: Shares,
     /// How long a receipt waits for our own record: while the memory is whole, and while it is read.
     patience: (Duration, Duration),
 }
@@ -423,6 +428,9 @@ impl Listener {
 
     /// What the customer wrote first: the fact makes the word one that need not be said again.
     async fn write(&self, reply: Option<Reply>, fact: Feedback) -> Result<(), String> {
+        let Some(_share) = self.shares.take([fact.customer_id.as_bytes()]) else {
+            return Err("too many wait for its partition already".to_owned());
+        };
         if let Some(reply) = &reply {
             self.facts.keep(reply).await?;
         }

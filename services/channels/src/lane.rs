@@ -65,6 +65,8 @@ pub(crate) struct Entry {
     doubtful: bool,
     /// The rate limiter has let it through; it need not wait there again.
     pub(crate) permitted: bool,
+    /// So has the one of its destination.
+    pub(crate) destined: bool,
     /// When it first had to wait for the rate limiter.
     pub(crate) waits_since: Option<Tick>,
     /// Not before this moment: the provider did not take it, or it waits for something of its own.
@@ -387,8 +389,8 @@ impl Lane {
             self.fence.give_back(charge);
         }
         entry.stage = match answer {
-            Answer::Accepted { provider_id } => {
-                let accepted = Outcome::of(Status::Accepted, None, now);
+            Answer::Accepted { provider_id, code } => {
+                let accepted = Outcome::of(Status::Accepted, code.as_deref(), now);
                 Stage::Judged(Outcome { provider_id: provider_id.clone(), ..accepted })
             }
             Answer::Refused { code } | Answer::Unfit { code } => {
@@ -410,7 +412,7 @@ impl Lane {
             }
             // Its next turn comes at once, and may be another route's.
             Answer::Stale | Answer::Elsewhere { .. } => {
-                entry.permitted = true;
+                (entry.permitted, entry.destined) = (true, true);
                 Stage::Waiting
             }
         };
@@ -497,6 +499,7 @@ impl Entry {
             floor: None,
             doubtful: false,
             permitted: false,
+            destined: false,
             waits_since: None,
             not_before: None,
             delays: None,
@@ -531,7 +534,7 @@ impl Entry {
         });
         let pause = delays.next().unwrap_or(Duration::from_secs(30));
         self.not_before = Some(tick.after(asked.unwrap_or(pause).max(pause)));
-        self.permitted = false;
+        (self.permitted, self.destined) = (false, false);
         self.waits_since = None;
     }
 }

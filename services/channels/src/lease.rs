@@ -74,7 +74,7 @@ mod tests {
         steps.fetch_add(1, Ordering::SeqCst);
         connected.await.unwrap();
         steps.fetch_add(1, Ordering::SeqCst);
-        Answer::Accepted { provider_id: None }
+        Answer::taken(None)
     }
 
     #[tokio::test]

@@ -1,9 +1,17 @@
-//! How fast the provider may be called: this worker's share of the channel's rate.
+//! How fast the provider may be called: this worker's share of the channel's rate, and of the rates of single destinations, such as the
+//! domain of a mail or the operator behind a prefix.
 
+mod destinations;
+
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use stream::clock::Tick;
+
+use destinations::Destinations;
+pub(crate) use destinations::{problems, read};
 
 /// Hands out permits. Never waits.
 #[derive(Debug)]
@@ -12,12 +20,19 @@ pub struct Limit {
     burst: u32,
     share: (u32, u32),
     limiter: Option<DefaultDirectRateLimiter>,
+    destinations: Destinations,
 }
 
 impl Limit {
     /// The channel's whole rate. Nothing is permitted before [`Limit::divide`].
     pub fn new(rate_per_second: u32, burst: u32) -> Self {
-        Limit { rate_per_second, burst, share: (0, 0), limiter: None }
+        Limit { rate_per_second, burst, share: (0, 0), limiter: None, destinations: Destinations::default() }
+    }
+
+    /// The same, with rates of single destinations.
+    #[must_use]
+    pub fn to(self, rates: &BTreeMap<String, u32>) -> Self {
+        Limit { destinations: Destinations::new(rates), ..self }
     }
 
     /// This worker owns `owned` of `all` partitions: it takes that share of rate and burst, so that all workers together keep
@@ -26,12 +41,23 @@ impl Limit {
         if self.share != (owned, all) {
             self.share = (owned, all);
             self.limiter = quota(self.rate_per_second, self.burst, owned, all).map(RateLimiter::direct);
+            self.destinations.divide(owned, all);
         }
     }
 
     /// Whether one more may go out now.
     pub fn permits(&self) -> bool {
         self.limiter.as_ref().is_some_and(|limiter| limiter.check().is_ok())
+    }
+
+    /// Whether this address's destination has certainly no permit yet: that costs nothing to ask.
+    pub fn is_closed(&self, address: &str, tick: Tick) -> bool {
+        self.destinations.of(address).is_some_and(|destination| destination.closed_until.get() > Some(tick))
+    }
+
+    /// Whether one more may go out now to this address's destination. One that has no rate of its own takes all.
+    pub fn permits_to(&self, address: &str, tick: Tick) -> bool {
+        self.destinations.of(address).is_none_or(|destination| destination.permits(tick))
     }
 }
 
@@ -74,5 +100,43 @@ mod tests {
         let mut limit = Limit::new(1, 3);
         limit.divide(6, 6);
         assert_eq!((0..9).filter(|_| limit.permits()).count(), 3);
+    }
+
+    fn rates(pairs: &[(&str, u32)]) -> BTreeMap<String, u32> {
+        pairs.iter().map(|(name, rate)| ((*name).to_owned(), *rate)).collect()
+    }
+
+    #[test]
+    fn an_address_belongs_to_its_domain_or_to_the_longest_prefix() {
+        let mut limit = Limit::new(9, 9).to(&rates(&[("gmail.com", 1), ("почта.рф", 1), ("+7", 4), ("7900", 2)]));
+        limit.divide(1, 1);
+        let tick = Tick::now();
+        let permitted = |address: &str| (0..9).filter(|_| limit.permits_to(address, tick)).count();
+        for (address, count) in [
+            ("a@GMail.com", 1),
+            ("b@gmail.com", 0),
+            ("a@mail.gmail.com", 9),
+            ("a@xn--80a1acny.xn--p1ai", 1),
+            ("+79001234567", 2),
+            ("79009", 0),
+            ("+7", 4),
+            ("+49", 9),
+            (r#"["7900"]"#, 9),
+            ("", 9),
+        ] {
+            assert_eq!(permitted(address), count, "{address}");
+        }
+        assert!(
+            limit.is_closed("c@gmail.com", tick) && !limit.is_closed("c@gmail.com", tick.after(Duration::from_secs(2)))
+        );
+        assert!(!limit.is_closed("+49", tick));
+    }
+
+    #[test]
+    fn a_destinations_rate_is_shared_out_as_the_channels_is() {
+        let mut limit = Limit::new(9, 9).to(&rates(&[("gmail.com", 8)]));
+        assert!(!limit.permits_to("a@gmail.com", Tick::now()), "who owns nothing may send nothing");
+        limit.divide(2, 8);
+        assert_eq!((0..9).filter(|_| limit.permits_to("a@gmail.com", Tick::now())).count(), 2);
     }
 }

@@ -62,7 +62,14 @@ impl Worker<'_> {
             self.stop_reading(*partition);
             self.probe.released(&self.names.send, *partition);
         }
-        self.limit.divide(self.lanes_count(), self.partitions);
+        self.divide();
+    }
+
+    /// Takes this worker's share of all rates.
+    fn divide(&mut self) {
+        let owned = self.lanes_count();
+        self.limit.divide(owned, self.partitions);
+        self.calls.divide(owned, self.partitions);
     }
 
     /// Takes over what is ours. A predecessor may have a transaction open there: then the brokers do not answer yet, and
@@ -72,7 +79,7 @@ impl Worker<'_> {
             return Ok(());
         }
         let placed = self.place();
-        self.limit.divide(self.lanes_count(), self.partitions);
+        self.divide();
         match placed {
             Err(error) if error.verdict() == Verdict::Retry => {
                 tracing::warn!("partitions are not taken over yet: {error}");

@@ -170,7 +170,7 @@ impl<'a> Worker<'a> {
             _echo: echo,
             calls,
             group: names.join(settings)?,
-            limit: Limit::new(config.rate_per_second, config.burst()),
+            limit: Limit::new(config.rate_per_second, config.burst()).to(&config.rates),
             breaker: Breaker::default(),
             fetched: Vec::new(),
             producer: None,

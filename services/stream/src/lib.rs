@@ -30,6 +30,7 @@ mod probe;
 pub mod kafka;
 pub mod relay;
 pub mod publisher;
+pub mod shares;
 pub mod admin;
 pub mod inspect;
 

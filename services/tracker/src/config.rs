@@ -56,6 +56,31 @@ pub struct Provider {
     /// Names of environment variables that hold secrets.
     #[serde(default)]
     pub secret_envs: Vec<String>,
+    /// Channels of which a provider may speak; all where none is named. A producer speaks of none.
+    #[serde(default)]
+    pub channels: Vec<String>,
+}
+
+/// A provider whose receipts may come.
+#[derive(Debug)]
+pub(crate) struct Speaker {
+    pub(crate) secrets: Vec<Secret>,
+    channels: Vec<String>,
+}
+
+impl Speaker {
+    /// Reads what he is believed by.
+    ///
+    /// # Errors
+    /// One sentence for each secret that cannot be used.
+    pub(crate) fn of(provider: &Provider) -> Result<Self, Vec<String>> {
+        Ok(Speaker { secrets: provider.secrets("provider")?, channels: provider.channels.clone() })
+    }
+
+    /// Whether what he says of this channel counts.
+    pub(crate) fn speaks_for(&self, channel: &str) -> bool {
+        self.channels.is_empty() || self.channels.iter().any(|own| own == channel)
+    }
 }
 
 fn default_listen() -> SocketAddr {
@@ -74,6 +99,12 @@ impl Config {
                 }
                 if all.iter().filter(|other| other.name == one.name).count() > 1 {
                     problems.push(format!("{role} {} is given more than once", one.name));
+                }
+                if one.channels.iter().any(String::is_empty) {
+                    problems.push(format!("{role} {}: a channel has a name", one.name));
+                }
+                if role == "producer" && !one.channels.is_empty() {
+                    problems.push(format!("producer {}: only a provider has channels", one.name));
                 }
                 problems.extend(one.secrets(role).err().into_iter().flatten());
             }

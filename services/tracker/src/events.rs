@@ -60,27 +60,16 @@ pub(crate) async fn post(
         tracing::warn!(producer, ?why, "events are not believed");
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    let Batch { all: events, is_list } = match Batch::<Event>::read(&body, EVENTS_MAX) {
-        Ok(batch) => batch,
-        Err(StatusCode::BAD_REQUEST) => {
-            return refuse(None, "must be {\"type\": …, \"data\": {…}}, or a list of these");
-        }
-        Err(status) => return status.into_response(),
-    };
     let id = headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
-    let mut records = Vec::with_capacity(events.len());
-    for (index, event) in events.into_iter().enumerate() {
-        // Of two producers neither knows what the other counts by.
-        let name = if is_list { format!("{producer}/{id}/{index}") } else { format!("{producer}/{id}") };
-        match record(event, name) {
-            Ok(record) if record.key.len() + record.value.len() > EVENT_BYTES_MAX => {
-                return StatusCode::PAYLOAD_TOO_LARGE.into_response();
-            }
-            Ok(record) => records.push(record),
-            Err(misfit) => return refuse(Some(index), &misfit.to_string()),
+    let records = match read(&body, &producer, id) {
+        Ok(records) => records,
+        Err(Unfit { status, event, error: Some(error) }) => {
+            return (status, Json(json!({"event": event, "error": error}))).into_response();
         }
-    }
-    let Some(_place) = edge.room.take(records.len()) else { return later() };
+        Err(Unfit { status, .. }) => return status.into_response(),
+    };
+    let homes: Vec<_> = records.iter().map(|record| (record.record, record.key.as_bytes())).collect();
+    let Some(_place) = edge.room.take_in(&homes) else { return later() };
     match all(records.iter().map(|record| edge.sink.put(record)).collect()).await {
         Ok(()) => {
             records.iter().for_each(|record| edge.metrics.event(record.record));
@@ -93,6 +82,40 @@ pub(crate) async fn post(
     }
 }
 
+/// Why nothing is taken of a body.
+#[derive(Debug)]
+pub struct Unfit {
+    /// Status of the answer.
+    pub status: StatusCode,
+    /// Which event it is, counted from 0, if it is one of them.
+    pub event: Option<usize>,
+    /// What is wrong, where there is something to say.
+    pub error: Option<String>,
+}
+
+/// What stands in a body that is believed; `id` is the one of the request. All of it fits, or nothing is taken.
+///
+/// # Errors
+/// The answer, if one does not fit, or there are too many.
+pub fn read(body: &[u8], producer: &str, id: &str) -> Result<Vec<SourceRecord>, Unfit> {
+    let misfit = |event, error: String| Unfit { status: StatusCode::BAD_REQUEST, event, error: Some(error) };
+    let batch = Batch::<Event>::read(body, EVENTS_MAX).map_err(|status| match status {
+        StatusCode::BAD_REQUEST => misfit(None, "must be {\"type\": …, \"data\": {…}}, or a list of these".to_owned()),
+        status => Unfit { status, event: None, error: None },
+    })?;
+    let mut records = Vec::with_capacity(batch.all.len());
+    for (index, event) in batch.all.into_iter().enumerate() {
+        // Of two producers neither knows what the other counts by.
+        let name = if batch.is_list { format!("{producer}/{id}/{index}") } else { format!("{producer}/{id}") };
+        let record = record(event, name).map_err(|error| misfit(Some(index), error.to_string()))?;
+        if record.key.len() + record.value.len() > EVENT_BYTES_MAX {
+            return Err(Unfit { status: StatusCode::PAYLOAD_TOO_LARGE, event: None, error: None });
+        }
+        records.push(record);
+    }
+    Ok(records)
+}
+
 fn record(mut event: Event, name: String) -> Result<SourceRecord, Misfit> {
     if let Some(data) = event.data.as_object_mut()
         && data.get("event_id").is_none_or(Value::is_null)
@@ -100,8 +123,4 @@ fn record(mut event: Event, name: String) -> Result<SourceRecord, Misfit> {
         data.insert("event_id".to_owned(), Value::String(name));
     }
     json::read(&event.kind, event.data)
-}
-
-fn refuse(event: Option<usize>, error: &str) -> Response {
-    (StatusCode::BAD_REQUEST, Json(json!({"event": event, "error": error}))).into_response()
 }

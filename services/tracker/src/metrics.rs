@@ -35,7 +35,10 @@ impl Metrics {
                 "Opens and clicks that are lost: they found no room in the spool, or the process ended before Kafka took them.",
             )?,
             unknown_statuses: IntCounterVec::new(
-                Opts::new("cascade_receipts_unreadable_total", "Receipts that say nothing that we know, by provider."),
+                Opts::new(
+                    "cascade_receipts_unreadable_total",
+                    "Receipts that say nothing that we know, or speak of a channel that is not the provider's, by provider.",
+                ),
                 &["provider"],
             )?,
             events: IntCounterVec::new(

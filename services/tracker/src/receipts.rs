@@ -27,6 +27,8 @@
 //! Of a task for a person, such as a call, a receipt says `outcome` instead of `status`: `no_answer`, `busy`, `wrong_number`,
 //! `reached`, `later`, `agreed` or `declined`. The status follows from it.
 //!
+//! A provider that was given channels (`NAME@CHANNEL+CHANNEL:…`) speaks for these alone, whether by token or by id.
+//!
 //! A receipt that says something else is counted and dropped: the rest of its request counts, since a provider that gets no 2xx
 //! would repeat all of it for days.
 
@@ -35,8 +37,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use channels::echo::believed;
-use schemas::token::Kind;
-use schemas::{Actor, Feedback, Id, Millis, Outcome, Status};
+use schemas::token::{Keyring, Kind};
+use schemas::{Actor, Feedback, Id, Millis, Outcome, Record, Status};
 use serde::Deserialize;
 use stream::publisher::all;
 
@@ -69,24 +71,25 @@ pub(crate) async fn post(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let Some(secrets) = edge.secrets.get(&provider) else { return StatusCode::NOT_FOUND.into_response() };
-    if let Err(why) = signature::verify(secrets, &headers, &body, stream::clock::machine_now()) {
+    let Some(speaker) = edge.providers.get(&provider) else { return StatusCode::NOT_FOUND.into_response() };
+    if let Err(why) = signature::verify(&speaker.secrets, &headers, &body, stream::clock::machine_now()) {
         tracing::warn!(provider, ?why, "receipts are not believed");
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    let receipts = match Batch::<Receipt>::read(&body, RECEIPTS_MAX) {
-        Ok(batch) => batch.all,
+    let read = match read(&body, &edge.keys, &provider, edge.clock.now()) {
+        Ok(read) => read,
         Err(status) => return status.into_response(),
     };
-    let now = edge.clock.now();
-    let mut facts = Vec::with_capacity(receipts.len());
-    for receipt in receipts {
-        match fact(&edge, &provider, receipt, now) {
+    let mut facts = Vec::with_capacity(read.len());
+    for fact in read {
+        // Whose receipts are signed with one channel's secret says nothing of another's: a complaint there would be heeded for ever.
+        match fact.filter(|fact| speaker.speaks_for(&fact.channel)) {
             Some(fact) => facts.push(fact),
             None => edge.metrics.unreadable_receipt(&provider),
         }
     }
-    let Some(_place) = edge.room.take(facts.len()) else { return later() };
+    let homes: Vec<_> = facts.iter().map(|fact| (Feedback::NAME, fact.customer_id.as_bytes())).collect();
+    let Some(_place) = edge.room.take_in(&homes) else { return later() };
     match all(facts.iter().map(|fact| edge.sink.publish(fact)).collect()).await {
         Ok(()) => {
             facts.iter().for_each(|fact| edge.metrics.fact(fact));
@@ -99,7 +102,16 @@ pub(crate) async fn post(
     }
 }
 
-fn fact(edge: &Edge, provider: &str, receipt: Receipt, now: Millis) -> Option<Feedback> {
+/// What stands in a body that is believed: a fact for each receipt, none for one that says nothing.
+///
+/// # Errors
+/// The status of the answer, where it is no body of receipts.
+pub fn read(body: &[u8], keys: &Keyring, provider: &str, now: Millis) -> Result<Vec<Option<Feedback>>, StatusCode> {
+    let batch = Batch::<Receipt>::read(body, RECEIPTS_MAX)?;
+    Ok(batch.all.into_iter().map(|receipt| fact(keys, provider, receipt, now)).collect())
+}
+
+fn fact(keys: &Keyring, provider: &str, receipt: Receipt, now: Millis) -> Option<Feedback> {
     let outcome = match &receipt.outcome {
         // A word that nobody knows says nothing, whatever stands beside it.
         Some(word) => Some(outcome(word)?),
@@ -114,7 +126,7 @@ fn fact(edge: &Edge, provider: &str, receipt: Receipt, now: Millis) -> Option<Fe
     let (send_id, customer_id, channel) = match receipt.token {
         // How long a token is believed does not matter here: the request is signed.
         Some(token) => {
-            let token = edge.keys.verify(&token, Kind::Receipt, Millis::MIN).ok()?;
+            let token = keys.verify(&token, Kind::Receipt, Millis::MIN).ok()?;
             (token.send_id, token.customer_id, token.channel)
         }
         None => (Id::parse(&receipt.send_id?)?, receipt.customer_id.filter(|id| !id.is_empty())?, receipt.channel?),

@@ -1,5 +1,6 @@
 //! What may be held at once: bodies that come in, and records that wait for Kafka's answer. Whoever comes beyond it is told to come again.
 
+use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use stream::shares::{Share, Shares};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::server::Edge;
@@ -28,19 +30,45 @@ pub(crate) fn later() -> Response {
 #[derive(Clone, Debug)]
 pub(crate) struct Room {
     places: Arc<Semaphore>,
+    /// What each partition may have of them, by the name of what is written there.
+    shares: Arc<HashMap<&'static str, Shares>>,
     bytes: Arc<Semaphore>,
 }
 
 impl Room {
-    /// For so many bytes of bodies.
-    pub(crate) fn new(bytes: usize) -> Self {
-        Room { places: Arc::new(Semaphore::new(PLACES)), bytes: Arc::new(Semaphore::new(bytes)) }
+    /// For so many bytes of bodies, and for topics that have so many partitions.
+    pub(crate) fn new(bytes: usize, partitions: &HashMap<&'static str, i32>) -> Self {
+        let shares = partitions.iter().map(|(record, count)| (*record, Shares::of(PLACES, *count))).collect();
+        Room {
+            places: Arc::new(Semaphore::new(PLACES)),
+            shares: Arc::new(shares),
+            bytes: Arc::new(Semaphore::new(bytes)),
+        }
     }
 
-    /// Places for so many records, until what is returned is dropped; none if there is no room now.
+    /// Places for records of this name under these keys, until what is returned is dropped; none if there is no room now, or none in
+    /// one of their partitions: those that no broker leads do not fill the room.
+    pub(crate) fn take_in<'k>(&self, wanted: &[(&'static str, &'k [u8])]) -> Option<Places> {
+        let mut by_record = HashMap::<&'static str, Vec<&'k [u8]>>::new();
+        for (record, key) in wanted {
+            by_record.entry(record).or_default().push(key);
+        }
+        let known = by_record.into_iter().filter_map(|(record, keys)| Some((self.shares.get(record)?, keys)));
+        let _shares = known.map(|(shares, keys)| shares.take(keys)).collect::<Option<_>>()?;
+        Some(Places { _shares, _places: self.take(wanted.len())? })
+    }
+
+    /// Places for so many records of which nobody knows yet where they go. Who finds that out keeps partitions apart himself.
     pub(crate) fn take(&self, records: usize) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.places).try_acquire_many_owned(u32::try_from(records.min(PLACES)).ok()?).ok()
     }
+}
+
+/// Places that are taken.
+#[derive(Debug)]
+pub(crate) struct Places {
+    _shares: Vec<Share>,
+    _places: OwnedSemaphorePermit,
 }
 
 /// Reads the body of a request as far as there is room for it, and keeps that until the request is answered. Who says nothing yet
@@ -74,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_full_room_takes_nobody_until_somebody_leaves() {
-        let room = Room::new(0);
+        let room = Room::new(0, &HashMap::new());
         let many = room.take(PLACES - 10).unwrap();
         assert!(room.take(11).is_none());
         let few = room.take(10).unwrap();

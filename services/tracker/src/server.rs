@@ -11,8 +11,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
-use schemas::Topics;
 use schemas::token::Keyring;
+use schemas::{Feedback, Record, Topics};
 use stream::clock::Clock;
 use stream::kafka::Settings;
 use stream::publisher::Publisher;
@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower_http::timeout::TimeoutLayer;
 
-use crate::config::{Config, Provider};
+use crate::config::{Config, Provider, Speaker};
 use crate::door::{self, Limits};
 use crate::hooks::{self, Listening};
 use crate::metrics::Metrics;
@@ -43,7 +43,7 @@ const DRAIN: Duration = Duration::from_secs(20);
 #[derive(Clone)]
 pub struct Edge {
     pub(crate) keys: Arc<Keyring>,
-    pub(crate) secrets: Arc<HashMap<String, Vec<Secret>>>,
+    pub(crate) providers: Arc<HashMap<String, Speaker>>,
     pub(crate) producers: Arc<HashMap<String, Vec<Secret>>>,
     pub(crate) hooks: Arc<HashMap<String, Listening>>,
     pub(crate) room: Room,
@@ -70,7 +70,7 @@ pub async fn run(
     shutdown: CancellationToken,
     bound: impl FnOnce(SocketAddr),
 ) -> Result<(), Error> {
-    let (publisher, hooks, echos) = {
+    let (publisher, partitions, hooks, echos) = {
         // Asks the brokers, which blocks.
         let (config, settings, topics) = (config.clone(), settings.clone(), topics.clone());
         let (clock, metrics, runtime) = (clock.clone(), metrics.clone(), Handle::current());
@@ -78,14 +78,15 @@ pub async fn run(
             let written = written(&config, &topics);
             let names: Vec<&str> = written.iter().map(String::as_str).collect();
             let publisher = Publisher::new(&settings, &names)?;
+            let partitions = partitions(&settings, &topics, &written)?;
             let (hooks, echos) = ears::listen(&config, &settings, &topics, &clock, &metrics, &runtime)?;
-            Ok::<_, Error>((publisher, hooks, echos))
+            Ok::<_, Error>((publisher, partitions, hooks, echos))
         })
         .await;
         made.map_err(|error| Error::stop("start the tracker", error.to_string()))??
     };
     let sink = Arc::new(Kafka::new(publisher, topics.clone()));
-    let behind = Behind { sink, hooks, limits: Limits::default() };
+    let behind = Behind { sink, partitions, hooks, limits: Limits::default() };
     let ended = serve(config, behind, clock, &probe, metrics, shutdown, bound).await;
     probe.set_ready(false);
     if ended.is_err() {
@@ -108,9 +109,20 @@ pub fn written(config: &Config, topics: &Topics) -> Vec<String> {
     written
 }
 
+/// How many partitions each of the sources has that are written, by the name of its records.
+fn partitions(settings: &Settings, topics: &Topics, written: &[String]) -> Result<HashMap<&'static str, i32>, Error> {
+    let mut partitions = HashMap::new();
+    for (topic, record) in topics.sources().into_iter().filter(|(topic, _)| written.contains(topic)) {
+        partitions.insert(record, settings.partitions(&topic)?.unwrap_or(1));
+    }
+    Ok(partitions)
+}
+
 /// Where what comes in goes, and what is borne with.
 pub(crate) struct Behind {
     pub(crate) sink: Arc<dyn Sink>,
+    /// Of each topic, by the name of its records; one where nothing is said.
+    pub(crate) partitions: HashMap<&'static str, i32>,
     pub(crate) hooks: HashMap<String, Listening>,
     pub(crate) limits: Limits,
 }
@@ -125,19 +137,17 @@ pub(crate) async fn serve(
     shutdown: CancellationToken,
     bound: impl FnOnce(SocketAddr),
 ) -> Result<(), Error> {
-    let Behind { sink, hooks, limits } = behind;
+    let Behind { sink, partitions, hooks, limits } = behind;
     let stop = |problems: Vec<String>| Error::stop("start the tracker", problems.join("; "));
-    let secrets = |role: &str, all: &[Provider]| {
-        let one = |one: &Provider| Ok((one.name.clone(), one.secrets(role)?));
-        all.iter().map(one).collect::<Result<HashMap<_, _>, _>>().map(Arc::new).map_err(stop)
-    };
+    let speaker = |one: &Provider| Ok((one.name.clone(), Speaker::of(one)?));
+    let producer = |one: &Provider| Ok((one.name.clone(), one.secrets("producer")?));
     let (spool, waiting) = spool(metrics.clone());
     let edge = Edge {
         keys: Arc::new(Keyring::load(&config.keys).map_err(stop)?),
-        secrets: secrets("provider", &config.providers)?,
-        producers: secrets("producer", &config.producers)?,
+        providers: Arc::new(config.providers.iter().map(speaker).collect::<Result<_, _>>().map_err(stop)?),
+        producers: Arc::new(config.producers.iter().map(producer).collect::<Result<_, _>>().map_err(stop)?),
         hooks: Arc::new(hooks),
-        room: Room::new(limits.bodies),
+        room: Room::new(limits.bodies, &partitions),
         clock,
         sink: Arc::clone(&sink),
         spool,
@@ -149,7 +159,7 @@ pub(crate) async fn serve(
     let listener = TcpListener::bind(config.listen).await.map_err(listening)?;
     let address = listener.local_addr().map_err(listening)?;
     let mut background = JoinSet::new();
-    background.spawn(publish(waiting, sink));
+    background.spawn(publish(waiting, sink, partitions.get(Feedback::NAME).copied().unwrap_or(1)));
     tracing::info!(%address, "the tracker listens");
     probe.set_ready(true);
     bound(address);

@@ -1,22 +1,28 @@
 //! Facts whose bringer does not wait: opens and clicks.
+//!
+//! Each partition of `feedback` has its own share of what is published at once, and its own queue before that. One without a leader keeps
+//! its own facts waiting, with a single trial at a time, and has at most half of the room.
+
+mod lanes;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use schemas::Feedback;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::task::JoinSet;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::metrics::Metrics;
 use crate::sink::Sink;
+use lanes::Lanes;
 
 /// So many facts may wait; what comes then is counted as lost.
 pub const LIMIT: usize = 10_000;
 
-/// So many are published at once.
+/// So many are published at once, in all partitions together; one of each where there are more partitions.
 const AT_ONCE: usize = 256;
 
-/// After a failure a fact is tried again so much later, then twice as much later, and so on.
+/// After a failure the partition is tried again so much later, then twice as much later, and so on.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// But never later than this: a fact is not to be late because Kafka was away for long.
@@ -28,6 +34,7 @@ pub(crate) struct Held {
     fact: Feedback,
     is_published: bool,
     metrics: Metrics,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Drop for Held {
@@ -42,52 +49,43 @@ impl Drop for Held {
 /// Takes facts and never waits.
 #[derive(Clone, Debug)]
 pub(crate) struct Spool {
-    facts: Sender<Held>,
+    facts: UnboundedSender<Held>,
+    places: Arc<Semaphore>,
     metrics: Metrics,
 }
 
 /// A spool, and its other end for [`publish`].
-pub(crate) fn spool(metrics: Metrics) -> (Spool, Receiver<Held>) {
-    let (facts, waiting) = channel(LIMIT);
-    (Spool { facts, metrics }, waiting)
+pub(crate) fn spool(metrics: Metrics) -> (Spool, UnboundedReceiver<Held>) {
+    let (facts, waiting) = unbounded_channel();
+    (Spool { facts, places: Arc::new(Semaphore::new(LIMIT)), metrics }, waiting)
 }
 
 impl Spool {
     pub(crate) fn put(&self, fact: Feedback) {
-        let held = Held { fact, is_published: false, metrics: self.metrics.clone() };
-        // One that finds no room comes back with the error, and is dropped.
-        drop(self.facts.try_send(held));
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return self.metrics.lost() };
+        let held = Held { fact, is_published: false, metrics: self.metrics.clone(), _place: place };
+        // One that nobody will publish comes back with the error, and is dropped.
+        drop(self.facts.send(held));
     }
 }
 
 /// Publishes what comes until the last [`Spool`] is gone and nothing waits any more. Who drops it before loses what still waits.
-pub(crate) async fn publish(mut waiting: Receiver<Held>, sink: Arc<dyn Sink>) {
-    let mut publications = JoinSet::new();
-    while let Some(held) = waiting.recv().await {
-        while publications.len() >= AT_ONCE {
-            publications.join_next().await;
-        }
-        while publications.try_join_next().is_some() {}
-        publications.spawn(insist(held, Arc::clone(&sink)));
-    }
-    while publications.join_next().await.is_some() {}
-}
-
-/// Tries until it is published. An outage may last: as long as there is room, nothing is given up because of it.
-async fn insist(mut held: Held, sink: Arc<dyn Sink>) {
-    let mut pause = PAUSE;
-    loop {
-        match sink.publish(&held.fact).await {
-            Ok(()) => {
-                held.is_published = true;
-                return;
+/// `feedback` has so many partitions.
+pub(crate) async fn publish(mut waiting: UnboundedReceiver<Held>, sink: Arc<dyn Sink>, partitions: i32) {
+    let mut lanes = Lanes::over(partitions, sink);
+    let mut takes = true;
+    while takes || !lanes.trials.is_empty() {
+        tokio::select! {
+            held = waiting.recv(), if takes => match held {
+                Some(held) => lanes.take(held),
+                None => takes = false,
+            },
+            Some(ended) = lanes.trials.join_next() => {
+                if let Ok(ended) = ended {
+                    lanes.ended(ended);
+                }
             }
-            // Of what is tried for long, no line for each trial.
-            Err(refused) if pause < PAUSE_MAX => tracing::warn!("a fact is not published yet: {}", refused.0),
-            Err(_) => {}
         }
-        tokio::time::sleep(pause).await;
-        pause = PAUSE_MAX.min(pause * 2);
     }
 }
 

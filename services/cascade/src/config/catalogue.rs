@@ -85,7 +85,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "tracker.providers",
         Some(""),
-        "Who may post receipts, NAME:PATH or NAME:env:VARIABLE of the secret, comma separated",
+        "Who may post receipts, NAME:PATH or NAME:env:VARIABLE of the secret, comma separated; NAME@CHANNEL+CHANNEL speaks for these channels alone",
     ),
     setting(
         "tracker.linger",

@@ -257,6 +257,26 @@ fn signing_keys_are_named_and_a_single_one_may_stand_in_the_environment() {
 }
 
 #[test]
+fn a_provider_may_have_several_secrets_and_speaks_for_the_channels_behind_its_name() {
+    let providers = |text: &str| {
+        let fake = Fake::default().variable("CASCADE_TRACKER_PROVIDERS", text);
+        read(&Flags::default(), &fake, |reader| super::tracker::signers(reader, "tracker.providers"))
+    };
+    let found = providers("crm@call+sms:/run/a, crm@call+sms:env:OLD, gateway:/run/b").unwrap();
+    let texts = |index: usize, key: &str| -> Vec<String> {
+        found[index][key].as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(
+        (texts(0, "channels"), texts(0, "secret_files")),
+        (vec!["call".into(), "sms".into()], vec!["/run/a".into()])
+    );
+    assert_eq!((texts(0, "secret_envs"), found[0]["name"].as_str()), (vec!["OLD".into()], Some("crm")));
+    assert_eq!((texts(1, "channels"), found[1]["name"].as_str()), (vec![], Some("gateway")));
+    let wrong = providers("crm@call:/run/a,crm:/run/b").unwrap_err().sentence;
+    assert!(wrong.contains("the same channels each time"), "{wrong}");
+}
+
+#[test]
 fn the_hooks_of_the_channels_are_the_trackers() {
     let page = "channels = 'viber,whatsapp,sms'\n[channel.viber]\nprovider = 'bot'\n[channel.viber.hook]\nkind = 'viber'\nsecret = { file = \
                 '/run/secrets/viber' }\n[channel.sms.transport]\nkind = 'nowhere'\n";

@@ -49,28 +49,44 @@ fn hooks(reader: &mut Reader<'_>) -> Vec<toml::Value> {
     hooks
 }
 
-/// Who may post, each with the places of his secrets: one name may stand there several times.
-fn signers(reader: &mut Reader<'_>, key: &str) -> Vec<toml::Value> {
+/// What is told of somebody who may post.
+#[derive(Default)]
+struct Signer<'a> {
+    channels: Option<Vec<&'a str>>,
+    files: Vec<toml::Value>,
+    variables: Vec<toml::Value>,
+}
+
+/// Who may post, each with the places of his secrets and, behind an @, his channels: one name may stand there several times.
+pub(super) fn signers(reader: &mut Reader<'_>, key: &str) -> Vec<toml::Value> {
     let text = reader.text(key);
-    let mut secrets: BTreeMap<&str, [Vec<toml::Value>; 2]> = BTreeMap::new();
+    let mut signers: BTreeMap<&str, Signer<'_>> = BTreeMap::new();
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         match part.split_once(':') {
             None => reader.wrong(key, "must be NAME:PATH or NAME:env:VARIABLE for each of them, separated by commas"),
-            Some((name, place)) => {
-                let [files, variables] = secrets.entry(name).or_default();
+            Some((who, place)) => {
+                let (name, channels) = who
+                    .split_once('@')
+                    .map_or((who, Vec::new()), |(name, channels)| (name, channels.split('+').map(str::trim).collect()));
+                let signer = signers.entry(name).or_default();
+                if signer.channels.get_or_insert_with(|| channels.clone()) != &channels {
+                    reader.wrong(key, "must give a name that stands there several times the same channels each time");
+                }
                 match place.strip_prefix("env:") {
-                    Some(variable) => variables.push(variable.into()),
-                    None => files.push(place.into()),
+                    Some(variable) => signer.variables.push(variable.into()),
+                    None => signer.files.push(place.into()),
                 }
             }
         }
     }
-    let table = |(name, [files, variables]): (&str, [Vec<toml::Value>; 2])| {
+    let table = |(name, signer): (&str, Signer<'_>)| {
+        let channels: Vec<toml::Value> = signer.channels.into_iter().flatten().map(toml::Value::from).collect();
         toml::Value::Table(toml::Table::from_iter([
             ("name".to_owned(), name.into()),
-            ("secret_files".to_owned(), files.into()),
-            ("secret_envs".to_owned(), variables.into()),
+            ("secret_files".to_owned(), signer.files.into()),
+            ("secret_envs".to_owned(), signer.variables.into()),
+            ("channels".to_owned(), channels.into()),
         ]))
     };
-    secrets.into_iter().map(table).collect()
+    signers.into_iter().map(table).collect()
 }

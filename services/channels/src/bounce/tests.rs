@@ -95,6 +95,16 @@ fn a_header_that_was_folded_on_the_way_is_read() {
 }
 
 #[test]
+fn a_report_whose_enclosed_mail_has_no_part_at_all_is_read_without_it() {
+    // Found by throwing changed reports at it: an enclosed head that nothing ends.
+    let broken = include_bytes!("samples/broken.eml");
+    assert_eq!(read(broken, &keys()), Err(Useless::NotOurs));
+    for end in 0..broken.len() {
+        assert!(read(&broken[..end], &keys()).is_err());
+    }
+}
+
+#[test]
 fn complaints_are_read() {
     for (name, mail) in COMPLAINTS {
         let filled = mail.replace("{token}", &token(id("a"))).replace("{mark}", &keys().sign_send(id("a")));

@@ -47,9 +47,13 @@ impl Channel {
     }
 
     fn command_in(&mut self, partition: i32, offset: i64, template: &str) {
+        self.command_to(partition, offset, template, "+7900");
+    }
+
+    fn command_to(&mut self, partition: i32, offset: i64, template: &str, address: &str) {
         let send = Send {
             customer_id: offset.to_string(),
-            address: "+7900".to_owned(),
+            address: address.to_owned(),
             template: template.to_owned(),
             channel: "sms".to_owned(),
             price_minor: 60,
@@ -69,6 +73,14 @@ impl Channel {
         let (limit, breaker, renderer, metrics) = (&self.limit, &self.breaker, &self.renderer, &self.metrics);
         let chooser = Chooser { limit, breaker, renderer, metrics, calls_max: 2 };
         chooser.choose(&mut self.lanes, &mut -1, 0, 0, tick).into_iter().map(|candidate| candidate.offset).collect()
+    }
+
+    /// Rates of destinations beside the channel's.
+    fn to(mut self, rates: &[(&str, u32)], burst: u32) -> Self {
+        let rates = rates.iter().map(|(name, rate)| ((*name).to_owned(), *rate)).collect();
+        self.limit = Limit::new(1, burst).to(&rates);
+        self.limit.divide(1, 1);
+        self
     }
 
     fn spent(&mut self) -> String {
@@ -135,4 +147,41 @@ fn a_full_lane_does_not_have_every_turn() {
         }
     }
     assert_eq!(turns, [0, 1, 0]);
+}
+
+#[test]
+fn who_waits_for_its_destination_holds_up_nobody_else() {
+    let mut channel = Channel::new(lane(), 9).to(&[("+79", 2)], 9);
+    (0..9).for_each(|offset| channel.command(offset, "plain"));
+    channel.command_to(0, 9, "plain", "+4930");
+    let (mut chosen, mut tick) = (Vec::new(), Tick::now());
+    for _ in 0..20 {
+        let turn = channel.chosen(tick);
+        turn.iter().for_each(|offset| channel.lane().start(*offset));
+        chosen.extend(turn);
+        tick = tick.after(Duration::from_millis(25));
+    }
+    assert_eq!(chosen, [0, 1, 9], "two a second there, and the other one beside them");
+    assert!(channel.limit.permits(), "who rests has spent nothing of the channel's rate");
+}
+
+#[test]
+fn what_the_destination_has_permitted_waits_for_the_channel_alone() {
+    let mut channel = Channel::new(lane(), 9).to(&[("+79", 1)], 1);
+    channel.command_to(0, 0, "plain", "+4930");
+    channel.command(1, "plain");
+    assert_eq!(channel.chosen(Tick::now()), [0], "the channel has no more");
+    let entry = channel.lane().entry(1).unwrap();
+    assert_eq!((entry.destined, entry.permitted), (true, false));
+    channel.lane().start(0);
+    // Fresh permits of the channel, and none of the destination, which it has already.
+    channel.limit = Limit::new(9, 9);
+    channel.limit.divide(1, 1);
+    assert_eq!(channel.chosen(Tick::now()), [1]);
+    let (id, _) = channel.lane().command_at(1).unwrap();
+    channel.lane().start(1);
+    let later = crate::transport::Answer::NotTaken { code: "later".to_owned(), retry_after: None };
+    channel.lane().answered(id, &later, 0, Tick::now());
+    let entry = channel.lane().entry(1).unwrap();
+    assert_eq!((entry.destined, entry.permitted), (false, false), "another call asks both again");
 }

@@ -1,5 +1,6 @@
 use std::sync::Mutex;
 
+use stream::kafka::partition_of;
 use tokio::sync::{mpsc, oneshot};
 
 use super::*;
@@ -11,6 +12,9 @@ struct Book {
     replies: Mutex<Vec<Reply>>,
     named: Mutex<Vec<Attempt>>,
     is_down: AtomicBool,
+    /// Whoever writes for this partition, of twelve, waits for ever.
+    headless: Option<i32>,
+    waiting: std::sync::atomic::AtomicUsize,
 }
 
 impl Facts for Book {
@@ -29,6 +33,10 @@ impl Facts for Book {
             if self.is_down.load(Ordering::SeqCst) {
                 return Err("down".to_owned());
             }
+            if self.headless == Some(partition_of(fact.customer_id.as_bytes(), 12)) {
+                self.waiting.fetch_add(1, Ordering::SeqCst);
+                std::future::pending::<()>().await;
+            }
             self.facts.lock().unwrap().push(fact.clone());
             Ok(())
         })
@@ -45,8 +53,12 @@ struct Bench {
 
 impl Bench {
     fn new(caught_up: bool) -> Self {
+        Bench::with(caught_up, Book::default())
+    }
+
+    fn with(caught_up: bool, book: Book) -> Self {
         let (turned, turns) = watch::channel(0);
-        let book = Arc::new(Book::default());
+        let book = Arc::new(book);
         let memory = Arc::new(Mutex::new(Memory::new(100)));
         memory.lock().unwrap().caught_up = caught_up;
         let listener = Listener {
@@ -58,6 +70,7 @@ impl Bench {
             provider: "centre".to_owned(),
             pseudonyms: Pseudonyms::default(),
             words: Words::new(&prometheus::Registry::new()).unwrap(),
+            shares: Shares::of(AT_ONCE, 12),
             patience: (Duration::from_secs(1), Duration::from_millis(50)),
         };
         let (words, heard) = mpsc::channel(8);
@@ -128,6 +141,24 @@ async fn a_word_is_ours_only_once_it_is_published() {
     bench.book.is_down.store(false, Ordering::SeqCst);
     assert_eq!(bench.say(about, Status::Replied).await.await, Ok(Fate::Kept));
     assert_eq!(bench.book.facts.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn words_that_wait_for_one_partition_leave_room_for_those_of_others() {
+    let home = |customer: &String| partition_of(customer.as_bytes(), 12);
+    let bench = Bench::with(true, Book { headless: Some(home(&"c1".to_owned())), ..Book::default() });
+    let of = |customer_id: String| About::Send { send_id: id().to_string(), customer_id };
+    let mut waiting = Vec::new();
+    for _ in 0..AT_ONCE / 4 {
+        waiting.push(bench.say(of("c1".to_owned()), Status::Delivered).await);
+    }
+    while bench.book.waiting.load(Ordering::SeqCst) < AT_ONCE / 4 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bench.say(of("c1".to_owned()), Status::Delivered).await.await, Ok(Fate::Again));
+    let other = (0..).map(|number| number.to_string()).find(|customer| home(customer) != home(&"c1".to_owned()));
+    assert_eq!(bench.say(of(other.unwrap()), Status::Delivered).await.await, Ok(Fate::Kept));
+    assert!(waiting.iter_mut().all(|told| told.try_recv().is_err()), "they still wait");
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn outcomes(lane: &mut Lane) -> Vec<(i64, Status)> {
 }
 
 fn accepted() -> Answer {
-    Answer::Accepted { provider_id: Some("p1".to_owned()) }
+    Answer::taken(Some("p1".to_owned()))
 }
 
 #[test]

@@ -191,7 +191,7 @@ fn id(send_id: &str, device: &str, alone: bool) -> String {
 async fn read(reply: Reply, proof: &Proof) -> Answer {
     let (told, retry_after) = (reply.by_status(), reply.retry_after);
     if reply.status.is_success() {
-        return Answer::Accepted { provider_id: reply.header("apns-id").map(str::to_owned) };
+        return Answer::taken(reply.header("apns-id").map(str::to_owned));
     }
     let later = |reason: &str| Answer::NotTaken { code: reason.to_owned(), retry_after };
     let reason = reply.json().await.and_then(|said| call::word(&said, "/reason"));

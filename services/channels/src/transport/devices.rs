@@ -5,11 +5,14 @@
 //!
 //! | the devices' answers | is read as |
 //! |---|---|
-//! | one took it | taken |
+//! | one took it | taken; where nobody is there at others, with the code `dead_1_of_3`: how many of how many |
 //! | none took it, of one nobody knows | unknown |
 //! | none took it, one may later | not taken for now; the longest pause that was asked for |
 //! | none will take it, one refuses this message only | refused |
 //! | nobody is there at any | nobody is there |
+//!
+//! Which of the devices are dead is not told: their tokens are addresses. Who sees the code in `feedback` may ask the app's own service to
+//! look after the list.
 //!
 //! Of more than [`DEVICES_MAX`] the last count: whoever appends what is new has them there.
 
@@ -57,6 +60,8 @@ fn joined(answers: Vec<Answer>) -> Answer {
             _ => None,
         })
         .max();
+    let (dead, all) =
+        (answers.iter().filter(|answer| matches!(answer, Answer::NobodyThere { .. })).count(), answers.len());
     // The first of the strongest: several devices that say the same are in the order of the list.
     let strongest = answers.into_iter().rev().max_by_key(|answer| match answer {
         Answer::Accepted { .. } => 4,
@@ -67,6 +72,9 @@ fn joined(answers: Vec<Answer>) -> Answer {
     });
     match strongest {
         Some(Answer::NotTaken { code, .. }) => Answer::NotTaken { code, retry_after: asked },
+        Some(Answer::Accepted { provider_id, .. }) if dead > 0 => {
+            Answer::Accepted { provider_id, code: Some(format!("dead_{dead}_of_{all}")) }
+        }
         Some(answer) => answer,
         None => Answer::unfit("no_address"),
     }
@@ -77,7 +85,11 @@ mod tests {
     use super::*;
 
     fn taken(id: &str) -> Answer {
-        Answer::Accepted { provider_id: Some(id.to_owned()) }
+        Answer::taken(Some(id.to_owned()))
+    }
+
+    fn beside(id: &str, code: &str) -> Answer {
+        Answer::Accepted { provider_id: Some(id.to_owned()), code: Some(code.to_owned()) }
     }
 
     fn later(seconds: Option<u64>) -> Answer {
@@ -98,7 +110,9 @@ mod tests {
     fn the_answers_of_all_devices_make_one_as_the_table_says() {
         let (dead, refused, unknown) = (Answer::nobody_there("dead"), Answer::refused("no"), Answer::unknown("broke"));
         for (answers, expected) in [
-            (vec![dead.clone(), unknown.clone(), taken("1"), taken("2"), later(None)], taken("1")),
+            (vec![dead.clone(), unknown.clone(), taken("1"), taken("2"), later(None)], beside("1", "dead_1_of_5")),
+            (vec![dead.clone(), taken("1"), dead.clone()], beside("1", "dead_2_of_3")),
+            (vec![refused.clone(), taken("1"), unknown.clone()], taken("1")),
             (vec![dead.clone(), later(Some(7)), unknown.clone(), refused.clone()], unknown),
             (vec![later(None), later(Some(7)), dead.clone(), refused.clone(), later(Some(3))], later(Some(7))),
             (vec![dead.clone(), refused.clone(), dead.clone()], refused),

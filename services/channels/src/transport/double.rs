@@ -250,7 +250,7 @@ pub(super) fn meaning(text: &str) -> Answer {
     let (kind, word, seconds) = (words.next().unwrap(), words.next().map(str::to_owned), words.next());
     let code = word.clone().unwrap_or_default();
     match kind {
-        "accepted" => Answer::Accepted { provider_id: word },
+        "accepted" => Answer::taken(word),
         "nobody_there" => Answer::NobodyThere { code },
         "refused" => Answer::Refused { code },
         "unfit" => Answer::Unfit { code },
@@ -260,6 +260,11 @@ pub(super) fn meaning(text: &str) -> Answer {
         "unknown" => Answer::Unknown { code },
         other => panic!("no such answer: {other}"),
     }
+}
+
+/// One of two devices took it, and nobody is there at the other.
+pub(super) fn dead_beside(id: Option<&str>) -> Answer {
+    Answer::Accepted { provider_id: id.map(str::to_owned), code: Some("dead_1_of_2".to_owned()) }
 }
 
 /// A secret that stands in a file.

@@ -21,6 +21,7 @@
 //! *Addresses.* A domain in other letters than ASCII goes out in its ASCII form. A local part in such letters needs a server that
 //! offers SMTPUTF8 (RFC 6531); to another one the mail is refused (`smtp_client`).
 
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -29,7 +30,7 @@ use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::transport::smtp::AsyncSmtpTransportBuilder;
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::transport::smtp::{Error as SmtpError, PoolConfig};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use schemas::token::MARK_CHARACTERS;
@@ -59,6 +60,9 @@ pub struct Config {
     /// How the connection is protected.
     #[serde(default)]
     pub tls: Protection,
+    /// File of the authorities (PEM) that may vouch for the server; the system's where it is left out.
+    #[serde(default)]
+    pub tls_authorities: Option<PathBuf>,
     /// User name; no login where it is left out.
     #[serde(default)]
     pub username: Option<String>,
@@ -126,6 +130,12 @@ impl Config {
             }
             _ => {}
         }
+        if self.tls == Protection::None && self.tls_authorities.is_some() {
+            problems.push("transport.tls_authorities with tls = \"none\" says nothing".to_owned());
+        }
+        if let Err(problem) = self.authorities() {
+            problems.push(format!("transport.{problem}"));
+        }
         if self.username.is_some() != self.password.is_some() {
             problems.push("transport.username and transport.password go together".to_owned());
         }
@@ -136,6 +146,34 @@ impl Config {
             problems.push("transport.timeout_seconds must be from 1 to 45".to_owned());
         }
         problems
+    }
+
+    /// What stands in the file of the authorities.
+    fn authorities(&self) -> Result<Option<Certificate>, String> {
+        let Some(file) = &self.tls_authorities else { return Ok(None) };
+        let unreadable = |why: &dyn std::fmt::Display| format!("tls_authorities: {}: {why}", file.display());
+        let text = std::fs::read_to_string(file).map_err(|error| unreadable(&error))?;
+        // The library takes a page without any for a list of none, and then trusts nobody.
+        if !text.contains("-----BEGIN CERTIFICATE-----") {
+            return Err(unreadable(&"there is no certificate in it"));
+        }
+        Certificate::from_pem(text.as_bytes()).map(Some).map_err(|error| unreadable(&error))
+    }
+
+    /// How the server is known.
+    fn tls(&self) -> Result<Tls, String> {
+        let parameters = TlsParameters::builder(self.host.clone());
+        let parameters = match self.authorities()? {
+            // These, and not the system's beside them.
+            Some(own) => parameters.certificate_store(CertificateStore::None).add_root_certificate(own),
+            None => parameters,
+        };
+        let parameters = || parameters.build().map_err(|error| format!("tls: {error}"));
+        Ok(match self.tls {
+            Protection::Tls => Tls::Wrapper(parameters()?),
+            Protection::Starttls => Tls::Required(parameters()?),
+            Protection::None => Tls::None,
+        })
     }
 }
 
@@ -158,17 +196,11 @@ pub(super) fn open(config: &Config) -> Result<Box<dyn Transport>, String> {
         let email = ascii_address(mailbox.email.as_ref()).ok_or("not a mail address: its domain has no ASCII form")?;
         Ok::<_, String>(Mailbox::new(mailbox.name, email))
     };
-    let parameters = || TlsParameters::new(config.host.clone()).map_err(|error| error.to_string());
-    let tls = match config.tls {
-        Protection::Tls => Tls::Wrapper(parameters()?),
-        Protection::Starttls => Tls::Required(parameters()?),
-        Protection::None => Tls::None,
-    };
     let timeout = Duration::from_secs(config.timeout_seconds);
     let pool = PoolConfig::new().max_size(u32::try_from(CALLS_MAX).unwrap_or(u32::MAX));
     let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&config.host)
         .port(config.port)
-        .tls(tls)
+        .tls(config.tls()?)
         .timeout(Some(connect_timeout(config.timeout_seconds)))
         .pool_config(pool);
     if let (Some(username), Some(password)) = (&config.username, &config.password) {
@@ -197,7 +229,7 @@ impl Transport for Email {
             session.has_ended = answer.is_ok();
             match answer {
                 // The server's own queue id stands somewhere in its words; our message id is what comes back in bounces.
-                Ok(Ok(_)) => Answer::Accepted { provider_id: Some(self.message_id(message)) },
+                Ok(Ok(_)) => Answer::taken(Some(self.message_id(message))),
                 Ok(Err(error)) => answer_of(&error),
                 Err(_) => Answer::unknown("timeout"),
             }

@@ -105,7 +105,7 @@ async fn read(reply: Reply) -> Answer {
     let said = reply.json().await.unwrap_or_default();
     if status.is_success() {
         return match call::id(Some(&said), "/message_id") {
-            Some(id) => Answer::Accepted { provider_id: Some(id) },
+            Some(id) => Answer::taken(Some(id)),
             None => Answer::unknown("no_message_id"),
         };
     }

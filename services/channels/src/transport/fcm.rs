@@ -152,7 +152,7 @@ impl Fcm {
         let said = reply.json().await.unwrap_or_default();
         if status.is_success() {
             let name = call::id(Some(&said), "/name");
-            return Answer::Accepted { provider_id: name.and_then(|name| name.rsplit('/').next().map(str::to_owned)) };
+            return Answer::taken(name.and_then(|name| name.rsplit('/').next().map(str::to_owned)));
         }
         match code(&said).as_deref() {
             Some("UNREGISTERED") => Answer::nobody_there("UNREGISTERED"),

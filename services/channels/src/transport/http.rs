@@ -150,7 +150,7 @@ impl Http {
         // The field's name may have any characters, so it is no path.
         let field = |name: &str| call::word(said.as_ref()?.get(name)?, "");
         if status.is_success() {
-            return Answer::Accepted { provider_id: field(&self.provider_id_field).filter(|id| id.len() <= 200) };
+            return Answer::taken(field(&self.provider_id_field).filter(|id| id.len() <= 200));
         }
         let code = field("code")
             .as_deref()

@@ -173,7 +173,7 @@ async fn read(reply: Reply) -> Answer {
     let said = reply.json().await.unwrap_or_default();
     if is_success {
         let id = call::id(Some(&said), "/messages/0/id").or_else(|| call::id(Some(&said), "/message_id"));
-        return Answer::Accepted { provider_id: id };
+        return Answer::taken(id);
     }
     let number = |path: &str| said.pointer(path).and_then(Value::as_u64);
     let Some(error) = number("/error/code") else { return told };

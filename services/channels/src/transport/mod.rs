@@ -92,6 +92,8 @@ pub enum Answer {
     Accepted {
         /// The provider's own id of the message.
         provider_id: Option<String>,
+        /// What is to be said beside that, if anything.
+        code: Option<String>,
     },
     /// The provider will never take this message; it says nothing of others.
     Refused {
@@ -132,6 +134,11 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// The provider took it, and gave it this id.
+    pub fn taken(provider_id: Option<String>) -> Self {
+        Answer::Accepted { provider_id, code: None }
+    }
+
     fn refused(code: impl Into<String>) -> Self {
         Answer::Refused { code: code.into() }
     }
@@ -177,6 +184,9 @@ pub trait Transport: fmt::Debug + std::marker::Send + Sync {
     fn left_alone(&self) -> Option<usize> {
         None
     }
+
+    /// This worker owns `owned` of `all` partitions of its channel: the share that it may take of the transport's own rates.
+    fn divide(&self, _owned: u32, _all: u32) {}
 
     /// Whether people answer there, and are known by nothing but their address when they do: then what becomes of a send is written down
     /// with a code of it.
@@ -402,6 +412,10 @@ impl Transport for Discreet {
         self.0.left_alone()
     }
 
+    fn divide(&self, owned: u32, all: u32) {
+        self.0.divide(owned, all);
+    }
+
     fn is_answered(&self) -> bool {
         self.0.is_answered()
     }
@@ -415,7 +429,8 @@ impl Transport for Discreet {
 const ADDRESS_MIN: usize = 5;
 
 fn without_address(mut answer: Answer, address: &str) -> Answer {
-    if let Answer::Refused { code }
+    if let Answer::Accepted { code: Some(code), .. }
+    | Answer::Refused { code }
     | Answer::Unfit { code }
     | Answer::NobodyThere { code }
     | Answer::NotTaken { code, .. }

@@ -28,6 +28,6 @@ pub(super) fn open(_config: &Config) -> Result<Box<dyn Transport>, String> {
 
 impl Transport for Nowhere {
     fn hand_over<'a>(&'a self, _message: &'a Message) -> Call<'a> {
-        Box::pin(async { Answer::Accepted { provider_id: None } })
+        Box::pin(async { Answer::taken(None) })
     }
 }

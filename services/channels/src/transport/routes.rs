@@ -24,6 +24,9 @@
 //! the provider of a channel is (`breaker.rs`); then one message tries it. A call that was given up counts as a failure. The channel
 //! itself never pauses for a route: only while all are left alone, its commands wait, and nobody is called but for such trials.
 //!
+//! *Rates.* `rates` may say how many messages a second a route takes, from all workers of the channel together. One that has no more for now
+//! is passed over, and the next takes its messages; where none has, they wait. `rate_per_second` of the channel counts beside them.
+//!
 //! *The next turn* is a new one for all: withdrawals are read again before it, so the residual window is no longer with two routes
 //! than with one.
 
@@ -40,6 +43,7 @@ use tokio::task::JoinSet;
 
 use super::{About, Answer, Call, Ear, Message, Transport, Word};
 use crate::breaker::Breaker;
+use crate::limit::Limit;
 
 /// More routes are a mistake.
 const ROUTES_MAX: usize = 8;
@@ -58,6 +62,9 @@ pub struct Config {
     pub order: Vec<String>,
     /// The routes, each as the transport of a channel.
     pub routes: BTreeMap<String, super::Config>,
+    /// Messages per second that single routes take from all workers of the channel together.
+    #[serde(default)]
+    pub rates: BTreeMap<String, u32>,
 }
 
 impl Config {
@@ -72,6 +79,11 @@ impl Config {
         let fits = (2..=ROUTES_MAX).contains(&self.order.len()) && self.order.len() == self.routes.len();
         if !fits || !self.routes.keys().all(named) {
             problems.push(format!("transport.order must name each of transport.routes once, from 2 to {ROUTES_MAX}"));
+        }
+        for (name, rate) in &self.rates {
+            if !self.routes.contains_key(name) || *rate == 0 {
+                problems.push(format!("transport.rates.{name}: must be the name of a route, with at least 1"));
+            }
         }
         for (name, route) in &self.routes {
             let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -103,6 +115,8 @@ struct Route {
 #[derive(Default)]
 struct State {
     breakers: Vec<Breaker>,
+    /// The rates of those that have one.
+    limits: Vec<Option<Limit>>,
     out: Vec<usize>,
     /// Which routes certainly have not taken a message, a bit for each.
     not_taken: HashMap<String, u64>,
@@ -121,13 +135,17 @@ pub(super) fn open(config: &Config) -> Result<Box<dyn Transport>, String> {
         Ok(Route { name: name.clone(), transport: route.open()? })
     };
     let routes: Vec<Route> = config.order.iter().map(opened).collect::<Result<_, String>>()?;
-    Ok(Box::new(Routes::over(routes)))
+    let limit = |name: &String| config.rates.get(name).map(|rate| Limit::new(*rate, *rate));
+    let routes = Routes::over(routes);
+    routes.state().limits = config.order.iter().map(limit).collect();
+    Ok(Box::new(routes))
 }
 
 impl Routes {
     fn over(routes: Vec<Route>) -> Self {
         let breakers = routes.iter().map(|_| Breaker::default()).collect();
-        let state = State { breakers, out: vec![0; routes.len()], ..State::default() };
+        let limits = routes.iter().map(|_| None).collect();
+        let state = State { breakers, limits, out: vec![0; routes.len()], ..State::default() };
         Routes { routes, state: Mutex::new(state), runtime: Handle::current() }
     }
 
@@ -148,15 +166,15 @@ impl Routes {
         drop(out);
         let mut state = self.state();
         match answer {
-            Answer::Accepted { provider_id } => {
+            Answer::Accepted { provider_id, code } => {
                 state.forget(&message.send_id);
-                Answer::Accepted { provider_id: provider_id.map(|id| named(&route.name, &id)) }
+                Answer::Accepted { provider_id: provider_id.map(|id| named(&route.name, &id)), code }
             }
             Answer::NotTaken { code, .. } => {
                 state.pass_over(&message.send_id, chosen);
-                match state.choose_only(&message.send_id, Tick::now()) {
-                    Some(_) => Answer::Elsewhere { code },
-                    None => {
+                match state.has_another(&message.send_id, Tick::now()) {
+                    true => Answer::Elsewhere { code },
+                    false => {
                         // All have been asked: from the first again, after a while.
                         state.forget(&message.send_id);
                         // The last one's own pause is kept by its breaker: the others need not wait for it.
@@ -195,20 +213,28 @@ impl Drop for Out<'_> {
     }
 }
 
-/// While all routes are left alone, commands come again after this time.
+/// While all routes are left alone, or have no permit, commands come again after this time.
 const RETRY: Duration = Duration::from_secs(1);
 
 impl State {
-    /// The route for a message, whose call counts as begun.
+    /// The route for a message, whose call counts as begun. One that has no permit is passed over for this time.
     fn choose(&mut self, send_id: &str, now: Tick) -> Option<usize> {
-        let chosen = self.choose_only(send_id, now)?;
+        let mut open = self.open_to(send_id, now);
+        let chosen = open.find(|route| self.limits[*route].as_ref().is_none_or(Limit::permits))?;
+        drop(open);
         self.out[chosen] += 1;
         Some(chosen)
     }
 
-    fn choose_only(&self, send_id: &str, now: Tick) -> Option<usize> {
+    /// Whether a route is there for another turn of the message.
+    fn has_another(&self, send_id: &str, now: Tick) -> bool {
+        self.open_to(send_id, now).next().is_some()
+    }
+
+    /// Routes that are not left alone and have not passed the message over, the preferred one first.
+    fn open_to(&self, send_id: &str, now: Tick) -> impl Iterator<Item = usize> {
         let passed = self.not_taken.get(send_id).copied().unwrap_or(0);
-        (0..self.breakers.len()).find(|route| {
+        (0..self.breakers.len()).filter(move |route| {
             passed >> route & 1 == 0 && self.breakers[*route].admits(self.out[*route], usize::MAX, now) > 0
         })
     }
@@ -257,6 +283,10 @@ impl Transport for Routes {
         let trials = |(breaker, out): (&Breaker, &usize)| breaker.admits(*out, 1, now);
         let all = state.breakers.iter().all(Breaker::is_open);
         all.then(|| state.breakers.iter().zip(&state.out).map(trials).sum())
+    }
+
+    fn divide(&self, owned: u32, all: u32) {
+        self.state().limits.iter_mut().flatten().for_each(|limit| limit.divide(owned, all));
     }
 
     fn is_answered(&self) -> bool {

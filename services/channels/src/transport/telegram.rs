@@ -170,7 +170,7 @@ async fn read(reply: Reply) -> Answer {
     let description = said["description"].as_str().unwrap_or_default();
     let is = |words: &str| description.contains(words);
     match status {
-        status if status.is_success() => Answer::Accepted { provider_id: call::id(Some(&said), "/result/message_id") },
+        status if status.is_success() => Answer::taken(call::id(Some(&said), "/result/message_id")),
         StatusCode::FORBIDDEN => Answer::nobody_there(known(description, &FORBIDDEN).unwrap_or("telegram_403")),
         StatusCode::BAD_REQUEST if is("chat not found") || is("user not found") || is("PEER_ID_INVALID") => {
             Answer::nobody_there("chat_not_found")

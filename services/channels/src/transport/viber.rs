@@ -120,7 +120,7 @@ async fn read(reply: Reply) -> Answer {
     let Some(status) = said["status"].as_u64() else { return Answer::unknown("no_status") };
     let code = format!("viber_{status}");
     match status {
-        0 => Answer::Accepted { provider_id: call::id(Some(&said), "/message_token") },
+        0 => Answer::taken(call::id(Some(&said), "/message_token")),
         5 | 6 => Answer::nobody_there(code),
         3 | 4 | 11 | 13 | 14 | 21 => Answer::refused(code),
         1 | 2 | 7..=10 | 12 | 15..=20 | 22..=24 => Answer::not_taken(code),

@@ -120,7 +120,7 @@ async fn read(reply: Reply) -> Answer {
     }
     let said = reply.json().await.unwrap_or_default();
     if let Some(id) = call::id(Some(&said), "/response") {
-        return Answer::Accepted { provider_id: Some(id) };
+        return Answer::taken(Some(id));
     }
     let Some(error) = said.pointer("/error/error_code").and_then(Value::as_u64) else {
         return Answer::unknown("no_response");

@@ -271,7 +271,7 @@ fn body(message: &Message) -> Vec<u8> {
 fn read(reply: &Reply, proof: &Proof) -> Answer {
     let code = format!("http_{}", reply.status.as_u16());
     match reply.status {
-        status if status.is_success() => Answer::Accepted { provider_id: None },
+        status if status.is_success() => Answer::taken(None),
         StatusCode::NOT_FOUND | StatusCode::GONE => Answer::nobody_there(code),
         StatusCode::BAD_REQUEST => proof.of_address(Answer::refused(code)),
         StatusCode::PAYLOAD_TOO_LARGE => Answer::refused(code),

@@ -223,7 +223,7 @@ impl Webhook {
 async fn read(reply: Reply) -> Answer {
     let (status, told) = (reply.status, reply.by_status());
     if status.is_success() {
-        return Answer::Accepted { provider_id: call::id(reply.json().await.as_ref(), "/id") };
+        return Answer::taken(call::id(reply.json().await.as_ref(), "/id"));
     }
     if !ABOUT_THE_MESSAGE.contains(&status) {
         return told;

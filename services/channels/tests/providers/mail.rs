@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::peers::Peer;
+use crate::peers::{Peer, certificate};
 use channels::bounce;
 use channels::transport::{Answer, Config, Message, Transport};
 use schemas::token::{Keyring, Kind, Token};
@@ -63,7 +63,7 @@ async fn a_mail_carries_what_brings_its_bounce_back_and_one_click_to_unsubscribe
     let transport = open(inbox.port);
     let sent = message("anna@shop.example");
     let id = format!("<{}@xn--80aairftm.xn--p1ai>", sent.send_id);
-    assert_eq!(transport.hand_over(&sent).await, Answer::Accepted { provider_id: Some(id.clone()) });
+    assert_eq!(transport.hand_over(&sent).await, Answer::taken(Some(id.clone())));
     let mail = inbox.event("mail").await;
     assert_eq!(mail["from"], format!("bounces+{}@cascade.test", sent.return_token.clone().expect("a mark")));
     assert!(mail["from"].as_str().is_some_and(|from| from.split('@').next().is_some_and(|local| local.len() <= 64)));
@@ -235,4 +235,49 @@ async fn bounces_of_a_real_server_find_their_sends() {
 
 fn hostname() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname").expect("a name").trim().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_of_a_private_authority_is_known_by_it_and_its_connection_is_used_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (own, key) = certificate(directory.path(), "own");
+    let (other, _) = certificate(directory.path(), "other");
+    let password = directory.path().join("password");
+    std::fs::write(&password, "sesame").expect("a file");
+    let wrong_password = directory.path().join("wrong");
+    std::fs::write(&wrong_password, "abracadabra").expect("a file");
+    for (argument, tls) in [("--tls", "tls"), ("--starttls", "starttls")] {
+        let mut server = Peer::start("mail.py", &[Path::new(argument), &own, &key]).await;
+        let port = server.port;
+        let open = |authorities: Option<&Path>, password: &Path| {
+            let config = json!({
+                "kind": "email", "host": "127.0.0.1", "port": port, "tls": tls, "tls_authorities": authorities, "from": "news@shop.example",
+                "username": "shop", "password": {"file": password},
+            });
+            serde_json::from_value::<Config>(config).expect("a configuration").open().expect("it opens")
+        };
+        for (authorities, why) in [(Some(other.as_path()), "another authority"), (None, "the system's")] {
+            let answer = open(authorities, &password).hand_over(&message("stranger@anywhere")).await;
+            let Answer::NotTaken { code, .. } = &answer else { panic!("{tls}, {why}: {answer:?}") };
+            assert!(["connection", "tls"].contains(&code.as_str()), "{tls}, {why}: {code}");
+        }
+        let answer = open(Some(&own), &wrong_password).hand_over(&message("stranger@anywhere")).await;
+        assert!(matches!(&answer, Answer::NotTaken { code, .. } if code == "smtp_5.7.8"), "{tls}: {answer:?}");
+
+        let known = open(Some(&own), &password);
+        let mut connections = Vec::new();
+        // The library puts a connection back beside the answer, so the very next mail may be too early for it.
+        while connections.iter().all(|one| connections.iter().filter(|other| *other == one).count() == 1) {
+            assert!(connections.len() < 50, "{tls}: each mail has a connection of its own");
+            let address = format!("{}@anywhere", connections.len());
+            let answer = known.hand_over(&message(&address)).await;
+            assert!(matches!(answer, Answer::Accepted { .. }), "{tls}: {answer:?}");
+            let mail = server.event("mail").await;
+            assert_eq!(
+                (&mail["to"], &mail["encrypted"], &mail["authenticated"]),
+                (&json!([address]), &json!(true), &json!(true))
+            );
+            connections.push(mail["connection"].to_string());
+        }
+    }
 }

@@ -79,3 +79,17 @@ impl Peer {
         self.orders.write_all(format!("{order}\n").as_bytes()).await.expect("it listens");
     }
 }
+
+/// A certificate for 127.0.0.1 that vouches for itself, and its key.
+pub fn certificate(directory: &Path, name: &str) -> (PathBuf, PathBuf) {
+    let [certificate, key] = ["certificate", "key"].map(|what| directory.join(format!("{name}-{what}.pem")));
+    let made = std::process::Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout"])
+        .args([key.as_os_str(), "-out".as_ref(), certificate.as_os_str()])
+        .output()
+        .expect("openssl runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    (certificate, key)
+}

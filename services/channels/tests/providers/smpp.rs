@@ -1,10 +1,9 @@
 //! The SMPP session against message centres that are built on other people's libraries.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
-use crate::peers::{Peer, SOON};
+use crate::peers::{Peer, SOON, certificate};
 use channels::transport::{About, Answer, Config, Ear, Fate, Message, Text, Transport, Word};
 use schemas::Status;
 use serde_json::{Value, json};
@@ -63,7 +62,7 @@ async fn settled(transport: &dyn Transport, message: &Message) -> Answer {
 }
 
 fn accepted(id: &str) -> Answer {
-    Answer::Accepted { provider_id: Some(id.to_owned()) }
+    Answer::taken(Some(id.to_owned()))
 }
 
 fn not_taken(code: &str) -> Answer {
@@ -350,15 +349,7 @@ async fn another_library_takes_our_messages_and_its_hexadecimal_ids_are_read() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_session_may_be_encrypted_and_the_server_must_be_known() {
     let directory = tempfile::tempdir().expect("a directory");
-    let (key, certificate) = (directory.path().join("key.pem"), directory.path().join("certificate.pem"));
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
-        .args(["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout"])
-        .args([key.as_os_str(), "-out".as_ref(), certificate.as_os_str()])
-        .output()
-        .expect("openssl runs");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let (certificate, key) = certificate(directory.path(), "centre");
     let centre = Peer::start("smsc.py", &[&certificate, &key]).await;
     let known = open(centre.port, json!({ "tls": true, "tls_authorities": certificate }));
     assert_eq!(settled(&*known, &message("0000", "a")).await, accepted("00000001"));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use reqwest::header::{CACHE_CONTROL, LOCATION, USER_AGENT};
-use reqwest::{Client, StatusCode, redirect};
+use reqwest::{Client, Method, StatusCode, redirect};
 use schemas::json::SourceRecord;
 use schemas::token::{Key, Kind};
 use schemas::{Actor, Feedback, Millis, Outcome, Status};
@@ -81,21 +81,36 @@ impl Fixture {
     }
 
     async fn that_lingers(memory: Memory, linger_seconds: u64) -> Self {
-        Self::made(memory, HashMap::new(), Limits::default(), linger_seconds).await
+        Self::made(memory, HashMap::new(), Limits::default(), linger_seconds, 1).await
     }
 
     async fn with(memory: Memory, hooks: HashMap<String, Listening>, limits: Limits) -> Self {
-        Self::made(memory, hooks, limits, 0).await
+        Self::made(memory, hooks, limits, 0, 1).await
     }
 
-    async fn made(memory: Memory, hooks: HashMap<String, Listening>, limits: Limits, linger_seconds: u64) -> Self {
+    /// Where each topic has so many partitions.
+    async fn over(memory: Memory, partitions: i32) -> Self {
+        Self::made(memory, HashMap::new(), Limits::default(), 0, partitions).await
+    }
+
+    async fn made(
+        memory: Memory,
+        hooks: HashMap<String, Listening>,
+        limits: Limits,
+        linger_seconds: u64,
+        partitions: i32,
+    ) -> Self {
         let files = TempDir::new().unwrap();
         std::fs::write(files.path().join("key"), "a signing key of ours").unwrap();
         std::fs::write(files.path().join("secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let keys = vec![Key { id: 1, secret_file: Some(files.path().join("key")), secret_env: None }];
         let secret_files = vec![files.path().join("secret")];
-        let providers = vec![Provider { name: "sandbox".to_owned(), secret_files, secret_envs: Vec::new() }];
-        let producers = ["crm", "site"].map(|name| Provider { name: name.to_owned(), ..providers[0].clone() }).into();
+        let sandbox =
+            Provider { name: "sandbox".to_owned(), secret_files, secret_envs: Vec::new(), channels: Vec::new() };
+        let named = |name: &str| Provider { name: name.to_owned(), ..sandbox.clone() };
+        let producers = ["crm", "site"].map(named).into();
+        let desk = Provider { channels: vec!["call".to_owned()], ..named("desk") };
+        let providers = vec![sandbox, desk];
         let listen = ([127, 0, 0, 1], 0).into();
         let config = Config { listen, keys, providers, producers, hooks: Vec::new(), linger_seconds };
         assert_eq!(config.problems(), Vec::<String>::new());
@@ -106,9 +121,18 @@ impl Fixture {
         let (sink, stop): (Arc<dyn Sink>, _) = (Arc::clone(&memory) as Arc<dyn Sink>, shutdown.clone());
         server.spawn(async move {
             let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
+            let partitions = Topics::default().sources().map(|(_, record)| (record, partitions)).into();
             let bound = |address| tell.send(address).unwrap();
-            serve(&config, Behind { sink, hooks, limits }, Clock::manual(NOW), &Probe::default(), metrics, stop, bound)
-                .await
+            serve(
+                &config,
+                Behind { sink, partitions, hooks, limits },
+                Clock::manual(NOW),
+                &Probe::default(),
+                metrics,
+                stop,
+                bound,
+            )
+            .await
         });
         Fixture {
             url: format!("http://{}", told.await.unwrap()),
@@ -180,6 +204,31 @@ async fn a_proxys_open_is_a_machines() {
     let request = edge.client.get(format!("{}/o/{}.gif", edge.url, edge.sign(Kind::Open, "")));
     request.header(USER_AGENT, "Mozilla/5.0 (via ggpht.com GoogleImageProxy)").send().await.unwrap();
     assert_eq!(edge.facts(1).await[0].actor, Actor::Machine);
+}
+
+#[tokio::test]
+async fn who_only_asks_what_is_there_or_fetches_ahead_is_a_machine_and_is_led_on_all_the_same() {
+    let edge = Fixture::start().await;
+    let click = format!("{}/c/{}", edge.url, edge.sign(Kind::Click, "https://shop.example/"));
+    let open = format!("{}/o/{}.gif", edge.url, edge.sign(Kind::Open, ""));
+    for (method, url, header) in [
+        (Method::HEAD, &click, None),
+        (Method::HEAD, &open, None),
+        (Method::GET, &click, Some(("sec-purpose", "prefetch;prerender"))),
+        (Method::GET, &click, Some(("purpose", "Prefetch"))),
+        (Method::GET, &open, Some(("purpose", "prefetch"))),
+        (Method::GET, &click, Some(("sec-purpose", "navigate"))),
+    ] {
+        let request = edge.client.request(method.clone(), url).header(USER_AGENT, "Mozilla/5.0 (X11) Firefox/128.0");
+        let request = header.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let answer = request.send().await.unwrap();
+        let leads = answer.headers().get(LOCATION).map(reqwest::header::HeaderValue::as_bytes);
+        assert_eq!(leads, (url == &click).then_some(&b"https://shop.example/"[..]), "{method} {header:?}");
+    }
+    let facts: Vec<_> = edge.facts(6).await.into_iter().map(|fact| (fact.status, fact.actor)).collect();
+    let count = |status, actor| facts.iter().filter(|fact| **fact == (status, actor)).count();
+    assert_eq!((count(Status::Clicked, Actor::Machine), count(Status::Opened, Actor::Machine)), (3, 2), "{facts:?}");
+    assert_eq!(count(Status::Clicked, Actor::Human), 1, "somebody who follows the link");
 }
 
 #[tokio::test]
@@ -285,6 +334,23 @@ async fn receipts_become_facts_by_token_or_by_id() {
     assert_eq!(edge.receipts(&body, None).await, StatusCode::NO_CONTENT);
     let ids: std::collections::BTreeSet<_> = edge.facts(4).await.into_iter().map(|fact| fact.event_id).collect();
     assert_eq!(ids.len(), 2, "a repeat carries the same ids");
+}
+
+#[tokio::test]
+async fn a_provider_speaks_for_its_own_channels_alone() {
+    let edge = Fixture::start().await;
+    let id = token(Kind::Receipt, "").send_id;
+    let of = |channel: &str| {
+        format!(r#"{{"send_id": "{id}", "customer_id": "c9", "channel": "{channel}", "status": "complained"}}"#)
+    };
+    // The token is one of e-mail: whoever holds it does not speak for that by it.
+    let by_token = format!(r#"{{"token": "{}", "status": "complained"}}"#, edge.sign(Kind::Receipt, ""));
+    let body = format!("[{}, {by_token}, {}]", of("email"), of("call"));
+    assert_eq!(edge.signed("/receipts/desk", &body, None).await.status(), StatusCode::NO_CONTENT);
+    let told = |facts: Vec<Feedback>| facts.into_iter().map(|fact| fact.channel).collect::<Vec<_>>();
+    assert_eq!(told(edge.facts(1).await), ["call"]);
+    assert_eq!(edge.receipts(&body, None).await, StatusCode::NO_CONTENT);
+    assert_eq!(told(edge.facts(4).await)[1..], ["email", "email", "call"], "who is bound to no channel speaks for all");
 }
 
 #[tokio::test]
@@ -423,4 +489,37 @@ async fn what_waits_for_kafka_is_bounded_and_whoever_comes_then_is_told_when_to_
         (refused.status(), &refused.headers()["retry-after"]),
         (StatusCode::SERVICE_UNAVAILABLE, &"2".parse().unwrap())
     );
+}
+
+#[tokio::test]
+async fn a_partition_that_kafka_does_not_answer_for_keeps_nobody_else_out() {
+    let waits = Arc::new(Notify::new());
+    let edge = Arc::new(Fixture::over(Memory { waits: Some(Arc::clone(&waits)), ..Memory::default() }, 12).await);
+    let home = |customer: &str| stream::kafka::partition_of(customer.as_bytes(), 12);
+    let mut others = (0..).map(|number| format!("o{number}")).filter(|customer| home(customer) != home("c1"));
+    let many = format!("[{}]", vec![purchase("", "c1"); events::EVENTS_MAX].join(","));
+    let mut under_way = JoinSet::new();
+    for _ in 0..room::PLACES / 4 / events::EVENTS_MAX {
+        let (edge, many) = (Arc::clone(&edge), many.clone());
+        under_way.spawn(async move { edge.signed("/events/crm", &many, None).await.status() });
+    }
+    let came = |count: usize| {
+        let edge = Arc::clone(&edge);
+        async move {
+            while edge.memory.records.lock().unwrap().len() < count {
+                edge.memory.came.notified().await;
+            }
+        }
+    };
+    came(room::PLACES / 4).await;
+    let refused = edge.signed("/events/crm", &purchase("", "c1"), None).await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE, "its partition has its share already");
+    let body = purchase("", &others.next().unwrap());
+    let other = Arc::clone(&edge);
+    under_way.spawn(async move { other.signed("/events/site", &body, None).await.status() });
+    came(room::PLACES / 4 + 1).await;
+    waits.notify_waiters();
+    while let Some(status) = under_way.join_next().await {
+        assert_eq!(status.unwrap(), StatusCode::NO_CONTENT);
+    }
 }

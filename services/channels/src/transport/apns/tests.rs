@@ -7,7 +7,7 @@ use web_push_native::p256::SecretKey;
 use web_push_native::p256::elliptic_curve::sec1::ToEncodedPoint;
 use web_push_native::p256::pkcs8::{EncodePrivateKey, LineEnding};
 
-use super::super::double::{Asked, Double, Saying, meaning, message, recorded, secret};
+use super::super::double::{Asked, Double, Saying, dead_beside, meaning, message, recorded, secret};
 use super::*;
 
 fn key() -> SecretKey {
@@ -37,7 +37,7 @@ async fn every_documented_answer_is_read_as_the_table_says() {
         let script = move |asked: &Asked| if asked.line().contains("/known ") { taken() } else { said.clone() };
         let double = Double::http2(script).await;
         let apns = apns(&double);
-        assert_eq!(apns.hand_over(&message("known")).await, Answer::Accepted { provider_id: None });
+        assert_eq!(apns.hand_over(&message("known")).await, Answer::taken(None));
         assert_eq!(apns.hand_over(&message("a1b2c3")).await, expected, "{saying:?}");
     }
 }
@@ -53,7 +53,7 @@ async fn a_wrong_server_or_topic_of_ours_is_no_refusal_of_all_our_customers() {
 #[tokio::test]
 async fn the_device_gets_everything_it_needs() {
     let double = Double::http2(|_| taken()).await;
-    assert_eq!(apns(&double).hand_over(&message("a1b2c3")).await, Answer::Accepted { provider_id: None });
+    assert_eq!(apns(&double).hand_over(&message("a1b2c3")).await, Answer::taken(None));
     let asked = double.only();
     assert_eq!(asked.line(), "POST /3/device/a1b2c3 HTTP/2");
     for (name, value) in [
@@ -133,7 +133,7 @@ async fn several_devices_count_once_and_each_has_an_id_of_its_own() {
     })
     .await;
     let apns = apns(&double);
-    assert_eq!(apns.hand_over(&message(r#"["old","new"]"#)).await, Answer::Accepted { provider_id: None });
+    assert_eq!(apns.hand_over(&message(r#"["old","new"]"#)).await, dead_beside(None));
     assert_eq!(apns.hand_over(&message(r#"["old","older"]"#)).await, Answer::nobody_there("Unregistered"));
     let ids: std::collections::BTreeSet<String> =
         double.asked().iter().map(|asked| asked.header("apns-id").unwrap().to_owned()).collect();

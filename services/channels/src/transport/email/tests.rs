@@ -84,6 +84,7 @@ async fn serve(breaks: bool) -> (SocketAddr, Inbox, JoinSet<()>) {
 
 fn config(address: SocketAddr) -> Config {
     Config {
+        tls_authorities: None,
         host: address.ip().to_string(),
         port: address.port(),
         tls: Protection::None,
@@ -120,7 +121,7 @@ async fn a_mail_arrives_as_it_was_meant() {
     let transport = open(&config(address)).unwrap();
     let answer = transport.hand_over(&message("anna@shop.example")).await;
     let id = "8f9b22f9-9da3-56c4-85fa-4f1aea6bed7e@shop.example";
-    assert_eq!(answer, Answer::Accepted { provider_id: Some(format!("<{id}>")) });
+    assert_eq!(answer, Answer::taken(Some(format!("<{id}>"))));
     let raw = inbox.lock().unwrap().pop().unwrap();
     let mail = MessageParser::default().parse(&raw).unwrap();
     assert_eq!(mail.subject(), Some("Ваша корзина ждёт"));
@@ -339,4 +340,24 @@ proptest! {
             prop_assert_eq!(parsed.to().unwrap().iter().count(), 1);
         }
     }
+}
+
+#[test]
+fn a_file_of_authorities_is_read_at_the_start_and_says_nothing_without_tls() {
+    let directory = tempfile::tempdir().unwrap();
+    let (empty, broken) = (directory.path().join("empty"), directory.path().join("broken"));
+    std::fs::write(&empty, "no certificate").unwrap();
+    std::fs::write(&broken, "-----BEGIN CERTIFICATE-----\n???\n-----END CERTIFICATE-----\n").unwrap();
+    let of = |tls: &str, file: &std::path::Path| {
+        let config =
+            serde_json::json!({"host": "x", "port": 25, "from": "a@x.example", "tls": tls, "tls_authorities": file});
+        serde_json::from_value::<Config>(config).unwrap()
+    };
+    for file in [&empty, &broken, &directory.path().join("missing")] {
+        let problems = of("starttls", file).problems();
+        let named = format!("transport.tls_authorities: {}", file.display());
+        assert!(problems.len() == 1 && problems[0].starts_with(&named), "{problems:?}");
+        assert!(open(&of("starttls", file)).is_err());
+    }
+    assert_eq!(of("none", &empty).problems()[0], "transport.tls_authorities with tls = \"none\" says nothing");
 }

@@ -26,7 +26,7 @@ async fn exolve_gets_digits_and_the_text_alone() {
     ] {
         let double = Double::saying(Saying::of(200, json!({"message_id": "439166538239448536"}))).await;
         let answer = exolve(&double, template).hand_over(&message("+7 900 123-45-67")).await;
-        assert_eq!(answer, Answer::Accepted { provider_id: Some("439166538239448536".to_owned()) });
+        assert_eq!(answer, Answer::taken(Some("439166538239448536".to_owned())));
         let asked = double.only();
         assert_eq!(asked.line(), "POST /messaging/v1/SendSMS HTTP/1.1");
         assert_eq!(asked.header("authorization"), Some("Bearer key"));

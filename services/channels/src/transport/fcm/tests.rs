@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 
-use super::super::double::{Asked, Double, Saying, meaning, message, recorded, secret};
+use super::super::double::{Asked, Double, Saying, dead_beside, meaning, message, recorded, secret};
 use super::*;
 
 /// A service account of nobody's.
@@ -171,7 +171,7 @@ async fn several_devices_count_once() {
     })
     .await;
     let fcm = fcm(&double);
-    assert_eq!(fcm.hand_over(&message(r#"["old","new"]"#)).await, meaning("accepted new"));
+    assert_eq!(fcm.hand_over(&message(r#"["old","new"]"#)).await, dead_beside(Some("new")));
     assert_eq!(fcm.hand_over(&message(r#"["old","older"]"#)).await, meaning("nobody_there UNREGISTERED"));
     assert_eq!(double.asked().iter().filter(|asked| !is_login(asked)).count(), 4);
 }

@@ -64,7 +64,7 @@ async fn answer(words: &'static str) -> (Answer, String) {
 #[tokio::test]
 async fn the_provider_gets_everything_it_needs_and_its_id_comes_back() {
     let (answer, request) = answer("HTTP/1.1 202 Accepted\r\ncontent-length: 19\r\n\r\n{\"provider_id\": 42}").await;
-    assert_eq!(answer, Answer::Accepted { provider_id: Some("42".to_owned()) });
+    assert_eq!(answer, Answer::taken(Some("42".to_owned())));
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("POST /messages HTTP/1.1"), "{head}");
     assert!(head.contains("x-account: 7") && head.contains("idempotency-key: 8f9b22f9-"), "{head}");
@@ -79,7 +79,7 @@ async fn the_provider_gets_everything_it_needs_and_its_id_comes_back() {
 #[tokio::test]
 async fn a_status_is_read_as_the_table_says() {
     let cases = [
-        ("HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nnot json", Answer::Accepted { provider_id: None }),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nnot json", Answer::taken(None)),
         ("HTTP/1.1 400 Bad\r\ncontent-length: 19\r\n\r\n{\"code\": \"blocked\"}", Answer::refused("blocked")),
         (
             "HTTP/1.1 410 Gone\r\ncontent-length: 24\r\n\r\n{\"code\": \"unregistered\"}",

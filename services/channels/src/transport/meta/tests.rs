@@ -77,7 +77,7 @@ async fn messenger_and_instagram_get_a_conversation() {
         let (mut config, _file) = config(&double, product);
         config.tag = tag.map(str::to_owned);
         let answer = open(&config).unwrap().hand_over(&message("1254477777772919")).await;
-        assert_eq!(answer, Answer::Accepted { provider_id: Some("m_1".to_owned()) });
+        assert_eq!(answer, Answer::taken(Some("m_1".to_owned())));
         let body = double.only().json();
         assert_eq!(body["recipient"], json!({"id": "1254477777772919"}));
         assert_eq!(body["message"], json!({"text": "Ваша корзина\n\nЧайник ждёт\n\nhttps://t.example/c/1"}));

@@ -44,7 +44,7 @@ impl Transport for Way {
 }
 
 fn taken(id: &str) -> Answer {
-    Answer::Accepted { provider_id: Some(id.to_owned()) }
+    Answer::taken(Some(id.to_owned()))
 }
 
 fn routes(main: &Arc<Provider>, spare: &Arc<Provider>) -> Routes {
@@ -227,4 +227,35 @@ fn routes_are_configured_in_an_order() {
     );
     let bad = serde_json::json!({"kind": "http", "url": "x"});
     assert!(problems(&["a", "b"], serde_json::json!({"a": http, "b": bad}))[0].starts_with("route b: transport.url "));
+}
+
+#[tokio::test]
+async fn a_route_that_has_no_more_for_now_is_passed_over_and_where_none_has_the_message_waits() {
+    let (main, spare) = (Provider::new(taken("1")), Provider::new(taken("2")));
+    let routes = routes(&main, &spare);
+    routes.state().limits = vec![Some(Limit::new(4, 4)), Some(Limit::new(2, 2))];
+    let none = Answer::NotTaken { code: "no_route".to_owned(), retry_after: Some(RETRY) };
+    assert_eq!(say(&routes, "0").await, none, "before it is known what share is ours");
+    routes.divide(1, 2);
+    for (name, wanted) in [("1", taken("main:1")), ("2", taken("main:1")), ("3", taken("spare:2")), ("4", none)] {
+        assert_eq!(say(&routes, name).await, wanted, "{name}");
+    }
+    assert_eq!((main.asked(), spare.asked()), (2, 1));
+    assert_eq!(routes.left_alone(), None, "nobody is out");
+    // Another share, with permits of its own.
+    routes.divide(2, 2);
+    assert_eq!(say(&routes, "4").await, taken("main:1"));
+}
+
+#[test]
+fn a_rate_is_one_of_a_route() {
+    let transport = |rates: serde_json::Value| {
+        let config = serde_json::json!({"kind": "routes", "order": ["a", "b"], "rates": rates,
+            "routes": {"a": {"kind": "nowhere"}, "b": {"kind": "nowhere"}}});
+        serde_json::from_value::<super::super::Config>(config).unwrap().problems()
+    };
+    assert_eq!(transport(serde_json::json!({"a": 20})), [""; 0]);
+    for wrong in [serde_json::json!({"c": 20}), serde_json::json!({"a": 0})] {
+        assert_eq!(transport(wrong).len(), 1);
+    }
 }

@@ -53,7 +53,7 @@ impl Inbound {
         }
     }
 
-    fn read(&self, command: &Command) -> Said {
+    pub(super) fn read(&self, command: &Command) -> Said {
         let (class, coding, from, short, tlvs) = match command.pdu() {
             Some(Pdu::DeliverSm(sm)) => {
                 let short = sm.short_message().clone().into_vec();

@@ -126,6 +126,17 @@ fn cut(bytes: &mut BytesMut) -> Result<Option<Frame>, Error> {
     }))
 }
 
+/// The commands in these bytes, as they would come over a connection, to the first frame that would end it.
+pub(super) fn commands(bytes: &[u8]) -> Vec<Command> {
+    let mut bytes = BytesMut::from(bytes);
+    let frames = std::iter::from_fn(|| cut(&mut bytes).ok().flatten());
+    let whole = |frame| match frame {
+        Frame::Whole(command) => Some(*command),
+        Frame::Unreadable(..) => None,
+    };
+    frames.filter_map(whole).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

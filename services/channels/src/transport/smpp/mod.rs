@@ -63,7 +63,7 @@ use stream::clock::Tick;
 use tokio::sync::mpsc;
 
 use super::call::default_timeout;
-use super::replies::{default_memory, default_stop_words, memory_problem};
+use super::replies::{Said, default_memory, default_stop_words, memory_problem};
 use super::{Answer, Call, Ear, Message, Secret, Transport, Word};
 use crate::config::CALLS_MAX;
 use inbound::Inbound;
@@ -189,6 +189,14 @@ fn default_receipts() -> bool {
 
 /// Lengths that the standard allows, in characters: of the system id, the password, the system type, an address, the service type.
 const LONGEST: [usize; 5] = [15, 8, 12, 20, 5];
+
+/// What a message centre says in these bytes, as they would come over a connection: each frame is cut off, and read as the session reads
+/// `deliver_sm` and `data_sm`. A frame of an impossible length ends it, as it ends a connection.
+pub fn read(bytes: &[u8], config: &Config) -> Vec<Said> {
+    let (words, _) = mpsc::channel(1);
+    let inbound = Inbound::new(config, words);
+    link::commands(bytes).iter().map(|command| inbound.read(command)).collect()
+}
 
 impl Config {
     pub(super) fn timeout_seconds(&self) -> u64 {

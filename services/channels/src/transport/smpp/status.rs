@@ -50,7 +50,7 @@ impl Statuses {
     pub(super) fn read(&self, status: CommandStatus, id: Option<String>) -> Answer {
         let number = u32::from(status);
         if number == 0 {
-            return Answer::Accepted { provider_id: id };
+            return Answer::taken(id);
         }
         let code = code(status);
         match self.own.get(&number).copied().unwrap_or_else(|| verdict(status)) {
@@ -95,7 +95,7 @@ mod tests {
     fn every_row_of_the_table_is_read_as_it_says() {
         assert_eq!(
             Statuses::new(&BTreeMap::new()).unwrap().read(CommandStatus::EsmeRok, Some("7".to_owned())),
-            Answer::Accepted { provider_id: Some("7".to_owned()) }
+            Answer::taken(Some("7".to_owned()))
         );
         assert_eq!(read(0x0b), Answer::nobody_there("smpp_0x0b"));
         for (number, code) in

@@ -56,3 +56,27 @@ fn a_configuration_that_cannot_work_is_told_before_anything_starts() {
     }
     assert!(serde_json::from_value::<Config>(json!({ "host": "h", "port": 1, "hosts": 1 })).is_err());
 }
+
+/// A `deliver_sm` from 790 with this class and coding, this text, and what stands behind it.
+fn delivered(class: u8, coding: u8, text: &[u8], behind: &[u8]) -> Vec<u8> {
+    let head = b"\0\x01\x01790\0\x01\x01Shop\0";
+    let middle = [class, 0, 0, 0, 0, 0, 0, coding, 0, u8::try_from(text.len()).unwrap()];
+    let body = [head, &middle[..], text, behind].concat();
+    let header = [u32::try_from(body.len()).unwrap() + 16, 5, 0, 1].map(u32::to_be_bytes).concat();
+    [header, body].concat()
+}
+
+#[test]
+fn what_comes_is_read_frame_by_frame_to_the_one_that_ends_a_connection() {
+    let receipt = delivered(4, 0, b"id:7 stat:DELIVRD", b"");
+    // A part of a message, in UCS-2 behind a header that says so; the id and the state of a receipt beside no text.
+    let reply = delivered(0x40, 8, b"\x05\0\x03\x07\x02\x01\x04\x14\x04\x30", b"");
+    let beside = delivered(4, 0, b"", b"\0\x1e\0\x028\0\x04\x27\0\x01\x05");
+    let impossible = [0, 0, 0, 3];
+    let said = read(&[&receipt[..], &reply, &beside, &impossible, &receipt].concat(), &config(1));
+    let id = |id: &str| super::super::About::ProviderId(id.to_owned());
+    assert_eq!((said.len(), &said[0].about, said[0].status), (3, &id("7"), schemas::Status::Delivered));
+    assert_eq!(said[1].about, super::super::About::Address("790".to_owned()));
+    assert_eq!(said[1].text.as_ref().map(|text| text.as_str()), Some("Да"));
+    assert_eq!((&said[2].about, said[2].status), (&id("8"), schemas::Status::Failed));
+}

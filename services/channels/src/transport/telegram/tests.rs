@@ -29,7 +29,7 @@ async fn every_documented_answer_is_read_as_the_table_says() {
 #[tokio::test]
 async fn the_bot_gets_title_text_and_link() {
     let double = Double::saying(Saying::of(200, json!({"ok": true}))).await;
-    assert_eq!(bot(&double, None).hand_over(&message("12345")).await, Answer::Accepted { provider_id: None });
+    assert_eq!(bot(&double, None).hand_over(&message("12345")).await, Answer::taken(None));
     let asked = double.only();
     assert_eq!(asked.line(), "POST /bot110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw/sendMessage HTTP/1.1");
     let text = "Ваша корзина\n\nЧайник ждёт\n\nhttps://t.example/c/1";

@@ -23,7 +23,7 @@ async fn the_subscriber_gets_title_text_and_link() {
     let double =
         Double::saying(Saying::of(200, json!({"status": 0, "message_token": 5_741_311_803_571_721_087_u64}))).await;
     let answer = viber(&double).hand_over(&message("01234567890A=")).await;
-    assert_eq!(answer, Answer::Accepted { provider_id: Some("5741311803571721087".to_owned()) });
+    assert_eq!(answer, Answer::taken(Some("5741311803571721087".to_owned())));
     let asked = double.only();
     assert_eq!(asked.line(), "POST /pa/send_message HTTP/1.1");
     assert_eq!(asked.header("x-viber-auth-token"), Some("445da6az1s345z78-dazcczb2542zv51a-e0vc5fva17480im9"));

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use web_push_native::p256::pkcs8::{EncodePrivateKey, LineEnding};
 
-use super::super::double::{Asked, Double, Saying, meaning, message, recorded, secret};
+use super::super::double::{Asked, Double, Saying, dead_beside, meaning, message, recorded, secret};
 use super::*;
 
 const AUTH: [u8; 16] = [9; 16];
@@ -55,7 +55,7 @@ async fn every_documented_answer_is_read_as_the_table_says() {
         let (known, expected) = (Double::saying(created()).await, meaning(&saying.read_as));
         let web_push = web_push();
         let taken = web_push.hand_over(&message(&subscription(&known.url()))).await;
-        assert_eq!(taken, Answer::Accepted { provider_id: None });
+        assert_eq!(taken, Answer::taken(None));
         assert_eq!(web_push.hand_over(&message(&subscription(&double.url()))).await, expected, "{saying:?}");
     }
 }
@@ -70,7 +70,7 @@ async fn a_push_service_that_fails_or_wants_a_pause_holds_up_no_other() {
     let to = |double: &Double| message(&subscription(&double.url()));
     assert!(matches!(web_push.hand_over(&to(&away)).await, Answer::NotTaken { retry_after: Some(_), .. }));
     assert_eq!(web_push.hand_over(&to(&away)).await, Answer::not_taken("service_paused"));
-    assert_eq!(web_push.hand_over(&to(&good)).await, Answer::Accepted { provider_id: None });
+    assert_eq!(web_push.hand_over(&to(&good)).await, Answer::taken(None));
     assert_eq!(away.asked().len(), 1);
     let refused = Double::saying(Saying::of(400, Value::Null)).await;
     let fresh = self::web_push();
@@ -152,7 +152,7 @@ fn opened(asked: &Asked) -> (Value, Value) {
 async fn a_browser_opens_it_and_the_push_service_knows_who_we_are() {
     let double = Double::saying(created()).await;
     let answer = web_push().hand_over(&message(&subscription(&format!("{}/push/1?a=b", double.url())))).await;
-    assert_eq!(answer, Answer::Accepted { provider_id: None });
+    assert_eq!(answer, Answer::taken(None));
     let asked = double.only();
     assert_eq!(asked.line(), "POST /push/1?a=b HTTP/1.1");
     for (name, value) in [
@@ -185,7 +185,7 @@ async fn several_browsers_count_once() {
     let (alive, gone) = (Double::saying(created()).await, Double::saying(Saying::of(410, Value::Null)).await);
     let of = |double: &Double| subscription(&double.url());
     let both = message(&format!("[{},{}]", of(&gone), of(&alive)));
-    assert_eq!(web_push().hand_over(&both).await, Answer::Accepted { provider_id: None });
+    assert_eq!(web_push().hand_over(&both).await, dead_beside(None));
     let none = message(&format!("[{},{}]", of(&gone), of(&gone)));
     assert_eq!(web_push().hand_over(&none).await, Answer::nobody_there("http_410"));
 }

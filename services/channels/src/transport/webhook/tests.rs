@@ -44,7 +44,7 @@ async fn the_receiver_gets_everything_it_needs_and_can_check_it() {
     let double = Double::saying(Saying::of(202, json!({"id": "task-7"}))).await;
     let (config, _file) = config(format!("{}/hooks/calls", double.url()), "plain words");
     let answer = open(&config).unwrap().hand_over(&message("+79001234567")).await;
-    assert_eq!(answer, Answer::Accepted { provider_id: Some("task-7".to_owned()) });
+    assert_eq!(answer, Answer::taken(Some("task-7".to_owned())));
     let asked = double.only();
     assert_eq!(asked.line(), "POST /hooks/calls HTTP/1.1");
     assert_eq!(asked.header("webhook-id"), Some("8f9b22f9-9da3-56c4-85fa-4f1aea6bed7e"));
