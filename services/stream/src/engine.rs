@@ -138,9 +138,7 @@ pub fn run<P: Processor + Send>(
     processor: impl Fn() -> P + Sync,
 ) -> Result<(), Error> {
     make_directory(&config.state_dir)?;
-    let cluster = settings.cluster_id(Duration::from_secs(10))?;
-    let (input, changelog) =
-        (settings.topic_identity(&config.topics.input)?, settings.topic_identity(&config.topics.changelog)?);
+    let Identities { cluster, input, changelog } = Identities::ask(settings, &config.topics)?;
     let config = &Config { checkpoint_age_max: checkpoint_age_max(settings, config)?, ..config.clone() };
     metrics.input_partitions.set(settings.partitions(&config.topics.input)?.unwrap_or(0).into());
     let budget = Budget::new(config.cache_bytes, config.buffer_bytes, config.disk_reserve).shown_in(&metrics.stores);
@@ -211,6 +209,21 @@ pub fn run<P: Processor + Send>(
         // All are joined before the first error is returned.
         ended.collect::<Vec<_>>().into_iter().collect()
     })
+}
+
+/// What the state belongs to, by ids: whatever is made anew under its name is another.
+struct Identities {
+    cluster: String,
+    input: String,
+    changelog: String,
+}
+
+impl Identities {
+    fn ask(settings: &Settings, topics: &Topics) -> Result<Self, Error> {
+        let cluster = settings.cluster_id(Duration::from_secs(10))?;
+        let [input, changelog] = [&topics.input, &topics.changelog].map(|topic| settings.topic_identity(topic));
+        Ok(Identities { cluster, input: input?, changelog: changelog? })
+    }
 }
 
 /// As in [`Config`], and less than the changelog keeps tombstones.

@@ -69,8 +69,9 @@ pub(crate) async fn post(
         Err(Unfit { status, .. }) => return status.into_response(),
     };
     let homes: Vec<_> = records.iter().map(|record| (record.record, record.key.as_bytes())).collect();
-    let Some(_place) = edge.room.take_in(&homes) else { return later() };
-    match all(records.iter().map(|record| edge.sink.put(record)).collect()).await {
+    let Some(places) = edge.room.take_in(&homes) else { return later() };
+    let kept = places.into_iter().zip(&records).map(|(place, record)| place.held_for(edge.sink.put(record)));
+    match all(kept.collect()).await {
         Ok(()) => {
             records.iter().for_each(|record| edge.metrics.event(record.record));
             StatusCode::NO_CONTENT.into_response()

@@ -67,11 +67,17 @@ pub(crate) async fn post(
         return StatusCode::UNAUTHORIZED.into_response();
     }
     let said = listening.hook.read(&body);
-    let Some(_place) = edge.room.take(said.len()) else { return later() };
+    let Some(mut places) = edge.room.take(said.len()) else { return later() };
     let oldest = stream::clock::machine_now().saturating_sub(i64::try_from(REPLAY.as_millis()).unwrap_or(i64::MAX));
     let mut told = JoinSet::new();
     for said in said {
-        told.spawn(tell(listening.words.clone(), about(&edge, &channel, &said, oldest), said));
+        let (place, about) = (places.split(1), about(&edge, &channel, &said, oldest));
+        let telling = tell(listening.words.clone(), about, said);
+        told.spawn(async move {
+            let kept = telling.await;
+            drop(place);
+            kept
+        });
     }
     let all = async {
         let mut kept = true;

@@ -89,8 +89,9 @@ pub(crate) async fn post(
         }
     }
     let homes: Vec<_> = facts.iter().map(|fact| (Feedback::NAME, fact.customer_id.as_bytes())).collect();
-    let Some(_place) = edge.room.take_in(&homes) else { return later() };
-    match all(facts.iter().map(|fact| edge.sink.publish(fact)).collect()).await {
+    let Some(places) = edge.room.take_in(&homes) else { return later() };
+    let kept = places.into_iter().zip(&facts).map(|(place, fact)| place.held_for(edge.sink.publish(fact)));
+    match all(kept.collect()).await {
         Ok(()) => {
             facts.iter().for_each(|fact| edge.metrics.fact(fact));
             StatusCode::NO_CONTENT.into_response()

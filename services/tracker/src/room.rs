@@ -14,6 +14,7 @@ use stream::shares::{Share, Shares};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::server::Edge;
+use crate::sink::Publication;
 
 /// Records that wait for Kafka. Fewer than the publisher's queue holds, so that nobody waits there and overtakes.
 pub(crate) const PLACES: usize = 8_000;
@@ -46,16 +47,18 @@ impl Room {
         }
     }
 
-    /// Places for records of this name under these keys, until what is returned is dropped; none if there is no room now, or none in
-    /// one of their partitions: those that no broker leads do not fill the room.
-    pub(crate) fn take_in<'k>(&self, wanted: &[(&'static str, &'k [u8])]) -> Option<Places> {
-        let mut by_record = HashMap::<&'static str, Vec<&'k [u8]>>::new();
-        for (record, key) in wanted {
-            by_record.entry(record).or_default().push(key);
-        }
-        let known = by_record.into_iter().filter_map(|(record, keys)| Some((self.shares.get(record)?, keys)));
-        let _shares = known.map(|(shares, keys)| shares.take(keys)).collect::<Option<_>>()?;
-        Some(Places { _shares, _places: self.take(wanted.len())? })
+    /// A place for each record of this name under this key; none if there is no room now, or none in one of their partitions: those that
+    /// no broker leads do not fill the room, as long as each place is given back when its own record is there.
+    pub(crate) fn take_in(&self, wanted: &[(&'static str, &[u8])]) -> Option<Vec<Place>> {
+        let mut places = self.take(wanted.len())?;
+        let one = |(record, key): &(&'static str, &[u8])| {
+            let _share = match self.shares.get(record) {
+                Some(shares) => Some(shares.take([*key])?),
+                None => None,
+            };
+            Some(Place { _share, _place: places.split(1) })
+        };
+        wanted.iter().map(one).collect()
     }
 
     /// Places for so many records of which nobody knows yet where they go. Who finds that out keeps partitions apart himself.
@@ -64,11 +67,22 @@ impl Room {
     }
 }
 
-/// Places that are taken.
+/// A place that is taken.
 #[derive(Debug)]
-pub(crate) struct Places {
-    _shares: Vec<Share>,
-    _places: OwnedSemaphorePermit,
+pub(crate) struct Place {
+    _share: Option<Share>,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl Place {
+    /// Gives it back when the record is there, or cannot be.
+    pub(crate) fn held_for(self, publication: Publication<'_>) -> Publication<'_> {
+        Box::pin(async move {
+            let answer = publication.await;
+            drop(self);
+            answer
+        })
+    }
 }
 
 /// Reads the body of a request as far as there is room for it, and keeps that until the request is answered. Who says nothing yet

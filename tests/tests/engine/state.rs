@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rocksdb::{DB, Direction, IteratorMode, Options};
 use serde_json::Value;
+use stream::clock::Tick;
 use system_tests::process::Process;
 use system_tests::summer::{Row, Settings};
 use system_tests::wait;
@@ -210,7 +211,8 @@ fn a_state_that_is_older_than_the_changelog_keeps_tombstones_is_rebuilt() {
         Ground::with_changelog("tombstones", 1, &[("cleanup.policy", "compact"), ("delete.retention.ms", "3500")]);
     let settings = Settings::new(&ground.place, "a");
     work_and_end(&ground, &settings, 300, 3_000);
-    std::thread::sleep(Duration::from_secs(4));
+    let ended = Tick::now();
+    wait::until("its state is old", || ended.elapsed() > Duration::from_secs(4));
     let summer = go_on(&ground, &settings);
     assert!(summer.said().contains("it is older than the changelog keeps tombstones"), "{}", summer.said());
 }

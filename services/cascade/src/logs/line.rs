@@ -17,7 +17,7 @@ use tracing_subscriber::fmt::{FmtContext, format::Format as Standard};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::budget::{Budget, LeftOut};
-use super::{Format, Settings};
+use super::{Format, Settings, TOOLS};
 
 /// Names that every line of JSON has, in this order. The runbook lists them.
 pub(super) const FIXED: [&str; 7] = ["timestamp", "level", "service", "instance", "installation", "target", "message"];
@@ -30,7 +30,8 @@ pub(super) struct Lines {
     form: Format,
     /// Service, instance, installation.
     whose: [String; 3],
-    budget: Mutex<Budget>,
+    /// None for a tool: what it warns of is its answer.
+    budget: Option<Mutex<Budget>>,
     now: fn() -> Tick,
     text: Standard<Full>,
 }
@@ -40,7 +41,7 @@ impl Lines {
         Lines {
             form: settings.format,
             whose: [service.to_owned(), settings.instance.clone(), settings.installation.clone()],
-            budget: Mutex::default(),
+            budget: (service != TOOLS).then(Mutex::default),
             now,
             text: format::format(),
         }
@@ -78,7 +79,11 @@ where
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let of = event.metadata();
-        let (left_out, is_shown) = self.budget.lock().unwrap_or_else(PoisonError::into_inner).judge(of, (self.now)());
+        let judged = self.budget.as_ref().map(|budget| {
+            let mut budget = budget.lock().unwrap_or_else(PoisonError::into_inner);
+            budget.judge(of, (self.now)())
+        });
+        let (left_out, is_shown) = judged.unwrap_or((Vec::new(), true));
         left_out.iter().try_for_each(|left_out| self.tell(&mut to, left_out))?;
         match self.form {
             _ if !is_shown => Ok(()),

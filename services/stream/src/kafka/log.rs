@@ -303,6 +303,8 @@ impl crate::log::Log for KafkaLog<'_> {
     }
 
     fn renew(&mut self) -> Result<(), Error> {
+        // Who cannot make a producer fetches nothing for as long.
+        self.reader.hear();
         // The old one goes first: two producers of one identity would fence each other.
         self.producer = None;
         let mut producer = Producer::new(&self.settings, &self.identity)?;

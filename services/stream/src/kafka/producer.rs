@@ -1,7 +1,8 @@
 //! Writes records in transactions.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use super::member::Generation;
@@ -221,6 +222,26 @@ impl Producer {
                 return;
             }
         }
+        if let Ok(mut forgotten) = FORGOTTEN.try_lock() {
+            forgotten.retain(|events| {
+                while events.poll(Duration::ZERO).is_some() {}
+                !events.is_last()
+            });
+        }
+    }
+}
+
+/// Clients that live on in a call that was forgotten. Whoever drains a producer hears them, too: what nobody hears, they keep for ever.
+static FORGOTTEN: Mutex<Vec<Queue>> = Mutex::new(Vec::new());
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        if self.calls.has_forgotten.load(Ordering::Relaxed)
+            && let Ok(mut forgotten) = FORGOTTEN.lock()
+        {
+            self.client.tell_no_more();
+            forgotten.push(self.client.main_queue());
+        }
     }
 }
 
@@ -232,6 +253,8 @@ type Call = Box<dyn FnOnce(&Client) -> Result<(), Error> + Send>;
 struct Calls {
     calls: Sender<Call>,
     answers: Receiver<Result<(), Error>>,
+    /// Whether a call did not come back.
+    has_forgotten: AtomicBool,
 }
 
 impl Calls {
@@ -249,7 +272,7 @@ impl Calls {
             }
         })
         .map_err(|error| Error::stop("start a thread", error.to_string()))?;
-        Ok(Calls { calls, answers })
+        Ok(Calls { calls, answers, has_forgotten: AtomicBool::new(false) })
     }
 
     /// Makes a call, waiting for its end at most so long.
@@ -261,7 +284,10 @@ impl Calls {
     ) -> Result<(), Error> {
         let forgotten = || Error::new(Verdict::Abort, what, "the client does not come back from this call");
         self.calls.send(Box::new(call)).map_err(|_| forgotten())?;
-        self.answers.recv_timeout(wait).unwrap_or_else(|_| Err(forgotten()))
+        self.answers.recv_timeout(wait).unwrap_or_else(|_| {
+            self.has_forgotten.store(true, Ordering::Relaxed);
+            Err(forgotten())
+        })
     }
 }
 

@@ -171,16 +171,21 @@ impl Reader {
         }
     }
 
-    /// Appends what there is, at most `limit`, waiting for the first at most so long.
-    ///
-    /// # Errors
-    /// `Retry` while a partition cannot be read (its leader moves), `Stop` for a topic that went away.
-    pub fn fetch(&mut self, wait: Duration, limit: usize, fetched: &mut Vec<Fetched>) -> Result<(), Error> {
+    /// Hears what the client has to say. To be called now and then, also while nothing is fetched.
+    pub fn hear(&self) {
         while let Some(event) = self.events.poll(Duration::ZERO) {
             if let Said::Trouble { words, .. } = event.read() {
                 tracing::warn!("the reader reports: {words}");
             }
         }
+    }
+
+    /// Appends what there is, at most `limit`, waiting for the first at most so long.
+    ///
+    /// # Errors
+    /// `Retry` while a partition cannot be read (its leader moves), `Stop` for a topic that went away.
+    pub fn fetch(&mut self, wait: Duration, limit: usize, fetched: &mut Vec<Fetched>) -> Result<(), Error> {
+        self.hear();
         if self.records.take(wait, 1, &mut self.messages) > 0 {
             self.records.take(Duration::ZERO, limit.saturating_sub(1), &mut self.messages);
         }

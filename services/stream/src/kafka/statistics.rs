@@ -137,7 +137,8 @@ impl Watch {
             Err(error) => return tracing::debug!("the client's statistics cannot be read: {error}"),
         };
         let mut clients = self.all.0.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = clients.alive.insert(self.id, (self.kind, page.clone())).unwrap_or_default().1;
+        let Some((_, known)) = clients.alive.get_mut(&self.id) else { return };
+        let before = std::mem::replace(known, page.clone());
         if let Some(gauges) = self.all.0.gauges.get() {
             // Brokers come and go, and what the client counted of them with them.
             let since = |count: fn(&Broker) -> u64| -> u64 {
@@ -149,13 +150,18 @@ impl Watch {
         }
         self.all.show_all_of(self.kind, &clients);
     }
+
+    /// Nothing of it counts any more.
+    pub(crate) fn end(&self) {
+        let mut clients = self.all.0.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.alive.remove(&self.id);
+        self.all.show_all_of(self.kind, &clients);
+    }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let mut clients = self.all.0.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        clients.alive.remove(&self.id);
-        self.all.show_all_of(self.kind, &clients);
+        self.end();
     }
 }
 

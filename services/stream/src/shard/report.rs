@@ -1,5 +1,6 @@
 //! What a shard tells the outside: how far its partitions are.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Shard;
@@ -34,13 +35,20 @@ impl<L: Log, P: Processor> Shard<'_, L, P> {
             return Ok(());
         }
         self.measured = Tick::now();
-        for (partition, end) in self.ends_of_input(&tasks)? {
+        let ends: BTreeMap<i32, i64> = self.ends_of_input(&tasks)?.into_iter().collect();
+        for partition in tasks {
             let Some(task) = self.task(partition) else { continue };
-            task.is_cut_off(end)?;
+            let end = ends.get(&partition).copied();
+            if let Some(end) = end {
+                task.is_cut_off(end)?;
+            }
             let next = task.next;
-            let stuck = self.stuck_for(partition, next, end);
+            // Of one that nobody leads nobody can say that nothing waits in it.
+            let stuck = self.stuck_for(partition, next, end.unwrap_or(i64::MAX));
             let (metrics, label) = (&self.around.metrics, partition.to_string());
-            metrics.lag.with_label_values(&[&label]).set((end - next).max(0));
+            if let Some(end) = end {
+                metrics.lag.with_label_values(&[&label]).set((end - next).max(0));
+            }
             metrics.stuck_seconds.with_label_values(&[&label]).set(i64::try_from(stuck.as_secs()).unwrap_or(i64::MAX));
         }
         Ok(())

@@ -87,7 +87,8 @@ fn goes_on(last: Option<&Meta>, meta: &Meta) -> Verdict {
     let mut resting = last.map(|last| last.sweeps.resting.clone()).unwrap_or_default();
     for swept in meta.rounds.iter().filter_map(|round| round.swept.clone()) {
         let Portion { name, at, behind, through } = swept;
-        if let Some(other) = left.take_if(|left| left.name != name) {
+        // Of one that stood still meanwhile only the latest moment counts.
+        if let Some(other) = left.take_if(|left| left.name != name || left.at < at) {
             resting.insert(other.name.clone(), other);
         }
         let rested = resting.remove(&name).filter(|rested| rested.at == at);

@@ -56,11 +56,15 @@ fn pass(time: Duration) {
 
 /// Does something, of which this is written.
 fn written(form: Format, act: impl FnOnce(&Written)) {
+    written_by("tracker", form, act);
+}
+
+fn written_by(service: &str, form: Format, act: impl FnOnce(&Written)) {
     let written = Written::default();
     let (instance, installation) = ("tracker-0".to_owned(), "crm/shop".to_owned());
     let settings =
         Settings { format: form, levels: tracing_subscriber::filter::Targets::default(), instance, installation };
-    let lines = Lines::new(&settings, "tracker", now);
+    let lines = Lines::new(&settings, service, now);
     let layer = tracing_subscriber::fmt::layer().with_writer(written.clone()).with_ansi(false).event_format(lines);
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || act(&written));
 }
@@ -90,6 +94,14 @@ fn a_flood_is_ten_lines_and_one_that_counts_the_rest_and_hides_nobody_else() {
             assert!(again.contains("what was posted is not believed"), "{again}");
         });
     }
+}
+
+#[test]
+fn of_what_a_tool_warns_nothing_is_left_out() {
+    written_by(TOOLS, Format::Text, |written| {
+        flood(1_000);
+        assert_eq!(written.lines().len(), 1_000);
+    });
 }
 
 #[test]

@@ -81,6 +81,13 @@ impl Client {
         }
     }
 
+    /// What it tells of itself from now on does not count.
+    pub(crate) fn tell_no_more(&self) {
+        if let Some(watch) = &self.watch {
+            watch.end();
+        }
+    }
+
     /// The queue on which the client's own events (errors, failed deliveries) arrive.
     pub(crate) fn main_queue(self: &Arc<Self>) -> Queue {
         // SAFETY: the client lives; the queue keeps it alive.

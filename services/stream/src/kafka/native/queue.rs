@@ -36,6 +36,11 @@ impl Queue {
         }
     }
 
+    /// Whether nobody else has its client any more.
+    pub(crate) fn is_last(&self) -> bool {
+        Arc::strong_count(&self.client) == 1
+    }
+
     /// Appends at most `limit` messages to `messages`, waiting for the first at most so long. To be used on queues that hold
     /// messages only: on a member's queue librdkafka would drop the whole assignment.
     pub(crate) fn take(&self, wait: Duration, limit: usize, messages: &mut Vec<Message>) -> usize {
