@@ -428,7 +428,7 @@ impl Listener {
 
     /// What the customer wrote first: the fact makes the word one that need not be said again.
     async fn write(&self, reply: Option<Reply>, fact: Feedback) -> Result<(), String> {
-        let Some(_share) = self.shares.take([fact.customer_id.as_bytes()]) else {
+        let Some(_share) = self.shares.take(fact.customer_id.as_bytes()) else {
             return Err("too many wait for its partition already".to_owned());
         };
         if let Some(reply) = &reply {

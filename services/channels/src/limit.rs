@@ -102,7 +102,7 @@ mod tests {
         assert_eq!((0..9).filter(|_| limit.permits()).count(), 3);
     }
 
-    fn rates(pairs: &[(&str, u32)]) -> BTreeMap<String, u32> {
+    pub(super) fn rates(pairs: &[(&str, u32)]) -> BTreeMap<String, u32> {
         pairs.iter().map(|(name, rate)| ((*name).to_owned(), *rate)).collect()
     }
 

@@ -237,6 +237,7 @@ pub async fn existing(settings: &Settings, topics: &[&str]) -> Result<BTreeMap<S
 ///
 /// # Errors
 /// `Retry` if the brokers do not answer.
+#[cfg(feature = "state")]
 pub(crate) fn setting(settings: &Settings, topic: &str, name: &str) -> Result<Option<String>, Error> {
     let client = client(settings)?;
     let (asked, options) = ([ResourceSpecifier::Topic(topic)], options());

@@ -69,6 +69,7 @@ impl Clock {
 
     /// How far it is ahead of another machine's clock, which showed `shown` so long ago. None for a clock that is not the system's, and
     /// where a few minutes do no harm.
+    #[cfg(feature = "state")]
     pub(crate) fn ahead_of(&self, shown: Millis, ago: Duration) -> Option<Duration> {
         let Source::System(_) = &self.0 else { return None };
         let expected = shown + Millis::try_from(ago.as_millis()).unwrap_or(Millis::MAX);
@@ -238,6 +239,7 @@ mod tests {
         assert_eq!(at(305, HOUR), HOUR, "back is back: partitions never follow");
     }
 
+    #[cfg(feature = "state")]
     #[test]
     fn a_clock_that_is_ahead_of_the_brokers_is_noticed() {
         let (clock, minutes) = (Clock::system(), |minutes: u64| Duration::from_secs(60 * minutes));

@@ -238,13 +238,14 @@ fn checkpoint_age_max(settings: &Settings, config: &Config) -> Result<Millis, Er
         );
         return Ok(wanted);
     };
-    if kept / 7 * 6 < wanted {
+    let trusted = kept / 7 * 6;
+    if trusted < wanted {
         tracing::warn!(
             "{topic} keeps tombstones for {} hours only: a local state as old as that is rebuilt",
             kept / HOUR
         );
     }
-    Ok(wanted.min(kept / 7 * 6))
+    Ok(wanted.min(trusted))
 }
 
 fn make_directory(path: &Path) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! Places for what waits for the brokers, so shared out that one partition without a leader keeps its own waiting, and nobody else.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::kafka::partition_of;
@@ -24,25 +24,16 @@ impl Shares {
         Shares { partitions: partitions.max(1), most: places / parts, held: Arc::default() }
     }
 
-    /// Places for one record under each of these keys, until what is returned is dropped; none if there is no room in one of their
-    /// partitions. What is larger than a share has it alone.
-    pub fn take<'k>(&self, keys: impl IntoIterator<Item = &'k [u8]>) -> Option<Share> {
-        let mut wanted = BTreeMap::<i32, usize>::new();
-        for key in keys {
-            *wanted.entry(partition_of(key, self.partitions)).or_default() += 1;
-        }
+    /// A place for a record under this key, until what is returned is dropped; none if there is no room in its partition.
+    pub fn take(&self, key: &[u8]) -> Option<Share> {
+        let partition = partition_of(key, self.partitions);
         let mut held = self.held();
-        let has_room = |(partition, count): (&i32, &usize)| match held.get(partition) {
-            None | Some(0) => true,
-            Some(held) => held + count <= self.most,
-        };
-        if !wanted.iter().all(has_room) {
+        let count = held.entry(partition).or_default();
+        if *count >= self.most {
             return None;
         }
-        for (partition, count) in &wanted {
-            *held.entry(*partition).or_default() += count;
-        }
-        Some(Share { shares: self.clone(), taken: wanted })
+        *count += 1;
+        Some(Share { shares: self.clone(), partition })
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<i32, usize>> {
@@ -50,20 +41,17 @@ impl Shares {
     }
 }
 
-/// Places that are taken.
+/// A place that is taken.
 #[derive(Debug)]
 pub struct Share {
     shares: Shares,
-    taken: BTreeMap<i32, usize>,
+    partition: i32,
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let mut held = self.shares.held();
-        for (partition, count) in &self.taken {
-            if let Some(all) = held.get_mut(partition) {
-                *all = all.saturating_sub(*count);
-            }
+        if let Some(count) = self.shares.held().get_mut(&self.partition) {
+            *count = count.saturating_sub(1);
         }
     }
 }
@@ -82,8 +70,8 @@ mod tests {
         (0..partitions).filter_map(of).collect()
     }
 
-    fn take(shares: &Shares, key: &str, count: usize) -> Option<Share> {
-        shares.take(vec![key.as_bytes(); count])
+    fn take(shares: &Shares, key: &str, count: usize) -> Option<Vec<Share>> {
+        (0..count).map(|_| shares.take(key.as_bytes())).collect()
     }
 
     #[test]
@@ -91,16 +79,16 @@ mod tests {
         let (shares, keys) = (Shares::of(80, 8), keys(8));
         let first = take(&shares, &keys[0], 20).unwrap();
         assert!(take(&shares, &keys[0], 1).is_none());
-        let _others: Vec<Share> = keys[1..].iter().map(|key| take(&shares, key, 20).unwrap()).collect();
-        assert!(shares.take([keys[0].as_bytes(), keys[1].as_bytes()]).is_none(), "one of its partitions is full");
+        let _others: Vec<_> = keys[1..].iter().map(|key| take(&shares, key, 20).unwrap()).collect();
+        assert!(take(&shares, &keys[0], 1).is_none() && take(&shares, &keys[1], 1).is_none(), "now all are full");
         drop(first);
         assert!(take(&shares, &keys[0], 20).is_some());
     }
 
     #[test]
-    fn what_is_larger_than_a_share_has_it_alone_and_a_single_partition_has_all() {
+    fn few_partitions_share_all_places_and_a_single_partition_has_them() {
         let (shares, keys) = (Shares::of(80, 2), keys(2));
-        let whole = take(&shares, &keys[0], 100).unwrap();
+        let whole = take(&shares, &keys[0], 40).unwrap();
         assert!(take(&shares, &keys[0], 1).is_none() && take(&shares, &keys[1], 40).is_some());
         drop(whole);
         let single = Shares::of(80, 1);

@@ -27,7 +27,6 @@ use schemas::SOURCE_BYTES_MAX;
 use schemas::json::{self, Misfit, SourceRecord};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use stream::publisher::all;
 
 use crate::batch::Batch;
 use crate::room::later;
@@ -68,10 +67,9 @@ pub(crate) async fn post(
         }
         Err(Unfit { status, .. }) => return status.into_response(),
     };
-    let homes: Vec<_> = records.iter().map(|record| (record.record, record.key.as_bytes())).collect();
-    let Some(places) = edge.room.take_in(&homes) else { return later() };
-    let kept = places.into_iter().zip(&records).map(|(place, record)| place.held_for(edge.sink.put(record)));
-    match all(kept.collect()).await {
+    let publications = records.iter().map(|record| (record.record, record.key.as_bytes(), edge.sink.put(record)));
+    let Some(published) = edge.room.publish(publications).await else { return later() };
+    match published {
         Ok(()) => {
             records.iter().for_each(|record| edge.metrics.event(record.record));
             StatusCode::NO_CONTENT.into_response()

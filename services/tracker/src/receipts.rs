@@ -40,7 +40,6 @@ use channels::echo::believed;
 use schemas::token::{Keyring, Kind};
 use schemas::{Actor, Feedback, Id, Millis, Outcome, Record, Status};
 use serde::Deserialize;
-use stream::publisher::all;
 
 use crate::batch::Batch;
 use crate::room::later;
@@ -88,10 +87,9 @@ pub(crate) async fn post(
             None => edge.metrics.unreadable_receipt(&provider),
         }
     }
-    let homes: Vec<_> = facts.iter().map(|fact| (Feedback::NAME, fact.customer_id.as_bytes())).collect();
-    let Some(places) = edge.room.take_in(&homes) else { return later() };
-    let kept = places.into_iter().zip(&facts).map(|(place, fact)| place.held_for(edge.sink.publish(fact)));
-    match all(kept.collect()).await {
+    let publications = facts.iter().map(|fact| (Feedback::NAME, fact.customer_id.as_bytes(), edge.sink.publish(fact)));
+    let Some(published) = edge.room.publish(publications).await else { return later() };
+    match published {
         Ok(()) => {
             facts.iter().for_each(|fact| edge.metrics.fact(fact));
             StatusCode::NO_CONTENT.into_response()

@@ -10,11 +10,12 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use stream::shares::{Share, Shares};
+use stream::publisher::all;
+use stream::shares::Shares;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::server::Edge;
-use crate::sink::Publication;
+use crate::sink::{Publication, Refused};
 
 /// Records that wait for Kafka. Fewer than the publisher's queue holds, so that nobody waits there and overtakes.
 pub(crate) const PLACES: usize = 8_000;
@@ -47,41 +48,34 @@ impl Room {
         }
     }
 
-    /// A place for each record of this name under this key; none if there is no room now, or none in one of their partitions: those that
-    /// no broker leads do not fill the room, as long as each place is given back when its own record is there.
-    pub(crate) fn take_in(&self, wanted: &[(&'static str, &[u8])]) -> Option<Vec<Place>> {
-        let mut places = self.take(wanted.len())?;
-        let one = |(record, key): &(&'static str, &[u8])| {
-            let _share = match self.shares.get(record) {
-                Some(shares) => Some(shares.take([*key])?),
+    /// Publishes records of these names under these keys, each in a place of its own, which it gives back as soon as it is there or cannot
+    /// be: so those for a partition that no broker leads do not fill the room. None if there is no room now, or none in one of their
+    /// partitions; then nothing was published.
+    pub(crate) async fn publish<'p>(
+        &self,
+        records: impl IntoIterator<Item = (&'static str, &'p [u8], Publication<'p>)>,
+    ) -> Option<Result<(), Refused>> {
+        let records: Vec<_> = records.into_iter().collect();
+        let mut places = self.take(records.len())?;
+        let placed = records.into_iter().map(|(record, key, publication)| -> Option<Publication<'p>> {
+            let place = places.split(1);
+            let share = match self.shares.get(record) {
+                Some(shares) => Some(shares.take(key)?),
                 None => None,
             };
-            Some(Place { _share, _place: places.split(1) })
-        };
-        wanted.iter().map(one).collect()
+            Some(Box::pin(async move {
+                let answer = publication.await;
+                drop((place, share));
+                answer
+            }))
+        });
+        let placed: Vec<_> = placed.collect::<Option<_>>()?;
+        Some(all(placed).await)
     }
 
     /// Places for so many records of which nobody knows yet where they go. Who finds that out keeps partitions apart himself.
     pub(crate) fn take(&self, records: usize) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.places).try_acquire_many_owned(u32::try_from(records.min(PLACES)).ok()?).ok()
-    }
-}
-
-/// A place that is taken.
-#[derive(Debug)]
-pub(crate) struct Place {
-    _share: Option<Share>,
-    _place: Option<OwnedSemaphorePermit>,
-}
-
-impl Place {
-    /// Gives it back when the record is there, or cannot be.
-    pub(crate) fn held_for(self, publication: Publication<'_>) -> Publication<'_> {
-        Box::pin(async move {
-            let answer = publication.await;
-            drop(self);
-            answer
-        })
     }
 }
 

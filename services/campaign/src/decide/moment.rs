@@ -37,8 +37,7 @@ pub(super) fn turn(
 
 /// A moment in the calendar that is waited for; none where its date is not known.
 pub(super) fn date(plan: &Plan, customer: &Customer, instance: &Instance, point: &Point) -> Option<Millis> {
-    let from = Clock { plan, customer, instance };
-    from.dated(point).filter(|at| *at <= from.last_of_all())
+    Clock { plan, customer, instance }.date(point)
 }
 
 /// Until when the message at which an instance stands may be handed over, if `turn` is its turn; none where that depends on a date that
@@ -119,10 +118,13 @@ impl Clock<'_> {
         match &point.anchor {
             Anchor::Turn | Anchor::HandOver => Some(self.way(point.shift, last)),
             Anchor::Trigger => Some(self.way(point.shift, self.instance.settled_at).max(last)),
-            Anchor::Event(_) | Anchor::Profile(_) | Anchor::Moment(_) => {
-                date(self.plan, self.customer, self.instance, point)
-            }
+            Anchor::Event(_) | Anchor::Profile(_) | Anchor::Moment(_) => self.date(point),
         }
+    }
+
+    /// As [`date`].
+    fn date(&self, point: &Point) -> Option<Millis> {
+        self.dated(point).filter(|at| *at <= self.last_of_all())
     }
 
     /// Nothing is waited for for years, whatever date an event or a profile brings.

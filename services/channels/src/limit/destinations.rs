@@ -125,10 +125,7 @@ pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMa
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn rates(pairs: &[(&str, u32)]) -> BTreeMap<String, u32> {
-        pairs.iter().map(|(name, rate)| ((*name).to_owned(), *rate)).collect()
-    }
+    use crate::limit::tests::rates;
 
     #[test]
     fn rates_are_read_whatever_became_of_their_dots_and_said_where_they_are_none() {

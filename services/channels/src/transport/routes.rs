@@ -25,8 +25,8 @@
 //! itself never pauses for a route: only while all are left alone, its commands wait, and nobody is called but for such trials.
 //!
 //! *Rates.* `rates` may say how many messages a second a route takes, from all workers of the channel together. One that has no more for now
-//! is passed over, and the next takes its messages; where none has, they
-//! wait, as after an outage: for longer each time, so a burst may not use the last of its rates. `rate_per_second` of the channel counts beside them.
+//! is passed over, and the next takes its messages; where none has, they wait, as after an outage: for longer each time, so a burst may not
+//! use the last of its rates. `rate_per_second` of the channel counts beside them.
 //!
 //! *The next turn* is a new one for all: withdrawals are read again before it, so the residual window is no longer with two routes
 //! than with one.

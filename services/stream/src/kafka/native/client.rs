@@ -221,7 +221,7 @@ impl Client {
         };
         let what = "ask for a partition's offsets";
         let (mut code, mut range) = ask();
-        if code == NOBODY_LEADS {
+        if is_hearsay(code) {
             self.renew_leaders(topic, wait);
             (code, range) = ask();
         }
