@@ -1,7 +1,6 @@
 //! What an event costs as more is kept: customers in the stores, and partitions. The operator with its usual settings; campaigns and
 //! cascades of one customer are the brain's (`bench brain`).
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -23,34 +22,28 @@ const SPREADS: [i32; 3] = [4, 16, 64];
 
 const DAY: i64 = 24 * 3_600_000;
 
-/// Measures, and gives back a table. Sizes that are larger take longer to be filled than to be measured.
-pub fn measure(sizes: &[usize]) -> String {
+/// Measures, and tells each line of a table as it is there: sizes that are large take longer to be filled than to be measured.
+pub fn measure(sizes: &[usize], tell: &dyn Fn(&str)) -> String {
     let before = load();
     let least = sizes.iter().copied().min().unwrap_or(1_000_000);
     let by_size = sizes.iter().map(|customers| (*customers, PARTITIONS));
     let by_spread = SPREADS.into_iter().filter(|partitions| *partitions != PARTITIONS).map(|it| (least, it));
-    let mut table = format!(
-        "{EVENTS} events each\n\n{:>14}{:>12}{:>12}{:>16}{:>10}{:>16}{:>14}\n",
+    tell(&format!(
+        "{EVENTS} events each\n\n{:>14}{:>12}{:>12}{:>16}{:>10}{:>16}{:>14}",
         "customers", "partitions", "store, GB", "events/CPU s", "ratio", "events/wall s", "memory, MB"
-    );
+    ));
     let mut first = None;
     for (customers, partitions) in by_size.chain(by_spread) {
         let Grown { disk, cpu_seconds, wall_seconds, peak } = Grown::measure(customers, partitions);
         let per_cpu = EVENTS as f64 / cpu_seconds;
         let ratio = *first.get_or_insert(per_cpu) / per_cpu;
-        let _ = writeln!(
-            table,
+        tell(&format!(
             "{customers:>14}{partitions:>12}{:>12.2}{per_cpu:>16.0}{ratio:>10.2}{:>16.0}{peak:>14.0}",
             disk as f64 / 1e9,
             EVENTS as f64 / wall_seconds
-        );
+        ));
     }
-    let _ = write!(
-        table,
-        "\nratio: cost of an event by that of the first line; load of the machine {before}, then {}",
-        load()
-    );
-    table
+    format!("\nratio: cost of an event by that of the first line; load of the machine {before}, then {}", load())
 }
 
 struct Grown {

@@ -69,8 +69,8 @@ fn main() -> ExitCode {
         ["deadlines", outstanding, herd, stores] => sized(&[outstanding, herd, stores], |sizes| {
             deadlines::measure(sizes[0], sizes[1], i32::try_from(sizes[2]).unwrap_or(i32::MAX))
         }),
-        ["growth"] => told(&growth::measure(&[1_000_000, 10_000_000])),
-        ["growth", ref customers @ ..] => sized(customers, growth::measure),
+        ["growth"] => told(&growth::measure(&[1_000_000, 10_000_000], &|line| _ = told(line))),
+        ["growth", ref customers @ ..] => sized(customers, |sizes| growth::measure(sizes, &|line| _ = told(line))),
         ["worker"] => told(&worker::measure(20_000)),
         ["worker", sends] => sized(&[sends], |sizes| worker::measure(sizes[0])),
         ["tracker"] => told(&tracker::measure(50_000)),
