@@ -178,7 +178,7 @@ impl Budget {
         options.set_level_compaction_dynamic_level_bytes(true);
         options.set_compression_type(DBCompressionType::Lz4);
         // Most keys that are looked up are there, and then in the last level, whose filters are nine tenths of all: there a block is read
-        // at once. A customer who is new costs a block for that (tests/BENCH.md).
+        // at once. A key that is new costs the reading of a block (tests/BENCH.md).
         options.set_optimize_filters_for_hits(true);
         options.set_max_background_jobs(2);
         options.set_keep_log_file_num(2);
