@@ -56,12 +56,17 @@ impl Service {
         self.metric_with(name, "")
     }
 
-    /// The value of a metric, summed over the series with this label, as in `le="1"`.
-    pub fn metric_with(&self, name: &str, label: &str) -> f64 {
-        let text = until_some("metrics are answered", || {
+    /// All its metrics, as they are scraped.
+    pub fn metrics(&self) -> String {
+        until_some("metrics are answered", || {
             let address = std::fs::read_to_string(&self.ops).ok()?;
             get(&format!("http://{}/metrics", address.trim()))
-        });
+        })
+    }
+
+    /// The value of a metric, summed over the series with this label, as in `le="1"`.
+    pub fn metric_with(&self, name: &str, label: &str) -> f64 {
+        let text = self.metrics();
         let values = text.lines().filter_map(|line| line.strip_prefix(name)?.rsplit_once(' '));
         let series = values.filter(|(labels, _)| labels.is_empty() || labels.starts_with('{'));
         let chosen = series.filter(|(labels, _)| labels.contains(label));

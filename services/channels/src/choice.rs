@@ -20,9 +20,6 @@ const BLOCK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_m
 /// The same for whoever waits at the fence.
 const FENCED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
-/// The same for whoever waits for the rate of its destination.
-const DESTINATION: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
-
 /// A command whose turn has come.
 #[derive(Debug)]
 pub(crate) struct Candidate {
@@ -57,8 +54,9 @@ impl Chooser<'_> {
         if room == 0 {
             return Vec::new();
         }
+        let is_closed = |destination| self.limit.is_closed(destination, tick);
         let mut queues: Vec<_> =
-            lanes.iter().map(|(partition, lane)| (*partition, lane.ready(tick, room).into_iter())).collect();
+            lanes.iter().map(|(partition, lane)| (*partition, lane.ready(tick, room, is_closed).into_iter())).collect();
         let behind = queues.partition_point(|(partition, _)| *partition <= *last);
         queues.rotate_left(behind);
         let mut chosen = Vec::new();
@@ -94,9 +92,13 @@ impl Chooser<'_> {
             return Turn::Settled;
         }
         let (id, send) = &entry.send;
+        let destination = match entry.waits_for {
+            None if !entry.destined => self.limit.destination(&send.address),
+            known => known,
+        };
         // Before a message is made for nothing.
-        if !entry.destined && self.limit.is_closed(&send.address, tick) {
-            entry.rest(DESTINATION, tick);
+        if destination.is_some_and(|destination| self.limit.is_closed(destination, tick)) {
+            entry.waits_for = destination;
             return Turn::Settled;
         }
         let message = match self.renderer.render(*id, send, now) {
@@ -114,11 +116,11 @@ impl Chooser<'_> {
         entry.content = self.renderer.version(send);
         if !entry.permitted {
             let since = *entry.waits_since.get_or_insert(tick);
-            if !entry.destined && !self.limit.permits_to(&message.address, tick) {
-                entry.rest(DESTINATION, tick);
+            if destination.is_some_and(|destination| !self.limit.permits_to(destination, tick)) {
+                entry.waits_for = destination;
                 return Turn::Settled;
             }
-            entry.destined = true;
+            (entry.destined, entry.waits_for) = (true, None);
             if !self.limit.permits() {
                 return Turn::Waits;
             }

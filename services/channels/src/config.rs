@@ -27,7 +27,7 @@ pub struct Config {
     pub burst: u32,
     /// Hand-overs per second of all workers together to one destination: the part of a mail address behind the @, or the first digits of a
     /// number, of which the longest count. Who has to wait for that holds up nobody else, unless 4 096 of a partition wait: then what is
-    /// behind them waits in the topic. Those who wait take their turns in no order.
+    /// behind them waits in the topic. Those who wait take their turns in the order of their offsets.
     #[serde(default, deserialize_with = "limit::read")]
     pub rates: BTreeMap<String, u32>,
     /// Calls that may be under way at once, in one worker.

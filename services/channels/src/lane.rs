@@ -67,6 +67,8 @@ pub(crate) struct Entry {
     pub(crate) permitted: bool,
     /// So has the one of its destination.
     pub(crate) destined: bool,
+    /// Which one it waits for, as [`crate::limit::Limit`] counts them.
+    pub(crate) waits_for: Option<usize>,
     /// When it first had to wait for the rate limiter.
     pub(crate) waits_since: Option<Tick>,
     /// Not before this moment: the provider did not take it, or it waits for something of its own.
@@ -277,11 +279,12 @@ impl Lane {
 
     /// Offsets of those whose turn it is, in order. Nobody overtakes an earlier message to the same customer. At most `limit`, and
     /// beside them as many of those that have rested, the longest due first: they may have to rest again, and take no room from
-    /// others by it.
-    pub fn ready(&self, tick: Tick, limit: usize) -> Vec<i64> {
+    /// others by it. The same of those that wait for the rate of a destination: as many for each that is not closed, in their order.
+    pub(crate) fn ready(&self, tick: Tick, limit: usize, is_closed: impl Fn(usize) -> bool) -> Vec<i64> {
         let mut customers = HashSet::new();
         let (mut ready, mut rested) = (Vec::new(), Vec::new());
-        let nobody_rests = self.window.values().all(|entry| entry.rests == 0);
+        let (mut let_in, mut room_at) = (Vec::new(), HashMap::new());
+        let nobody_rests = self.window.values().all(|entry| entry.rests == 0 && entry.waits_for.is_none());
         for (offset, entry) in &self.window {
             if nobody_rests && ready.len() == limit {
                 break;
@@ -293,6 +296,14 @@ impl Lane {
             if !customers.insert(send.customer_id.as_str()) || entry.stage != Stage::Waiting {
                 continue;
             }
+            if let Some(place) = entry.waits_for {
+                let room = room_at.entry(place).or_insert_with(|| if is_closed(place) { 0 } else { limit });
+                if *room > 0 {
+                    *room -= 1;
+                    let_in.push(*offset);
+                }
+                continue;
+            }
             match entry.not_before {
                 Some(moment) if moment > tick => {}
                 Some(moment) if entry.rests > 0 => rested.push((moment, *offset)),
@@ -302,6 +313,7 @@ impl Lane {
         }
         rested.sort_unstable();
         ready.extend(rested.into_iter().take(limit).map(|(_, offset)| offset));
+        ready.extend(let_in);
         ready.sort_unstable();
         ready
     }
@@ -500,6 +512,7 @@ impl Entry {
             doubtful: false,
             permitted: false,
             destined: false,
+            waits_for: None,
             waits_since: None,
             not_before: None,
             delays: None,

@@ -8,21 +8,22 @@
 //!
 //! *Ways to providers*, by `kind` of `[channel.<name>.transport]`. Each one's page has a table of its provider's answers and what
 //! they are read as; what they share about HTTP stands in `transport/call.rs`. A mark: P the provider hands our receipt token back,
-//! I it knows repeats by the send's id, V it is told how long a message is valid, A the worker hears what people answer ([`echo`]).
+//! I it knows repeats by the send's id, V it is told how long a message is valid, A the worker hears what people answer ([`echo`]), H
+//! the tracker hears what it posts ([`transport::hook`]).
 //!
 //! | kind | what it is | address | |
 //! |---|---|---|---|
 //! | `email` | mail by SMTP | mail address | |
-//! | `http` | anything that takes JSON by HTTP POST | whatever the gateway wants | P I |
+//! | `http` | anything that takes JSON by HTTP POST | whatever the gateway wants | P I H |
 //! | `fcm` | mobile push by Firebase Cloud Messaging | registration token, or a JSON list of them | P V |
 //! | `apns` | mobile push by Apple | device token, or a JSON list of them | P V |
 //! | `web_push` | push to browsers, encrypted | the browser's subscription (JSON), or a list of them | P V, I while it waits |
-//! | `telegram` | a Telegram bot | chat id | A (with `receive`) |
-//! | `meta` | WhatsApp (Cloud API), Messenger, Instagram | phone number, or the person's id | P (WhatsApp) |
-//! | `viber` | a Viber bot | subscriber id | P (in replies) |
-//! | `vk` | a community of VK | user id | I |
+//! | `telegram` | a Telegram bot | chat id | A (with `receive`), else H |
+//! | `meta` | WhatsApp (Cloud API), Messenger, Instagram | phone number, or the person's id | P (WhatsApp), H |
+//! | `viber` | a Viber bot | subscriber id | P (in replies), H |
+//! | `vk` | a community of VK | user id | I H |
 //! | `smpp` | SMS by SMPP 3.4 | phone number | V A |
-//! | `exolve` | SMS by MTS Exolve | phone number | |
+//! | `exolve` | SMS by MTS Exolve | phone number | H (`http`) |
 //! | `routes` | several of these, of which the next takes over when one is out | as theirs | I V A of theirs |
 //! | `webhook` | a signed webhook: a gateway of one's own, a call or another task of a CRM | whatever the receiver wants | P I V |
 //! | `nowhere` | nobody: for the canary | whatever | |

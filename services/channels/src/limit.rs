@@ -50,14 +50,19 @@ impl Limit {
         self.limiter.as_ref().is_some_and(|limiter| limiter.check().is_ok())
     }
 
-    /// Whether this address's destination has certainly no permit yet: that costs nothing to ask.
-    pub fn is_closed(&self, address: &str, tick: Tick) -> bool {
-        self.destinations.of(address).is_some_and(|destination| destination.closed_until.get() > Some(tick))
+    /// The destination of an address, if it has a rate of its own.
+    pub fn destination(&self, address: &str) -> Option<usize> {
+        self.destinations.of(address)
     }
 
-    /// Whether one more may go out now to this address's destination. One that has no rate of its own takes all.
-    pub fn permits_to(&self, address: &str, tick: Tick) -> bool {
-        self.destinations.of(address).is_none_or(|destination| destination.permits(tick))
+    /// Whether a destination has certainly no permit yet: that costs nothing to ask.
+    pub fn is_closed(&self, destination: usize, tick: Tick) -> bool {
+        self.destinations.at(destination).is_some_and(|destination| destination.closed_until.get() > Some(tick))
+    }
+
+    /// Whether one more may go out now to a destination.
+    pub fn permits_to(&self, destination: usize, tick: Tick) -> bool {
+        self.destinations.at(destination).is_none_or(|destination| destination.permits(tick))
     }
 }
 
@@ -111,7 +116,8 @@ mod tests {
         let mut limit = Limit::new(9, 9).to(&rates(&[("gmail.com", 1), ("почта.рф", 1), ("+7", 4), ("7900", 2)]));
         limit.divide(1, 1);
         let tick = Tick::now();
-        let permitted = |address: &str| (0..9).filter(|_| limit.permits_to(address, tick)).count();
+        let permits = |address: &str| limit.destination(address).is_none_or(|place| limit.permits_to(place, tick));
+        let permitted = |address: &str| (0..9).filter(|_| permits(address)).count();
         for (address, count) in [
             ("a@GMail.com", 1),
             ("b@gmail.com", 0),
@@ -126,17 +132,17 @@ mod tests {
         ] {
             assert_eq!(permitted(address), count, "{address}");
         }
-        assert!(
-            limit.is_closed("c@gmail.com", tick) && !limit.is_closed("c@gmail.com", tick.after(Duration::from_secs(2)))
-        );
-        assert!(!limit.is_closed("+49", tick));
+        let gmail = limit.destination("c@gmail.com").unwrap();
+        assert!(limit.is_closed(gmail, tick) && !limit.is_closed(gmail, tick.after(Duration::from_secs(2))));
+        assert_eq!(limit.destination("+49"), None);
     }
 
     #[test]
     fn a_destinations_rate_is_shared_out_as_the_channels_is() {
         let mut limit = Limit::new(9, 9).to(&rates(&[("gmail.com", 8)]));
-        assert!(!limit.permits_to("a@gmail.com", Tick::now()), "who owns nothing may send nothing");
+        let gmail = limit.destination("a@gmail.com").unwrap();
+        assert!(!limit.permits_to(gmail, Tick::now()), "who owns nothing may send nothing");
         limit.divide(2, 8);
-        assert_eq!((0..9).filter(|_| limit.permits_to("a@gmail.com", Tick::now())).count(), 2);
+        assert_eq!((0..9).filter(|_| limit.permits_to(gmail, Tick::now())).count(), 2);
     }
 }

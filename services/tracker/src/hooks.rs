@@ -1,4 +1,5 @@
-//! What providers post on their own protocols: `POST /hooks/<channel>`, and `GET` where one asks before it posts.
+//! What providers post on their own protocols: `POST /hooks/<channel>`, and `GET` where one asks before it posts. A gateway that signs
+//! nothing posts to `/hooks/<channel>/<secret>`.
 //!
 //! How each of them is believed and read stands with its transport (`channels::transport::hook`). What is read goes the way of all that
 //! providers say (`channels::echo`): by our token, by the provider's id, or by the address, it finds its send in `attempt.<channel>`,
@@ -62,16 +63,32 @@ pub(crate) async fn post(
     body: Bytes,
 ) -> Response {
     let Some(listening) = edge.hooks.get(&channel) else { return StatusCode::NOT_FOUND.into_response() };
-    if !listening.hook.trusts(&headers, &body) {
+    let is_believed = listening.hook.trusts(&headers, &body);
+    take(&edge, &channel, listening, is_believed, &body).await
+}
+
+/// The same of one whose proof stands in the path.
+pub(crate) async fn post_by_path(
+    State(edge): State<Edge>,
+    Path((channel, word)): Path<(String, String)>,
+    body: Bytes,
+) -> Response {
+    let Some(listening) = edge.hooks.get(&channel) else { return StatusCode::NOT_FOUND.into_response() };
+    let is_believed = listening.hook.trusts_path(&word);
+    take(&edge, &channel, listening, is_believed, &body).await
+}
+
+async fn take(edge: &Edge, channel: &str, listening: &Listening, is_believed: bool, body: &[u8]) -> Response {
+    if !is_believed {
         tracing::warn!(channel, "what was posted is not believed");
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    let said = listening.hook.read(&body);
+    let said = listening.hook.read(body);
     let Some(mut places) = edge.room.take(said.len()) else { return later() };
     let oldest = stream::clock::machine_now().saturating_sub(i64::try_from(REPLAY.as_millis()).unwrap_or(i64::MAX));
     let mut told = JoinSet::new();
     for said in said {
-        let (place, about) = (places.split(1), about(&edge, &channel, &said, oldest));
+        let (place, about) = (places.split(1), about(edge, channel, &said, oldest));
         let telling = tell(listening.words.clone(), about, said);
         told.spawn(async move {
             let kept = telling.await;
@@ -87,7 +104,7 @@ pub(crate) async fn post(
         kept
     };
     match timeout(PATIENCE, all).await {
-        Ok(true) => listening.hook.answer(&body).into_response(),
+        Ok(true) => listening.hook.answer(body).into_response(),
         Ok(false) | Err(_) => {
             tracing::warn!(channel, "not all that was posted is in Kafka");
             later()

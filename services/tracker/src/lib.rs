@@ -8,6 +8,7 @@
 //! | `POST /u/{token}` | unsubscribed (RFC 8058, one click) | 200 once Kafka has it |
 //! | `POST /receipts/{provider}` | what the receipts say | 204 once Kafka has all of them |
 //! | `POST /hooks/{channel}` | what a provider posts on its own protocol: receipts, answers | 200 once Kafka has all of it |
+//! | `POST /hooks/{channel}/{secret}` | the same, of a gateway that signs nothing | the same |
 //! | `GET /hooks/{channel}` | nothing | what Meta asks for before it posts, if it knows the token |
 //! | `POST /events/{producer}` | carts, registrations, actions, profiles of a shop without Kafka | 204 once Kafka has all of them |
 //! | `GET /health`, `GET /ready` | nothing | 200 or 503 |

@@ -195,6 +195,7 @@ fn router(edge: Edge, limits: Limits) -> Router {
         .route("/u/{token}", get(unsubscribe::ask).post(unsubscribe::act))
         .route("/receipts/{provider}", post(receipts::post))
         .route("/hooks/{channel}", get(hooks::ask).post(hooks::post))
+        .route("/hooks/{channel}/{word}", post(hooks::post_by_path))
         .route("/events/{producer}", post(events::post))
         .route("/health", get(health))
         .route("/ready", get(ready))

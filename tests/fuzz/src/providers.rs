@@ -38,7 +38,13 @@ static HOOKS: LazyLock<Vec<Box<dyn Hook>>> = LazyLock::new(|| {
     let meta = |product| serde_json::json!({"kind": "meta", "secret": secret, "verify_token": secret, "product": product, "sender": "1"});
     let vk = serde_json::json!({"kind": "vk", "secret": secret, "group_id": 1, "confirmation": "e7e13fe2"});
     let rest = ["viber", "telegram"].map(|kind| serde_json::json!({"kind": kind, "secret": secret}));
-    let all = ["whatsapp", "messenger", "instagram"].map(meta).into_iter().chain([vk]).chain(rest);
+    let gateway = |body| {
+        let statuses = serde_json::json!({"delivered": "delivered", "failed": "failed", "1": "nothing"});
+        let reply = serde_json::json!({"at": "/text", "sender": "/from", "text": "/text"});
+        serde_json::json!({"kind": "http", "secret": secret, "post": {"proof": {"hmac": {"header": "x-signature"}}, "body": body, "id": "/id",
+            "status": "/status", "time": "/time", "token": "/token", "statuses": statuses, "reply": reply}})
+    };
+    let all = ["whatsapp", "messenger", "instagram"].map(meta).into_iter().chain([vk]).chain(rest).chain(["json", "form"].map(gateway));
     let open = |config| serde_json::from_value::<hook::Config>(config).expect("a configuration").open().expect("a hook");
     all.map(open).collect()
 });
@@ -47,6 +53,7 @@ static HOOKS: LazyLock<Vec<Box<dyn Hook>>> = LazyLock::new(|| {
 pub fn hook(bytes: &[u8]) {
     for hook in HOOKS.iter() {
         assert!(!hook.trusts(&http::HeaderMap::new(), bytes), "nobody has signed this");
+        assert!(!hook.trusts_path(&String::from_utf8_lossy(bytes)), "nor guessed that");
         let said = hook.read(bytes);
         assert!(!said.is_empty(), "not even counted");
         for said in said {

@@ -166,6 +166,31 @@ fn who_waits_for_its_destination_holds_up_nobody_else() {
 }
 
 #[test]
+fn who_waits_for_its_destination_is_overtaken_by_nobody_behind_it() {
+    let mut channel = Channel::new(lane(), 99).to(&[("+79", 10), ("+4930", 1)], 99);
+    let mut turns = Vec::new();
+    let mut take = |channel: &mut Channel| {
+        let turn = channel.chosen(Tick::now());
+        turn.iter().for_each(|offset| channel.lane().start(*offset));
+        turns.extend(turn);
+        turns.len()
+    };
+    // All that there is at once is used up, and six wait.
+    (0..16).for_each(|offset| channel.command(offset, "plain"));
+    (0..20).for_each(|_| _ = take(&mut channel));
+    channel.command_to(0, 16, "plain", "+4930");
+    let mut next = 17;
+    while take(&mut channel) < 17 {
+        channel.command(next, "plain");
+        next += 1;
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    turns.retain(|offset| *offset != 16);
+    turns.truncate(16);
+    assert_eq!(turns, (0..16).collect::<Vec<_>>());
+}
+
+#[test]
 fn what_the_destination_has_permitted_waits_for_the_channel_alone() {
     let mut channel = Channel::new(lane(), 9).to(&[("+79", 1)], 1);
     channel.command_to(0, 0, "plain", "+4930");

@@ -25,13 +25,20 @@ fn accepted() -> Answer {
     Answer::taken(Some("p1".to_owned()))
 }
 
+impl Lane {
+    /// Those whose turn it is, where no destination has a rate.
+    fn all_ready(&self, tick: Tick, limit: usize) -> Vec<i64> {
+        self.ready(tick, limit, |_| false)
+    }
+}
+
 #[test]
 fn a_command_goes_out_and_its_outcome_is_written_once() {
     let (mut lane, tick) = (lane(OnUnknown::Skip), Tick::now());
     assert!(lane.command(10, id("a"), send("c1", 50), 0, false));
-    assert_eq!(lane.ready(tick, 9), [10]);
+    assert_eq!(lane.all_ready(tick, 9), [10]);
     lane.start(10);
-    assert_eq!((lane.ready(tick, 9).len(), lane.out(), lane.has_news()), (0, 1, false));
+    assert_eq!((lane.all_ready(tick, 9).len(), lane.out(), lane.has_news()), (0, 1, false));
     lane.answered(id("a"), &accepted(), 7, tick);
     let lines = lane.lines();
     assert_eq!(lines.len(), 1);
@@ -95,12 +102,12 @@ fn nobody_overtakes_an_earlier_message_to_the_same_customer() {
     lane.command(10, id("a"), send("c1", 50), 0, false);
     lane.command(11, id("b"), send("c1", 50), 0, false);
     lane.command(12, id("c"), send("c2", 50), 0, false);
-    assert_eq!(lane.ready(tick, 9), [10, 12]);
+    assert_eq!(lane.all_ready(tick, 9), [10, 12]);
     lane.start(10);
-    assert_eq!(lane.ready(tick, 9), [12]);
+    assert_eq!(lane.all_ready(tick, 9), [12]);
     lane.answered(id("a"), &accepted(), 0, tick);
     outcomes(&mut lane);
-    assert_eq!(lane.ready(tick, 9), [11, 12]);
+    assert_eq!(lane.all_ready(tick, 9), [11, 12]);
 }
 
 #[test]
@@ -115,8 +122,8 @@ fn an_outage_refuses_nothing_and_the_command_expires_in_the_end() {
         tick,
     );
     assert_eq!(lane.idle_intents(), [id("a")], "a successor must not take it for unknown");
-    assert!(lane.ready(tick.after(Duration::from_millis(8_999)), 9).is_empty());
-    assert_eq!(lane.ready(tick.after(Duration::from_secs(9)), 9), [10]);
+    assert!(lane.all_ready(tick.after(Duration::from_millis(8_999)), 9).is_empty());
+    assert_eq!(lane.all_ready(tick.after(Duration::from_secs(9)), 9), [10]);
     lane.judge(51);
     assert_eq!(outcomes(&mut lane), [(10, Status::Expired)]);
 }
@@ -131,7 +138,7 @@ fn pauses_between_attempts_grow() {
         lane.answered(id("a"), &Answer::NotTaken { code: "connection".to_owned(), retry_after: None }, 0, tick);
         let pause = (0..100_000)
             .map(Duration::from_millis)
-            .find(|pause| !lane.ready(tick.after(*pause), 1).is_empty())
+            .find(|pause| !lane.all_ready(tick.after(*pause), 1).is_empty())
             .unwrap();
         tick = tick.after(pause);
         pauses.push(pause);
@@ -152,7 +159,7 @@ fn a_successor_skips_what_may_have_been_handed_over() {
     lane.command(10, id("a"), send("c1", 50), 5, false);
     assert!(!lane.command(11, id("b"), send("c2", 50), 5, false), "it is finished");
     lane.command(12, id("c"), send("c3", 50), 5, false);
-    assert_eq!(lane.ready(Tick::now(), 9), [12]);
+    assert_eq!(lane.all_ready(Tick::now(), 9), [12]);
     let lines = lane.lines();
     assert_eq!((lines[0].offset, &lines[0].outcome), (10, &Outcome::of(Status::Unknown, Some("interrupted"), 5)));
 }
@@ -165,7 +172,7 @@ fn a_successor_sends_again_where_policy_says_so_and_never_calls_it_revoked() {
     lane.attempts_end(120);
     lane.command(10, id("a"), send("c1", 50), 5, false);
     lane.command(11, id("b"), send("c2", 50), 5, false);
-    assert_eq!(lane.ready(Tick::now(), 9), [10, 11]);
+    assert_eq!(lane.all_ready(Tick::now(), 9), [10, 11]);
     lane.withdraw(0, id("a"));
     lane.judge(51);
     assert_eq!(
@@ -228,7 +235,7 @@ fn one_command_that_waits_holds_up_no_other() {
         assert!(!lane.is_full(), "{offset}");
         let name = offset.to_string();
         lane.command(offset, id(&name), send(&name, Millis::MAX), 0, false);
-        assert_eq!(lane.ready(tick, 9), [offset]);
+        assert_eq!(lane.all_ready(tick, 9), [offset]);
         lane.start(offset);
         lane.answered(id(&name), &accepted(), 0, tick);
         assert_eq!(outcomes(&mut lane), [(offset, Status::Accepted)]);
@@ -258,7 +265,7 @@ fn a_broken_connection_follows_the_policy() {
         lane.answered(id("a"), &broken, 0, tick);
         assert_eq!(outcomes(&mut lane), expected);
         assert_eq!(lane.idle_intents(), [], "an intent in doubt is not taken back");
-        let again = lane.ready(tick.after(Duration::from_secs(60)), 9);
+        let again = lane.all_ready(tick.after(Duration::from_secs(60)), 9);
         assert_eq!(again.len(), usize::from(policy == OnUnknown::Resend));
     }
 }
@@ -269,7 +276,7 @@ fn a_look_that_had_become_too_old_costs_nothing_but_another_turn() {
     lane.command(10, id("a"), send("c1", 50), 0, false);
     lane.start(10);
     lane.answered(id("a"), &Answer::Stale, 0, tick);
-    assert_eq!(lane.ready(tick, 9), [10]);
+    assert_eq!(lane.all_ready(tick, 9), [10]);
     assert!(lane.entry(10).unwrap().permitted);
     assert_eq!(lane.idle_intents(), [id("a")]);
 }
@@ -283,7 +290,7 @@ fn repeats_are_not_handed_over_again() {
     lane.answered(id("a"), &accepted(), 0, tick);
     assert_eq!(outcomes(&mut lane).len(), 1);
     assert!(!lane.command(12, id("a"), send("c1", 50), 0, false), "the first one is finished");
-    assert_eq!((lane.ready(tick, 9).len(), lane.position().0), (0, 13));
+    assert_eq!((lane.all_ready(tick, 9).len(), lane.position().0), (0, 13));
 }
 
 #[test]
@@ -292,7 +299,7 @@ fn a_record_read_twice_counts_once() {
     lane.command(10, id("a"), send("c1", 50), 0, false);
     lane.command(9, id("z"), send("c2", 50), 0, false);
     lane.command(10, id("a"), send("c1", 50), 0, false);
-    assert_eq!(lane.ready(Tick::now(), 9), [10]);
+    assert_eq!(lane.all_ready(Tick::now(), 9), [10]);
 }
 
 #[test]
@@ -360,7 +367,7 @@ proptest! {
                 }
                 Happens::Turn => {
                     lane.judge(now);
-                    for offset in lane.ready(tick, 2) {
+                    for offset in lane.all_ready(tick, 2) {
                         prop_assert!(!withdrawn.contains(&offset), "{offset} was withdrawn");
                         prop_assert!(!settled.contains_key(&offset), "{offset} was settled");
                         prop_assert!(lane.command_at(offset).unwrap().1.send_before >= now);
@@ -406,7 +413,7 @@ fn the_fence_holds_what_is_too_dear_until_the_next_hour() {
     let (mut lane, tick) = (fenced(2), Tick::now());
     assert!(lane.charge(10, 0) && lane.charge(10, 0), "a call counts once");
     assert!(!lane.passes_fence(11, 0) && !lane.charge(11, 0));
-    assert_eq!((lane.ready(tick, 9), lane.fence().noted()), (vec![10, 11], "0:60".to_owned()), "it is not dropped");
+    assert_eq!((lane.all_ready(tick, 9), lane.fence().noted()), (vec![10, 11], "0:60".to_owned()), "it is not dropped");
     assert!(lane.fence().holds(0));
     assert!(lane.passes_fence(11, 3_600_000) && lane.charge(11, 3_600_000));
 }
@@ -521,12 +528,12 @@ fn who_rests_takes_no_room_from_others_and_gets_a_look_in_its_turn() {
     for (offset, rested) in [(10, 3), (11, 1), (12, 1), (13, 1)] {
         lane.entry(offset).unwrap().rest((pause, pause), tick.after(pause * rested));
     }
-    assert_eq!(lane.ready(tick, 2), [14, 15]);
-    assert_eq!(lane.ready(tick.after(pause * 9), 2), [11, 12, 14, 15], "the longest due first");
-    assert_eq!(lane.ready(tick.after(pause * 9), 9), (10..18).collect::<Vec<_>>());
+    assert_eq!(lane.all_ready(tick, 2), [14, 15]);
+    assert_eq!(lane.all_ready(tick.after(pause * 9), 2), [11, 12, 14, 15], "the longest due first");
+    assert_eq!(lane.all_ready(tick.after(pause * 9), 9), (10..18).collect::<Vec<_>>());
     lane.start(14);
     lane.start(15);
-    assert_eq!(lane.ready(tick, 2), [16, 17]);
+    assert_eq!(lane.all_ready(tick, 2), [16, 17]);
 }
 
 #[test]
@@ -541,7 +548,7 @@ fn rests_grow_until_the_turn_was_not_in_vain() {
             lane.answered(id("a"), &Answer::Stale, 0, tick);
         }
         lane.entry(10).unwrap().rest(times, tick);
-        let is_due = |rest: &u64| !lane.ready(tick.after(Duration::from_millis(*rest)), 1).is_empty();
+        let is_due = |rest: &u64| !lane.all_ready(tick.after(Duration::from_millis(*rest)), 1).is_empty();
         let rest = (0..600).find(is_due).unwrap();
         tick = tick.after(Duration::from_millis(rest));
         rests.push(rest);
@@ -555,6 +562,6 @@ fn another_route_has_a_turn_of_its_own_at_once() {
     lane.command(10, id("a"), send("c1", 50), 0, false);
     lane.start(10);
     lane.answered(id("a"), &Answer::Elsewhere { code: "x".to_owned() }, 0, tick);
-    assert_eq!(lane.ready(tick, 9), [10]);
+    assert_eq!(lane.all_ready(tick, 9), [10]);
     assert_eq!(lane.idle_intents(), [id("a")], "the first route's intent is void");
 }

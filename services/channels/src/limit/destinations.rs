@@ -13,8 +13,9 @@ use super::quota;
 /// What has a rate of its own.
 #[derive(Debug, Default)]
 pub(super) struct Destinations {
-    /// By the part behind the @, in its ASCII form, or by digits.
-    all: BTreeMap<String, Destination>,
+    all: Vec<Destination>,
+    /// Their places, by the part behind the @, in its ASCII form, or by digits.
+    places: BTreeMap<String, usize>,
     /// The longest of those that are digits.
     longest: usize,
 }
@@ -31,31 +32,37 @@ impl Destinations {
     pub(super) fn new(rates: &BTreeMap<String, u32>) -> Self {
         let destination =
             |rate: &u32| Destination { rate_per_second: *rate, limiter: None, closed_until: Cell::default() };
-        let all: BTreeMap<String, Destination> =
-            rates.iter().filter_map(|(name, rate)| Some((name_of(name)?, destination(rate)))).collect();
-        let digits = all.keys().filter(|name| is_digits(name)).map(String::len);
-        Destinations { longest: digits.max().unwrap_or_default(), all }
+        let named: BTreeMap<String, &u32> =
+            rates.iter().filter_map(|(name, rate)| Some((name_of(name)?, rate))).collect();
+        let all = named.values().map(|rate| destination(rate)).collect();
+        let places: BTreeMap<String, usize> = named.into_keys().zip(0..).collect();
+        let digits = places.keys().filter(|name| is_digits(name)).map(String::len);
+        Destinations { longest: digits.max().unwrap_or_default(), all, places }
     }
 
     pub(super) fn divide(&mut self, owned: u32, all: u32) {
-        for destination in self.all.values_mut() {
+        for destination in &mut self.all {
             let rate = destination.rate_per_second;
             destination.limiter = quota(rate, rate, owned, all).map(RateLimiter::direct);
             destination.closed_until.set(None);
         }
     }
 
-    /// The one that an address belongs to: by its domain, or by the longest prefix of its number.
-    pub(super) fn of(&self, address: &str) -> Option<&Destination> {
+    pub(super) fn at(&self, place: usize) -> Option<&Destination> {
+        self.all.get(place)
+    }
+
+    /// The place of the one that an address belongs to: by its domain, or by the longest prefix of its number.
+    pub(super) fn of(&self, address: &str) -> Option<usize> {
         if self.all.is_empty() {
             return None;
         }
         if let Some((_, domain)) = address.rsplit_once('@') {
-            return self.all.get(&domain_of(domain)?);
+            return self.places.get(&domain_of(domain)?).copied();
         }
         let number = address.strip_prefix('+').unwrap_or(address);
         let digits = number.bytes().take_while(u8::is_ascii_digit).count().min(self.longest);
-        (1..=digits).rev().find_map(|length| self.all.get(&number[..length]))
+        (1..=digits).rev().find_map(|length| self.places.get(&number[..length]).copied())
     }
 }
 

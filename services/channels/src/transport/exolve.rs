@@ -14,7 +14,9 @@
 //! | everything else, also 500 | as `call.rs` says |
 //!
 //! *Limits.* Exolve's documentation has no list of errors: the words above are those that users of its API have met. It knows no repeats,
-//! so a send of unknown outcome is best skipped (`on_unknown`). What became of a message comes by its webhook, under `message_id`.
+//! so a send of unknown outcome is best skipped (`on_unknown`). What became of a message it posts to the address that is given for
+//! events of SMS, unsigned: a hook of the kind `http` reads it (`deploy/channels.toml`). The fields and words there are those of its method
+//! `GetList`, as users of the API say; the page of the events itself was not at hand.
 
 use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;

@@ -10,6 +10,7 @@
 //! | Viber | `X-Viber-Content-Signature`: HMAC-SHA256 of the body with the bot's token | of each event | the same |
 //! | VK | `secret` in the body | of messages | the same; a `message_deny` has no time, and changes nothing twice |
 //! | Telegram | `X-Telegram-Bot-Api-Secret-Token`: the secret itself | of messages and members | the same |
+//! | any gateway (`http`) | what its section `post` says: the secret in the path or a header, or an HMAC-SHA256 of the body | what `post.time` names, where the proof covers it | the same; without a time, and changes nothing twice |
 //!
 //! None of them signs when a request was made, and all repeat for hours or days what was not taken: so a narrow window would lose what
 //! was true. That a repeat changes nothing follows from ids of facts, which are made of the send, the status and the provider.
@@ -18,12 +19,13 @@
 //! the address that it came from, which stands for the latest message to it.
 //!
 //! *Limits.* Where a channel has several routes, our own notes put the route's name before a provider's id, which a post does not know: there it
-//! finds its send by token or address alone. MTS Exolve posts, too, but no public document says what: its receipts need a translator
-//! to our own form (`POST /receipts/<name>` of the tracker).
+//! finds its send by token or address alone.
 
 use std::fmt;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::HeaderMap;
 use schemas::{Millis, Status};
@@ -34,7 +36,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 use super::meta::{self, Product};
 use super::replies::{self, Text};
-use super::{About, Secret, call, telegram, viber, vk};
+use super::{About, Secret, call, http, telegram, viber, vk};
 
 /// What is older by the provider's own signed time is a replay: Meta repeats for seven days, and nobody longer.
 pub const REPLAY: Duration = Duration::from_secs(8 * 86_400);
@@ -51,7 +53,7 @@ const WORD_BYTES_MAX: usize = 200;
 pub struct Config {
     /// Who posts.
     pub kind: Kind,
-    /// What it proves itself by: the app secret (Meta), the bot's token (Viber), or what was given it when the hook was set (VK, Telegram).
+    /// What it proves itself by: the app secret (Meta), the bot's token (Viber), or what was given it when the hook was set (VK, Telegram, others).
     pub secret: Secret,
     /// Believed beside it, while one is exchanged for the other.
     #[serde(default)]
@@ -77,6 +79,9 @@ pub struct Config {
     /// VK: what it wants to hear when the hook is set.
     #[serde(default)]
     pub confirmation: Option<String>,
+    /// Any other gateway: how its posts look.
+    #[serde(default)]
+    pub post: Option<http::hook::Post>,
 }
 
 /// Who posts.
@@ -91,13 +96,15 @@ pub enum Kind {
     Vk,
     /// A Telegram bot.
     Telegram,
+    /// Any gateway, as `post` says.
+    Http,
 }
 
 fn default_remembered() -> usize {
     100_000
 }
 
-fn name<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+pub(super) fn name<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     call::name(deserializer).map(Some)
 }
 
@@ -111,6 +118,11 @@ pub trait Hook: fmt::Debug + Send + Sync {
 
     /// Whether the provider has posted this, by its headers and raw body.
     fn trusts(&self, headers: &HeaderMap, body: &[u8]) -> bool;
+
+    /// Whether the provider has posted what came with this word behind the channel's name in the path.
+    fn trusts_path(&self, _word: &str) -> bool {
+        false
+    }
 
     /// What it says. Whatever cannot be read is a word about nothing, and takes nothing else with it.
     fn read(&self, body: &[u8]) -> Vec<Said>;
@@ -189,6 +201,8 @@ impl Config {
         needs(Kind::Meta, self.verify_token.is_some(), "hook.verify_token (what you write into Meta's form)");
         needs(Kind::Vk, self.group_id.is_some(), "hook.group_id (the community's number)");
         needs(Kind::Vk, self.confirmation.is_some(), "hook.confirmation (the string that VK wants to hear)");
+        needs(Kind::Http, self.post.is_some(), "hook.post (how its posts look)");
+        problems.extend(self.post.iter().flat_map(http::hook::Post::problems));
         problems.extend(replies::memory_problem("hook.receipts_remembered", self.receipts_remembered));
         problems.extend(self.secrets().err().into_iter().flatten());
         problems.extend(self.verify().err().into_iter().flatten());
@@ -214,6 +228,10 @@ impl Config {
                 confirmation: self.confirmation.clone().unwrap_or_default(),
             }),
             (Kind::Telegram, _) => Box::new(telegram::hook::Telegram { secrets, stop_words }),
+            (Kind::Http, _) => match &self.post {
+                Some(post) => Box::new(http::hook::Gateway::new(secrets, stop_words, post)),
+                None => return Err(self.problems()),
+            },
             (Kind::Meta, product) => Box::new(meta::hook::Meta {
                 secrets,
                 stop_words,
@@ -226,7 +244,13 @@ impl Config {
 
     fn secrets(&self) -> Result<Secrets, Vec<String>> {
         let other = self.other_secret.as_ref().map(|secret| ("hook.other_secret", secret));
-        Secrets::read([("hook.secret", &self.secret)].into_iter().chain(other))
+        let secrets = Secrets::read([("hook.secret", &self.secret)].into_iter().chain(other))?;
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
+        let stands_in_path = self.post.as_ref().is_some_and(|post| post.proof == http::hook::Proof::Path);
+        if stands_in_path && secrets.0.iter().any(|secret| !secret.chars().all(is_plain)) {
+            return Err(vec!["hook.secret stands in a path: make it of letters, digits, - and _ alone".to_owned()]);
+        }
+        Ok(secrets)
     }
 
     fn verify(&self) -> Result<Secrets, Vec<String>> {
@@ -260,10 +284,18 @@ impl Secrets {
 
     /// Whether one of them signed the body: `hex` is the HMAC-SHA256, in hexadecimal digits of either case.
     pub(super) fn signed(&self, body: &[u8], hex: &str) -> bool {
-        let Some(given) = bytes(hex) else { return false };
+        bytes(hex).is_some_and(|given| self.made(body, &given))
+    }
+
+    /// The same of one that is written in base64.
+    pub(super) fn signed_base64(&self, body: &[u8], base64: &str) -> bool {
+        STANDARD.decode(base64).is_ok_and(|given| self.made(body, &given))
+    }
+
+    fn made(&self, body: &[u8], given: &[u8]) -> bool {
         self.any(|secret| {
             let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes());
-            mac.map_or_else(|_| Choice::from(0), |mac| mac.chain_update(body).finalize().into_bytes().ct_eq(&given))
+            mac.map_or_else(|_| Choice::from(0), |mac| mac.chain_update(body).finalize().into_bytes().ct_eq(given))
         })
     }
 

@@ -16,6 +16,10 @@
 //! | other 5xx | unknown: a gateway may fail after the provider has taken it |
 //! | no connection | not taken for now |
 //! | the connection breaks, or there is no answer in time | unknown |
+//!
+//! What became of a message, such a gateway posts to the tracker ([`hook`]), or signed in our own form (`POST /receipts/<name>`).
+
+pub(super) mod hook;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -136,6 +140,11 @@ impl Transport for Http {
                 Err(answer) => answer,
             }
         })
+    }
+
+    /// Where it is one for SMS they do; which one it is only the hook at the tracker knows.
+    fn is_answered(&self) -> bool {
+        true
     }
 }
 

@@ -10,7 +10,7 @@
 //! cargo run -p system-tests --bin bench -- brain [instructions]       what one decision costs: no Kafka, no other process
 //! cargo run -p system-tests --bin bench -- peers [EVENTS [CUSTOMERS [uniform|hot|zipf]]] [--rows N]   the engine beside others
 //! cargo run -p system-tests --bin bench -- worker [SENDS]     one worker and a provider that answers after 50 ms, beside a bare client
-//! cargo run -p system-tests --bin bench -- tracker [RECEIPTS]   receipts that are acknowledged once Kafka has them, also across a kill
+//! cargo run -p system-tests --bin bench -- tracker [RECEIPTS]   receipts that are acknowledged once Kafka has them, also across a kill; by wrk, too
 //! ```
 //!
 //! `cargo build -p cascade` comes first, or `CASCADE_BIN` names the program. Figures are for comparing two states of the code on one

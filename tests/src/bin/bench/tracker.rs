@@ -1,7 +1,9 @@
 //! Receipts that the tracker takes in a second, each acknowledged only once Kafka has it, and how long a provider waits for that.
 //! In the midst of a last round it is killed: what it had acknowledged has to be there.
 //!
-//! The ceiling is the same client at a server that does nothing.
+//! The ceiling is the same client at a server that does nothing. Where `wrk` is installed, it posts such receipts, too.
+
+mod wrk;
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -51,6 +53,8 @@ pub fn measure(receipts: usize) -> String {
     assert_eq!(posted.acknowledged.len(), receipts, "everything is acknowledged");
     acknowledged.extend(posted.acknowledged);
 
+    let by_wrk = wrk::measure(&cascade, &signed(&cascade, "wrk", receipts));
+
     let requests = signed(&cascade, "second", receipts);
     let killed = std::thread::scope(|scope| {
         let posted = scope.spawn(|| post(requests));
@@ -65,6 +69,7 @@ pub fn measure(receipts: usize) -> String {
     let there: BTreeSet<String> = feedback.iter().filter_map(|message| message.decode::<Feedback>().send_id).collect();
     let lost = acknowledged.difference(&there).count();
     assert_eq!(lost, 0, "acknowledged, and not in Kafka");
+    let _ = writeln!(table, "{}", by_wrk.as_deref().unwrap_or("wrk is not installed: apt-get install wrk"));
     let _ = write!(
         table,
         "\nof {} receipts that were acknowledged, {count} of them before a kill -9, {lost} are not in Kafka; load of the machine {before}, then {}",

@@ -105,6 +105,16 @@ fn all() -> Vec<Box<dyn Hook>> {
     };
     let vk = config("vk", serde_json::json!({"group_id": 1, "confirmation": "e7e13fe2"}));
     let rest = ["viber", "telegram"].map(|kind| config(kind, serde_json::json!({})));
+    let gateway = |body: &str| {
+        let statuses = serde_json::json!({"read": "opened", "seen": "nothing", "id": "failed"});
+        let reply = serde_json::json!({"at": "/messages", "sender": "/id", "text": "/text"});
+        config(
+            "http",
+            serde_json::json!({"post": {"proof": {"header": "x-token"}, "body": body, "id": "/id", "status": "/status",
+                "time": "/value", "token": "/text", "statuses": statuses, "reply": reply}}),
+        )
+    };
+    let rest = rest.into_iter().chain(["json", "form"].map(gateway));
     let configs = ["whatsapp", "messenger", "instagram"].map(meta).into_iter().chain([vk]).chain(rest);
     configs.map(|config| config.open().unwrap()).collect()
 }
@@ -180,7 +190,7 @@ proptest! {
                     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
                     prop_assert!(said.code.is_none_or(|code| code.len() <= 48 && code.chars().all(plain)));
                 }
-                prop_assert!(!hook.trusts(&HeaderMap::new(), body));
+                prop_assert!(!hook.trusts(&HeaderMap::new(), body) && !hook.trusts_path(""));
                 hook.answer(body);
             }
         }

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::hooks::{posted, sign};
+use super::hooks::{SECRET, WORD, posted, sign, sign_base64};
 use super::*;
 
 /// Patient enough for a busy machine, and not more.
@@ -98,7 +98,7 @@ async fn a_body_that_is_cut_off_or_has_two_lengths_changes_nothing() {
 #[tokio::test]
 async fn a_body_that_is_too_large_is_refused_whether_it_says_so_or_not() {
     let edge = Fixture::start().await;
-    for path in ["/receipts/sandbox", "/events/crm", "/hooks/none", "/u/x"] {
+    for path in ["/receipts/sandbox", "/events/crm", "/hooks/none", "/hooks/none/x", "/u/x"] {
         let told = format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2000000\r\n\r\n");
         let answer = raw(&edge, &[&told], Duration::ZERO).await;
         assert!(answer.starts_with("HTTP/1.1 413"), "{path}: {answer}");
@@ -157,11 +157,38 @@ async fn what_strangers_post_to_a_hook_changes_nothing() {
         assert_eq!(to(path, headers, body).await, StatusCode::UNAUTHORIZED, "{what}");
     }
     assert_eq!(to("/hooks/viber", &[(viber, &good)], &body.replace("42", "43")).await, StatusCode::UNAUTHORIZED);
+    let receipt = r#"{"id": "42", "status": "DELIVRD"}"#;
+    let (signed, of_another) = (sign_base64(receipt), sign_base64(body));
+    let at = |word: &str| format!("/hooks/path/{word}");
+    for (path, headers, what) in [
+        ("/hooks/gateway", &[][..], "no signature"),
+        ("/hooks/gateway", &[("x-signature", of_another.as_str())], "that of another body"),
+        ("/hooks/gateway", &[("x-signature", &signed[1..])], "a part of it"),
+        ("/hooks/gateway", &[("x-signature", &signed), ("x-signature", &signed)], "two of them"),
+        ("/hooks/gateway/x", &[("x-signature", &signed)], "a path that nobody agreed on"),
+        ("/hooks/header", &[("x-token", "a guess of sixteen")], "a guess"),
+        ("/hooks/header", &[], "none"),
+        ("/hooks/path", &[("x-token", WORD)], "it is to stand in the path"),
+        (&at(&WORD[1..]), &[], "a part of it"),
+        (&at("a-guess-of-sixteen"), &[], "a guess"),
+        (&format!("/hooks/viber/{WORD}"), &[(viber, &good)], "not for this one"),
+    ] {
+        assert_eq!(to(path, headers, receipt).await, StatusCode::UNAUTHORIZED, "{path}, {what}");
+    }
+    assert_eq!(
+        to("/hooks/gateway", &[("x-signature", &signed)], &receipt[1..]).await,
+        StatusCode::UNAUTHORIZED,
+        "cut off"
+    );
+    assert_eq!(to(&format!("{}/x", at(WORD)), &[], receipt).await, StatusCode::NOT_FOUND);
     assert_eq!(to("/hooks/email", &[(viber, &good)], body).await, StatusCode::NOT_FOUND, "a channel without a hook");
     assert_eq!(posted.ears.heard(), [""; 0]);
+    assert_eq!(to(&at(WORD), &[], receipt).await, StatusCode::OK);
+    assert_eq!(to("/hooks/header", &[("x-token", SECRET)], receipt).await, StatusCode::OK);
+    assert_eq!(posted.ears.heard(), ["header id 42 DELIVERED", "path id 42 DELIVERED"], "the same, believed");
     // Signed, but for another provider: the secret is the same here, and nothing is read of it all the same.
     assert_eq!(to("/hooks/whatsapp", &[("x-hub-signature-256", &meta)], body).await, StatusCode::OK);
-    assert_eq!(posted.ears.heard(), ["whatsapp nothing: another_sender UNSPECIFIED"]);
+    assert_eq!(posted.ears.heard().pop().as_deref(), Some("whatsapp nothing: another_sender UNSPECIFIED"));
 }
 
 #[tokio::test]

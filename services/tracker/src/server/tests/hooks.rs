@@ -1,5 +1,7 @@
 //! What providers post, at the whole edge; how a word finds its send is the business of `channels::echo`.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use channels::transport::hook::Config as Hooked;
 use channels::transport::{About, Fate, Word};
 use hmac::{Hmac, KeyInit, Mac};
@@ -9,7 +11,8 @@ use tokio::sync::mpsc;
 
 use super::*;
 
-const SECRET: &str = "what was agreed with the provider";
+pub(super) const SECRET: &str = "what was agreed with the provider";
+pub(super) const WORD: &str = "what-was-agreed-with-it";
 
 /// Words that came, each as one line, and what becomes of words about these.
 #[derive(Default)]
@@ -49,10 +52,20 @@ pub(super) struct Posted {
     _listeners: JoinSet<()>,
 }
 
-/// The edge with a hook for each of three channels, all of which have the same secret.
+/// A hook that was made by configuration alone.
+fn gateway(secret: &serde_json::Value, proof: serde_json::Value) -> serde_json::Value {
+    let reply = serde_json::json!({"at": "/text", "sender": "/from", "text": "/text"});
+    let statuses = serde_json::json!({"DELIVRD": "delivered", "QUEUED": "nothing"});
+    serde_json::json!({"kind": "http", "secret": secret, "post": {"proof": proof, "id": "/id", "status": "/status", "time": "/at",
+        "token": "/token", "statuses": statuses, "reply": reply}})
+}
+
+/// The edge with a hook for each of six channels, all of which have the same secret but one, whose secret may stand in a path.
 pub(super) async fn posted(limits: Limits) -> Posted {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), SECRET).unwrap();
+    let word = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(word.path(), WORD).unwrap();
     let secret = serde_json::json!({"file": file.path()});
     let (ears, mut listeners, mut hooks) = (Arc::new(Ears::default()), JoinSet::new(), HashMap::new());
     for (channel, config) in [
@@ -62,6 +75,9 @@ pub(super) async fn posted(limits: Limits) -> Posted {
             "whatsapp",
             serde_json::json!({"kind": "meta", "secret": secret, "product": "whatsapp", "sender": 7, "verify_token": secret}),
         ),
+        ("gateway", gateway(&secret, serde_json::json!({"hmac": {"header": "x-signature", "encoding": "base64"}}))),
+        ("header", gateway(&secret, serde_json::json!({"header": "x-token"}))),
+        ("path", gateway(&serde_json::json!({"file": word.path()}), serde_json::json!("path"))),
     ] {
         let hook = serde_json::from_value::<Hooked>(config).unwrap().open().unwrap();
         let (sender, words) = mpsc::channel(4);
@@ -72,8 +88,16 @@ pub(super) async fn posted(limits: Limits) -> Posted {
 }
 
 pub(super) fn sign(body: &str) -> String {
+    hmac(body).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(super) fn sign_base64(body: &str) -> String {
+    STANDARD.encode(hmac(body))
+}
+
+fn hmac(body: &str) -> Vec<u8> {
     let mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap().chain_update(body);
-    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    mac.finalize().into_bytes().to_vec()
 }
 
 impl Posted {
@@ -81,6 +105,7 @@ impl Posted {
     pub(super) async fn post(&self, channel: &str, body: &str) -> (StatusCode, String) {
         let (name, value) = match channel {
             "whatsapp" => ("x-hub-signature-256", format!("sha256={}", sign(body))),
+            "gateway" => ("x-signature", sign_base64(body)),
             _ => ("x-viber-content-signature", sign(body)),
         };
         let request = self.edge.client.post(format!("{}/hooks/{channel}", self.edge.url)).header(name, value);
@@ -133,6 +158,34 @@ async fn an_answer_is_heard_with_its_text_and_vk_hears_ok() {
     assert_eq!(posted.ears.heard(), ["vk address 5 REPLIED да", "vk id 9 REPLIED да"], "nothing is known of the id");
     let asks = serde_json::json!({"type": "confirmation", "group_id": 1, "secret": SECRET});
     assert_eq!(posted.post("vk", &asks.to_string()).await, (StatusCode::OK, "e7e13fe2".to_owned()));
+}
+
+#[tokio::test]
+async fn a_gateway_without_a_file_of_its_own_is_heard_too() {
+    let posted = posted(Limits::default()).await;
+    let ours = posted.token("gateway");
+    let now = stream::clock::machine_now();
+    let body = serde_json::json!([
+        {"token": ours, "id": "41", "status": "delivrd", "at": now},
+        {"id": "42", "status": "DELIVRD"},
+        {"id": "42", "status": "QUEUED"},
+        {"id": "42", "status": "LOST"},
+        {"id": "42", "status": "DELIVRD", "at": now - 9 * 86_400_000},
+        {"from": "c1", "text": "стоп"},
+    ]);
+    assert_eq!(posted.post("gateway", &body.to_string()).await, (StatusCode::OK, String::new()));
+    assert_eq!(
+        posted.ears.heard(),
+        [
+            "gateway address c1 UNSUBSCRIBED стоп",
+            "gateway id 42 DELIVERED",
+            "gateway nothing: no_information UNSPECIFIED",
+            "gateway nothing: replayed UNSPECIFIED",
+            "gateway nothing: unreadable UNSPECIFIED",
+            "gateway send of c1 DELIVERED"
+        ],
+        "a word that the configuration does not have is counted, and takes nothing with it"
+    );
 }
 
 #[tokio::test]
