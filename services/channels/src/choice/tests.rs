@@ -183,7 +183,7 @@ fn who_waits_for_its_destination_is_overtaken_by_nobody_behind_it() {
     while take(&mut channel) < 17 {
         channel.command(next, "plain");
         next += 1;
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::park_timeout(Duration::from_millis(10));
     }
     turns.retain(|offset| *offset != 16);
     turns.truncate(16);
