@@ -281,7 +281,9 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
                 format!("partition {partition}: offset {next} was deleted; the retention of the input is too short"),
             ),
             // It is there after all. Whoever claims the partition anew sees what is wrong with it, if anything is.
-            Ok(_) => Error::new(Verdict::Retry, "go on with the input", format!("partition {partition}: no offset {next}")),
+            Ok(_) => {
+                Error::new(Verdict::Retry, "go on with the input", format!("partition {partition}: no offset {next}"))
+            }
             // Nobody knows yet why: a topic that was just made anew has a leader of whom not everybody has heard.
             Err(error) => error,
         }
