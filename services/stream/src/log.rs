@@ -65,6 +65,12 @@ pub trait Changelogs {
     /// Stops to read it.
     fn stop(&mut self, partition: i32);
 
+    /// Begins anew with another client, which reads nothing yet.
+    ///
+    /// # Errors
+    /// If the configuration is refused.
+    fn renew(&mut self) -> Result<(), Error>;
+
     /// Appends what there is, at most `limit`, waiting for the first at most so long.
     ///
     /// # Errors

@@ -22,6 +22,11 @@ use crate::{Error, Verdict};
 
 /// A partition that brings nothing for so long, though somebody waits for it, cannot be read.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A client of which nothing is heard for so long, though somebody waits, not even where a changelog ends, is replaced: librdkafka's may
+/// have forgotten, for good, who leads it, when a broker came back.
+const MUTE: Duration = Duration::from_secs(30);
+/// After so long no further partition is opened in a turn: where nobody answers, each question takes as long as it may.
+const OPENED_AT_MOST: Duration = Duration::from_secs(3);
 /// Standbys wait for so long at the start: what the group assigns to us comes first.
 const STANDBY_DELAY: Duration = Duration::from_secs(5);
 /// And for so long after one that could not be opened yet.
@@ -87,6 +92,10 @@ pub(crate) struct Replicas<'a, C: Changelogs, P> {
     measured: Tick,
     /// The last standby that was measured.
     measured_last: i32,
+    /// When the brokers have said something last, or nobody waited for it.
+    heard: Tick,
+    /// By which of the partitions that are wanted the next turn begins.
+    first: usize,
 }
 
 struct Claim {
@@ -121,6 +130,8 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
             opened_last: -1,
             measured: Tick::now(),
             measured_last: -1,
+            heard: Tick::now(),
+            first: 0,
         }
     }
 
@@ -150,7 +161,11 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
 
     /// Brings records, waiting for the first at most so long.
     pub(crate) fn fetch(&mut self, wait: Duration) -> Result<(), Error> {
-        self.changelogs.fetch(wait, FETCH_RECORDS, &mut self.fetched)
+        self.changelogs.fetch(wait, FETCH_RECORDS, &mut self.fetched)?;
+        if !self.fetched.is_empty() {
+            self.heard = Tick::now();
+        }
+        Ok(())
     }
 
     /// Takes what was fetched, and opens what is wanted. What fails concerns one partition.
@@ -173,6 +188,7 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
         self.open_wanted();
         self.note();
         self.measure_if_due();
+        self.renew_if_mute();
     }
 
     #[cfg(all(test, feature = "simulation"))]
@@ -248,6 +264,7 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
 
     fn begin(&mut self, partition: i32, mut replica: Replica<'a, C::Record>) -> Result<(), Error> {
         let (_, end) = self.changelogs.range(partition)?;
+        self.heard = Tick::now();
         self.changelogs.start(partition, replica.begin(end))?;
         self.following.insert(partition, replica);
         Ok(())
@@ -264,7 +281,14 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
             self.opened_last = next.copied().unwrap_or(-1);
             wanted.extend(next);
         }
-        for partition in wanted {
+        let (begun, from) = (Tick::now(), self.first % wanted.len().max(1));
+        wanted.rotate_left(from);
+        self.first = 0;
+        for (place, partition) in wanted.into_iter().enumerate() {
+            if begun.elapsed() > OPENED_AT_MOST {
+                self.first = from + place;
+                break;
+            }
             match Replica::open(&self.rules, partition).and_then(|replica| self.begin(partition, replica)) {
                 // Whoever has the store is about to let go of it, or the brokers are about to answer.
                 Err(error) if error.verdict() == Verdict::Retry => {
@@ -351,6 +375,7 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
             }
             // No answer: another time.
             let Ok((_, end)) = self.changelogs.range(*partition) else { return };
+            self.heard = Tick::now();
             let (left, label) = (replica.remaining(end), partition.to_string());
             let Some(claim) = self.claims.get(partition) else {
                 metrics.standby_lag.with_label_values(&[&label]).set(left);
@@ -364,6 +389,23 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
             {
                 metrics.restore_eta_seconds.with_label_values(&[&label]).set(spent);
             }
+        }
+    }
+
+    /// Whoever is followed is opened again, and goes on where its store says.
+    fn renew_if_mute(&mut self) {
+        if self.claims.is_empty() {
+            self.heard = Tick::now();
+        }
+        if self.heard.elapsed() < MUTE {
+            return;
+        }
+        self.heard = Tick::now();
+        tracing::warn!("the brokers say nothing of changelogs for {MUTE:?}: asking with a new client");
+        let following: Vec<i32> = self.following.keys().copied().collect();
+        following.into_iter().for_each(|partition| self.stop(partition));
+        if let Err(error) = self.changelogs.renew() {
+            tracing::warn!("there is no new client yet: {error}");
         }
     }
 

@@ -276,10 +276,16 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
     fn input_has_a_gap(&mut self, partition: i32, next: i64) -> Error {
         match self.log.range(INPUT, partition) {
             Ok((_, end)) if end < next => cut_off(partition, next, end),
-            _ => Error::stop(
+            Ok((first, _)) if next < first => Error::stop(
                 "go on with the input",
                 format!("partition {partition}: offset {next} was deleted; the retention of the input is too short"),
             ),
+            // It is there after all. Whoever claims the partition anew sees what is wrong with it, if anything is.
+            Ok(_) => {
+                Error::new(Verdict::Retry, "go on with the input", format!("partition {partition}: no offset {next}"))
+            }
+            // Nobody knows yet why: a topic that was just made anew has a leader of whom not everybody has heard.
+            Err(error) => error,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -27,6 +28,9 @@ pub struct Way {
 pub struct Toxiproxy {
     api: String,
     turn: AtomicUsize,
+    /// Whoever does something bad is alone with it: with two toxics at once, which come and go while connections do, it stands still or
+    /// dies of an index.
+    alone: Arc<Mutex<()>>,
 }
 
 /// How long each disturbance lasts. Longer than the session timeout of these tests: the group moves on.
@@ -34,6 +38,9 @@ const DISTURBED: Duration = Duration::from_secs(9);
 
 /// How long each mild toxic lasts.
 const RUFFLED: Duration = Duration::from_secs(2);
+
+/// And the pause between two of them.
+const BETWEEN: Duration = Duration::from_millis(100);
 
 /// What every network does now and then: delays, both ways; ends of connections that are heard late; everything in small slices.
 fn mild() -> [Value; 4] {
@@ -57,7 +64,8 @@ impl Toxiproxy {
         let mut child = Command::new("bash");
         child.args(["-c", script]).arg(program).arg(way.api.to_string()).arg(dir).stdin(Stdio::piped());
         leave_running(child.spawn().expect("bash is there"));
-        let proxy = Toxiproxy { api: format!("http://127.0.0.1:{}/proxies", way.api), turn: AtomicUsize::new(0) };
+        let api = format!("http://127.0.0.1:{}/proxies", way.api);
+        let proxy = Toxiproxy { api, turn: AtomicUsize::new(0), alone: Arc::default() };
         let wanted = json!({
             "name": "kafka",
             "listen": format!("127.0.0.1:{}", way.from),
@@ -75,13 +83,17 @@ impl Toxiproxy {
             assert!(self.add("mild", toxic), "toxiproxy refuses {toxic}");
             self.remove("mild");
         }
-        let proxy = Toxiproxy { api: self.api.clone(), turn: AtomicUsize::new(0) };
+        let proxy = Toxiproxy { api: self.api.clone(), turn: AtomicUsize::new(0), alone: Arc::clone(&self.alone) };
         let ruffle = move || {
             for toxic in toxics.iter().cycle() {
+                let alone = proxy.alone.lock().unwrap_or_else(PoisonError::into_inner);
                 // At the very end nobody answers.
                 proxy.add("mild", toxic);
                 std::thread::park_timeout(RUFFLED);
                 proxy.remove("mild");
+                drop(alone);
+                // Whoever waits for his turn gets it.
+                std::thread::park_timeout(BETWEEN);
             }
         };
         stream::thread::spawn("mild toxics", ruffle).expect("there is a thread left");
@@ -97,6 +109,7 @@ impl Toxiproxy {
             json!({"type": "limit_data", "stream": "downstream", "attributes": {"bytes": 2000}}),
         ];
         let toxic = &toxics[self.turn.fetch_add(1, Ordering::Relaxed) % toxics.len()];
+        let _alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
         assert!(self.add("now", toxic), "toxiproxy refuses {toxic}");
         let begun = Tick::now();
         until("it was disturbed for long enough", || begun.elapsed() > DISTURBED);

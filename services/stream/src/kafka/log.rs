@@ -85,6 +85,8 @@ impl crate::log::Record for Record {
 /// One restoring thread's view of Kafka.
 #[derive(Debug)]
 pub struct KafkaChangelogs {
+    settings: Settings,
+    changelog: String,
     reader: Reader,
     topic: usize,
 }
@@ -96,7 +98,8 @@ impl KafkaChangelogs {
     /// If the configuration is refused.
     pub fn new(settings: &Settings, changelog: &str) -> Result<Self, Error> {
         let mut reader = Reader::new(settings)?;
-        Ok(KafkaChangelogs { topic: reader.topic(changelog)?, reader })
+        let topic = reader.topic(changelog)?;
+        Ok(KafkaChangelogs { settings: settings.clone(), changelog: changelog.to_owned(), reader, topic })
     }
 
     /// How many partitions it has.
@@ -121,6 +124,11 @@ impl Changelogs for KafkaChangelogs {
 
     fn stop(&mut self, partition: i32) {
         self.reader.stop(self.topic, partition);
+    }
+
+    fn renew(&mut self) -> Result<(), Error> {
+        *self = KafkaChangelogs::new(&self.settings, &self.changelog)?;
+        Ok(())
     }
 
     fn fetch(&mut self, wait: Duration, limit: usize, fetched: &mut Vec<Fetched<Record>>) -> Result<(), Error> {

@@ -6,7 +6,6 @@ use std::time::Duration;
 use prometheus::core::Collector;
 
 use super::*;
-use crate::Topics;
 use crate::clock::simulated;
 use crate::control::{Ended, Format};
 use crate::kafka::Fetched;
@@ -15,6 +14,7 @@ use crate::processor::{Incoming, Outbox};
 use crate::restorer::{Replicas, Word};
 use crate::simulation::Machine;
 use crate::task::{Start, Task};
+use crate::{Topics, Verdict};
 
 /// Rows are words.
 struct Words;
@@ -499,12 +499,20 @@ struct Slow {
     log: Vec<Written>,
     brought: usize,
     end: i64,
+    /// Its client answers no question any more; each takes ten seconds to show that.
+    is_mute: bool,
+    asked: Vec<i32>,
 }
 
 impl Changelogs for Slow {
     type Record = Written;
 
-    fn range(&mut self, _: i32) -> Result<(i64, i64), Error> {
+    fn range(&mut self, partition: i32) -> Result<(i64, i64), Error> {
+        if self.is_mute {
+            self.asked.push(partition);
+            simulated::set(Some(Duration::from_millis(machine_now().unsigned_abs()) + Duration::from_secs(10)));
+            return Err(Error::new(Verdict::Retry, "ask", "timed out"));
+        }
         Ok((0, self.end))
     }
 
@@ -514,6 +522,11 @@ impl Changelogs for Slow {
     }
 
     fn stop(&mut self, _: i32) {}
+
+    fn renew(&mut self) -> Result<(), Error> {
+        self.is_mute = false;
+        Ok(())
+    }
 
     fn fetch(&mut self, _: Duration, limit: usize, fetched: &mut Vec<Fetched<Written>>) -> Result<(), Error> {
         let more = self.log.iter().skip(self.brought).take(limit);
@@ -538,7 +551,7 @@ fn whoever_waits_for_a_partition_sees_how_far_it_is_and_when_it_will_be_there() 
     let rules = Rules { config: &bench.config, cluster: "c", changelog: "changelog/1", disks: &bench.machine, metrics };
     let log = (0..20)
         .flat_map(|n| [row(2 * n, "a", (1, 1 + n.unsigned_abs()), "word"), meta(2 * n + 1, (1, 1 + n.unsigned_abs()))]);
-    let slow = Slow { log: log.collect(), brought: 0, end: 100 };
+    let slow = Slow { log: log.collect(), brought: 0, end: 100, is_mute: false, asked: Vec::new() };
     simulated::set(Some(Duration::ZERO));
     let mut replicas = Replicas::new(rules, slow, Words, BTreeSet::new());
     replicas.hear(Word::Restore { shard: 0, partition: 0, nonce: "mine".to_owned() });
@@ -558,5 +571,31 @@ fn whoever_waits_for_a_partition_sees_how_far_it_is_and_when_it_will_be_there() 
     let (_, answer) = replicas.answer().unwrap();
     assert_eq!(answer.outcome.map(|restored| restored.replayed).ok(), Some(41));
     assert_eq!(shown(), (None, None), "it is there");
+    simulated::set(None);
+}
+
+#[test]
+fn a_client_that_answers_nothing_any_more_is_replaced_and_holds_nobody_up_for_long() {
+    let bench = Bench::new();
+    let log = vec![row(0, "a", (1, 1), "word"), meta(1, (1, 1)), barrier(2, "mine")];
+    let mute = Slow { log, brought: 0, end: 3, is_mute: true, asked: Vec::new() };
+    simulated::set(Some(Duration::ZERO));
+    let metrics = Metrics::new(&prometheus::Registry::new(), "input").unwrap();
+    let rules = Rules { config: &bench.config, cluster: "c", changelog: "changelog/1", disks: &bench.machine, metrics };
+    let mut replicas = Replicas::new(rules, mute, Words, BTreeSet::new());
+    for partition in 0..64 {
+        replicas.hear(Word::Restore { shard: 0, partition, nonce: "mine".to_owned() });
+    }
+    for turn in 1..=3 {
+        replicas.work();
+        assert_eq!(machine_now(), 10_000 * turn, "no turn waits for more than one answer");
+    }
+    assert_eq!(replicas.changelogs().asked, [0, 1, 2], "each has its turn");
+    assert!(!replicas.changelogs().is_mute, "there is a new client");
+    replicas.work();
+    replicas.fetch(Duration::ZERO).unwrap();
+    replicas.work();
+    let (_, answer) = replicas.answer().unwrap();
+    assert_eq!(answer.outcome.map(|restored| restored.partition).ok(), Some(0));
     simulated::set(None);
 }

@@ -513,6 +513,11 @@ impl Changelogs for SimulatedChangelogs<'_> {
         self.positions.remove(&(CHANGELOG, partition));
     }
 
+    fn renew(&mut self) -> Result<(), Error> {
+        self.positions.clear();
+        Ok(())
+    }
+
     fn fetch(
         &mut self,
         _wait: Duration,

@@ -288,8 +288,7 @@ impl Client {
     /// Metadata of the group as of now.
     pub(crate) fn group_metadata(&self) -> Option<GroupMetadata> {
         // SAFETY: null or an object that `GroupMetadata` owns.
-        let pointer = unsafe { rd::rd_kafka_consumer_group_metadata(self.pointer) };
-        (!pointer.is_null()).then_some(GroupMetadata { pointer })
+        GroupMetadata::of(unsafe { rd::rd_kafka_consumer_group_metadata(self.pointer) })
     }
 
     // Transactions. All of these block until the broker has answered or the time is over.

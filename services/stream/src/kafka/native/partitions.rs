@@ -103,6 +103,11 @@ unsafe impl Send for GroupMetadata {}
 unsafe impl Sync for GroupMetadata {}
 
 impl GroupMetadata {
+    /// What librdkafka gave, if it gave anything: of nothing there is nothing to give back either.
+    pub(super) fn of(pointer: *mut rd::rd_kafka_consumer_group_metadata_t) -> Option<Self> {
+        (!pointer.is_null()).then(|| GroupMetadata { pointer })
+    }
+
     /// Negative while we are no member: offsets sent with it would not be fenced.
     pub(crate) fn generation(&self) -> i32 {
         // SAFETY: read only.
@@ -114,5 +119,15 @@ impl Drop for GroupMetadata {
     fn drop(&mut self) {
         // SAFETY: ours.
         unsafe { rd::rd_kafka_consumer_group_metadata_destroy(self.pointer) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_client_tells_nothing_of_its_group_nothing_is_given_back() {
+        assert!(GroupMetadata::of(ptr::null_mut()).is_none());
     }
 }

@@ -28,7 +28,7 @@ impl Queue {
         loop {
             // SAFETY: null or an event that `Event` owns.
             let pointer = unsafe { rd::rd_kafka_queue_poll(self.pointer, millis(wait)) };
-            let event = (!pointer.is_null()).then_some(Event { pointer })?;
+            let event = (!pointer.is_null()).then(|| Event { pointer })?;
             match (event.statistics(), &self.client.watch) {
                 (Some(told), Some(watch)) => watch.take(told),
                 _ => return Some(event),
