@@ -428,8 +428,8 @@ def movers():
         shown = [("topic", "cart"), ("topic", "send."), ("group", "cascade.operator"), ("transactional_id", "cascade-"), ("topic", "changelog")]
         lacks = [(role, (grant, operation)) for role, (grant, operation) in lacks
                  if any(grant.get(kind) == name for kind, name in shown) and (role, grant.get("topic"), operation) != ("rekey-to", "changelog", "Read")]
-    # What was written to the changelog is read at the very end, and that of campaigns only by who finds it.
-    lacks.sort(key=lambda lack: (lack[0], lack[1][1] == "Read" and lack[1][0].get("topic") in ("campaign", "changelog")))
+    # What was written to the changelog is read at the very end, and that of campaigns and refusals only by who finds it.
+    lacks.sort(key=lambda lack: (lack[0], lack[1][1] == "Read" and lack[1][0].get("topic") in ("campaign", "suppression", "changelog")))
     return [Mover("rekey"), *(Mover(f"rekey-{number}", *lack) for number, lack in enumerate(lacks))]
 
 
@@ -443,6 +443,9 @@ def moves(world):
         code, words = world.tool("", *command, prefix=prefix)
         if code:
             return [f"{' '.join(command)}: {words}"]
+    refusal = Producer({"bootstrap.servers": world.kafka.brokers})
+    refusal.produce(f"{OLD}.suppression", key="0" * 32, value=record(16, "suppression", {"since": 1}))
+    refusal.flush(10)
     for more, expected in (([], "would go to mid.changelog"), (["--yes"], "are in mid.changelog")):
         code, words = whole.run(world, OLD, MID, *more)
         if code or expected not in words:

@@ -159,10 +159,8 @@ impl Copies {
     fn read(common: &Common, from: &str, to: String) -> Result<Self, Failure> {
         let read = |topic: &str| {
             let mut records: Vec<Copied> = Vec::new();
-            // Before there were refusals to be kept there was no topic for them.
-            if common.kafka.partitions(topic)?.is_none() {
-                return Ok(records);
-            }
+            // What this user may not see is not taken for nothing.
+            reading::partitions(&common.kafka, topic)?;
             let mut reader = Reader::new(&common.kafka)?;
             let index = reader.topic(topic)?;
             reader.read_whole(index, 0, |record| {
