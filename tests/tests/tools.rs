@@ -322,7 +322,7 @@ fn intake_does_not_begin_where_refusals_are_kept_and_the_secret_is_missing() {
         words.contains("unkeyed.suppression says who must not be written to, and suppression.secret is not set"),
         "{words}"
     );
-    let told = shop.tool(["doctor", "--offline"]);
+    let told = shop.tool_that_fails(["doctor", "--offline"]);
     assert!(told.contains("suppression.secret: is not set"), "{told}");
 }
 
