@@ -54,6 +54,9 @@ Takes (dict "root" $ "component" NAME).
 {{- define "cascade.secrets" -}}
 {{- $found := dict }}
 {{- range .root.Values.secrets }}{{ $_ := set $found .setting . }}{{ end }}
+{{- if and .root.Values.suppression.secret (has .component (list "intake" "operator" "tools")) }}
+{{- $_ := set $found "suppression.secret" (dict "setting" "suppression.secret" "secret" .root.Values.suppression.secret "key" .root.Values.suppression.key) }}
+{{- end }}
 {{- range dig "principals" .component "secrets" list .root.Values.kafka }}
 {{- $setting := printf "kafka.%s" .property }}
 {{- $_ := set $found $setting (dict "setting" $setting "secret" .secret "key" .key) }}

@@ -56,7 +56,7 @@ impl Id {
     }
 
     /// Each part is preceded by its length, so that no two lists of parts give the same name.
-    fn derive(parts: &[&str]) -> Self {
+    pub(crate) fn derive(parts: &[&str]) -> Self {
         let mut hash = Sha1::new_with_prefix(NAMESPACE);
         for part in parts {
             hash.update(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());

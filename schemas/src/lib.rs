@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! source ──> input ──> row (changelog) ──> send, revoke ──> attempt ──> reply, feedback ──> input …
-//!                  └─> journal          campaign ──┘
+//!                  └─> journal, suppression   campaign ──┘
 //! ```
 //!
 //! *Limits.* A record is at most 1 MiB. Times are milliseconds since 1970 UTC, money is in minor units of one currency, both
@@ -37,6 +37,7 @@ mod campaign;
 pub mod dead_letter;
 pub mod token;
 pub mod sms;
+pub mod suppression;
 mod datum;
 mod codec;
 mod record;
@@ -65,6 +66,7 @@ pub use row::{
 };
 pub use send::{Attempt, AttemptState, Class, Revoke, Send};
 pub use source::{Action, Cart, Consent, Contact, Inactivity, Item, Profile, Registration};
+pub use suppression::{Suppression, Suppressor};
 pub use topics::{Cleanup, DEAD_LETTER_BYTES_MAX, NameError, OVERHEAD_BYTES, SOURCE_BYTES_MAX, Spread, Topic, Topics};
 
 /// Milliseconds since 1970-01-01T00:00:00Z. Always business time, unless a field says otherwise.

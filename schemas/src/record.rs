@@ -9,7 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::projection::project;
 use crate::{
     Action, Address, Attempt, Budget, Campaign, Cart, Customer, Feedback, Inactivity, Input, Journal, Profile,
-    Registration, Reply, Revoke, Send,
+    Registration, Reply, Revoke, Send, Suppression,
 };
 
 /// A type that crosses a topic. Implemented here only, from the table below.
@@ -73,6 +73,7 @@ records! {
     13 Budget "dev.cascade.Budget" ["budget.avsc"];
     14 Address "dev.cascade.Address" ["address.avsc"];
     15 Reply "dev.cascade.Reply" ["reply.avsc"];
+    16 Suppression "dev.cascade.Suppression" ["suppression.avsc"];
 }
 
 /// Full name of the record that has one of our own ids.

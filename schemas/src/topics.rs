@@ -12,7 +12,7 @@
 use crate::codec::RECORD_BYTES_MAX;
 use crate::{
     Action, Attempt, Campaign, Cart, Customer, Feedback, Inactivity, Input, Journal, Millis, Profile, Record,
-    Registration, Reply, Revoke, Send,
+    Registration, Reply, Revoke, Send, Suppression,
 };
 
 /// Names of all topics: a prefix, which may be empty, and the name after it.
@@ -186,6 +186,8 @@ names! {
     reply "reply";
     /// Why each thing was done.
     journal "journal";
+    /// Who was erased and did not want to be written to, as keyed hashes.
+    suppression "suppression";
     /// Campaign versions and the facts about them.
     campaign "campaign";
     /// What could not be read.
@@ -262,6 +264,13 @@ impl Topics {
             spread: Spread::Free,
             retention: Some(JOURNAL_RETENTION),
             ..topic(self.journal(), Journal::NAME, partitions, "operator", "cascade journal, reports")
+        });
+        topics.push(Topic {
+            // There are few, and whoever asks where it ends asks once.
+            spread: Spread::One,
+            cleanup: Cleanup::Compact,
+            key: "keyed hash of a channel and a customer id or an address on it",
+            ..topic(self.suppression(), Suppression::NAME, 1, "operator", "intake")
         });
         topics.push(Topic {
             spread: Spread::One,
@@ -399,7 +408,7 @@ mod tests {
 
     #[test]
     fn state_and_campaigns_are_kept_for_ever() {
-        for name in ["shop.changelog", "shop.campaign", "shop.profile"] {
+        for name in ["shop.changelog", "shop.campaign", "shop.profile", "shop.suppression"] {
             let topic = named(name);
             assert_eq!((topic.cleanup, topic.retention), (Cleanup::Compact, None), "{name}");
         }

@@ -8,7 +8,7 @@ use schemas::*;
 use serde_json::{Value as Json, json};
 
 /// File, schema and full name of each record.
-fn records() -> [(&'static str, &'static str, &'static str); 16] {
+fn records() -> [(&'static str, &'static str, &'static str); 17] {
     [
         ("cart", Cart::SCHEMA, Cart::NAME),
         ("registration", Registration::SCHEMA, Registration::NAME),
@@ -26,6 +26,7 @@ fn records() -> [(&'static str, &'static str, &'static str); 16] {
         ("budget", Budget::SCHEMA, Budget::NAME),
         ("address", Address::SCHEMA, Address::NAME),
         ("reply", Reply::SCHEMA, Reply::NAME),
+        ("suppression", Suppression::SCHEMA, Suppression::NAME),
     ]
 }
 

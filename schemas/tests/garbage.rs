@@ -45,6 +45,7 @@ fn survive_as_each(datum: &[u8]) {
     survive::<Revoke>(datum);
     survive::<Attempt>(datum);
     survive::<Reply>(datum);
+    survive::<Suppression>(datum);
     survive::<Journal>(datum);
     survive::<Campaign>(datum);
 }

@@ -132,6 +132,7 @@ class World:
             "templates.dir": str(ROOT / "deploy/templates"),
             "tracker.listen": "127.0.0.1:0",
             "tracker.keys": f"1:{self.kafka.dir}/key",
+            "suppression.secret": "refusals are hashed with this secret",
             "channel.push.transport.kind": "http",
             "channel.push.transport.url": self.provider.url,
             "channel.push.transport.timeout_seconds": "3",
@@ -274,6 +275,7 @@ def shown_by(grant, operation):
         ("changelog", False): ("campaign", "hygiene"),
         ("send.", False): ("erase", "--customer", "first"),
         ("revoke", False): ("erase", "--customer", "first"),
+        ("suppression", False): ("erase", "--customer", "first"),
         ("reply", False): ("erase", "--customer", "first"),
         ("journal", False): ("journal", "--customer", "first"),
         ("dead-letter", False): ("dlq", "list"),
@@ -426,8 +428,8 @@ def movers():
         shown = [("topic", "cart"), ("topic", "send."), ("group", "cascade.operator"), ("transactional_id", "cascade-"), ("topic", "changelog")]
         lacks = [(role, (grant, operation)) for role, (grant, operation) in lacks
                  if any(grant.get(kind) == name for kind, name in shown) and (role, grant.get("topic"), operation) != ("rekey-to", "changelog", "Read")]
-    # What was written to the changelog is read at the very end, and that of campaigns only by who finds it.
-    lacks.sort(key=lambda lack: (lack[0], lack[1][1] == "Read" and lack[1][0].get("topic") in ("campaign", "changelog")))
+    # What was written to the changelog is read at the very end, and that of campaigns and refusals only by who finds it.
+    lacks.sort(key=lambda lack: (lack[0], lack[1][1] == "Read" and lack[1][0].get("topic") in ("campaign", "suppression", "changelog")))
     return [Mover("rekey"), *(Mover(f"rekey-{number}", *lack) for number, lack in enumerate(lacks))]
 
 
@@ -441,6 +443,9 @@ def moves(world):
         code, words = world.tool("", *command, prefix=prefix)
         if code:
             return [f"{' '.join(command)}: {words}"]
+    refusal = Producer({"bootstrap.servers": world.kafka.brokers})
+    refusal.produce(f"{OLD}.suppression", key="0" * 32, value=record(16, "suppression", {"since": 1}))
+    refusal.flush(10)
     for more, expected in (([], "would go to mid.changelog"), (["--yes"], "are in mid.changelog")):
         code, words = whole.run(world, OLD, MID, *more)
         if code or expected not in words:

@@ -55,6 +55,7 @@ INSTALLATIONS = {
         },
         "settings": {"tracker.producers": "crm:/etc/cascade/secrets/crm", "kafka.security.protocol": "SASL_SSL", "kafka.queue.buffering.max.kbytes": 1000000, "kafka.enable.x": True},
         "secrets": [{"setting": "kafka.sasl.password", "secret": "kafka-user", "key": "password"}],
+        "suppression": {"secret": "refusals", "key": "secret"},
         "tracker": {
             "keys": [{"id": id, "secret": "links", "key": f"key-{id}"} for id in (7, 6)],
             "secrets": [{"name": "crm", "secret": "crm-events", "key": "secret"}],
@@ -97,6 +98,7 @@ REFUSED = {
     "half a digest": ({"image": {"digest": "sha256:12"}}, "digest"),
     "a channel that is no DNS label": ({"channels": {"SMS": {"enabled": True}}}, "SMS"),
     "a worker without a provider": ({"channels": {"sms": {"enabled": True}}}, "sms is enabled and has no settings"),
+    "half a secret of refusals": ({"suppression": {"secret": "refusals"}}, "key"),
     "links without a key": ({"tracker": {"keys": []}}, "keys"),
     "a canary without a worker": ({"canary": {"enabled": True}}, "its messages need a worker"),
     "negative replicas": ({"intake": {"replicas": -1}}, "replicas"),
@@ -242,14 +244,14 @@ def check_secrets(manifests):
             sources = [source for volume in volumes for source in volume.get("projected", {}).get("sources", [])]
             mounted[manifest["metadata"]["name"]] = {source["secret"]["name"] for source in sources}
     wanted = {
-        "shop-cascade-intake": {"kafka-user"},
-        "shop-cascade-operator": {"kafka-operator"},
+        "shop-cascade-intake": {"kafka-user", "refusals"},
+        "shop-cascade-operator": {"kafka-operator", "refusals"},
         "shop-cascade-topics": {"kafka-user"},
         "shop-cascade-canary": {"kafka-user"},
         "shop-cascade-channel-canary": {"kafka-user", "links"},
         "shop-cascade-channel-email": {"kafka-user", "links"},
         "shop-cascade-test": {"kafka-tools"},
-        "shop-cascade-tools": {"kafka-tools"},
+        "shop-cascade-tools": {"kafka-tools", "refusals"},
         "shop-cascade-channel-sms": {"kafka-user", "kafka-sms", "links", "sms-provider"},
         "shop-cascade-tracker": {"kafka-user", "links", "crm-events"},
     }

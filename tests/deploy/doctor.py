@@ -74,6 +74,7 @@ class World:
             "state.dir": str(self.dir / "state"),
             "tracker.keys": f"1:{self.key}",
             "tracker.url": "https://track.example.com",
+            "suppression.secret": "refusals are hashed with this secret",
             # What the brokers above would refuse otherwise.
             "kafka.transaction.timeout.ms": "9000",
             "kafka.session.timeout.ms": "20000",

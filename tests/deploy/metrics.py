@@ -20,7 +20,8 @@ PAGE = ROOT / "deploy/METRICS.md"
 HEAD = """# Metrics
 
 What the services show at `/metrics` of `ops.listen`, from the sources by `tests/deploy/metrics.py --write`. Every series has the label
-`installation`; none has a customer's id, an address or a word of a message. Beside these there are `process_*`, as of any process.
+`installation`; none has a customer's id, an address or a word of a message. A label whose values come from settings or data has at most 200 of
+them in a process; what comes later is counted under `__other__`. Beside these there are `process_*`, as of any process.
 
 | metric | part | what it is |
 |---|---|---|

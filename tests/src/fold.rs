@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use campaign::{Effect, Input, Moment, Plans, Row};
-use schemas::{Campaign, Customer, Fact, Journal, Record, Revoke, Send, Unreadable, decode, encode};
+use schemas::{Campaign, Customer, Fact, Id, Journal, Record, Revoke, Send, Unreadable, decode, encode};
 use stream::clock::Millis;
 
 use crate::changelog::{Changelog, Round};
-use crate::installation::Installation;
+use crate::installation::{Installation, suppressor};
 use crate::tail::Message;
 
 /// What must have come of the input.
@@ -30,6 +30,8 @@ pub struct Account {
     pub set_aside: usize,
     /// What one row said to another, which stands in `input`: key and record.
     pub forwarded: Vec<(String, Vec<u8>)>,
+    /// Refusals that outlive an erasure: marks, each with its moment.
+    pub suppressed: Vec<(Id, Millis)>,
     /// Records of the input that no META covers.
     uncovered: Vec<Message>,
 }
@@ -72,6 +74,10 @@ impl Installation {
         revoked.sort();
         account.revoked.sort();
         assert_eq!(revoked, account.revoked, "withdrawals");
+        let kept = self.read(&self.topics.suppression());
+        let kept: BTreeSet<Vec<u8>> = kept.into_iter().map(|record| record.key).collect();
+        let wanted = account.suppressed.iter().map(|(mark, _)| suppressor().key(*mark).into_bytes());
+        assert_eq!(kept, wanted.collect(), "refusals that outlive an erasure");
         assert_same("entries of the journal", &self.all::<Journal>(&self.topics.journal()), &account.journal);
         account
     }
@@ -202,6 +208,7 @@ impl Share {
                 }
                 Effect::Journal(journal) => self.account.journal.push(*journal),
                 Effect::Forward { to, input } => self.account.forwarded.push((to, encode(&*input))),
+                Effect::Suppress { mark, since } => self.account.suppressed.push((mark, since)),
                 Effect::SetAside { .. } => self.account.set_aside += 1,
             }
         }

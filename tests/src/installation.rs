@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use schemas::Topics;
+use schemas::{Suppressor, Topics};
 use serde_json::{Map, Value, json};
 use stream::clock::{Clock, Millis};
 
@@ -34,6 +34,14 @@ pub const DAY: Millis = 24 * HOUR;
 
 /// Name under which providers post receipts.
 pub(crate) const PROVIDER: &str = "sandbox";
+
+/// With which refusals are hashed that outlive an erasure.
+const SUPPRESSION_SECRET: &str = "nobody else knows this secret";
+
+/// What makes those hashes.
+pub fn suppressor() -> Suppressor {
+    Suppressor::new(SUPPRESSION_SECRET).expect("it is long enough")
+}
 
 /// A running Cascade.
 pub struct Installation {
@@ -199,6 +207,7 @@ impl Installation {
                 "replication": self.place.replication(),
             },
             "templates": {"dir": self.templates(plan)},
+            "suppression": {"secret": SUPPRESSION_SECRET},
             "tracker": {
                 "listen": "127.0.0.1:0",
                 "port_file": self.place.path("tracker.address"),

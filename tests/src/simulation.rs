@@ -13,23 +13,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::AddAssign;
 
 use operator::Operator;
-use schemas::{Millis, Reason};
+use schemas::{Millis, Reason, Suppressor};
 use stream::simulation::{Bug, Failure, Scene};
 
 use shop::Shop;
 
 const CHANNELS: [&str; 6] = ["push", "email", "telegram", "viber", "whatsapp", "sms"];
-/// Outputs of the operator in their order: journal, revoke, dead-letter, its own input, then the channels.
+/// Outputs of the operator in their order: journal, revoke, dead-letter, its own input, suppression, then the channels.
 const JOURNAL: usize = 0;
 const REVOKE: usize = 1;
 const DEAD_LETTERS: usize = 2;
 const INPUT: usize = 3;
-const SENDS: usize = 4;
+const SUPPRESSION: usize = 4;
+const SENDS: usize = 5;
 /// Topics before the outputs.
 const REFERENCE: usize = 2;
 const FIRST_OUTPUT: usize = 3;
 
 const BEGIN: Millis = 1_700_000_000_000;
+
+/// Makes the keyed hashes of what outlives an erasure.
+fn suppressor() -> Suppressor {
+    Suppressor::new("known to the simulator alone").expect("it is long enough")
+}
 
 /// A simulated shop; everything follows from its seed and its size.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +72,8 @@ pub struct Sights {
     pub revoked: usize,
     /// What one row said to another.
     pub forwarded: usize,
+    /// Refusals that outlived an erasure.
+    pub suppressed: usize,
     /// Owners of partitions, one after another.
     pub barriers: usize,
     /// Commands that torn transactions have left beside those that were decided again.
@@ -105,6 +113,7 @@ impl AddAssign for Sights {
         self.sends += other.sends;
         self.revoked += other.revoked;
         self.forwarded += other.forwarded;
+        self.suppressed += other.suppressed;
         self.barriers += other.barriers;
         self.torn += other.torn;
         self.reasons.extend(other.reasons);
@@ -147,7 +156,7 @@ impl Simulation {
         let history = stream::simulation::run(
             &self.scene(traced),
             &metrics,
-            &|| Operator::new("input", &channels, counters.clone()),
+            &|| Operator::new("input", &channels, Some(suppressor()), counters.clone()),
             &mut shop,
         )
         .map_err(|Failure { words, trace }| Mistake { words, trace })?;

@@ -13,7 +13,7 @@ use system_tests::simulation::{Sights, Simulation};
 const SEEDS_TO_FIND_A_BUG: u64 = 12_000;
 
 /// What campaigns, and what is said of them, must have led to.
-const SEEN: [Reason; 20] = [
+const SEEN: [Reason; 21] = [
     Reason::Refreshed,
     Reason::CampaignPaused,
     Reason::GoalBefore,
@@ -34,6 +34,7 @@ const SEEN: [Reason; 20] = [
     Reason::GoalReached,
     Reason::StopReached,
     Reason::Exhausted,
+    Reason::Erased,
 ];
 
 /// Calls before each of which processes must have died.
@@ -69,6 +70,7 @@ fn a_thousand_lives_are_lived_without_a_mistake() {
         sights.facts > 20_000
             && sights.sends > 1_000
             && sights.revoked > 50
+            && sights.suppressed > 50
             && sights.barriers > 5_000
             && sights.torn > 0,
         "{sights:?}"

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemas::{Fact, Input, Origin, Reason, Release, Topics};
+use schemas::{Consent, Contact, Fact, Input, Origin, Profile, Reason, Release, Topics};
 use serde_json::Value;
 use stream::kafka::partition_of;
 use system_tests::changelog::Changelog;
 use system_tests::feed::{create_topics, delete_topics, enlarge_topic};
 use system_tests::installation::{HOUR, Installation, MINUTE, Plan};
+use system_tests::shop::sorted;
 use system_tests::wait::{until, until_ok};
 
 /// First a push, and after three hours an SMS to whom nothing is heard of.
@@ -224,6 +225,105 @@ fn displace_profile(shop: &mut Installation, customer: &str) -> i32 {
     shop.bring_up(&["intake#two"]);
     shop.settle();
     partition_of(customer.as_bytes(), count)
+}
+
+/// The same for a whole day, by mail, and by push to whom no mail may be sent.
+const LETTER: &str = "campaign: letter
+version: 1
+trigger: {on: registration}
+stop: delivered
+steps:
+  - {name: letter, channel: email, template: welcome, wait: 1d}
+  - {name: push, channel: push, template: welcome}
+";
+
+/// Lines of a CRM that knows nothing of what was said since; one has the address under another id.
+const OLD_LINES: &str = "customer_id,occurred_at,contacts.email,contacts.push,consents.email,consents.push
+amy,2026-05-01T10:00:00Z,amy@example.test,amy-push,true,true
+bea,2026-05-01T10:00:00Z,Bob@Example.test,bea-push,true,true
+";
+
+/// Nobody finds them by what is kept, and an old line of the CRM does not begin anew.
+#[test]
+fn who_refused_and_was_erased_is_not_written_to_when_an_old_profile_comes_again() {
+    let mut shop = Installation::start(&Plan::new("refused", &[LETTER], &["email", "push"]));
+    for customer in ["amy", "bob"] {
+        shop.customer(customer, &["email", "push"]);
+        shop.settle();
+        shop.registration(customer);
+        shop.settle();
+        shop.unsubscribe(&shop.message(customer, "email"));
+    }
+    shop.settle();
+    let told = shop.tool(["erase", "--customer", "amy", "--yes"]);
+    assert!(told.contains("refused.suppression keeps, as 2 keyed hashes, the refusal of email: all of them"), "{told}");
+    // The shop may say so itself.
+    shop.feed.forget_in(&shop.topics.profile(), partition_of(b"bob", 2), b"bob");
+    shop.feed.flush();
+    shop.settle();
+    assert!(shop.tool_that_fails(["state", "show", "bob"]).contains("nothing is known"));
+    let kept = shop.read(&shop.topics.suppression());
+    assert_eq!(kept.len(), 4, "an id and an address of each");
+    for record in kept {
+        let text = String::from_utf8_lossy(&record.key).into_owned();
+        assert!(text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit()), "{text}");
+        let suppression: schemas::Suppression = record.decode();
+        assert_eq!(suppression.since, shop.now());
+    }
+
+    // Whoever takes in profiles knows it also when he begins anew.
+    shop.restart("intake");
+    let file = shop.place.path("old.csv");
+    std::fs::write(&file, OLD_LINES).expect("the test's directory can be written to");
+    shop.tool(["import", &file.display().to_string(), "--kind", "profile"]);
+    shop.pass(MINUTE);
+    told_now(&shop, "dan", "bob@example.test");
+    shop.settle();
+    let before = shop.received().len();
+    ["amy", "bea", "dan"].iter().for_each(|customer| shop.registration(customer));
+    shop.settle();
+    let received = sorted(shop.received().split_off(before));
+    assert_eq!(received, ["email to bob@example.test", "push to amy-push", "push to bea-push"], "dan consents now");
+    assert_eq!(shop.service("intake").metric("cascade_consents_suppressed_total"), 2.0);
+    assert_eq!(shop.service("intake").metric("cascade_suppressions"), 4.0);
+    shop.assert_equal_to_a_fold();
+}
+
+/// Somebody consents at this moment, to mail to this address.
+fn told_now(shop: &Installation, customer: &str, email: &str) {
+    let at = shop.now();
+    let contacts = vec![Contact { channel: "email".to_owned(), address: email.to_owned() }];
+    let consent = Consent { channel: "email".to_owned(), granted: true, at, ..Consent::default() };
+    let (event_id, customer_id) = (format!("{customer}-now"), customer.to_owned());
+    let profile =
+        Profile { event_id, customer_id, occurred_at: at, contacts, consents: vec![consent], ..Profile::default() };
+    shop.tell(&shop.topics.profile(), customer, &profile);
+}
+
+/// What is kept cannot be found without the secret: intake does not begin as if there were nothing.
+#[test]
+fn intake_does_not_begin_where_refusals_are_kept_and_the_secret_is_missing() {
+    let mut shop = Installation::start(&Plan::new("unkeyed", &[LETTER], &["email"]));
+    shop.customer("amy", &["email"]);
+    shop.settle();
+    shop.registration("amy");
+    shop.settle();
+    shop.unsubscribe(&shop.message("amy", "email"));
+    shop.settle();
+    shop.tool(["erase", "--customer", "amy", "--yes"]);
+    shop.kill("intake");
+    let path = shop.place.path("cascade.toml");
+    let text = std::fs::read_to_string(&path).expect("it was written");
+    let mut settings: toml::Table = text.parse().expect("settings are TOML");
+    settings.remove("suppression");
+    std::fs::write(&path, settings.to_string()).expect("it can be written");
+    let words = shop.tool_that_fails(["intake", "--ops-listen", "127.0.0.1:0"]);
+    assert!(
+        words.contains("unkeyed.suppression says who must not be written to, and suppression.secret is not set"),
+        "{words}"
+    );
+    let told = shop.tool_that_fails(["doctor", "--offline"]);
+    assert!(told.contains("suppression.secret: is not set"), "{told}");
 }
 
 /// All the way round, and not while a part of it is away.

@@ -42,6 +42,7 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit("revoke", revoke());
     visitor.visit("attempt", attempt());
     visitor.visit("reply", reply());
+    visitor.visit("suppression", Suppression { since: NOON });
     visitor.visit("journal", journal());
     visitor.visit("campaign", campaign());
 }

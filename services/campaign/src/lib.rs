@@ -112,7 +112,7 @@ pub use calendar::{Landing, Quiet, Recurrence, Shift, zones_version};
 pub use caps::{Cap, Caps, Then, Window};
 pub use changes::State;
 pub use channel::Channel;
-pub use decide::{Effect, Input, Moment, consider, decide, due};
+pub use decide::{Effect, Input, Moment, consider, decide, due, refusals};
 pub use forecast::Forecast;
 pub use hygiene::{Contacts, Hygiene};
 pub use language::{

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use rows::Rows;
+use schemas::suppression::{mark_of_customer, marks_of_address};
 use schemas::{Consent, Contact, Customer, Fact, Feedback, Id, Key, Profile, Reason, Status};
 use world::{HOUR, MINUTE};
 
@@ -129,6 +130,53 @@ fn who_has_one_address_is_not_written_to_after_one_wants_no_more() {
         rows.settle();
         assert_eq!(["ann", "bob"].map(|id| has_consent(&rows.customer(id))), [false, true]);
     }
+}
+
+/// Whom nobody finds by it but whoever has the marks of id or address.
+#[test]
+fn a_refusal_outlives_the_erasure_for_the_id_each_former_one_and_the_address_and_nothing_else_does() {
+    let mut rows = rows("off");
+    lives(&mut rows, "guest", &[("sms", "+7900")], &[]);
+    rows.settle();
+    lives(&mut rows, "ann", &[("email", HOME), ("sms", "+7900")], &["guest"]);
+    rows.settle();
+    rows.erase("nobody");
+    word(&mut rows, "ann", Status::Unsubscribed);
+    rows.settle();
+    assert_eq!(rows.suppressed, [], "as long as the row is there, it says so itself");
+    rows.erase("ann");
+    rows.settle();
+    let wanted = ["ann", "guest"].map(|id| mark_of_customer(id, "email"));
+    assert_eq!(
+        rows.suppressed.iter().copied().collect::<BTreeSet<Id>>(),
+        wanted.into_iter().chain(marks_of_address("email", "Home@Example.org ")).collect()
+    );
+    assert_eq!(rows.customer("ann"), Customer::default());
+    // Who is erased once more, or comes back and refuses nothing, leaves nothing more.
+    let before = rows.suppressed.len();
+    rows.erase("ann");
+    rows.settle();
+    lives(&mut rows, "ann", &[("email", HOME)], &[]);
+    rows.erase("ann");
+    rows.settle();
+    assert_eq!(rows.suppressed.len(), before);
+}
+
+/// A row that was on its way to somebody who was erased meanwhile.
+#[test]
+fn a_refusal_under_a_former_id_outlives_the_erasure_of_whoever_asked_for_it() {
+    let mut rows = rows("off");
+    lives(&mut rows, "guest", &[("email", HOME)], &[]);
+    word(&mut rows, "guest", Status::Complained);
+    rows.settle();
+    lives(&mut rows, "ann", &[("sms", "+7900")], &["guest"]);
+    rows.settle_outside();
+    rows.erase("ann");
+    rows.settle_outside();
+    rows.settle();
+    let found: BTreeSet<Id> = rows.suppressed.iter().copied().collect();
+    let wanted = ["ann", "guest"].map(|id| mark_of_customer(id, "email"));
+    assert_eq!(found, wanted.into_iter().chain(marks_of_address("email", HOME)).collect());
 }
 
 #[test]

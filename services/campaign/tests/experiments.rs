@@ -86,7 +86,7 @@ fn templates(customer_id: &str) -> (Vec<String>, Vec<Reason>) {
         match effect {
             Effect::Send(send) => templates.push(send.template),
             Effect::Journal(entry) => reasons.push(entry.reason),
-            Effect::Revoke(_) | Effect::Forward { .. } | Effect::SetAside { .. } => {}
+            Effect::Revoke(_) | Effect::Forward { .. } | Effect::Suppress { .. } | Effect::SetAside { .. } => {}
         }
     }
     (templates, reasons)

@@ -170,6 +170,7 @@ fn an_erased_customer_forwards_nothing_and_gets_nothing() {
     rows.settle();
     assert_eq!(rows.customer("ada"), schemas::Customer::default());
     assert_eq!(rows.running().len(), 0);
+    assert_eq!(rows.suppressed, [], "nobody has refused anything");
     assert_eq!((rows.revokes.len(), &*rows.revokes[0].customer_id), (1, "visitor"));
     // And a former id that was erased.
     rows.erase("visitor");

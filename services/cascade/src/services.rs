@@ -33,9 +33,12 @@ fn intake(flags: &Flags) -> Result<String, Failure> {
     };
     let (common, ops, registry) = config::read(flags, &Process, read)?;
     let mut needed: Vec<String> = common.topics.sources().into_iter().map(|(name, _)| name).collect();
-    needed.extend([common.topics.input(), common.topics.dead_letter()]);
-    let config =
-        intake::Config { identity: Some(common.kafka.instance.clone()), ..intake::Config::new(common.topics.clone()) };
+    needed.extend([common.topics.input(), common.topics.suppression(), common.topics.dead_letter()]);
+    let config = intake::Config {
+        identity: Some(common.kafka.instance.clone()),
+        suppressor: common.suppressor.clone(),
+        ..intake::Config::new(common.topics.clone())
+    };
     run("intake", &common, &ops, &needed, |clock, ops| {
         let ids = registry::ids(registry.as_ref(), &common.topics)?;
         let Shown { probe, registry, .. } = &ops.shown;
@@ -50,6 +53,7 @@ fn operator(flags: &Flags) -> Result<String, Failure> {
         let (common, ops) = both(reader);
         let dir = PathBuf::from(reader.required("state.dir"));
         let mut operator = operator::Config::new(&common.kafka.instance, dir, &common.channels);
+        operator.suppressor.clone_from(&common.suppressor);
         operator.shards = reader.number("state.shards", 1..=256);
         operator.waits_for_sources = reader
             .parsed("sources.wait", "`yes` or `no`", |text| ["no", "yes"].iter().position(|known| *known == text))
@@ -65,6 +69,7 @@ fn operator(flags: &Flags) -> Result<String, Failure> {
     let names = &common.topics;
     let mut needed =
         vec![names.input(), names.changelog(), names.revoke(), names.journal(), names.campaign(), names.dead_letter()];
+    needed.push(names.suppression());
     needed.extend(common.channels.iter().map(|channel| names.send(channel)));
     if operator.waits_for_sources {
         needed.extend(names.sources().map(|(name, _)| name));

@@ -1,6 +1,7 @@
 //! What a worker counts. Names, labels and help texts stand here and nowhere else. No label holds an id or an address.
 
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+use stream::labels::Values;
 
 /// The metrics of all channels of a process.
 #[derive(Clone, Debug)]
@@ -15,11 +16,17 @@ pub struct Metrics {
     blocks: IntCounterVec,
     spent: IntCounterVec,
     fenced: IntGaugeVec,
+    /// Blocks are named in templates.
+    block_names: Values,
 }
 
 /// What providers say of their own accord, by what it came to.
 #[derive(Clone, Debug)]
-pub struct Words(IntCounterVec);
+pub struct Words {
+    counters: IntCounterVec,
+    channels: Values,
+    outcomes: Values,
+}
 
 impl Words {
     /// Registers the counter.
@@ -35,11 +42,11 @@ impl Words {
         );
         let words = IntCounterVec::new(options, &["channel", "outcome"])?;
         registry.register(Box::new(words.clone()))?;
-        Ok(Words(words))
+        Ok(Words { counters: words, channels: Values::default(), outcomes: Values::default() })
     }
 
     pub(crate) fn count(&self, channel: &str, outcome: &str) {
-        self.0.with_label_values(&[channel, outcome]).inc();
+        self.counters.with_label_values(&[self.channels.of(channel), self.outcomes.of(outcome)]).inc();
     }
 }
 
@@ -111,6 +118,7 @@ impl Metrics {
                 "Partitions that have come to the limit of spend_per_hour in this hour: commands with a price wait there.",
                 &["channel"],
             )?,
+            block_names: Values::default(),
         };
         for counters in [&metrics.hand_overs, &metrics.recoveries, &metrics.blocks, &metrics.spent] {
             registry.register(Box::new(counters.clone()))?;
@@ -151,6 +159,7 @@ impl ChannelMetrics {
     }
 
     pub(crate) fn block(&self, block: &str, outcome: &str) {
+        let block = self.all.block_names.of(block);
         self.all.blocks.with_label_values(&[self.channel.as_str(), block, outcome]).inc();
     }
 

@@ -10,6 +10,7 @@ use stream::{Error, Verdict};
 use crate::metrics::Metrics;
 use crate::normal::{Kind, Source, normalize};
 use crate::progress::Ledger;
+use crate::refusals::Refusals;
 use crate::reject::Reject;
 
 /// Indices of the relay's outputs.
@@ -20,14 +21,31 @@ const DEAD_LETTER: usize = 1;
 pub(crate) struct Forward {
     sources: Vec<(String, Kind)>,
     ids: Ids,
+    refusals: Option<Refusals>,
     metrics: Metrics,
     ledger: Ledger,
     buffer: Vec<u8>,
 }
 
 impl Forward {
-    pub(crate) fn new(sources: Vec<(String, Kind)>, ids: Ids, metrics: Metrics, interval: Duration) -> Self {
-        Forward { sources, ids, metrics, ledger: Ledger::new(interval), buffer: Vec::with_capacity(1024) }
+    pub(crate) fn new(
+        sources: Vec<(String, Kind)>,
+        ids: Ids,
+        refusals: Option<Refusals>,
+        metrics: Metrics,
+        interval: Duration,
+    ) -> Self {
+        metrics.remembered(refusals.as_ref());
+        Forward { sources, ids, refusals, metrics, ledger: Ledger::new(interval), buffer: Vec::with_capacity(1024) }
+    }
+
+    /// Whoever was erased and did not want to be written to does not want it now, either.
+    fn respect_refusals(&mut self, fact: &mut Fact) -> Result<(), Error> {
+        if let (Fact::Profile(profile), Some(refusals)) = (fact, &mut self.refusals) {
+            self.metrics.withdrawn(refusals.withdraw(profile)?);
+            self.metrics.remembered(Some(refusals));
+        }
+        Ok(())
     }
 
     fn write_input(
@@ -113,6 +131,10 @@ impl<'a> Kept<'a> {
 const COUNT_BYTES_MAX: usize = 20;
 
 impl Handler for Forward {
+    fn fetched(&mut self) {
+        self.refusals.iter_mut().for_each(Refusals::fetched);
+    }
+
     fn record(&mut self, record: &Record, out: &mut Out<'_>) -> Result<(), Error> {
         let (topic, kind) = &self.sources[record.topic()];
         let topic = topic.clone();
@@ -128,7 +150,8 @@ impl Handler for Forward {
         self.metrics.consumed(&topic);
         self.ledger.read(record.topic(), record.partition(), record.timestamp());
         match normalize(&source, &self.ids) {
-            Ok(normal) => {
+            Ok(mut normal) => {
+                self.respect_refusals(&mut normal.input.fact)?;
                 // How often it was redriven goes on with it: the operator may refuse what is fine with us.
                 let count = record.header(dead_letter::REDRIVEN).filter(|count| count.len() <= COUNT_BYTES_MAX);
                 let count = count.map(|count| (dead_letter::REDRIVEN, count));

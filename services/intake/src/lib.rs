@@ -10,7 +10,10 @@
 //! [`run`], the loop around it: each record's results, and the position behind it, are committed in one Kafka transaction. It
 //! also tells every partition of `input` how far each source has been read (`Fact::Progress`).
 //!
-//! *What it is not.* No state, no business time, no decisions; it does not look for duplicates (the operator does, where the
+//! A profile of somebody who was erased and did not want to be written to is taken in with that consent withdrawn: who that is stands, as
+//! keyed hashes, in `suppression`, which it holds in memory.
+//!
+//! *What it is not.* No state of its own, no business time, no decisions; it does not look for duplicates (the operator does, where the
 //! customer's row is) and asks no registry (which schema ids there are is handed in).
 //!
 //! *Limits.* A source record has at most [`schemas::SOURCE_BYTES_MAX`] bytes. The order of two records of one customer is kept
@@ -20,18 +23,20 @@
 mod reject;
 mod normal;
 mod check;
+mod refusals;
 mod progress;
 mod forward;
 mod metrics;
 
 pub use normal::{Kind, Normal, Source, normalize};
+pub use refusals::SOURCE as SUPPRESSION;
 pub use reject::{CODES, Reject};
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use prometheus::Registry;
-use schemas::{Ids, Topics};
+use schemas::{Ids, Suppressor, Topics};
 use stream::admin::{self, Refusal};
 use stream::clock::Clock;
 use stream::kafka::Settings;
@@ -40,6 +45,7 @@ use stream::{Error, Probe};
 
 use forward::Forward;
 use metrics::Metrics;
+use refusals::Refusals;
 
 /// How intake runs.
 #[derive(Clone, Debug)]
@@ -54,6 +60,8 @@ pub struct Config {
     pub commit_records: usize,
     /// Progress is told at most this often.
     pub progress_interval: Duration,
+    /// Finds those who were erased and did not want to be written to; none without a secret.
+    pub suppressor: Option<Suppressor>,
 }
 
 impl Config {
@@ -65,6 +73,7 @@ impl Config {
             commit_age: Duration::from_millis(50),
             commit_records: 10_000,
             progress_interval: Duration::from_secs(10),
+            suppressor: None,
         }
     }
 }
@@ -72,7 +81,7 @@ impl Config {
 /// Runs until `stop` is set. `ids` are the schema ids that records may have.
 ///
 /// # Errors
-/// `Topics` if one is missing, else what [`relay::run`] says; each says what to do.
+/// `Topics` if one is missing, else what [`relay::run`] says, and what keeps it from reading `suppression`; each says what to do.
 pub fn run(
     settings: &Settings,
     config: &Config,
@@ -84,8 +93,9 @@ pub fn run(
 ) -> Result<(), Refusal> {
     let sources = config.topics.sources();
     let outputs = [config.topics.input(), config.topics.dead_letter()];
-    let needed: Vec<_> =
-        sources.iter().map(|(topic, _)| topic).chain(&outputs).map(|topic| (topic.as_str(), None)).collect();
+    let suppression = config.topics.suppression();
+    let needed = sources.iter().map(|(topic, _)| topic).chain(&outputs).chain([&suppression]);
+    let needed: Vec<_> = needed.map(|topic| (topic.as_str(), None)).collect();
     admin::require(settings, &needed)?;
 
     let metrics = Metrics::new(registry).map_err(|error| Error::stop("register metrics", error.to_string()))?;
@@ -102,7 +112,8 @@ pub fn run(
         commit_age: config.commit_age,
         commit_records: config.commit_records,
     };
-    let mut handler = Forward::new(kinds, ids, metrics, config.progress_interval);
+    let refusals = Refusals::open(settings, &suppression, config.suppressor.clone())?;
+    let mut handler = Forward::new(kinds, ids, refusals, metrics, config.progress_interval);
     relay::run(settings, &plan, clock, probe, stop, &mut handler)?;
     Ok(())
 }

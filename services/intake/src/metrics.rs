@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use prometheus::{Histogram, HistogramOpts, IntCounterVec, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use stream::Verdict;
+
+use crate::refusals::Refusals;
 
 /// Commits take milliseconds; what takes seconds is an outage.
 const COMMIT_SECONDS: [f64; 11] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0];
@@ -14,6 +16,8 @@ pub(crate) struct Metrics {
     refused: IntCounterVec,
     commit: Histogram,
     aborts: IntCounterVec,
+    withdrawn: IntCounter,
+    remembered: IntGauge,
 }
 
 impl Metrics {
@@ -41,11 +45,21 @@ impl Metrics {
                 ),
                 &["cause"],
             )?,
+            withdrawn: IntCounter::new(
+                "cascade_consents_suppressed_total",
+                "Consents of profiles withdrawn because their customer was erased and had not wanted to be written to.",
+            )?,
+            remembered: IntGauge::new(
+                "cascade_suppressions",
+                "Keyed hashes of customers and addresses that were erased and are not to be written to.",
+            )?,
         };
         registry.register(Box::new(metrics.consumed.clone()))?;
         registry.register(Box::new(metrics.refused.clone()))?;
         registry.register(Box::new(metrics.commit.clone()))?;
         registry.register(Box::new(metrics.aborts.clone()))?;
+        registry.register(Box::new(metrics.withdrawn.clone()))?;
+        registry.register(Box::new(metrics.remembered.clone()))?;
         // Shown from the start, so that the first one is seen as a rise. Codes are not: there the alert takes a new series for one.
         for cause in [Verdict::Retry, Verdict::Abort, Verdict::Fenced, Verdict::Stop] {
             metrics.aborts.with_label_values(&[name_of(cause)]);
@@ -59,6 +73,14 @@ impl Metrics {
 
     pub(crate) fn refused(&self, code: &str) {
         self.refused.with_label_values(&[code]).inc();
+    }
+
+    pub(crate) fn withdrawn(&self, consents: u64) {
+        self.withdrawn.inc_by(consents);
+    }
+
+    pub(crate) fn remembered(&self, refusals: Option<&Refusals>) {
+        self.remembered.set(refusals.map_or(0, |refusals| i64::try_from(refusals.len()).unwrap_or(i64::MAX)));
     }
 
     pub(crate) fn committed(&self, took: Duration) {

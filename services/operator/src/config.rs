@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use schemas::Topics;
+use schemas::{Suppressor, Topics};
 use stream::Upstream;
 
 /// How the operator runs.
@@ -27,6 +27,8 @@ pub struct Config {
     pub standby: bool,
     /// Whether deadlines wait until intake has read what was in its topics when they fell due.
     pub waits_for_sources: bool,
+    /// Makes the keyed hashes of what outlives an erasure; without one, nothing does.
+    pub suppressor: Option<Suppressor>,
 }
 
 impl Config {
@@ -42,12 +44,14 @@ impl Config {
             disk_reserve: 256 << 20,
             standby: false,
             waits_for_sources: true,
+            suppressor: None,
         }
     }
 
     /// The engine's configuration. The outputs stand in the order of `operator::Output`.
     pub(crate) fn engine(&self, topics: &Topics) -> stream::Config {
-        let mut outputs = vec![topics.journal(), topics.revoke(), topics.dead_letter(), topics.input()];
+        let mut outputs =
+            vec![topics.journal(), topics.revoke(), topics.dead_letter(), topics.input(), topics.suppression()];
         outputs.extend(self.channels.iter().map(|channel| topics.send(channel)));
         let group = topics.group("operator");
         let upstream = self.waits_for_sources.then(|| Upstream {

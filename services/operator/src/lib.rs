@@ -5,6 +5,7 @@
 //!                                                  ├──> send.<channel>, at commit
 //!                                                  ├──> revoke
 //!                                                  ├──> input: what one row says to another
+//!                                                  ├──> suppression: what was refused, at an erasure
 //!                                                  └──> journal
 //! ```
 //!
@@ -50,7 +51,12 @@ pub fn run(
     let metrics = metrics::Metrics::new(registry, &config.channels).map_err(counters)?;
     let input = topics.input();
     let engine = config.engine(topics);
+    if config.suppressor.is_none() {
+        tracing::warn!(
+            "suppression.secret is not set: of those who are erased nobody will know that they did not want to be written to"
+        );
+    }
     stream::run(settings, &engine, clock, probe, stop, &engine_metrics, || {
-        Operator::new(&input, &config.channels, metrics.clone())
+        Operator::new(&input, &config.channels, config.suppressor.clone(), metrics.clone())
     })
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 use schemas::{Fact, Journal, Reason};
+use stream::labels::Values;
 
 /// The operator's metrics.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct Metrics {
     charged: IntCounterVec,
     /// By reason, so that counting needs no look-up by label.
     by_reason: BTreeMap<Reason, IntCounter>,
+    /// Channels as campaigns and rows name them: also those that were configured once.
+    channels: Values,
 }
 
 impl Metrics {
@@ -72,6 +75,7 @@ impl Metrics {
             voided,
             charged,
             by_reason: BTreeMap::new(),
+            channels: Values::default(),
         })
     }
 
@@ -89,7 +93,7 @@ impl Metrics {
         ];
         for (counters, amount) in moved {
             if let Some(amount) = u64::try_from(amount).ok().filter(|amount| *amount > 0) {
-                counters.with_label_values(&[journal.channel.as_str()]).inc_by(amount);
+                counters.with_label_values(&[self.channels.of(&journal.channel)]).inc_by(amount);
             }
         }
     }
@@ -101,7 +105,7 @@ impl Metrics {
     }
 
     pub(crate) fn revoked(&self, channel: &str) {
-        self.revokes.with_label_values(&[channel]).inc();
+        self.revokes.with_label_values(&[self.channels.of(channel)]).inc();
     }
 
     pub(crate) fn forwarded(&self, fact: &Fact) {

@@ -1,7 +1,7 @@
 //! Rows, facts and effects on their way between engine and brain.
 
 use campaign::{Effect, Input, Moment, Plans, Row, Turn};
-use schemas::{Campaign, Fact, Id, Unreadable, dead_letter};
+use schemas::{Campaign, Fact, Id, Suppression, Suppressor, Unreadable, dead_letter};
 use stream::clock::Millis;
 use stream::{Due, Incoming, Outbox, Processor, Sweep};
 
@@ -14,7 +14,8 @@ mod output {
     pub(super) const DEAD_LETTER: usize = 2;
     /// What it reads itself: what one row says to another.
     pub(super) const INPUT: usize = 3;
-    pub(super) const SEND: usize = 4;
+    pub(super) const SUPPRESSION: usize = 4;
+    pub(super) const SEND: usize = 5;
 }
 
 /// The processor of one shard.
@@ -24,18 +25,22 @@ pub struct Operator {
     input: String,
     channels: Vec<String>,
     metrics: Metrics,
+    /// Makes the keyed hashes of what outlives an erasure; without one, nothing does.
+    suppressor: Option<Suppressor>,
     effects: Vec<Effect>,
     bytes: Vec<u8>,
 }
 
 impl Operator {
-    /// An operator that knows no campaign yet: they come by the reference topic. `input` is the name of what it reads.
-    pub fn new(input: &str, channels: &[String], metrics: Metrics) -> Self {
+    /// An operator that knows no campaign yet: they come by the reference topic. `input` is the name of what it reads. Without a suppressor
+    /// no refusal outlives an erasure.
+    pub fn new(input: &str, channels: &[String], suppressor: Option<Suppressor>, metrics: Metrics) -> Self {
         Operator {
             plans: Plans::default(),
             input: input.to_owned(),
             channels: channels.to_vec(),
             metrics,
+            suppressor,
             effects: Vec::new(),
             bytes: Vec::new(),
         }
@@ -102,6 +107,11 @@ impl Operator {
                 schemas::encode_into(&**input, &mut self.bytes);
                 self.metrics.forwarded(&input.fact);
                 out.publish(output::INPUT, None, to.as_bytes(), &self.bytes);
+            }
+            Effect::Suppress { mark, since } => {
+                let Some(suppressor) = &self.suppressor else { return };
+                schemas::encode_into(&Suppression { since: *since }, &mut self.bytes);
+                out.publish(output::SUPPRESSION, None, suppressor.key(*mark).as_bytes(), &self.bytes);
             }
             Effect::SetAside { .. } => {}
         }

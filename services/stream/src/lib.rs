@@ -31,6 +31,7 @@ pub mod kafka;
 pub mod relay;
 pub mod publisher;
 pub mod shares;
+pub mod labels;
 pub mod admin;
 pub mod inspect;
 

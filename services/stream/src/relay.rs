@@ -38,6 +38,9 @@ pub type Positions = BTreeMap<(usize, i32), i64>;
 
 /// What is done with the records. Whatever it remembers of them beyond metrics it must forget in [`Handler::dropped`].
 pub trait Handler {
+    /// Records were fetched, which come now.
+    fn fetched(&mut self) {}
+
     /// Turns a record into output. To skip a record is to produce nothing.
     ///
     /// # Errors
@@ -312,6 +315,9 @@ impl<'a> Loop<'a> {
             self.fetched.clear();
             return Ok(());
         };
+        if !self.fetched.is_empty() {
+            self.handler.fetched();
+        }
         for fetched in self.fetched.drain(..) {
             match fetched {
                 Fetched::Record(record) => {

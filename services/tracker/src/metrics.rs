@@ -3,6 +3,7 @@
 use channels::Words;
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 use schemas::Feedback;
+use stream::labels::Values;
 
 /// The tracker's metrics.
 #[derive(Clone, Debug)]
@@ -13,6 +14,8 @@ pub struct Metrics {
     unknown_statuses: IntCounterVec,
     events: IntCounterVec,
     words: Words,
+    channels: Values,
+    providers: Values,
 }
 
 impl Metrics {
@@ -49,6 +52,8 @@ impl Metrics {
                 &["record"],
             )?,
             words: Words::new(registry)?,
+            channels: Values::default(),
+            providers: Values::default(),
         };
         registry.register(Box::new(metrics.requests.clone()))?;
         registry.register(Box::new(metrics.feedback.clone()))?;
@@ -63,7 +68,7 @@ impl Metrics {
     }
 
     pub(crate) fn fact(&self, fact: &Feedback) {
-        self.feedback.with_label_values(&[fact.channel.as_str(), fact.status.as_str()]).inc();
+        self.feedback.with_label_values(&[self.channels.of(&fact.channel), fact.status.as_str()]).inc();
     }
 
     pub(crate) fn event(&self, record: &str) {
@@ -80,6 +85,6 @@ impl Metrics {
     }
 
     pub(crate) fn unreadable_receipt(&self, provider: &str) {
-        self.unknown_statuses.with_label_values(&[provider]).inc();
+        self.unknown_statuses.with_label_values(&[self.providers.of(provider)]).inc();
     }
 }

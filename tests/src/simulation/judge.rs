@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use campaign::{Plans, Row, Turn};
-use schemas::{Campaign, Input, Journal, Millis, Record, Revoke, Send, decode, encode};
+use schemas::{Campaign, Id, Input, Journal, Millis, Record, Revoke, Send, decode, encode};
 use stream::simulation::{Committed, History};
 
-use super::{CHANNELS, DEAD_LETTERS, JOURNAL, REVOKE, SENDS, Sights, Simulation};
+use super::{CHANNELS, DEAD_LETTERS, JOURNAL, REVOKE, SENDS, SUPPRESSION, Sights, Simulation, suppressor};
 use crate::changelog::{Changelog, Round};
 use crate::fold::{bytes_of, fold, forwarded};
 use crate::tail::Message;
@@ -43,10 +43,16 @@ impl Simulation {
         };
         let revoked = elsewhere(&history.outputs[REVOKE])
             .map(|topic| -> Vec<String> { records(&topic).into_iter().map(|revoke: Revoke| revoke.send_id).collect() });
+        let pair = |record: Committed| (record.key, record.value.unwrap_or_default());
+        let kept = elsewhere(&history.outputs[SUPPRESSION]).map(|topic| topic.into_iter().map(pair).collect());
         let forwarded = elsewhere(&history.input).map(|input| forwarded(&messages(&input)));
         let journal = whole(JOURNAL);
         same("commands", sends.iter().cloned(), account.sends.iter().map(encode))?;
         same_but_for_torn("withdrawals", &revoked, account.revoked)?;
+        let suppression = |(mark, since): (Id, Millis)| {
+            (suppressor().key(mark).into_bytes(), encode(&schemas::Suppression { since }))
+        };
+        same_but_for_torn("suppressions", &kept, account.suppressed.into_iter().map(suppression).collect())?;
         same_but_for_torn("forwarded records", &forwarded, account.forwarded)?;
         for (topic, channel) in history.outputs[SENDS..].iter().zip(CHANNELS) {
             if let Some(send) = records::<Send>(topic).into_iter().find(|send| send.channel != *channel) {
@@ -64,6 +70,7 @@ impl Simulation {
             sends: sends.len(),
             revoked: revoked[0].len(),
             forwarded: forwarded[0].len(),
+            suppressed: kept[0].len(),
             barriers: changelog.barriers(),
             torn: published(&history.outputs[SENDS..]) - sends.len(),
             reasons: records(&journal).into_iter().map(|entry: Journal| entry.reason).collect(),

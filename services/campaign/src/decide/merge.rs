@@ -136,6 +136,7 @@ fn forget(case: &mut Case<'_>, mut row: Customer, from: &str) {
     let entry = case.entry(Reason::Erased).because("from", from);
     case.write(entry);
     each(case, &mut row, |case, row, instance| ending::close(case, row, instance, Reason::Erased, &[]));
+    profile::keep_refusals(case, &row, Some(from));
     case.ended.truncate(ended);
     case.waiting.truncate(waiting);
 }

@@ -36,7 +36,7 @@ mod memory;
 mod budget;
 mod shared;
 
-use schemas::{Address, Budget, Customer, Fact, Journal, Key, Millis, Revoke, Send};
+use schemas::{Address, Budget, Customer, Fact, Id, Journal, Key, Millis, Revoke, Send};
 
 use crate::plans::Plans;
 use crate::row::Row;
@@ -45,6 +45,7 @@ use case::Case;
 pub(crate) use dispatch::has_consent;
 pub(crate) use fares::Fares;
 pub(crate) use moment::own_zone;
+pub use profile::refusals;
 
 /// Cascades that follow upon each other within one decision: a ring of campaigns ends here.
 const CHAIN: usize = 4;
@@ -98,6 +99,13 @@ pub enum Effect {
         to: String,
         /// What is said. Its origin is the input that it follows from.
         input: Box<schemas::Input>,
+    },
+    /// To `suppression`, as a keyed hash: whom this mark names did not want to be written to, and was erased at this moment.
+    Suppress {
+        /// The mark, see [`schemas::suppression`].
+        mark: Id,
+        /// Only a later consent counts.
+        since: Millis,
     },
     /// The record that was decided about goes to dead-letter, with this code.
     SetAside {

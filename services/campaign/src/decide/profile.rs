@@ -1,10 +1,12 @@
 //! What is known of the customer: profile, consents, dead addresses, erasure.
 
+use schemas::suppression::{mark_of_customer, marks_of_address};
 use schemas::{Class, Consent, Customer, Feedback, Id, Instance, Millis, Profile, Reason, Status};
 
 use crate::channel::Channel;
 use crate::limits;
 
+use super::Effect;
 use super::case::{Case, Fate, each};
 use super::{ending, memory, merge, shared, sooner};
 
@@ -90,12 +92,33 @@ pub(super) fn consents(known: &[Consent], told: &[Consent], told_at: Millis) -> 
     consents
 }
 
-/// The right to be forgotten: everything goes, even what was remembered.
+/// Marks by which those are known again who do not want to be written to: of these ids of a customer, and of the address, on each channel
+/// that was refused.
+pub fn refusals(ids: &[&str], customer: &Customer) -> Vec<Id> {
+    let mut marks = Vec::new();
+    for Consent { channel, .. } in customer.consents.iter().filter(|consent| !consent.granted) {
+        marks.extend(ids.iter().map(|id| mark_of_customer(id, channel)));
+        let contacts = customer.contacts.iter().filter(|contact| contact.channel == *channel);
+        marks.extend(contacts.flat_map(|contact| marks_of_address(channel, &contact.address)));
+    }
+    marks
+}
+
+/// What outlives an erasure: that the customer, under whatever id, did not want to be written to.
+pub(super) fn keep_refusals(case: &mut Case<'_>, customer: &Customer, other: Option<&str>) {
+    let formerly = customer.formerly.iter().map(|former| &*former.customer_id);
+    let ids: Vec<&str> = formerly.chain(other).chain([case.customer_id]).collect();
+    let since = case.now();
+    case.effects.extend(refusals(&ids, customer).into_iter().map(|mark| Effect::Suppress { mark, since }));
+}
+
+/// The right to be forgotten: everything goes, even what was remembered; but not what was refused.
 fn erase(case: &mut Case<'_>, customer: &mut Customer) {
     each(case, customer, |case, customer, instance| ending::close(case, customer, instance, Reason::Erased, &[]));
     // Nothing follows upon these ends, nor upon those of a change that the row has met just now: it would begin in an empty row.
     case.ended.clear();
     case.waiting.clear();
+    keep_refusals(case, customer, None);
     let before = std::mem::take(&mut customer.contacts);
     shared::tell_changes(case, customer, &before);
     *customer = Customer::default();

@@ -31,7 +31,7 @@ pub fn tell(since: Millis, effect: &Effect) -> Option<String> {
             let words = [journal.reason.as_str(), &journal.step, &journal.channel];
             words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
         }
-        Effect::Forward { .. } | Effect::SetAside { .. } => return None,
+        Effect::Forward { .. } | Effect::Suppress { .. } | Effect::SetAside { .. } => return None,
     };
     Some(format!("{} {decided}", spell(since)))
 }

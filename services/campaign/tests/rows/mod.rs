@@ -33,6 +33,8 @@ pub struct Rows {
     pub refunds: BTreeSet<i64>,
     /// Records that went too far.
     pub set_aside: Vec<&'static str>,
+    /// Marks of what outlives an erasure.
+    pub suppressed: Vec<schemas::Id>,
     /// The most that any record was passed on.
     pub hops: i32,
 }
@@ -52,6 +54,7 @@ impl Rows {
             grants: Vec::new(),
             refunds: BTreeSet::new(),
             set_aside: Vec::new(),
+            suppressed: Vec::new(),
             hops: 0,
         }
     }
@@ -160,6 +163,7 @@ impl Rows {
                 Effect::Revoke(revoke) => self.revokes.push(revoke),
                 Effect::Journal(entry) => self.journal.push(*entry),
                 Effect::SetAside { code } => self.set_aside.push(code),
+                Effect::Suppress { mark, .. } => self.suppressed.push(mark),
                 Effect::Forward { to, input } => {
                     match &input.fact {
                         Fact::Grant(grant) => self.grants.push((self.now, grant.clone())),

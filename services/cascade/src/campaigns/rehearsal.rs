@@ -100,6 +100,7 @@ fn lines(timeline: &Timeline, world: &World) -> Result<String, Failure> {
         Effect::Revoke(revoke) => serde_json::to_string(&Line { effect: "revoke", since, record: revoke }),
         Effect::Journal(journal) => serde_json::to_string(&Line { effect: "journal", since, record: &**journal }),
         Effect::Forward { input, .. } => serde_json::to_string(&Line { effect: "forward", since, record: &**input }),
+        Effect::Suppress { mark, .. } => serde_json::to_string(&Line { effect: "suppress", since, record: mark }),
         Effect::SetAside { code } => serde_json::to_string(&Line { effect: "set aside", since, record: code }),
     };
     let lines: Result<Vec<String>, _> = timeline.effects(world).map(line).collect();

@@ -48,6 +48,11 @@ pub const SETTINGS: &[Setting] = &[
         "`yes`: deadlines wait until intake has read what was in its topics when they fell due; `no`: only for what is in input",
     ),
     setting(
+        "suppression.secret",
+        None,
+        "Secret of the hashes by which intake and operator know who was erased and did not want to be written to, 16 bytes or more; never changed. Without one nothing is kept of that",
+    ),
+    setting(
         "clock",
         Some("system"),
         "Business time: `system`, or `driven:PATH` for a clock that another process drives",

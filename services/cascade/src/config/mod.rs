@@ -17,7 +17,7 @@ mod tests;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use schemas::Topics;
+use schemas::{Suppressor, Topics};
 use stream::clock::Clock;
 use tracing_subscriber::filter::Targets;
 
@@ -45,6 +45,8 @@ pub struct Common {
     pub partitions: i32,
     /// Copies of each partition, for topics that are created.
     pub replication: i32,
+    /// Makes the keyed hashes of refusals that outlive an erasure; none where no secret is set.
+    pub suppressor: Option<Suppressor>,
     /// Logs.
     pub logs: logs::Settings,
     /// Who tells business time.
@@ -109,7 +111,19 @@ impl Common {
             channels,
             partitions: reader.number("topics.partitions", 1..=4096),
             replication: reader.number("topics.replication", 1..=9),
+            suppressor: suppressor(reader),
             time: time(reader),
+        }
+    }
+}
+
+fn suppressor(reader: &mut Reader<'_>) -> Option<Suppressor> {
+    let secret = reader.optional("suppression.secret").filter(|secret| !secret.is_empty())?;
+    match Suppressor::new(&secret) {
+        Ok(suppressor) => Some(suppressor),
+        Err(problem) => {
+            reader.problem(format!("suppression.secret: {problem}"));
+            None
         }
     }
 }

@@ -13,7 +13,7 @@ use stream::clock::Tick;
 use stream::kafka::partition_of;
 use stream::publisher::Publisher;
 
-use super::{remains, rows};
+use super::{refusals, remains, rows};
 use crate::config::Common;
 use crate::failure::{Exit, Failure};
 use crate::reading::Decisions;
@@ -42,8 +42,11 @@ pub struct Args {
 /// `NotNow` if nobody says within the patience that it is done: the wish stands in its topic, and will be met. Those of Kafka.
 pub fn run(common: &Common, args: &Args) -> Result<String, Failure> {
     let names = &common.topics;
-    let needed = [names.profile(), names.input(), names.changelog(), names.journal(), names.dead_letter()];
+    let needed =
+        [names.profile(), names.input(), names.changelog(), names.journal(), names.suppression(), names.dead_letter()];
     topics::require(common, &needed)?;
+    // Who may not look there learns it before anything is erased.
+    let mut kept = refusals::kept(common)?;
     let before = rows::find(common, &args.customer)?;
     let mut told = match &before {
         None => format!("no row is known of customer {}\n", args.customer),
@@ -60,6 +63,10 @@ pub fn run(common: &Common, args: &Args) -> Result<String, Failure> {
     } else {
         told.push_str("nothing was erased: add --yes to do it\n");
     }
+    if args.yes {
+        kept = refusals::kept(common)?;
+    }
+    refusals::tell(common, &args.customer, before.as_ref().map(|(_, row)| row), args.yes, &kept, &mut told);
     remains::tell(common, &args.customer, &mut told)?;
     Ok(told)
 }

@@ -2,6 +2,7 @@
 
 pub mod rows;
 mod remains;
+mod refusals;
 pub mod erase;
 pub mod rekey;
 

@@ -32,14 +32,15 @@ pub fn run(common: &Common, args: &Args) -> Result<String, Failure> {
         let sentence = "a number of partitions is never changed in place: set topics.prefix to a new one";
         return Err(Failure::new(Exit::Usage, sentence));
     }
-    topics::require(common, &[new.input(), new.changelog(), new.campaign()])?;
+    topics::require(common, &[new.input(), new.changelog(), new.suppression(), new.campaign()])?;
     let (from, to) = (old.changelog(), new.changelog());
     let partitions = reading::partitions(&common.kafka, &from)?;
     let channels = topics::channels(common, &old)?;
     let mut obstacles = at_work(common, &old, &channels)?;
     obstacles.extend(left_over(common, &old, &channels)?);
-    let campaigns = Campaigns::read(common, &old.campaign())?;
-    obstacles.extend(campaigns.obstacle());
+    let campaigns = Copies::read(common, &old.campaign(), common.topics.campaign())?;
+    let refusals = Copies::read(common, &old.suppression(), common.topics.suppression())?;
+    obstacles.extend([&campaigns, &refusals].into_iter().filter_map(Copies::obstacle));
     let found = rekey::survey(&common.kafka, &side(&old), &side(new))?;
     obstacles.extend(found.obstacles);
     if !obstacles.is_empty() {
@@ -54,6 +55,7 @@ pub fn run(common: &Common, args: &Args) -> Result<String, Failure> {
         ));
     }
     campaigns.copy(common)?;
+    refusals.copy(common)?;
     let identity = format!("cascade-rekey-{to}");
     let sum = rekey::rekey(&common.kafka, &identity, &side(&old), &side(new))?;
     let found = rekey::sum(&common.kafka, &to)?;
@@ -66,7 +68,11 @@ pub fn run(common: &Common, args: &Args) -> Result<String, Failure> {
         "{} rows of {from} ({partitions} partitions) are in {to} ({} partitions), with the digest {:032x} here and there\n",
         sum.rows, common.partitions, sum.digest
     );
-    let _ = writeln!(told, "{} records about campaigns were copied", campaigns.records.len());
+    let (campaigns, refusals) = (campaigns.records.len(), refusals.records.len());
+    let _ = writeln!(
+        told,
+        "{campaigns} records about campaigns were copied, and {refusals} of refusals that outlive an erasure"
+    );
     told.push_str("Start everything with topics.prefix and topics.partitions as now, and never again as before.\n");
     last_words(&old, &channels, &mut told);
     Ok(told)
@@ -142,17 +148,19 @@ fn workers(topics: &Topics, channel: &str) -> String {
 /// A record as it is: key and value.
 type Copied = (Option<Vec<u8>>, Option<Vec<u8>>);
 
-/// What was said about campaigns, in its order, here and there.
-struct Campaigns {
+/// What is taken along as it is, in its order, here and there: what was said about campaigns, and who must not be written to.
+struct Copies {
     records: Vec<Copied>,
     there: Vec<Copied>,
     to: String,
 }
 
-impl Campaigns {
-    fn read(common: &Common, from: &str) -> Result<Self, Failure> {
+impl Copies {
+    fn read(common: &Common, from: &str, to: String) -> Result<Self, Failure> {
         let read = |topic: &str| {
             let mut records: Vec<Copied> = Vec::new();
+            // What this user may not see is not taken for nothing.
+            reading::partitions(&common.kafka, topic)?;
             let mut reader = Reader::new(&common.kafka)?;
             let index = reader.topic(topic)?;
             reader.read_whole(index, 0, |record| {
@@ -160,15 +168,14 @@ impl Campaigns {
             })?;
             Ok::<_, Failure>(records)
         };
-        let to = common.topics.campaign();
-        Ok(Campaigns { records: read(from)?, there: read(&to)?, to })
+        Ok(Copies { records: read(from)?, there: read(&to)?, to })
     }
 
     fn obstacle(&self) -> Option<String> {
         let is_free = self.there.is_empty() || self.there == self.records;
         (!is_free).then(|| {
             let to = &self.to;
-            format!("{to} holds campaigns, and other ones: delete this topic alone, no source topic, and make it again")
+            format!("{to} holds records, and other ones: delete this topic alone, no source topic, and make it again")
         })
     }
 
@@ -193,12 +200,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn campaigns_that_are_there_are_those_of_a_run_that_was_cut_off_or_stand_in_the_way() {
+    fn copies_that_are_there_are_those_of_a_run_that_was_cut_off_or_stand_in_the_way() {
         let said = |word: &str| vec![(Some(b"a/1".to_vec()), Some(word.as_bytes().to_vec()))];
-        let found = |there| Campaigns { records: said("one"), there, to: "new.campaign".to_owned() }.obstacle();
+        let found = |there| Copies { records: said("one"), there, to: "new.campaign".to_owned() }.obstacle();
         assert_eq!(found(Vec::new()), None);
         assert_eq!(found(said("one")), None);
-        assert!(found(said("another")).is_some_and(|words| words.starts_with("new.campaign holds campaigns")));
+        assert!(found(said("another")).is_some_and(|words| words.starts_with("new.campaign holds records")));
     }
 
     #[test]

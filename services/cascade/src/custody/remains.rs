@@ -7,7 +7,7 @@
 
 use std::fmt::Write;
 
-use schemas::{Attempt, Campaign, Record, Spread, Topic};
+use schemas::{Attempt, Campaign, Record, Spread, Suppression, Topic};
 use stream::admin;
 use stream::kafka::partition_of;
 
@@ -72,8 +72,9 @@ pub fn tell(common: &Common, customer: &str, told: &mut String) -> Result<(), Fa
     let catalogue = common.topics.catalogue(&channels, common.partitions);
     let existing = topics::existing(common, &catalogue)?;
     let mut any = false;
-    // The keys of these are ids of sends, and names of campaigns.
-    for topic in catalogue.iter().filter(|topic| ![Attempt::NAME, Campaign::NAME].contains(&topic.record)) {
+    // The keys of these are ids of sends, names of campaigns, and keyed hashes.
+    let keyed_otherwise = [Attempt::NAME, Campaign::NAME, Suppression::NAME];
+    for topic in catalogue.iter().filter(|topic| !keyed_otherwise.contains(&topic.record)) {
         let Some(found) = existing.get(&topic.name) else { continue };
         let all = left(common, &topic.name, topic.spread, customer)?;
         let Some(until) = all.iter().map(|(_, left)| until(topic, found, left)).max() else { continue };

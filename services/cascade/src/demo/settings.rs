@@ -53,6 +53,7 @@ pub fn write(directory: &Directory, places: &Places<'_>) -> Result<String> {
         "topics": {"prefix": places.prefix, "partitions": places.partitions},
         "state": {"dir": directory.join("state")},
         "log": {"level": places.log_level},
+        "suppression": {"secret": random_word()?},
         "templates": {"dir": places.deploy.join("templates")},
         "tracker": {
             "listen": places.tracker.to_string(),

@@ -74,6 +74,13 @@ pub fn examine(flags: &Flags, common: &Common, services: &[Service]) -> Result<V
             "that is for demos and tests: remove the setting `clock`",
         ));
     }
+    if common.suppressor.is_none() {
+        findings.push(Finding::advice(
+            "suppression.secret",
+            "is not set: who did not want to be written to and is erased is written to again when an old profile of his is imported",
+            "set it for intake, operator and tools, to 32 random bytes that are never changed: see deploy/runbook/security.md",
+        ));
+    }
     if rest.waits == "no" {
         findings.push(Finding::threat(
             "sources.wait",

@@ -71,7 +71,7 @@ pub fn bytes_to_bytes(call: &Call) -> f64 {
                     Effect::Revoke(revoke) => encode_into(revoke, &mut bytes),
                     Effect::Journal(journal) => encode_into(&**journal, &mut bytes),
                     Effect::Forward { input, .. } => encode_into(&**input, &mut bytes),
-                    Effect::SetAside { .. } => {}
+                    Effect::Suppress { .. } | Effect::SetAside { .. } => {}
                 }
             }
             effects.clear();
