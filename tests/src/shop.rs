@@ -11,7 +11,6 @@ use crate::http::{client, send};
 use crate::installation::{DAY, Installation, PROVIDER};
 use crate::providers::Handed;
 use crate::tail::read;
-use crate::wait::until;
 
 impl Installation {
     /// A customer with an address and a consent for each of these channels. The address is `<customer>-<channel>`, for mail
@@ -161,13 +160,6 @@ impl Installation {
         let body = json!({"token": token, "status": status, "occurred_at": self.now}).to_string();
         let answered = self.post_receipt(&body);
         assert_eq!(answered, Some(204), "the tracker takes the receipt");
-    }
-
-    /// The provider repeats its report until somebody takes it, as providers do.
-    #[track_caller]
-    pub fn insist_on_receipt(&self, handed: &Handed) {
-        let body = json!({"token": handed.receipt_token, "status": "delivered", "occurred_at": self.now}).to_string();
-        until("the tracker takes a receipt", || self.post_receipt(&body) == Some(204));
     }
 
     /// Posts a signed receipt; the status of the answer, none where there is none.

@@ -2,8 +2,8 @@
 //! go and come back, one in an orderly way and one as a crash. Nothing is lost, nothing is doubled, and the state is the fold.
 //!
 //! ```text
-//! cargo test -p system-tests --test matrix                        10 000 events, 6 kills, 2 freezes
-//! CASCADE_MATRIX=long cargo test -p system-tests --test matrix    100 000 events, 30 kills, 10 freezes
+//! cargo test --workspace --test matrix                        10 000 events, 6 kills, 2 freezes
+//! CASCADE_MATRIX=long cargo test --workspace --test matrix    100 000 events, 30 kills, 10 freezes
 //! ```
 //!
 //! With a lone broker, secured ones, and through a proxy that disturbs the network, as `system_tests::broker` says.

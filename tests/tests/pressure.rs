@@ -1,8 +1,8 @@
 //! What presses on the operator: a customer who never rests, and a broker that takes its time.
 //!
 //! ```text
-//! cargo test -p system-tests --test pressure                            100 000 events of one customer
-//! CASCADE_PRESSURE=long cargo test -p system-tests --test pressure    1 000 000
+//! cargo test --workspace --test pressure                            100 000 events of one customer
+//! CASCADE_PRESSURE=long cargo test --workspace --test pressure    1 000 000
 //! ```
 
 use std::fmt;

@@ -1,6 +1,6 @@
 //! The engine on simulated brokers: many lives without a mistake, and planted mistakes that do not stay hidden.
 //!
-//! `cargo run -p system-tests --bin simulate` looks on for as long as one likes, and tells a single seed call by call.
+//! `cargo run -p system-tests --bin simulate` looks on for as long as one likes, and tells a seed that shows a mistake call by call.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};

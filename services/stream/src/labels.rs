@@ -1,7 +1,6 @@
 //! Values of metrics' labels that come from configuration or data: so many, and no more.
 //!
-//! Each value is a series that Prometheus keeps for weeks. Whoever has thousands of blocks, channels or providers sees the first of them, and the
-//! others together.
+//! Each value is a series that Prometheus keeps for weeks. Whoever has thousands of them sees the first, and the others together.
 
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -39,10 +38,10 @@ mod tests {
     #[test]
     fn the_first_values_are_themselves_and_all_others_are_one() {
         let values = Values::default();
-        let names: Vec<String> = (0..VALUES_MAX + 5).map(|number| format!("campaign-{number}")).collect();
+        let names: Vec<String> = (0..VALUES_MAX + 5).map(|number| format!("name-{number}")).collect();
         let shown: HashSet<&str> = names.iter().map(|name| values.of(name)).collect();
         assert_eq!((shown.len(), values.of("late")), (VALUES_MAX + 1, OTHER));
-        assert_eq!(values.clone().of(&names[3]), "campaign-3", "who had a series keeps it");
+        assert_eq!(values.clone().of(&names[3]), "name-3", "who had a series keeps it");
         assert_eq!(values.of(OTHER), OTHER);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run -p system-tests --bin simulate -- --runs 100000            seeds 0 to 99 999
-//! cargo run -p system-tests --bin simulate -- --seed 4711              one seed, told call by call
+//! cargo run -p system-tests --bin simulate -- --seed 4711              one seed, told call by call if it shows a mistake
 //! cargo run -p system-tests --bin simulate -- --bug NoBarrier          with a mistake planted, until it is found
 //! ```
 //!

@@ -1,6 +1,7 @@
 //! Whoever writes campaigns: some are there before the shop lives, and more is said of them while it does.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use campaign::Plans;
@@ -51,6 +52,8 @@ pub struct Marketer {
     ready: Vec<Campaign>,
     /// How much more is said.
     left: usize,
+    /// A campaign with a new version, to which those who are under way are moved next.
+    moving: Option<String>,
 }
 
 impl Marketer {
@@ -83,6 +86,7 @@ impl Marketer {
             texts: BTreeMap::new(),
             ready,
             left: sayings,
+            moving: None,
         }
     }
 
@@ -103,7 +107,8 @@ impl Marketer {
         let said = Campaign { applied_at: now, ..said };
         // What is refused changes nothing, for those who decide as for us.
         if self.plans.apply(&said).is_ok() && said.kind == CampaignKind::Definition {
-            self.versions.insert(said.campaign.clone(), said.version);
+            let is_further = self.versions.insert(said.campaign.clone(), said.version).is_some();
+            self.moving = (is_further && self.chance.bool()).then(|| said.campaign.clone());
             self.texts.insert(said.campaign.clone(), said.definition.clone());
         }
         Some(said)
@@ -113,6 +118,10 @@ impl Marketer {
     fn word(&mut self) -> Option<Campaign> {
         if self.chance.u32(..8) == 0 {
             return Some(table(&mut self.chance));
+        }
+        if let Some(name) = self.moving.take() {
+            let newest = self.versions.get(&name).copied()?;
+            return Some(self.migration(name, newest - 1..=newest - 1, newest..=newest));
         }
         let number = self.chance.usize(..self.versions.len().max(1));
         let (name, newest) = self.versions.iter().nth(number).map(|(name, newest)| (name.clone(), *newest))?;
@@ -124,7 +133,7 @@ impl Marketer {
                 let text = grammar::definition(&mut self.chance, &name, newest + 1, None, kept.map(String::as_str));
                 defined(&name, newest + 1, text)
             }
-            CampaignKind::Migrated => self.migration(name, newest),
+            CampaignKind::Migrated => self.migration(name, 1..=newest, 1..=newest),
             kind => {
                 let on_resume = OnResume::ALL[self.chance.usize(..OnResume::ALL.len())];
                 Campaign { campaign: name, kind, on_resume, ..Campaign::default() }
@@ -132,9 +141,9 @@ impl Marketer {
         })
     }
 
-    /// From one version to another; of each step that is not in both it says what it is there, or that it is given up.
-    fn migration(&mut self, campaign: String, newest: i32) -> Campaign {
-        let (from_version, version) = (self.chance.i32(1..=newest), self.chance.i32(1..=newest));
+    /// From one of these versions to another; of each step that is not in both it says what it is there, or that it is given up.
+    fn migration(&mut self, campaign: String, from: RangeInclusive<i32>, to: RangeInclusive<i32>) -> Campaign {
+        let (from_version, version) = (self.chance.i32(from), self.chance.i32(to));
         let names = |version| -> Vec<String> {
             let plan = self.plans.version(&campaign, version);
             plan.iter().flat_map(|plan| &plan.steps).map(|step| step.name.clone()).collect()

@@ -1,8 +1,8 @@
 //! Timelines of `deploy/campaigns`, which rehearsals live through in virtual time, on real processes.
 //!
 //! ```text
-//! cargo test -p system-tests --test scenarios catalogue                           twelve of them
-//! CASCADE_SCENARIOS=long cargo test -p system-tests --test scenarios catalogue    all, each once more by itself
+//! cargo test --workspace --test scenarios catalogue                           twelve of them
+//! CASCADE_SCENARIOS=long cargo test --workspace --test scenarios catalogue    all, each once more by itself
 //! ```
 
 use std::panic::catch_unwind;

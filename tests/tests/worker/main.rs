@@ -2,9 +2,9 @@
 //! it stands still, and with a provider that is away.
 //!
 //! ```text
-//! cargo test -p system-tests --test worker                        1 000 sends under each policy, a kill at each point; an
+//! cargo test --workspace --test worker                        1 000 sends under each policy, a kill at each point; an
 //!                                                                 outage of ten minutes in six seconds, 6 000 sends
-//! CASCADE_WORKER=long cargo test -p system-tests --test worker    1 000 sends and ten kills for each point under each policy;
+//! CASCADE_WORKER=long cargo test --workspace --test worker    1 000 sends and ten kills for each point under each policy;
 //!                                                                 the outage in a minute, 60 000 sends
 //! ```
 

@@ -130,16 +130,14 @@ impl Bench {
         Bench { machine: Machine::default(), config, cluster: "c" }
     }
 
-    fn open(&self) -> Replica<'_, Written> {
+    fn rules(&self) -> Rules<'_> {
         let metrics = Metrics::new(&prometheus::Registry::new(), "input").unwrap();
-        let rules = Rules {
-            config: &self.config,
-            cluster: self.cluster,
-            changelog: "changelog/1",
-            disks: &self.machine,
-            metrics,
-        };
-        Replica::open(&rules, 0).unwrap()
+        let Bench { machine, config, cluster } = self;
+        Rules { config, cluster, changelog: "changelog/1", disks: machine, metrics }
+    }
+
+    fn open(&self) -> Replica<'_, Written> {
+        Replica::open(&self.rules(), 0).unwrap()
     }
 }
 
@@ -538,17 +536,16 @@ impl Changelogs for Slow {
 
 #[test]
 fn whoever_waits_for_a_partition_sees_how_far_it_is_and_when_it_will_be_there() {
-    let (mut bench, registry) = (Bench::new(), prometheus::Registry::new());
+    let mut bench = Bench::new();
     bench.config.restore_window = 1_000;
-    let metrics = Metrics::new(&registry, "input").unwrap();
-    let (left, eta) = (metrics.restore_remaining.clone(), metrics.restore_eta_seconds.clone());
+    let rules = bench.rules();
+    let (left, eta) = (rules.metrics.restore_remaining.clone(), rules.metrics.restore_eta_seconds.clone());
     let shown = || {
         let value = |gauges: &prometheus::IntGaugeVec| {
             Some(gauges.collect().first()?.get_metric().first()?.get_gauge().get_value())
         };
         (value(&left), value(&eta))
     };
-    let rules = Rules { config: &bench.config, cluster: "c", changelog: "changelog/1", disks: &bench.machine, metrics };
     let log = (0..20)
         .flat_map(|n| [row(2 * n, "a", (1, 1 + n.unsigned_abs()), "word"), meta(2 * n + 1, (1, 1 + n.unsigned_abs()))]);
     let slow = Slow { log: log.collect(), brought: 0, end: 100, is_mute: false, asked: Vec::new() };
@@ -580,9 +577,7 @@ fn a_client_that_answers_nothing_any_more_is_replaced_and_holds_nobody_up_for_lo
     let log = vec![row(0, "a", (1, 1), "word"), meta(1, (1, 1)), barrier(2, "mine")];
     let mute = Slow { log, brought: 0, end: 3, is_mute: true, asked: Vec::new() };
     simulated::set(Some(Duration::ZERO));
-    let metrics = Metrics::new(&prometheus::Registry::new(), "input").unwrap();
-    let rules = Rules { config: &bench.config, cluster: "c", changelog: "changelog/1", disks: &bench.machine, metrics };
-    let mut replicas = Replicas::new(rules, mute, Words, BTreeSet::new());
+    let mut replicas = Replicas::new(bench.rules(), mute, Words, BTreeSet::new());
     for partition in 0..64 {
         replicas.hear(Word::Restore { shard: 0, partition, nonce: "mine".to_owned() });
     }
