@@ -99,6 +99,11 @@ def wait_for(answers):
         answer.result(30)
 
 
+def refuse(producer, topic):
+    """Whoever may not read the topic notices it only where something is in it."""
+    producer.produce(topic, key="0" * 32, value=record(16, "suppression", {"since": 1}))
+
+
 class World:
     def __init__(self):
         self.cases = cases()
@@ -155,7 +160,7 @@ class World:
         wait_for(self.admin.create_acls([binding(principal, grant, operation, prefix) for grant, operation in grants]))
 
     def register(self, customer):
-        """A customer with an address, who registers; and a record that nobody can read."""
+        """A customer with an address, who registers; a refusal of somebody who was erased; and a record that nobody can read."""
         producer, now = Producer({"bootstrap.servers": self.kafka.brokers}), int(time.time() * 1000)
         known = profile(customer, now)
         producer.produce("profile", key=customer, value=record(4, "profile", known))
@@ -167,6 +172,7 @@ class World:
         time.sleep(1)
         producer.produce("registration", key=customer, value=record(1, "registration", registration(customer, now)))
         producer.produce("cart", key=f"{customer}-poison", value=b"nobody reads this")
+        refuse(producer, "suppression")
         producer.flush(10)
 
 
@@ -444,7 +450,7 @@ def moves(world):
         if code:
             return [f"{' '.join(command)}: {words}"]
     refusal = Producer({"bootstrap.servers": world.kafka.brokers})
-    refusal.produce(f"{OLD}.suppression", key="0" * 32, value=record(16, "suppression", {"since": 1}))
+    refuse(refusal, f"{OLD}.suppression")
     refusal.flush(10)
     for more, expected in (([], "would go to mid.changelog"), (["--yes"], "are in mid.changelog")):
         code, words = whole.run(world, OLD, MID, *more)
