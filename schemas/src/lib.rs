@@ -37,6 +37,7 @@ mod campaign;
 pub mod dead_letter;
 pub mod token;
 pub mod sms;
+pub mod devices;
 pub mod suppression;
 mod datum;
 mod codec;

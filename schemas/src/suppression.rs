@@ -7,16 +7,12 @@ use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use sha2::Sha256;
 
-use crate::{Id, Millis};
+use crate::{Id, Millis, devices};
 
 /// Shorter secrets could be guessed, in bytes.
 const SECRET_BYTES_MIN: usize = 16;
-
-/// Devices of one address that a channel calls: those beyond it, from the end of the list, are never written to.
-const DEVICES_MAX: usize = 16;
 
 /// Somebody who was erased did not want to be written to. Topic `suppression`; whom it is about stands in the key, see [`Suppressor::key`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,18 +29,8 @@ pub fn mark_of_customer(customer_id: &str, channel: &str) -> Id {
 
 /// The marks of an address on its channel: one, or one for each device of a list.
 pub fn marks_of_address(channel: &str, address: &str) -> Vec<Id> {
-    let mark = |address: &str| Id::derive(&["suppressed address", channel, &normal(address)]);
-    match serde_json::from_str(address) {
-        Ok(Value::Array(devices)) => {
-            let superfluous = devices.len().saturating_sub(DEVICES_MAX);
-            devices
-                .iter()
-                .skip(superfluous)
-                .map(|it| mark(&it.as_str().map_or_else(|| it.to_string(), str::to_owned)))
-                .collect()
-        }
-        _ => vec![mark(address)],
-    }
+    let mark = |device: &String| Id::derive(&["suppressed address", channel, &normal(device)]);
+    devices::of(address).iter().map(mark).collect()
 }
 
 /// An address as it is compared: letters' case and blanks do not count, nor what stands between and before the digits of a number. Rather two
@@ -82,8 +68,8 @@ impl Suppressor {
 
     /// The code of a mark: half of HMAC-SHA-256.
     pub fn code(&self, mark: Id) -> u128 {
-        let digest = self.0.clone().chain_update(mark.as_u128().to_be_bytes()).finalize().into_bytes();
-        digest[..16].iter().fold(0, |code, byte| code << 8 | u128::from(*byte))
+        let digest: [u8; 32] = self.0.clone().chain_update(mark.as_u128().to_be_bytes()).finalize().into_bytes().into();
+        digest.first_chunk().map_or(0, |half| u128::from_be_bytes(*half))
     }
 
     /// The code as it is the key of a record: 32 hexadecimal digits.

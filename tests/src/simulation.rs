@@ -13,9 +13,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::AddAssign;
 
 use operator::Operator;
-use schemas::{Millis, Reason, Suppressor};
+use schemas::{Millis, Reason};
 use stream::simulation::{Bug, Failure, Scene};
 
+use crate::installation::suppressor;
 use shop::Shop;
 
 const CHANNELS: [&str; 6] = ["push", "email", "telegram", "viber", "whatsapp", "sms"];
@@ -31,11 +32,6 @@ const REFERENCE: usize = 2;
 const FIRST_OUTPUT: usize = 3;
 
 const BEGIN: Millis = 1_700_000_000_000;
-
-/// Makes the keyed hashes of what outlives an erasure.
-fn suppressor() -> Suppressor {
-    Suppressor::new("known to the simulator alone").expect("it is long enough")
-}
 
 /// A simulated shop; everything follows from its seed and its size.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -92,9 +92,11 @@ pub(super) fn consents(known: &[Consent], told: &[Consent], told_at: Millis) -> 
     consents
 }
 
-/// Marks by which those are known again who do not want to be written to: of these ids of a customer, and of the address, on each channel
-/// that was refused.
-pub fn refusals(ids: &[&str], customer: &Customer) -> Vec<Id> {
+/// Marks by which those are known again who do not want to be written to: of a customer's former ids and these, and of the address, on each
+/// channel that was refused.
+pub fn refusals<'a>(customer: &'a Customer, ids: impl IntoIterator<Item = &'a str>) -> Vec<Id> {
+    let formerly = customer.formerly.iter().map(|former| &*former.customer_id);
+    let ids: Vec<&str> = formerly.chain(ids).collect();
     let mut marks = Vec::new();
     for Consent { channel, .. } in customer.consents.iter().filter(|consent| !consent.granted) {
         marks.extend(ids.iter().map(|id| mark_of_customer(id, channel)));
@@ -106,10 +108,9 @@ pub fn refusals(ids: &[&str], customer: &Customer) -> Vec<Id> {
 
 /// What outlives an erasure: that the customer, under whatever id, did not want to be written to.
 pub(super) fn keep_refusals(case: &mut Case<'_>, customer: &Customer, other: Option<&str>) {
-    let formerly = customer.formerly.iter().map(|former| &*former.customer_id);
-    let ids: Vec<&str> = formerly.chain(other).chain([case.customer_id]).collect();
     let since = case.now();
-    case.effects.extend(refusals(&ids, customer).into_iter().map(|mark| Effect::Suppress { mark, since }));
+    let marks = refusals(customer, other.into_iter().chain([case.customer_id]));
+    case.effects.extend(marks.into_iter().map(|mark| Effect::Suppress { mark, since }));
 }
 
 /// The right to be forgotten: everything goes, even what was remembered; but not what was refused.

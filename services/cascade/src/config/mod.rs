@@ -122,7 +122,7 @@ fn suppressor(reader: &mut Reader<'_>) -> Option<Suppressor> {
     match Suppressor::new(&secret) {
         Ok(suppressor) => Some(suppressor),
         Err(problem) => {
-            reader.problem(format!("suppression.secret: {problem}"));
+            reader.wrong("suppression.secret", &format!("cannot be used: {problem}"));
             None
         }
     }

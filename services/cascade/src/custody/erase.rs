@@ -46,7 +46,7 @@ pub fn run(common: &Common, args: &Args) -> Result<String, Failure> {
         [names.profile(), names.input(), names.changelog(), names.journal(), names.suppression(), names.dead_letter()];
     topics::require(common, &needed)?;
     // Who may not look there learns it before anything is erased.
-    let mut kept = refusals::kept(common)?;
+    refusals::kept(common)?;
     let before = rows::find(common, &args.customer)?;
     let mut told = match &before {
         None => format!("no row is known of customer {}\n", args.customer),
@@ -63,10 +63,8 @@ pub fn run(common: &Common, args: &Args) -> Result<String, Failure> {
     } else {
         told.push_str("nothing was erased: add --yes to do it\n");
     }
-    if args.yes {
-        kept = refusals::kept(common)?;
-    }
-    refusals::tell(common, &args.customer, before.as_ref().map(|(_, row)| row), args.yes, &kept, &mut told);
+    let kept = args.yes.then(|| refusals::kept(common)).transpose()?;
+    refusals::tell(common, &args.customer, before.as_ref().map(|(_, row)| row), kept.as_ref(), &mut told);
     remains::tell(common, &args.customer, &mut told)?;
     Ok(told)
 }

@@ -24,15 +24,8 @@ pub fn kept(common: &Common) -> Result<BTreeSet<u128>, Failure> {
     Ok(codes)
 }
 
-/// Says what is kept beyond the erasure of this row: whether everything is among these codes, once it is done.
-pub fn tell(
-    common: &Common,
-    customer_id: &str,
-    row: Option<&Row>,
-    is_done: bool,
-    codes: &BTreeSet<u128>,
-    told: &mut String,
-) {
+/// Says what is kept beyond the erasure of this row: once it is done, whether everything is among these codes.
+pub fn tell(common: &Common, customer_id: &str, row: Option<&Row>, codes: Option<&BTreeSet<u128>>, told: &mut String) {
     let Some(Row::Customer(customer)) = row else { return };
     let refused = customer.consents.iter().filter(|consent| !consent.granted);
     let channels: Vec<&str> = refused.map(|consent| consent.channel.as_str()).collect();
@@ -47,14 +40,12 @@ pub fn tell(
         );
         return;
     };
-    if !is_done {
+    let Some(codes) = codes else {
         let _ = writeln!(told, "beyond the erasure {topic} would keep, as keyed hashes, the refusal of {channels}");
         return;
-    }
-    let formerly = customer.formerly.iter().map(|former| &*former.customer_id);
-    let ids: Vec<&str> = formerly.chain([customer_id]).collect();
+    };
     let wanted: BTreeSet<u128> =
-        campaign::refusals(&ids, customer).into_iter().map(|mark| suppressor.code(mark)).collect();
+        campaign::refusals(customer, [customer_id]).into_iter().map(|mark| suppressor.code(mark)).collect();
     let count = wanted.len();
     let _ = match wanted.difference(codes).count() {
         0 => writeln!(
@@ -85,7 +76,7 @@ mod tests {
         });
         let told = |common: &Common, is_done: bool, codes: &BTreeSet<u128>| {
             let mut told = String::new();
-            tell(common, "c1", Some(&row), is_done, codes, &mut told);
+            tell(common, "c1", Some(&row), is_done.then_some(codes), &mut told);
             told
         };
         common.suppressor = None;

@@ -14,42 +14,23 @@
 //! Which of the devices are dead is not told: their tokens are addresses. Who sees the code in `feedback` may ask the app's own service to
 //! look after the list.
 //!
-//! Of more than [`DEVICES_MAX`] the last count: whoever appends what is new has them there.
+//! Of more than [`schemas::devices::MAX`] the last count: whoever appends what is new has them there.
 
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use serde_json::Value;
+use schemas::devices;
 
 use super::Answer;
-
-/// Calls that one message may come to.
-pub(super) const DEVICES_MAX: usize = 16;
 
 /// Calls every device of an address by `call`.
 pub(super) async fn each<'a, F: Future<Output = Answer>>(
     address: &str,
     call: impl Fn(String, bool) -> F + 'a,
 ) -> Answer {
-    let devices = of(address);
+    let devices = devices::of(address);
     let alone = devices.len() == 1;
     joined(join_all(devices.into_iter().map(|device| call(device, alone))).await)
-}
-
-/// The devices of an address.
-pub(super) fn of(address: &str) -> Vec<String> {
-    let text = |value: Value| match value {
-        Value::String(text) => text,
-        // A subscription of a browser is an object.
-        other => other.to_string(),
-    };
-    match serde_json::from_str(address) {
-        Ok(Value::Array(list)) => {
-            let superfluous = list.len().saturating_sub(DEVICES_MAX);
-            list.into_iter().skip(superfluous).map(text).collect()
-        }
-        _ => vec![address.to_owned()],
-    }
 }
 
 fn joined(answers: Vec<Answer>) -> Answer {
@@ -94,16 +75,6 @@ mod tests {
 
     fn later(seconds: Option<u64>) -> Answer {
         Answer::NotTaken { code: "later".to_owned(), retry_after: seconds.map(Duration::from_secs) }
-    }
-
-    #[test]
-    fn an_address_is_one_device_or_a_list_of_them() {
-        assert_eq!(of("token"), ["token"]);
-        assert_eq!(of(r#"["a","b"]"#), ["a", "b"]);
-        assert_eq!(of(r#"{"endpoint":"x"}"#), [r#"{"endpoint":"x"}"#]);
-        assert_eq!(of(r#"[{"endpoint":"x"},{"endpoint":"y"}]"#), [r#"{"endpoint":"x"}"#, r#"{"endpoint":"y"}"#]);
-        let many: Vec<String> = (0..DEVICES_MAX + 2).map(|number| number.to_string()).collect();
-        assert_eq!(of(&serde_json::to_string(&many).unwrap()), many[2..]);
     }
 
     #[test]

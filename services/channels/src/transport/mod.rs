@@ -442,7 +442,7 @@ fn without_address(mut answer: Answer, address: &str) -> Answer {
             let part = part.trim_start_matches('+').to_lowercase();
             part.len() >= ADDRESS_MIN && lower.contains(&part)
         };
-        if devices::of(address).iter().any(repeats) {
+        if schemas::devices::of(address).iter().any(repeats) {
             *code = "hidden".to_owned();
         }
     }
