@@ -69,6 +69,7 @@ fn a_customer_who_never_rests_neither_holds_up_others_nor_grows_its_row() {
         "{told} events of one customer: SMS of others came after at most {longest} further ones; its row had {early} bytes after \
          {SLICE}, {last} after all"
     ));
+    assert!(longest < 3 * LEAD, "others waited for {longest} events, and no more than {LEAD} lay before theirs");
     assert!(last < early * 11 / 10, "the row grew from {early} to {last} bytes");
     shop.assert_equal_to_a_fold();
 }

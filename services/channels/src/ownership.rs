@@ -112,7 +112,7 @@ impl Worker<'_> {
     /// Starts to read a partition's three topics.
     fn learn(&mut self, position: &Position, end: i64) -> Result<(), Error> {
         let partition = position.partition;
-        let range = |topic| self.reader.range(topic, partition).map_err(passing);
+        let mut range = |topic| self.reader.range(topic, partition).map_err(passing);
         let (low, high) = range(self.inputs.send)?;
         let next = position.start_within(low, high)?;
         let (attempt_low, _) = range(self.inputs.attempt)?;

@@ -112,7 +112,7 @@ pub fn run(
         commit_age: config.commit_age,
         commit_records: config.commit_records,
     };
-    let refusals = Refusals::open(settings, &suppression, config.suppressor.clone())?;
+    let refusals = Refusals::open(settings, &suppression, config.suppressor.clone(), stop)?;
     let mut handler = Forward::new(kinds, ids, refusals, metrics, config.progress_interval);
     relay::run(settings, &plan, clock, probe, stop, &mut handler)?;
     Ok(())

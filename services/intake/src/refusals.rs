@@ -4,11 +4,13 @@
 //! the profile was read is known.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use schemas::suppression::{mark_of_customer, marks_of_address};
 use schemas::{Consent, Millis, Profile, Suppression, Suppressor};
-use stream::Error;
 use stream::kafka::{Reader, Record, Settings};
+use stream::{Error, Verdict};
 
 /// What a withdrawn consent says where it comes from.
 pub const SOURCE: &str = "suppression";
@@ -18,6 +20,9 @@ const IMPORT: &str = "import";
 
 /// The one partition.
 const PARTITION: i32 = 0;
+
+/// So long a start waits for brokers that are restarted just then.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is kept, and the place up to which it was read.
 #[derive(Debug)]
@@ -34,11 +39,17 @@ impl Refusals {
     /// Reads all there is. None without a secret, where there is nothing, either.
     ///
     /// # Errors
-    /// `Stop` where something is kept and there is no secret to find it by, or this user may not read it.
-    pub(crate) fn open(settings: &Settings, name: &str, suppressor: Option<Suppressor>) -> Result<Option<Self>, Error> {
-        let mut reader = Reader::new(settings)?;
+    /// `Stop` where something is kept and there is no secret to find it by, or this user may not read it; `Retry` if nobody answers for a
+    /// minute, or until `stop` is set.
+    pub(crate) fn open(
+        settings: &Settings,
+        name: &str,
+        suppressor: Option<Suppressor>,
+        stop: &AtomicBool,
+    ) -> Result<Option<Self>, Error> {
+        let mut reader = Reader::lasting(settings)?;
         let topic = reader.topic(name)?;
-        let (low, high) = reader.range(topic, PARTITION)?;
+        let (low, high) = reader.await_range(topic, PARTITION, PATIENCE, stop)?;
         let Some(suppressor) = suppressor else {
             if low < high {
                 let words = format!(
@@ -49,7 +60,12 @@ impl Refusals {
             return Ok(None);
         };
         let mut refusals = Refusals { reader, topic, next: low, kept: Kept::new(suppressor), is_current: false };
-        refusals.read_on()?;
+        match refusals.read_on() {
+            Err(error) if error.verdict() == Verdict::Stop => return Err(error),
+            // It is read before it is needed.
+            Err(error) => tracing::warn!("who must not be written to is not known yet: {error}"),
+            Ok(()) => {}
+        }
         Ok(Some(refusals))
     }
 

@@ -363,19 +363,29 @@ fn count(of: usize) -> i32 {
     i32::try_from(of).unwrap_or(i32::MAX)
 }
 
-/// What this user may see of the cluster.
+/// What this user may see of the cluster. A broker that is restarted just then is no reason to give up.
 fn metadata(settings: &Settings, client: &BaseConsumer<Logged>) -> Result<Metadata, Error> {
-    client.fetch_metadata(None, ANSWER).map_err(|error| match refused("ask for topics", &error) {
-        silent if silent.verdict() == Verdict::Retry => Error::new(
-            Verdict::Retry,
-            "ask for topics",
-            format!(
-                "no broker answers at {}; check the address, and whether TLS or SASL settings are missing",
-                settings.brokers
-            ),
-        ),
-        error => error,
-    })
+    let until = Tick::now().after(ANSWER);
+    loop {
+        let error = match client.fetch_metadata(None, until.remaining()) {
+            Ok(metadata) => return Ok(metadata),
+            Err(error) => refused("ask for topics", &error),
+        };
+        if error.verdict() != Verdict::Retry {
+            return Err(error);
+        }
+        if until.remaining().is_zero() {
+            return Err(Error::new(
+                Verdict::Retry,
+                "ask for topics",
+                format!(
+                    "no broker answers at {}; check the address, and whether TLS or SASL settings are missing",
+                    settings.brokers
+                ),
+            ));
+        }
+        drop(client.poll(Duration::from_millis(50)));
+    }
 }
 
 /// Brokers hear of a new topic only after its creation was confirmed: who starts a service right then must not be refused.
@@ -410,9 +420,13 @@ fn client(settings: &Settings) -> Result<AdminClient<Logged>, Error> {
 
 pub(crate) fn refused(operation: &'static str, error: &KafkaError) -> Error {
     let verdict = match error.rdkafka_error_code() {
-        Some(Code::BrokerTransportFailure | Code::AllBrokersDown | Code::OperationTimedOut | Code::RequestTimedOut) => {
-            Verdict::Retry
-        }
+        Some(
+            Code::BrokerTransportFailure
+            | Code::AllBrokersDown
+            | Code::OperationTimedOut
+            | Code::RequestTimedOut
+            | Code::DestroyBroker,
+        ) => Verdict::Retry,
         _ => Verdict::Stop,
     };
     Error::new(verdict, operation, error.to_string())

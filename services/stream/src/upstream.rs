@@ -36,8 +36,8 @@ pub struct Watch {
     is_behind: IntGauge,
 }
 
-/// How often topics are counted anew.
-const COUNT_AGAIN: Duration = Duration::from_secs(30);
+/// How often topics are counted anew: what is in a partition that is younger is not waited for.
+const COUNT_AGAIN: Duration = Duration::from_secs(1);
 /// How long to wait after the brokers gave no answer.
 const REST: Duration = Duration::from_millis(500);
 

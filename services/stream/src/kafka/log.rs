@@ -152,7 +152,7 @@ impl<'a> KafkaLog<'a> {
         let mut log = KafkaLog {
             member: Member::join(settings, group, Some(identity), std::slice::from_ref(&topics.input))?,
             reader: numbered(Reader::of_a_loop(settings)?, topics)?,
-            replayer: numbered(Reader::new(settings)?, topics)?,
+            replayer: numbered(Reader::lasting(settings)?, topics)?,
             settings: settings.clone(),
             topics: topics.clone(),
             identity: format!("{group}-{identity}"),
@@ -231,11 +231,7 @@ impl crate::log::Log for KafkaLog<'_> {
 
     fn range(&mut self, topic: usize, partition: i32) -> Result<(i64, i64), Error> {
         // Not asked by the reader that fetches: a question would wait behind its open fetch.
-        let found = self.replayer.range(topic, partition);
-        if found.as_ref().is_err_and(|error| error.verdict() == Verdict::Abort) {
-            self.replayer = numbered(Reader::new(&self.settings)?, &self.topics)?;
-        }
-        found
+        self.replayer.range(topic, partition)
     }
 
     fn start(&mut self, topic: usize, partition: i32, offset: i64) -> Result<(), Error> {

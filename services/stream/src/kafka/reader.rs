@@ -1,9 +1,13 @@
 //! Reads chosen partitions from chosen offsets, without a group.
 
+mod vigil;
+
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use self::vigil::{SILENCE, Vigil};
 use super::native::{Client, Kind, Message, Queue, Role, Said, Topic};
 use super::settings::{ANSWER, Settings};
 use crate::clock::Tick;
@@ -18,18 +22,38 @@ const FORBEARANCE: Duration = Duration::from_secs(2);
 /// A partition that is read whole and brings nothing for so long cannot be read.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Whoever waits for brokers asks after each of these.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+
 /// Reads what is committed in partitions into one queue.
 #[derive(Debug)]
 pub struct Reader {
     // Handles go before the client that they belong to.
     topics: Vec<(String, Topic)>,
-    started: Vec<(usize, i32)>,
+    started: Vec<Started>,
     records: Queue,
     events: Queue,
     messages: Vec<Message>,
     /// A topic was asked for that this user may not read. It may be allowed any moment, so most loops just go on to ask.
     is_forbidden: bool,
+    vigil: Option<Vigil>,
     client: Arc<Client>,
+}
+
+/// A partition that is read.
+#[derive(Clone, Copy, Debug)]
+struct Started {
+    topic: usize,
+    partition: i32,
+    /// Behind the last thing that was heard of it.
+    next: i64,
+    heard: Tick,
+}
+
+impl Started {
+    fn place(&self) -> (usize, i32) {
+        (self.topic, self.partition)
+    }
 }
 
 /// What came out of a partition. `topic` is the index that [`Reader::topic`] gave.
@@ -116,7 +140,16 @@ impl Reader {
     /// # Errors
     /// If the configuration is refused.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
-        settings.client(Role::Reader, &READER).map(Reader::of)
+        settings.client(Role::Reader, &READER).map(|client| Reader::of(client, None))
+    }
+
+    /// One that lives as long as its process: it replaces a client that has gone mute, and goes on where that one stood. Whoever calls
+    /// it holds no [`Record`] of an earlier call.
+    ///
+    /// # Errors
+    /// As for [`Reader::new`].
+    pub fn lasting(settings: &Settings) -> Result<Self, Error> {
+        Reader::vigilant(settings, false, SILENCE)
     }
 
     /// The same for a loop that fetches again and again: its client also tells of itself.
@@ -124,10 +157,10 @@ impl Reader {
     /// # Errors
     /// As for [`Reader::new`].
     pub fn of_a_loop(settings: &Settings) -> Result<Self, Error> {
-        settings.watched_client(Role::Reader, &READER).map(Reader::of)
+        Reader::vigilant(settings, true, SILENCE)
     }
 
-    fn of(client: Arc<Client>) -> Self {
+    fn of(client: Arc<Client>, vigil: Option<Vigil>) -> Self {
         Reader {
             topics: Vec::new(),
             started: Vec::new(),
@@ -135,6 +168,7 @@ impl Reader {
             events: client.main_queue(),
             messages: Vec::new(),
             is_forbidden: false,
+            vigil,
             client,
         }
     }
@@ -159,13 +193,13 @@ impl Reader {
     pub fn start(&mut self, topic: usize, partition: i32, offset: i64) -> Result<(), Error> {
         self.stop(topic, partition);
         self.topics[topic].1.start(partition, offset, &self.records)?;
-        self.started.push((topic, partition));
+        self.started.push(Started { topic, partition, next: offset, heard: Tick::now() });
         Ok(())
     }
 
     /// Stops to read a partition.
     pub fn stop(&mut self, topic: usize, partition: i32) {
-        if let Some(index) = self.started.iter().position(|started| *started == (topic, partition)) {
+        if let Some(index) = self.started.iter().position(|started| started.place() == (topic, partition)) {
             self.started.swap_remove(index);
             self.topics[topic].1.stop(partition);
         }
@@ -186,15 +220,32 @@ impl Reader {
     /// `Retry` while a partition cannot be read (its leader moves), `Stop` for a topic that went away.
     pub fn fetch(&mut self, wait: Duration, limit: usize, fetched: &mut Vec<Fetched>) -> Result<(), Error> {
         self.hear();
-        if self.records.take(wait, 1, &mut self.messages) > 0 {
-            self.records.take(Duration::ZERO, limit.saturating_sub(1), &mut self.messages);
+        if fetched.is_empty() {
+            self.keep_vigil()?;
         }
-        fetched.reserve(self.messages.len());
-        for message in self.messages.drain(..) {
+        let mut messages = std::mem::take(&mut self.messages);
+        if self.records.take(wait, 1, &mut messages) > 0 {
+            self.records.take(Duration::ZERO, limit.saturating_sub(1), &mut messages);
+        }
+        fetched.reserve(messages.len());
+        // What was heard of a partition last. They come in bundles, so it is noted once for each.
+        let mut latest: Option<((usize, i32), Option<i64>)> = None;
+        for message in messages.drain(..) {
             let (topic, partition, offset) = (message.tag(), message.partition(), message.offset());
+            if let Some((place, next)) = latest.take_if(|(place, _)| *place != (topic, partition)) {
+                self.heard_of(place, next);
+            }
+            let next = latest.and_then(|(_, next)| next);
+            latest = Some(((topic, partition), next));
             match message.kind() {
-                Kind::Record => fetched.push(Fetched::Record(Record(message))),
-                Kind::End => fetched.push(Fetched::End { topic, partition, offset }),
+                Kind::Record => {
+                    latest = Some(((topic, partition), Some(offset + 1)));
+                    fetched.push(Fetched::Record(Record(message)));
+                }
+                Kind::End => {
+                    latest = Some(((topic, partition), Some(offset)));
+                    fetched.push(Fetched::End { topic, partition, offset });
+                }
                 Kind::OutOfRange => fetched.push(Fetched::OutOfRange { topic, partition }),
                 Kind::Forbidden => {
                     self.is_forbidden = true;
@@ -205,6 +256,10 @@ impl Reader {
                 }
             }
         }
+        if let Some((place, next)) = latest {
+            self.heard_of(place, next);
+        }
+        self.messages = messages;
         Ok(())
     }
 
@@ -222,8 +277,47 @@ impl Reader {
     ///
     /// # Errors
     /// If the brokers do not answer.
-    pub fn range(&self, topic: usize, partition: i32) -> Result<(i64, i64), Error> {
-        self.client.watermarks(&self.topics[topic].0, partition, ANSWER)
+    pub fn range(&mut self, topic: usize, partition: i32) -> Result<(i64, i64), Error> {
+        self.keep_vigil()?;
+        let found = self.client.watermarks(&self.topics[topic].0, partition, ANSWER);
+        match (&mut self.vigil, &found) {
+            (Some(vigil), Ok(_)) => vigil.unanswered = None,
+            // Another client can do what this one cannot, and at once.
+            (Some(_), Err(error)) if error.verdict() == Verdict::Abort => self.renew()?,
+            (Some(vigil), Err(_)) => _ = vigil.unanswered.get_or_insert_with(Tick::now),
+            (None, _) => {}
+        }
+        found
+    }
+
+    /// The same for whoever starts while a broker is being restarted: asks again for so long, or until `stop` is set.
+    ///
+    /// # Errors
+    /// As for [`Reader::range`].
+    pub fn await_range(
+        &mut self,
+        topic: usize,
+        partition: i32,
+        patience: Duration,
+        stop: &AtomicBool,
+    ) -> Result<(i64, i64), Error> {
+        let until = Tick::now().after(patience);
+        loop {
+            match self.range(topic, partition) {
+                Err(error)
+                    if error.verdict() != Verdict::Stop
+                        && !until.remaining().is_zero()
+                        && !stop.load(Ordering::Relaxed) =>
+                {
+                    tracing::warn!("asking again: {error}");
+                    let until = Tick::now().after(ASK_AGAIN);
+                    while !until.remaining().is_zero() {
+                        drop(self.events.poll(until.remaining()));
+                    }
+                }
+                found => return found,
+            }
+        }
     }
 
     /// Reads one partition from its first offset to its present end and hands over each record.
@@ -328,8 +422,8 @@ impl Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         self.messages.clear();
-        for (topic, partition) in std::mem::take(&mut self.started) {
-            self.topics[topic].1.stop(partition);
+        for started in std::mem::take(&mut self.started) {
+            self.topics[started.topic].1.stop(started.partition);
         }
     }
 }

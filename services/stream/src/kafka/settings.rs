@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::native::{Client, Role};
 use super::statistics::{INTERVAL_MS, Statistics, Watch};
-use crate::Error;
+use crate::clock::Tick;
+use crate::{Error, Verdict};
 
 /// How to reach Kafka. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -142,11 +143,20 @@ impl Settings {
         self.client(Role::Producer, &[])?.members(group, ANSWER)
     }
 
-    /// Number of partitions of a topic, `None` if there is no such topic.
+    /// Number of partitions of a topic, `None` if there is no such topic. A broker that is restarted just then is asked again.
     ///
     /// # Errors
     /// If the brokers do not answer.
     pub fn partitions(&self, topic: &str) -> Result<Option<i32>, Error> {
-        self.client(Role::Producer, &[])?.partitions(topic, ANSWER)
+        let client = self.client(Role::Producer, &[])?;
+        let until = Tick::now().after(ANSWER);
+        loop {
+            match client.partitions(topic, until.remaining()) {
+                Err(error) if error.verdict() == Verdict::Retry && !until.remaining().is_zero() => {
+                    drop(client.main_queue().poll(Duration::from_millis(50)));
+                }
+                counted => return counted,
+            }
+        }
     }
 }

@@ -65,13 +65,18 @@ fn error_of(operation: &'static str, code: Code) -> Error {
         | Code::RD_KAFKA_RESP_ERR__TRANSPORT
         | Code::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN
         | Code::RD_KAFKA_RESP_ERR__QUEUE_FULL
-        | Code::RD_KAFKA_RESP_ERR__WAIT_COORD => Verdict::Retry,
+        | Code::RD_KAFKA_RESP_ERR__WAIT_COORD
+        | Code::RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE
+        | Code::RD_KAFKA_RESP_ERR__RESOLVE
+        // The broker that was asked is not in the cluster now: it is just being restarted.
+        | Code::RD_KAFKA_RESP_ERR__DESTROY_BROKER => Verdict::Retry,
         // What Kafka's own client tries again (its `RetriableException`s), as far as we can hear it. A broker that has just come
         // back does not know its topics yet.
         Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
         | Code::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE
         | Code::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION
         | Code::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT
+        | Code::RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE
         | Code::RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE
         | Code::RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION
         | Code::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS
@@ -133,4 +138,27 @@ pub(crate) fn break_for_good(client: *mut rd::rd_kafka_t) {
 fn slice_of<'a>(pointer: *mut c_void, len: usize) -> Option<&'a [u8]> {
     // SAFETY: librdkafka gives pointer and length of one buffer; callers bind the lifetime to the owner.
     (!pointer.is_null()).then(|| unsafe { slice::from_raw_parts(pointer.cast::<u8>(), len) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_that_comes_and_goes_is_asked_again_and_a_refusal_is_for_people() {
+        let verdict = |code| error_of("ask", code).verdict();
+        for passing in [
+            Code::RD_KAFKA_RESP_ERR__TRANSPORT,
+            Code::RD_KAFKA_RESP_ERR__DESTROY_BROKER,
+            Code::RD_KAFKA_RESP_ERR__RESOLVE,
+            Code::RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE,
+            Code::RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+        ] {
+            assert_eq!(verdict(passing), Verdict::Retry, "{passing:?}");
+        }
+        assert_eq!(verdict(Code::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID), Verdict::Fenced);
+        assert_eq!(verdict(Code::RD_KAFKA_RESP_ERR__FATAL), Verdict::Abort);
+        assert_eq!(verdict(Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED), Verdict::Stop);
+        assert_eq!(verdict(Code::RD_KAFKA_RESP_ERR__AUTHENTICATION), Verdict::Stop);
+    }
 }

@@ -1,0 +1,227 @@
+//! Whoever reads for long notices that its client has gone mute, and takes another one.
+//!
+//! When a broker comes back, librdkafka may have forgotten for good who leads a partition; it says nothing of that, and asks nobody any
+//! more.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{READER, Reader, Started};
+use crate::Error;
+use crate::clock::Tick;
+use crate::kafka::native::Role;
+use crate::kafka::settings::Settings;
+
+/// A partition of which nothing is heard for so long is looked at: its client may have gone mute.
+pub(super) const SILENCE: Duration = Duration::from_secs(30);
+
+/// How long that look may take.
+const LOOK: Duration = Duration::from_secs(3);
+
+/// What a reader has to know to notice it.
+#[derive(Debug)]
+pub(super) struct Vigil {
+    settings: Settings,
+    is_watched: bool,
+    /// [`SILENCE`], but for tests.
+    silence: Duration,
+    looked: Tick,
+    /// Ends that silent partitions must have come nearer to by the next look.
+    owed: BTreeMap<(usize, i32), i64>,
+    /// Since when no question was answered.
+    pub(super) unanswered: Option<Tick>,
+}
+
+impl Reader {
+    pub(super) fn vigilant(settings: &Settings, is_watched: bool, silence: Duration) -> Result<Self, Error> {
+        let client = match is_watched {
+            true => settings.watched_client(Role::Reader, &READER),
+            false => settings.client(Role::Reader, &READER),
+        }?;
+        let (looked, owed, unanswered) = (Tick::now(), BTreeMap::new(), None);
+        let settings = settings.clone();
+        Ok(Reader::of(client, Some(Vigil { settings, is_watched, silence, looked, owed, unanswered })))
+    }
+
+    pub(super) fn heard_of(&mut self, place: (usize, i32), next: Option<i64>) {
+        if self.vigil.is_some()
+            && let Some(started) = self.started.iter_mut().find(|started| started.place() == place)
+        {
+            started.heard = Tick::now();
+            started.next = next.unwrap_or(started.next);
+        }
+    }
+
+    /// Whoever has long heard nothing of a partition asks where it ends. If there is more, and none of it has come by the next look, or
+    /// nobody answers, there is a new client.
+    pub(super) fn keep_vigil(&mut self) -> Result<(), Error> {
+        let Some(vigil) = self.vigil.as_mut().filter(|vigil| vigil.looked.elapsed() >= vigil.silence / 6) else {
+            return Ok(());
+        };
+        vigil.looked = Tick::now();
+        let owed = std::mem::take(&mut vigil.owed);
+        let silence = vigil.silence;
+        if vigil.unanswered.is_some_and(|since| since.elapsed() >= silence) {
+            tracing::warn!("no question to the brokers was answered for {silence:?}: asking with a new client");
+            return self.renew();
+        }
+        let is_silent = |started: &&mut Started| started.heard.elapsed() >= silence;
+        let mut silent: Vec<&mut Started> = self.started.iter_mut().filter(is_silent).collect();
+        if silent.is_empty() {
+            return Ok(());
+        }
+        if let Some(mute) = silent.iter().find(|silent| owed.get(&silent.place()).is_some_and(|end| silent.next < *end))
+        {
+            let topic = &self.topics[mute.topic].0;
+            tracing::warn!(
+                topic,
+                partition = mute.partition,
+                next = mute.next,
+                "nothing is heard of it for {silence:?}, though there is more: reading with a new client"
+            );
+            return self.renew();
+        }
+        let asked: Vec<_> =
+            silent.iter().map(|silent| (self.topics[silent.topic].0.clone(), silent.partition)).collect();
+        let ends: BTreeMap<_, _> = match self.client.ends(&asked, LOOK) {
+            Ok(ends) => ends.into_iter().map(|(topic, partition, end)| ((topic, partition), end)).collect(),
+            Err(error) => {
+                tracing::warn!("nothing is heard of some partitions for {silence:?}: {error}");
+                BTreeMap::new()
+            }
+        };
+        for (silent, asked) in silent.iter_mut().zip(&asked) {
+            match ends.get(asked) {
+                Some(end) if *end <= silent.next => silent.heard = Tick::now(),
+                end => _ = vigil.owed.insert(silent.place(), end.copied().unwrap_or(i64::MAX)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the same with a new client.
+    pub(super) fn renew(&mut self) -> Result<(), Error> {
+        let Some(Vigil { settings, is_watched, silence, .. }) = &self.vigil else { return Ok(()) };
+        let mut fresh = Reader::vigilant(settings, *is_watched, *silence)?;
+        for (name, _) in &self.topics {
+            fresh.topic(name)?;
+        }
+        for Started { topic, partition, next, .. } in &self.started {
+            fresh.start(*topic, *partition, *next)?;
+        }
+        *self = fresh;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    use rdkafka::ClientConfig;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+    use super::*;
+    use crate::Verdict;
+    use crate::kafka::native::Partitions;
+    use crate::kafka::reader::{ASK_AGAIN, Fetched};
+
+    const TOPIC: &str = "cart";
+    const SILENCE: Duration = Duration::from_millis(600);
+
+    fn write(brokers: &MockCluster<'_, DefaultProducerContext>, value: &str) {
+        let mut config = ClientConfig::new();
+        let producer: BaseProducer = config.set("bootstrap.servers", brokers.bootstrap_servers()).create().unwrap();
+        producer.send(BaseRecord::<(), str>::to(TOPIC).partition(0).payload(value)).unwrap();
+        producer.flush(Duration::from_secs(10)).unwrap();
+    }
+
+    /// Values that come within the time, and how often an end was told.
+    fn read(reader: &mut Reader, wait: Duration, wanted: usize) -> (Vec<String>, usize) {
+        let (mut values, mut ends) = (Vec::new(), 0);
+        let until = Tick::now().after(wait);
+        while values.len() < wanted && !until.remaining().is_zero() {
+            let mut fetched = Vec::new();
+            reader.fetch(Duration::from_millis(20), 10, &mut fetched).unwrap();
+            for item in fetched {
+                match item {
+                    Fetched::Record(record) => {
+                        values.push(String::from_utf8(record.value().unwrap().to_vec()).unwrap())
+                    }
+                    Fetched::End { .. } => ends += 1,
+                    Fetched::OutOfRange { .. } => panic!("offsets are there"),
+                }
+            }
+        }
+        (values, ends)
+    }
+
+    /// As librdkafka does by mistake, so here on purpose: it fetches no more, and says nothing.
+    fn make_mute(reader: &Reader) {
+        let all = Partitions::of(&[(TOPIC.to_owned(), 0)], Partitions::END).unwrap();
+        reader.client.pause(&all).unwrap();
+    }
+
+    #[test]
+    fn a_client_that_has_gone_mute_is_replaced_and_nothing_is_missed_or_read_twice() {
+        let brokers = MockCluster::new(1).unwrap();
+        brokers.create_topic(TOPIC, 1, 1).unwrap();
+        write(&brokers, "one");
+        let settings = Settings::new(&brokers.bootstrap_servers(), "reader");
+        let mut reader = Reader::vigilant(&settings, false, SILENCE).unwrap();
+        let topic = reader.topic(TOPIC).unwrap();
+        reader.start(topic, 0, 0).unwrap();
+        assert_eq!(read(&mut reader, Duration::from_secs(10), 1).0, ["one"]);
+        let first = Arc::as_ptr(&reader.client);
+        assert_eq!(read(&mut reader, 4 * SILENCE, 1), (Vec::new(), 1), "it is told once where the end is");
+        assert_eq!(
+            Arc::as_ptr(&reader.client),
+            first,
+            "where nothing comes because there is nothing, no client is replaced"
+        );
+
+        make_mute(&reader);
+        write(&brokers, "two");
+        write(&brokers, "three");
+        assert_eq!(read(&mut reader, Duration::from_secs(10), 2).0, ["two", "three"]);
+        assert_ne!(Arc::as_ptr(&reader.client), first);
+    }
+
+    #[test]
+    fn where_no_question_is_answered_a_new_client_asks() {
+        // Nobody listens there.
+        let mut reader = Reader::vigilant(&Settings::new("127.0.0.1:1", "reader"), false, SILENCE).unwrap();
+        let (topic, first) = (reader.topic(TOPIC).unwrap(), Arc::as_ptr(&reader.client));
+        let Some(vigil) = reader.vigil.as_mut() else { panic!("it keeps a vigil") };
+        vigil.unanswered = Some(Tick::now());
+        let until = Tick::now().after(SILENCE + SILENCE / 2);
+        while !until.remaining().is_zero() {
+            assert!(read(&mut reader, SILENCE / 12, 1).0.is_empty());
+        }
+        assert_ne!(Arc::as_ptr(&reader.client), first);
+        assert_eq!(reader.topic(TOPIC).unwrap(), topic, "topics keep their numbers");
+    }
+
+    #[test]
+    fn whoever_starts_waits_for_a_broker_that_is_just_being_restarted() {
+        let brokers = MockCluster::new(1).unwrap();
+        brokers.create_topic(TOPIC, 1, 1).unwrap();
+        // It asks for both ends, and the client asks each time again by itself.
+        let gone = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE; 400];
+        brokers.request_errors(RDKafkaApiKey::ListOffsets, &gone[..100]);
+        let mut reader = Reader::lasting(&Settings::new(&brokers.bootstrap_servers(), "reader")).unwrap();
+        let topic = reader.topic(TOPIC).unwrap();
+        let (goes_on, has_to_end) = (AtomicBool::new(false), AtomicBool::new(true));
+        let patience = Duration::from_secs(20);
+        let begun = Tick::now();
+        assert_eq!(reader.await_range(topic, 0, patience, &goes_on).unwrap(), (0, 0));
+        assert!(begun.elapsed() >= ASK_AGAIN, "it was refused once at least");
+        brokers.clear_request_errors(RDKafkaApiKey::ListOffsets);
+        brokers.request_errors(RDKafkaApiKey::ListOffsets, &gone);
+        let error = reader.await_range(topic, 0, patience, &has_to_end).unwrap_err();
+        assert_eq!(error.verdict(), Verdict::Retry, "{error}");
+    }
+}
