@@ -13,7 +13,7 @@ use crate::kafka::native::Role;
 use crate::kafka::settings::Settings;
 
 /// A partition of which nothing is heard for so long is looked at: its client may have gone mute.
-pub(super) const SILENCE: Duration = Duration::from_secs(30);
+pub(super) const SILENCE: Duration = Duration::from_secs(15);
 
 /// How long that look may take.
 const LOOK: Duration = Duration::from_secs(3);
