@@ -48,7 +48,7 @@ pub struct KafkaLog<'a> {
     changelog: usize,
     outputs: Vec<usize>,
     watch: Option<&'a Watch>,
-    /// When a call was last made that librdkafka may have made twice.
+    /// When the end of a transaction was last asked for in a way that librdkafka may have asked twice.
     repeated: Option<Tick>,
 }
 
@@ -297,8 +297,10 @@ impl crate::log::Log for KafkaLog<'_> {
     }
 
     fn commit(&mut self, positions: &[(i32, i64)]) -> Result<(), Error> {
-        let begun = Tick::now();
         self.offer(positions)?;
+        // The client waits for records before it asks for the end. That would take long and be no sign of a repetition.
+        self.producer()?.flush()?;
+        let begun = Tick::now();
         self.producer()?.commit()?;
         if begun.elapsed() >= REPEAT {
             self.repeated = Some(Tick::now());

@@ -92,7 +92,7 @@ fn ended(result: Result<(), Box<dyn Error>>) -> ExitCode {
 fn usage() -> ExitCode {
     let _ = writeln!(
         std::io::stderr(),
-        "usage: bench latency|drain|restore [CUSTOMERS]|deadlines [OUTSTANDING [HERD [STORES]]]|growth [CUSTOMERS...]|brain [instructions]|peers [EVENTS [CUSTOMERS [KEYS]]]|worker [SENDS]|tracker [RECEIPTS]"
+        "usage: bench latency|idle|drain|restore [CUSTOMERS]|deadlines [OUTSTANDING [HERD [STORES]]]|growth [CUSTOMERS...]|brain [instructions]|peers [EVENTS [CUSTOMERS [KEYS]]]|worker [SENDS]|tracker [RECEIPTS]"
     );
     ExitCode::from(64)
 }

@@ -18,6 +18,8 @@ pub struct Fired {
     /// Seconds, of the wall and of the processor, from the last look before the first one fired until all had.
     pub wall_seconds: f64,
     pub cpu_seconds: f64,
+    /// Of the processor, for the orderly end, in which rows that changed last go to the store.
+    pub closing_seconds: f64,
     /// Whether all were armed by then; if not, the figures mean nothing.
     pub was_ready: bool,
     pub is_right: bool,
@@ -68,12 +70,13 @@ fn watch(
     }
     let paid = samples.last().copied().unwrap_or_default();
     let name = run.name().to_owned();
-    run.end();
+    let closing_seconds = run.end().cpu_seconds - paid.cpu_seconds;
     let right: [Tally; 4] = fold(carts(customers), arm_at, Some(arm_at)).outputs;
     Fired {
         name,
         wall_seconds: done.wall_seconds - before.wall_seconds,
         cpu_seconds: paid.cpu_seconds - before.cpu_seconds,
+        closing_seconds,
         was_ready: before.events >= customers,
         is_right: found(ground.place.brokers(), outputs) == right,
     }

@@ -65,22 +65,27 @@ pub fn states(customers: u64, states: &[State]) -> String {
 /// Of deadlines that come in one moment.
 pub fn fired(customers: u64, fired: &[Fired]) -> String {
     let mut table = format!(
-        "{:<34}{:>11}{:>10}{:>9}{:>9}  output\n",
+        "{:<34}{:>11}{:>10}{:>9}{:>9}{:>9}{:>10}  output\n",
         format!("{customers} deadlines at once"),
         "per CPU s",
         "per s",
         "CPU s",
-        "wall s"
+        "wall s",
+        "closing",
+        "with it"
     );
-    for Fired { name, wall_seconds, cpu_seconds, was_ready, is_right } in fired {
+    for Fired { name, wall_seconds, cpu_seconds, closing_seconds, was_ready, is_right } in fired {
         if !was_ready {
             let _ = writeln!(table, "{name:<34}  not ready when they came: say a longer --arm-in");
             continue;
         }
         let (per_cpu, per_wall) = (customers as f64 / cpu_seconds, customers as f64 / wall_seconds);
+        let with_closing = customers as f64 / (cpu_seconds + closing_seconds);
         let output = RIGHT[usize::from(*is_right)];
-        let _ =
-            writeln!(table, "{name:<34}{per_cpu:>11.0}{per_wall:>10.0}{cpu_seconds:>9.2}{wall_seconds:>9.2}  {output}");
+        let _ = writeln!(
+            table,
+            "{name:<34}{per_cpu:>11.0}{per_wall:>10.0}{cpu_seconds:>9.2}{wall_seconds:>9.2}{closing_seconds:>9.2}{with_closing:>10.0}  {output}"
+        );
     }
     table
 }
