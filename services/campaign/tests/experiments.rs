@@ -135,6 +135,53 @@ fn a_held_out_cascade_goes_its_way_in_silence_until_the_goal_or_its_end() {
     assert_eq!((spared.amount_minor, spared.evidence["spared_minor"].as_str()), (0, "4"));
 }
 
+/// Whatever the order in which they are written, nobody waits for what is not for him.
+#[test]
+fn each_variant_has_its_own_moment() {
+    let (late, early) = (
+        "  - {name: evening, channel: email, variant: late, template: t, at: trigger + 5h}\n",
+        "  - {name: morning, channel: email, variant: early, template: t, at: trigger + 2h}\n",
+    );
+    let campaign = |shares: &str, steps: &str| {
+        format!(
+            "campaign: c\nversion: 1\ntrigger: {{on: action, action: lead}}\ngoal: {{action: purchase}}\n\
+             experiment: {{variants: {{{shares}}}}}\nsteps:\n{steps}"
+        )
+    };
+    for steps in [[late, early].concat(), [early, late].concat()] {
+        for (shares, sent) in
+            [("early: 99, late: 1", "2h send morning by email"), ("early: 1, late: 99", "5h send evening by email")]
+        {
+            let mut world = World::new(&[&campaign(shares, &steps)]);
+            for line in ["0 has email", "0 does lead", "6h time passes"] {
+                play(&mut world, line);
+            }
+            let sends: Vec<String> = told(&world).into_iter().filter(|line| line.contains(" send ")).collect();
+            assert_eq!(sends, [sent], "{steps}");
+        }
+    }
+}
+
+#[test]
+fn where_it_depends_on_the_variant_what_follows_a_step_says_how_long_it_is_waited_for() {
+    let text = |first: &str| {
+        format!(
+            "campaign: c\nversion: 1\ntrigger: {{on: action, action: lead}}\ngoal: {{action: purchase}}\n\
+             experiment: {{variants: {{a: 50, b: 50}}}}\nsteps:\n\
+             \x20 - {{name: first, channel: email, template: t{first}}}\n\
+             \x20 - {{name: of_b, channel: sms, variant: b, template: t, at: trigger + 9h}}\n\
+             \x20 - {{name: of_all, channel: sms, template: t, at: trigger + 5h}}\n"
+        )
+    };
+    let refused = campaign::parse("test", &text("")).unwrap_err()[0].to_string();
+    assert!(refused.contains("how long is this message waited for before the next one?"), "{refused}");
+    campaign::parse("test", &text(", wait: 2h")).unwrap();
+    let wait = |first: &str| format!("{:?}", campaign::parse("test", &text(first)).unwrap().steps[0].wait);
+    // What is for other variants does not follow it; what is for its own does.
+    assert!(wait(", variant: a").contains("millis: 18000000"), "{}", wait(", variant: a"));
+    assert!(wait(", variant: b").contains("millis: 32400000"), "{}", wait(", variant: b"));
+}
+
 #[test]
 fn an_experiment_that_cannot_be_meant_is_refused() {
     let refused = |from: &str, to: &str| {

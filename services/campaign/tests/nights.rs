@@ -52,6 +52,43 @@ fn a_wait_counts_from_the_morning() {
     );
 }
 
+/// By day it would have been skipped, and the next one would have gone out.
+#[test]
+fn what_nobody_would_have_got_by_day_closes_nothing_at_night() {
+    let campaign = |first: &str| {
+        World::new(&[&format!(
+            "campaign: c
+version: 1
+quiet: {{hours: 21:00-7:00, release: 0s}}
+trigger: {{on: action, action: lead, key: key}}
+goal: {{action: purchase}}
+experiment: {{variants: {{a: 1, b: 99}}}}
+steps:
+  - {{name: first, channel: email, template: t, wait: 3h, {first}}}
+  - {{name: second, channel: sms, template: t}}
+"
+        )])
+    };
+    let lasts = |has: &str, first: &str| {
+        let mut world = campaign(first);
+        for line in [&format!("0 has {has}"), "0 does lead k", "9h time passes"] {
+            script::play(&mut world, line);
+        }
+        told(&world).pop().unwrap()
+    };
+    let goes_out = "8h46m40s send second by sms";
+    for give_up in ["quiet: expire", "valid: 8h"] {
+        assert_eq!(lasts("email sms", give_up), "0 EXHAUSTED", "nothing dearer follows what was kept back");
+        assert_eq!(lasts("sms", give_up), goes_out, "there is no address for it");
+        assert_eq!(
+            lasts("email sms", &format!("when: has_contact('push'), {give_up}")),
+            goes_out,
+            "its condition fails"
+        );
+        assert_eq!(lasts("email sms", &format!("variant: a, {give_up}")), goes_out, "it is for others");
+    }
+}
+
 #[test]
 fn what_is_not_valid_until_the_morning_does_not_wait_and_nothing_dearer_follows() {
     let happens = "0 has email sms\n 0 does lead k\n 2d time passes";

@@ -184,6 +184,26 @@ fn an_arrival_told_too_late_withdraws_the_next_message() {
 }
 
 #[test]
+fn an_arrival_told_after_a_later_message_has_stopped_the_cascade_is_told_as_a_second_one() {
+    let happens = |word: &str| format!("0 has email sms\n 0 does lead\n 181m delivered second\n 190m {word}");
+    let decided = |word: &str| {
+        format!(
+            "0 ENTERED
+             0 send first by email
+             3h NO_INFORMATION first email
+             3h send second by sms
+             3h1m DELIVERED second sms
+             3h1m STOP_REACHED
+             3h10m {word}"
+        )
+    };
+    check(World::new(&[TWO_STEPS]), &happens("delivered first"), &decided("DOUBLE_REACHED email"));
+    // Not by the one that has stopped it, nor by what proves no arrival.
+    check(World::new(&[TWO_STEPS]), &happens("opened second"), &decided("LATE_FEEDBACK sms"));
+    check(World::new(&[TWO_STEPS]), &happens("accepted first"), &decided("LATE_FEEDBACK email"));
+}
+
+#[test]
 fn an_opening_after_the_end_is_told_with_who_opened() {
     let mut world = World::new(&[TWO_STEPS]);
     world.profile(&["email"]);

@@ -31,7 +31,7 @@ fn migrated(from_version: i32, version: i32, steps: &[(&str, &str)]) -> Campaign
 // Stop.
 
 #[test]
-fn a_stop_withdraws_what_waits_and_counts_what_is_gone() {
+fn a_stop_withdraws_what_waits_and_lists_what_is_gone() {
     let mut world = World::new(&[TWO]);
     for line in ["0 has email sms", "0 does lead", "2h worker off", "4h stop two"] {
         play(&mut world, line);
@@ -42,6 +42,7 @@ fn a_stop_withdraws_what_waits_and_counts_what_is_gone() {
     );
     let last = world.journal().last().map(|entry| (entry.evidence.clone(), entry.amount_minor)).unwrap();
     assert_eq!((last.0["handed_over"].as_str(), last.0["revoked"].as_str(), last.1), ("1", "sms", -4));
+    assert_eq!(last.0["handed_over_sends"], format!("{} by email", world.sends()[0].send_id));
 }
 
 #[test]

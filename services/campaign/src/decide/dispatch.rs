@@ -31,6 +31,12 @@ pub(super) fn advance(
     let mut ready = ready;
     while let Some((index, alternative)) = next(plan, &case.fares(customer), customer, instance) {
         let step = &plan.steps[index];
+        // A variant is for ever: what is not for it has no turn that anybody could wait for.
+        if !step.is_for(instance.variant.as_deref()) {
+            stand_at(instance, index, alternative);
+            pass_over(case, instance, step, Reason::StepSkipped);
+            continue;
+        }
         let waits = waits_for(instance, index, alternative);
         let waited_until = waited_until(instance).filter(|_| waits);
         stand_at(instance, index, alternative);
@@ -132,11 +138,10 @@ fn keep_back(
     step: &Step,
     times: &Times,
 ) -> Option<Kept> {
-    let cost = channel_of(step, instance).map_or(0, |channel| case.fares(customer).cost(step, channel));
     if case.now() >= times.send_before || times.late > step.late || times.passed_over {
         // What was over before its turn came was kept back by nobody.
         if times.ready < times.send_before {
-            limit_cost(instance, step, cost);
+            close_dearer(case, customer, plan, instance, step);
         }
         let entry = case.entry(Reason::ValidityOver).instance(instance).step(step);
         let entry = entry.because("valid_until", times.send_before.to_string());
@@ -159,9 +164,25 @@ fn keep_back(
         return Some(Kept::Waits);
     }
     if policy != AtNight::Skip {
-        limit_cost(instance, step, cost);
+        close_dearer(case, customer, plan, instance, step);
     }
     Some(Kept::Left)
+}
+
+/// What was kept back makes no room for anything dearer, if it would have gone out: one that is not for this customer, or has no contact,
+/// is skipped at night as it is by day.
+fn close_dearer(case: &Case<'_>, customer: &Customer, plan: &Plan, instance: &mut Instance, step: &Step) {
+    if !is_for(case, plan, step, instance, customer) {
+        return;
+    }
+    let fares = case.fares(customer);
+    let is_usable = |channel: &&Channel| eligible(plan.class, channel, customer).is_ok();
+    let chosen = channel_of(step, instance).filter(is_usable);
+    let others = step.channels.iter().copied().filter(is_usable);
+    let cost = chosen.or_else(|| others.min_by_key(|channel| fares.cost(step, channel)));
+    if let Some(cost) = cost.map(|channel| fares.cost(step, channel)) {
+        limit_cost(instance, step, cost);
+    }
 }
 
 /// Whether there is a contact and a consent, unless the contact is asleep and left out.
@@ -339,9 +360,10 @@ fn quiet(case: &Case<'_>, plan: &Plan, customer: &Customer, step: &Step, instanc
     entry.because("policy", if waits { "hold" } else { "give up" })
 }
 
+/// Whether the condition of a step holds now.
 fn is_for(case: &Case<'_>, plan: &Plan, step: &Step, instance: &Instance, customer: &Customer) -> bool {
     let scope = Scope::of_step(&instance.fields, customer, &instance.sends, case.today(plan));
-    step.is_for(instance.variant.as_deref()) && step.when.as_ref().is_none_or(|when| when.holds(&scope))
+    step.when.as_ref().is_none_or(|when| when.holds(&scope))
 }
 
 /// Where to, or why not: judged now, not when it was planned.

@@ -22,16 +22,20 @@ pub(super) fn close(
     end(case, customer, instance, reason, entry)
 }
 
-/// Ends an instance whose campaign was stopped. What is with a provider already cannot be taken back: it is counted.
+/// Ends an instance whose campaign was stopped. What is with a provider already cannot be taken back: it is listed.
 pub(super) fn stopped(
     case: &mut Case<'_>,
     customer: &mut Customer,
     instance: &mut Instance,
     evidence: &[(&'static str, &str)],
 ) -> Fate {
-    let handed_over = instance.sends.iter().filter(|sent| sent.handed_over_at.is_some()).count();
+    let handed_over = instance.sends.iter().filter(|sent| sent.handed_over_at.is_some());
+    let listed: Vec<String> = handed_over.map(|sent| format!("{} by {}", sent.id, sent.channel)).collect();
     let mut entry = case.entry(Reason::CampaignStopped).instance(instance);
-    entry = entry.because("handed_over", handed_over.to_string());
+    entry = entry.because("handed_over", listed.len().to_string());
+    if !listed.is_empty() {
+        entry = entry.because("handed_over_sends", listed.join(", "));
+    }
     for (what, how) in evidence {
         entry = entry.because(*what, *how);
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use schemas::{Actor, Customer, Feedback, Id, Instance, Millis, Outcome, Reason, Sent, Stage, Status};
+use schemas::{Actor, Customer, Feedback, Id, Instance, Millis, Outcome, Past, Reason, Sent, Stage, Status};
 
 use crate::channel::reason_of;
 use crate::language::{Cause, Plan};
@@ -73,7 +73,12 @@ const _: () = assert!((Status::Replied as u8) < (Status::Refused as u8));
 /// where the cascade itself is forgotten by now.
 fn late(case: &mut Case<'_>, customer: &mut Customer, word: &Feedback, id: Id) -> bool {
     let past = customer.past.iter().find(|past| past.sends.contains(&id));
-    let mut entry = case.entry(Reason::LateFeedback).late(word);
+    let reason = if past.is_some_and(|past| reaches_again(case, past, word, id)) {
+        Reason::DoubleReached
+    } else {
+        Reason::LateFeedback
+    };
+    let mut entry = case.entry(reason).late(word);
     if let Some(past) = past {
         entry = entry.campaign(&past.campaign).because("ended", past.reason.as_str());
     }
@@ -90,6 +95,16 @@ fn late(case: &mut Case<'_>, customer: &mut Customer, word: &Feedback, id: Id) -
         profile::bury(case, customer, &word.channel, ended_at);
     }
     is_known
+}
+
+/// Whether an earlier message of a cascade proves to have arrived after a later one has stopped it: the customer got both.
+fn reaches_again(case: &Case<'_>, past: &Past, word: &Feedback, id: Id) -> bool {
+    let stop = case.plans.newest(&past.campaign).map(|plan| plan.stop);
+    let reached = meant(word);
+    past.reason == Reason::StopReached
+        && past.sends.last() != Some(&id)
+        && (Status::Delivered..=Status::Replied).contains(&reached)
+        && stop.is_none_or(|stop| stop.reached_by(reached, word.outcome))
 }
 
 fn positive(

@@ -71,7 +71,7 @@ pub(super) fn steps(raw: &raw::Campaign, stop: Level, kind: TriggerKind, report:
             start: starts[index].clone(),
             spread: span(written.spread.as_ref(), 0, report),
             late: late(written, report),
-            wait: wait(raw, written, &next_if, starts.get(index + 1), report),
+            wait: wait(raw, written, &next_if, next_start(raw, index, &starts), report),
             next_if,
             valid: valid(written, kind, report),
             at_night: at_night(raw, written, report),
@@ -260,17 +260,37 @@ fn dates(at: &Word, (anchor, rest): (&Anchor, &str), kind: TriggerKind, report: 
 }
 
 /// Without a word of its own a wait lasts until the next step's moment.
-fn wait(
-    raw: &raw::Campaign,
-    written: &raw::Step,
-    next_if: &[Cause],
-    start_of_next: Option<&Point>,
-    report: &mut Report<'_>,
-) -> Wait {
-    if let (None, Some(point)) = (&written.wait, start_of_next.filter(|point| point.anchor != Anchor::Turn)) {
-        return Wait::Until(point.clone());
+/// What follows a step.
+enum Next<'p> {
+    Nothing,
+    /// The same for all who get this one, and it starts then.
+    Starts(&'p Point),
+    /// That depends on the variant.
+    Differs,
+}
+
+/// Of the steps behind one, the first that somebody can get who gets this one.
+fn next_start<'p>(raw: &raw::Campaign, index: usize, starts: &'p [Point]) -> Next<'p> {
+    let variants = |step: &raw::Step| step.variant.as_ref().map(|variants| variants.value.0.clone());
+    let Some(own) = raw.steps.get(index).map(variants) else { return Next::Nothing };
+    for (step, start) in raw.steps.iter().zip(starts).skip(index + 1) {
+        let (Some(its), own) = (variants(step), &own) else { return Next::Starts(start) };
+        match own {
+            Some(own) if own.iter().all(|name| its.contains(name)) => return Next::Starts(start),
+            Some(own) if !own.iter().any(|name| its.contains(name)) => {}
+            _ => return Next::Differs,
+        }
     }
-    let needed = start_of_next.is_some() && next_if.iter().any(|cause| *cause != Cause::CannotSend);
+    Next::Nothing
+}
+
+fn wait(raw: &raw::Campaign, written: &raw::Step, next_if: &[Cause], next: Next<'_>, report: &mut Report<'_>) -> Wait {
+    if let (None, Next::Starts(point)) = (&written.wait, &next)
+        && point.anchor != Anchor::Turn
+    {
+        return Wait::Until((*point).clone());
+    }
+    let needed = !matches!(next, Next::Nothing) && next_if.iter().any(|cause| *cause != Cause::CannotSend);
     if written.wait.is_none() && needed {
         report.error(
             written.name.referenced,
