@@ -56,7 +56,8 @@ impl Unread {
     /// What was read and not done with will be read again, or is done with after all.
     pub fn dropped(&mut self) {
         self.is_known = self.since() != 0;
-        (self.is_done, self.has_more) = (true, true);
+        // Should others be done with before it is read again, nothing later is known of it.
+        (self.is_done, self.has_more, self.newest) = (true, true, self.oldest);
     }
 
     /// At the end of what is committed: whether there are records behind it. How old they are, nobody tells who reads what is committed;
@@ -152,8 +153,10 @@ mod tests {
     fn what_is_dropped_waits_on_until_something_is_known_again() {
         let mut unread = Unread::default();
         unread.read(5);
+        unread.read(6);
         unread.dropped();
-        assert_eq!(told(&mut unread), Some(5));
+        unread.done();
+        assert_eq!(told(&mut unread), Some(5), "what was committed since was of others");
         unread.read(5);
         unread.end();
         unread.done();
