@@ -56,7 +56,7 @@ def table(title, about, query, h=5):
 
 OVERVIEW = [
     row("Is anybody waiting?"),
-    stat("Input waiting", "Records of input that no operator has consumed yet.", "short", "sum(cascade_input_lag_records)", 100000),
+    stat("Oldest unread", "Age of the oldest record that whoever reads it has not consumed: sources, input and commands.", "s", "max(cascade_oldest_unread_seconds)", 300),
     stat("Watermark behind", "Deadlines fire up to here and no further.", "s", "max(cascade_watermark_lag_seconds)", 300),
     stat("Deadlines in time", "Fired within a minute of their time, of all that fired in the last hour.", "percentunit",
          # Older Prometheus writes a limit as 60, newer ones as 60.0.
@@ -73,6 +73,8 @@ OVERVIEW = [
     graph("Canary: missing", "Partitions whose customer did not come back.", "short", ("max(cascade_canary_missing_partitions)", "partitions")),
     row("The way of a message"),
     graph("Events consumed", "By topic: sources are consumed by intake, input by the operator.", "ops", rate("cascade_events_consumed_total", "topic")),
+    graph("Oldest unread", "By topic: age of the oldest record that is not consumed yet. Marks of transactions do not count; commands wait for their channel's limit, too.", "s",
+          ("max by (topic) (cascade_oldest_unread_seconds)", "{{topic}}")),
     graph("Decisions", "Why each thing was done, or not done.", "ops", rate("cascade_decisions_total", "reason")),
     graph("Sends and withdrawals", "What was decided, and what was taken back after it was published.", "ops",
           (f"sum by (channel) (rate(cascade_sends_total[{RATE}]))", "{{channel}} send"),
@@ -102,6 +104,8 @@ OPERATOR = [
     graph("Transactions aborted", "By cause; what is aborted is done again.", "ops", (f"sum by (cause) (rate(cascade_transaction_aborts_total[{RATE}])) or vector(0)", "{{cause}}")),
     row("Partitions"),
     graph("Input waiting", "By partition.", "short", ("max by (partition) (cascade_input_lag_records)", "{{partition}}")),
+    graph("Input: oldest unread", "Age of the oldest record of input that is not decided yet.", "s",
+          ('max(cascade_oldest_unread_seconds{topic=~".*input"})', "input")),
     graph("Input stuck", "By partition: how long nothing was consumed though something waits.", "s", ("max by (partition) (cascade_input_stuck_seconds)", "{{partition}}")),
     graph("Partitions owned", "By operator.", "short", ("sum by (instance) (cascade_partitions_owned)", "{{instance}}")),
     graph("Restore: records", "Changelog records replayed.", "ops", (f"sum(rate(cascade_restore_records_total[{RATE}]))", "records")),
@@ -152,6 +156,8 @@ CHANNELS = [
     graph("Provider paused", "1 while the provider is left alone because it takes nothing.", "short", ("max by (channel) (cascade_provider_paused)", "{{channel}}")),
     graph("Residual window, p50 and p99", "Between the last look at revoke and the call. The promise is a second.", "s", *quantiles("cascade_residual_window_seconds", "channel")),
     graph("Hand-over time, p50 and p99", "Of a provider's call.", "s", *quantiles("cascade_hand_over_seconds", "channel")),
+    graph("Oldest command", "Age of the oldest command that is neither handed over nor settled otherwise.", "s",
+          ('max by (topic) (cascade_oldest_unread_seconds{topic=~".*send[.].*"})', "{{topic}}")),
     graph("Wait for the provider's limit, p50 and p99", "What a command waits for the rate limit.", "s", *quantiles("cascade_rate_limit_wait_seconds", "channel")),
     graph("Recoveries", "Times that a worker dropped what it had and read it again.", "short", ("sum by (channel) (cascade_channel_recoveries_total) or vector(0)", "{{channel}}")),
     row("What comes back"),

@@ -58,6 +58,7 @@ mod worker;
 mod ownership;
 pub mod lane;
 mod memory;
+mod unread;
 mod choice;
 pub mod look;
 mod lease;

@@ -60,6 +60,7 @@ impl Worker<'_> {
             self.lanes.remove(partition);
             self.calls.release(*partition);
             self.stop_reading(*partition);
+            self.unread.released(*partition);
             self.probe.released(&self.names.send, *partition);
         }
         self.divide();
@@ -170,6 +171,7 @@ impl Worker<'_> {
         tracing::warn!("everything uncommitted is dropped and read again: {error}");
         self.metrics.recovery();
         self.calls.dropped(std::iter::empty());
+        self.unread.dropped(self.probe);
         self.probe.set_ready(false);
         self.producer = None;
         self.paused.clear();

@@ -26,6 +26,7 @@ use crate::pseudonym::Pseudonyms;
 use crate::render::Renderer;
 use crate::render::content::Content;
 use crate::transport::Answer;
+use crate::unread::Waiting;
 
 /// So many records are taken from the queue at once.
 pub(crate) const BATCH: usize = 512;
@@ -99,6 +100,7 @@ pub(crate) struct Worker<'a> {
     pub(crate) paused: BTreeSet<i32>,
     /// What was committed last: (next command, bookmark).
     committed: BTreeMap<i32, (i64, i64)>,
+    pub(crate) unread: Waiting,
     forgot: Tick,
 }
 
@@ -182,6 +184,7 @@ impl<'a> Worker<'a> {
             turn: -1,
             paused: BTreeSet::new(),
             committed: BTreeMap::new(),
+            unread: Waiting::new(&names.send),
             forgot: Tick::now(),
             config,
             settings,
@@ -282,7 +285,10 @@ impl<'a> Worker<'a> {
                     let Some(lane) = self.lanes.get_mut(&partition).or(learning) else { continue };
                     match topic == self.inputs.revoke {
                         true => lane.withdrawals_read(*offset),
-                        false => lane.commands_read(*offset),
+                        false => {
+                            lane.commands_read(*offset);
+                            self.unread.end(partition);
+                        }
                     }
                 }
             }
@@ -318,6 +324,7 @@ impl<'a> Worker<'a> {
         let (partition, offset) = (record.partition(), record.offset());
         let now = self.clock.now();
         let Some(lane) = self.lanes.get_mut(&partition) else { return };
+        self.unread.read(record);
         let read = record.value().map(decode::<Send>).map(|read| read.map(|send| (Id::parse(&send.send_id), send)));
         match read {
             Some(Ok((Some(id), send))) => {
@@ -548,6 +555,8 @@ impl<'a> Worker<'a> {
                 self.probe.consumed(&self.names.send, *partition, next);
             }
         }
+        let nexts = self.lanes.keys().filter_map(|partition| Some((*partition, self.committed.get(partition)?.0)));
+        self.unread.tell(nexts, &self.reader, self.inputs.send, self.probe);
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::Millis;
+use crate::unread::Unread;
 
 /// A window on a loop, or on several that are parts of one. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +23,8 @@ struct Inner {
     consumed: Mutex<BTreeMap<(String, i32), i64>>,
     /// Per stateful partition: every deadline up to here has fired, and its results are committed.
     settled: Mutex<BTreeMap<i32, Millis>>,
+    /// Per partition read: since when its oldest unread record has waited, in machine time; 0 where none does.
+    unread: Mutex<BTreeMap<(String, i32), Millis>>,
     seen: AtomicI64,
 }
 
@@ -64,6 +67,16 @@ impl Probe {
         }
     }
 
+    /// What waits in a partition, if that has changed.
+    pub fn unread(&self, topic: &str, partition: i32, unread: &mut Unread) {
+        let Some(news) = unread.news() else { return };
+        let mut known = self.inner.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        match news {
+            Some(since) => _ = known.insert((topic.to_owned(), partition), since),
+            None => _ = known.remove(&(topic.to_owned(), partition)),
+        }
+    }
+
     /// Every deadline of this partition up to `until` has fired, results included.
     pub fn settled(&self, partition: i32, until: Millis) {
         self.inner.settled.lock().unwrap_or_else(PoisonError::into_inner).insert(partition, until);
@@ -78,6 +91,20 @@ impl Probe {
     pub fn released(&self, topic: &str, partition: i32) {
         self.inner.consumed.lock().unwrap_or_else(PoisonError::into_inner).remove(&(topic.to_owned(), partition));
         self.inner.settled.lock().unwrap_or_else(PoisonError::into_inner).remove(&partition);
+        self.inner.unread.lock().unwrap_or_else(PoisonError::into_inner).remove(&(topic.to_owned(), partition));
+    }
+
+    /// By topic that is read: since when the oldest unread record of all its partitions that are ours has waited, in machine time; none where
+    /// nothing waits.
+    pub fn oldest_unread(&self) -> BTreeMap<String, Option<Millis>> {
+        let unread = self.inner.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut oldest = BTreeMap::<String, Option<Millis>>::new();
+        for ((topic, _), since) in unread.iter() {
+            let known = oldest.entry(topic.clone()).or_default();
+            let since = (*since > 0).then_some(*since);
+            *known = since.into_iter().chain(*known).min();
+        }
+        oldest
     }
 
     /// How far each owned partition has been consumed: (topic, partition, next offset).
@@ -94,5 +121,33 @@ impl Probe {
     /// The last reading of business time.
     pub fn seen_until(&self) -> Millis {
         self.inner.seen.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_of_a_topic_is_that_of_the_partition_where_it_has_waited_longest() {
+        let probe = Probe::default();
+        assert_eq!(probe.oldest_unread(), BTreeMap::new());
+        for (topic, partition, read) in
+            [("cart", 0, Some(7)), ("cart", 1, Some(5)), ("cart", 2, None), ("action", 0, None)]
+        {
+            let mut unread = Unread::default();
+            read.into_iter().for_each(|appended_at| unread.read(appended_at));
+            unread.end();
+            probe.unread(topic, partition, &mut unread);
+        }
+        let cart = || probe.oldest_unread().remove("cart");
+        assert_eq!(cart(), Some(Some(5)));
+        assert_eq!(probe.oldest_unread().remove("action"), Some(None), "nothing waits");
+        probe.released("cart", 1);
+        assert_eq!(cart(), Some(Some(7)));
+        probe.released("cart", 0);
+        assert_eq!(cart(), Some(None));
+        probe.released("cart", 2);
+        assert_eq!(cart(), None, "it is nobody's here");
     }
 }

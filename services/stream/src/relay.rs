@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::admin::{self, Mismatch};
-use crate::clock::{Clock, Tick};
+use crate::clock::{Clock, Tick, machine_now};
 use crate::kafka::{Change, Fetched, Membership, Position, Producer, Reader, Record, Settings};
-use crate::{Error, Probe, Verdict};
+use crate::{Error, Probe, Unread, Verdict};
 
 /// What a relay reads, writes and is called.
 #[derive(Clone, Debug)]
@@ -126,6 +126,9 @@ const BATCH: usize = 1024;
 /// While the brokers do not tell positions, they are asked again after this time.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
+/// How often it is asked whether something waits behind an open transaction.
+const LOOK_BEHIND: Duration = Duration::from_secs(1);
+
 /// Stands for a partition's first record.
 const FIRST: i64 = -2;
 
@@ -147,6 +150,9 @@ struct Loop<'a> {
     /// Of those awaiting: the group's position does not exist in the log.
     astray: BTreeSet<(usize, i32)>,
     positions: Positions,
+    /// What waits in each partition that is ours, and when it was last asked what is hidden.
+    unread: BTreeMap<(usize, i32), Unread>,
+    looked_behind: Tick,
     /// Partitions whose position moved since the last commit.
     moved: BTreeSet<(usize, i32)>,
     fetched: Vec<Fetched>,
@@ -177,6 +183,8 @@ impl<'a> Loop<'a> {
             ask: Tick::now(),
             astray: BTreeSet::new(),
             positions: Positions::new(),
+            unread: BTreeMap::new(),
+            looked_behind: Tick::now(),
             moved: BTreeSet::new(),
             fetched: Vec::new(),
             records: 0,
@@ -211,6 +219,7 @@ impl<'a> Loop<'a> {
         self.producer.iter().for_each(|producer| producer.hear(Duration::ZERO));
         let idle = self.fetched.is_empty();
         self.transform()?;
+        self.tell_unread();
         if let Some(producer) = self.producer.as_mut().filter(|_| idle && !self.moved.is_empty()) {
             // Only markers of the sources' own transactions were passed. Whoever asks how far we are must not wait for a record.
             producer.begin()?;
@@ -254,6 +263,7 @@ impl<'a> Loop<'a> {
             if let Some(index) = self.plan.topics.iter().position(|known| known == topic) {
                 self.reader.stop(index, *partition);
                 self.positions.remove(&(index, *partition));
+                self.unread.remove(&(index, *partition));
                 self.moved.remove(&(index, *partition));
             }
             self.probe.released(topic, *partition);
@@ -331,11 +341,15 @@ impl<'a> Loop<'a> {
                     }
                     self.handler.record(&record, &mut Out { producer, partitions: &self.partitions })?;
                     *next = record.offset() + 1;
+                    self.unread.entry(place).or_default().read(record.timestamp());
                     self.moved.insert(place);
                     self.records += 1;
                 }
                 // What lies before the end and is no record (markers of transactions, aborted records) counts as consumed.
                 Fetched::End { topic, partition, offset } => {
+                    if self.positions.contains_key(&(topic, partition)) {
+                        self.unread.entry((topic, partition)).or_default().end();
+                    }
                     let Some(next) = self.positions.get_mut(&(topic, partition)).filter(|next| **next < offset) else {
                         continue;
                     };
@@ -386,7 +400,29 @@ impl<'a> Loop<'a> {
         }
         self.handler.committed(std::mem::take(&mut self.records), began.elapsed());
         self.moved.clear();
+        for (place, unread) in &mut self.unread {
+            if self.positions.contains_key(place) {
+                unread.done();
+            }
+        }
+        self.tell_unread();
         Ok(())
+    }
+
+    /// Tells since when what waits has waited.
+    fn tell_unread(&mut self) {
+        let looks_behind = self.looked_behind.elapsed() > LOOK_BEHIND;
+        if looks_behind {
+            self.looked_behind = Tick::now();
+        }
+        for ((topic, partition), unread) in &mut self.unread {
+            if looks_behind && unread.is_at_end() {
+                let next = self.positions.get(&(*topic, *partition));
+                let is_hidden = next.is_some_and(|next| self.reader.is_hidden(*topic, *partition, *next));
+                unread.look_behind_the_end(is_hidden, machine_now());
+            }
+            self.probe.unread(&self.plan.topics[*topic], *partition, unread);
+        }
     }
 
     /// The one way out of everything uncertain.
@@ -404,6 +440,8 @@ impl<'a> Loop<'a> {
                 self.awaiting.push(place);
             }
         }
+        self.unread.values_mut().for_each(Unread::dropped);
+        self.tell_unread();
         self.handler.dropped(error.verdict());
         self.group.rest();
     }

@@ -149,6 +149,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         applied?;
         let fired = self.fire()?;
         self.publish_ready()?;
+        self.tell_unread();
         self.measure_lag_if_due()?;
         self.commit_if_due(is_idle && fired == 0)
     }
@@ -403,6 +404,8 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         self.out.clear();
         self.open_since = None;
         self.open_records = 0;
+        self.tasks.values_mut().for_each(|task| task.unread.dropped());
+        self.tell_unread();
         for (partition, _) in std::mem::take(&mut self.tasks) {
             self.log.stop(INPUT, partition);
             self.coming.insert(partition, None);

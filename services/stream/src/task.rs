@@ -24,7 +24,7 @@ use crate::processor::{Incoming, Outbox, Processor};
 use crate::store::{Checkpoint, Store, UNARMED};
 use crate::sweep::Agenda;
 use crate::table::{Slot, Table};
-use crate::{Config, Error, Verdict};
+use crate::{Config, Error, Unread, Verdict};
 
 use write_back::Saving;
 
@@ -58,6 +58,8 @@ pub(crate) struct Task<P: Processor> {
     pub(crate) target: Option<(Millis, i64)>,
     /// Since when the input is said to end before what was applied of it.
     cut_off: Option<Tick>,
+    /// What waits in the input.
+    pub(crate) unread: Unread,
     store: Store,
     table: Table<P::Row>,
     checkpoint: Checkpoint,
@@ -124,6 +126,7 @@ impl<P: Processor> Task<P> {
             watermark: 0,
             target: None,
             cut_off: None,
+            unread: Unread::default(),
             store,
             table: Table::new(),
             checkpoint,
@@ -216,6 +219,7 @@ impl<P: Processor> Task<P> {
             return;
         }
         self.next = record.offset + 1;
+        self.unread.read(record.appended_at);
         let Some(slot) = slot else {
             processor.broadcast(record, self.now, out);
             return;
@@ -228,6 +232,7 @@ impl<P: Processor> Task<P> {
 
     /// There is nothing before `end` that is not applied: markers and aborted records, which nobody sees.
     pub(crate) fn pass(&mut self, end: i64) {
+        self.unread.end();
         if self.next == self.committed_next {
             self.committed_next = self.committed_next.max(end);
         }
@@ -376,6 +381,7 @@ impl<P: Processor> Task<P> {
         self.unindexed = Millis::MAX;
         (self.has_swept, self.needs_proof, self.is_unsaved) = (false, false, true);
         self.committed_next = self.next;
+        self.unread.done();
     }
 
     /// The index wakes a row no later than it wants. A row that is gone needs no waking: its entry is stale.

@@ -2,17 +2,18 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nix::sys::statvfs::statvfs;
 use prometheus::core::{Collector, Desc};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
-use prometheus::{Gauge, IntGauge, Opts, Registry};
+use prometheus::{Gauge, GaugeVec, IntGauge, Opts, Registry};
 use stream::{Probe, clock};
 
 use crate::cli::VERSION;
 
-/// A registry with the process's own metrics, its clock, whether it is ready, and `cascade_build_info{service, version}`. Every series in it,
+/// A registry with the process's own metrics, its clock, whether it is ready, what waits for it, and `cascade_build_info{service, version}`. Every series in it,
 /// also of what is registered later, says which installation it is of: one Prometheus may watch several, and must not add them up.
 ///
 /// # Errors
@@ -22,7 +23,8 @@ pub fn registry(service: &str, installation: &str, probe: Probe) -> Result<Regis
     let registry = Registry::new_custom(None, Some(everywhere))?;
     registry.register(Box::new(ProcessCollector::for_self()))?;
     registry.register(Box::new(MachineTime::new()?))?;
-    registry.register(Box::new(Readiness::new(service, probe)?))?;
+    registry.register(Box::new(Readiness::new(service, probe.clone())?))?;
+    registry.register(Box::new(Unread::new(probe)?))?;
     let about = Opts::new("cascade_build_info", "Always 1; the labels say which service of which version runs.");
     let info = IntGauge::with_opts(about.const_label("service", service).const_label("version", VERSION.as_str()))?;
     info.set(1);
@@ -97,6 +99,39 @@ impl Collector for Readiness {
     }
 }
 
+/// How old the oldest record is that the loop has not consumed, at the moment of the scrape: a loop that hangs is behind by ever more.
+struct Unread {
+    probe: Probe,
+    age: GaugeVec,
+}
+
+impl Unread {
+    fn new(probe: Probe) -> Result<Self, prometheus::Error> {
+        let about = Opts::new(
+            "cascade_oldest_unread_seconds",
+            "Age of the oldest record that is not consumed yet and committed, by topic; 0 where none waits.",
+        );
+        Ok(Unread { probe, age: GaugeVec::new(about, &["topic"])? })
+    }
+}
+
+impl Collector for Unread {
+    fn desc(&self) -> Vec<&Desc> {
+        self.age.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let now = clock::machine_now();
+        self.age.reset();
+        for (topic, since) in self.probe.oldest_unread() {
+            // A broker's clock may be ahead of ours.
+            let age = since.map_or(0, |since| u64::try_from(now - since).unwrap_or(0));
+            self.age.with_label_values(&[&topic]).set(Duration::from_millis(age).as_secs_f64());
+        }
+        self.age.collect()
+    }
+}
+
 struct Room {
     dir: PathBuf,
     free: Gauge,
@@ -139,6 +174,28 @@ mod tests {
             let named = metric.get_label().iter().find(|label| label.name() == "installation");
             assert_eq!(named.map(|label| label.value()), Some("shop"));
         }
+    }
+
+    #[test]
+    fn what_waits_grows_older_from_scrape_to_scrape_though_the_loop_hangs() {
+        let probe = Probe::default();
+        let registry = registry("operator", "shop", probe.clone()).unwrap();
+        let name = "cascade_oldest_unread_seconds";
+        let is_shown =
+            || registry.gather().iter().any(|family| family.name() == name && !family.get_metric().is_empty());
+        assert!(!is_shown(), "a service that reads nothing");
+        let mut unread = stream::Unread::default();
+        unread.read(clock::machine_now() - 60_000);
+        probe.unread("input", 3, &mut unread);
+        let before = value_of(&registry, name);
+        assert!((60.0..90.0).contains(&before), "{before}");
+        while value_of(&registry, name) <= before {}
+        unread.end();
+        unread.done();
+        probe.unread("input", 3, &mut unread);
+        assert!(value_of(&registry, name).abs() < f64::EPSILON);
+        probe.released("input", 3);
+        assert!(!is_shown());
     }
 
     #[test]

@@ -320,6 +320,11 @@ impl Reader {
         }
     }
 
+    /// Whether there is something from `offset` on in a partition that is read, which an open transaction hides: as of the last fetch.
+    pub fn is_hidden(&self, topic: usize, partition: i32, offset: i64) -> bool {
+        self.topics[topic].1.end_as_of_the_last_fetch(partition).is_some_and(|end| end > offset)
+    }
+
     /// Reads one partition from its first offset to its present end and hands over each record.
     /// Returns the end.
     ///

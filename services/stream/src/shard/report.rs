@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Shard;
-use crate::clock::Tick;
+use crate::clock::{Tick, machine_now};
 use crate::log::{INPUT, Log};
 use crate::processor::Processor;
 use crate::{Error, Verdict};
@@ -18,13 +18,21 @@ const RESTS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 
 impl<L: Log, P: Processor> Shard<'_, L, P> {
     /// Tells the outside how far we are. Only when nothing is uncommitted.
-    pub(super) fn report(&self) {
+    pub(super) fn report(&mut self) {
+        self.tell_unread();
         for task in self.tasks.values() {
             self.around.probe.consumed(&self.around.config.topics.input, task.partition, task.next);
             self.around.probe.settled(task.partition, task.settled_until());
             // A sweep may take its time without holding any deadline up.
             let lag = (task.now - task.fired_until()) / 1000;
             self.around.metrics.watermark_lag_seconds.with_label_values(&[&task.partition.to_string()]).set(lag);
+        }
+    }
+
+    /// Tells since when what waits has waited, also while a commit does not come about.
+    pub(super) fn tell_unread(&mut self) {
+        for task in self.tasks.values_mut() {
+            self.around.probe.unread(&self.around.config.topics.input, task.partition, &mut task.unread);
         }
     }
 
@@ -41,6 +49,9 @@ impl<L: Log, P: Processor> Shard<'_, L, P> {
             let end = ends.get(&partition).copied();
             if let Some(end) = end {
                 task.is_cut_off(end)?;
+                if task.unread.is_at_end() {
+                    task.unread.look_behind_the_end(end > task.next, machine_now());
+                }
             }
             let next = task.next;
             // Of one that nobody leads nobody can say that nothing waits in it.

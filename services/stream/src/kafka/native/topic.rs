@@ -127,6 +127,17 @@ impl Topic {
         if failed { Err(error_of("start to read a partition", unsafe { rd::rd_kafka_last_error() })) } else { Ok(()) }
     }
 
+    /// The next offset of a partition that is fetched, open transactions included, as of the last fetch: no question to the brokers.
+    pub(crate) fn end_as_of_the_last_fetch(&self, partition: i32) -> Option<i64> {
+        let (mut low, mut high) = (0, 0);
+        // SAFETY: the name lives as long as the topic, and both results are plain integers on our stack.
+        let code = unsafe {
+            let name = rd::rd_kafka_topic_name(self.pointer);
+            rd::rd_kafka_get_watermark_offsets(self.client.pointer, name, partition, &raw mut low, &raw mut high)
+        };
+        (code == Code::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
+    }
+
     /// Stops to fetch it. Records of it that wait in the queue are dropped by librdkafka.
     pub(crate) fn stop(&self, partition: i32) {
         // SAFETY: no other pointers.
