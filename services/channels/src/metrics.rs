@@ -11,6 +11,7 @@ pub struct Metrics {
     hand_over_seconds: HistogramVec,
     rate_limit_wait_seconds: HistogramVec,
     paused: IntGaugeVec,
+    reasons: Reasons,
     recoveries: IntCounterVec,
     pub(crate) words: Words,
     blocks: IntCounterVec,
@@ -18,6 +19,32 @@ pub struct Metrics {
     fenced: IntGaugeVec,
     /// Blocks are named in templates.
     block_names: Values,
+}
+
+/// What providers do not take, and why.
+#[derive(Clone, Debug)]
+struct Reasons {
+    counters: IntCounterVec,
+    paused: IntGaugeVec,
+    known: Values,
+}
+
+impl Reasons {
+    fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let options = Opts::new(
+            "cascade_calls_not_taken_total",
+            "Messages that a provider did not take for now, by its reason; the route is empty where there is one.",
+        );
+        let counters = IntCounterVec::new(options, &["channel", "route", "reason"])?;
+        let options = Opts::new(
+            "cascade_route_paused",
+            "1 while a route of several is left alone because it takes nothing; others carry its messages.",
+        );
+        let paused = IntGaugeVec::new(options, &["channel", "route"])?;
+        registry.register(Box::new(counters.clone()))?;
+        registry.register(Box::new(paused.clone()))?;
+        Ok(Reasons { counters, paused, known: Values::default() })
+    }
 }
 
 /// What providers say of their own accord, by what it came to.
@@ -97,6 +124,7 @@ impl Metrics {
                 "1 while the provider is left alone because it takes nothing.",
                 &["channel"],
             )?,
+            reasons: Reasons::new(registry)?,
             recoveries: counter(
                 "cascade_channel_recoveries_total",
                 "Times that everything uncommitted was dropped and read again.",
@@ -152,6 +180,17 @@ impl ChannelMetrics {
 
     pub(crate) fn paused(&self, paused: bool) {
         self.all.paused.with_label_values(&[self.channel.as_str()]).set(i64::from(paused));
+    }
+
+    pub(crate) fn route_paused(&self, route: &str, paused: bool) {
+        self.all.reasons.paused.with_label_values(&[self.channel.as_str(), route]).set(i64::from(paused));
+    }
+
+    /// A message was not taken for now. What a transport of several routes says begins with the route's name and a colon.
+    pub(crate) fn not_taken(&self, code: &str) {
+        let (route, reason) = code.split_once(':').unwrap_or(("", code));
+        let reason = self.all.reasons.known.of(reason);
+        self.all.reasons.counters.with_label_values(&[self.channel.as_str(), route, reason]).inc();
     }
 
     pub(crate) fn words(&self) -> &Words {

@@ -23,9 +23,9 @@ use crate::look::Look;
 use crate::metrics::{ChannelMetrics, Metrics};
 use crate::ownership::Learning;
 use crate::pseudonym::Pseudonyms;
+use crate::reasons::Reasons;
 use crate::render::Renderer;
 use crate::render::content::Content;
-use crate::transport::Answer;
 
 /// So many records are taken from the queue at once.
 pub(crate) const BATCH: usize = 512;
@@ -80,6 +80,7 @@ pub(crate) struct Worker<'a> {
     pub(crate) calls: Calls,
     pub(crate) limit: Limit,
     breaker: Breaker,
+    reasons: Reasons,
     pub(crate) group: Membership,
     pub(crate) reader: Reader,
     pub(crate) inputs: Inputs,
@@ -172,6 +173,7 @@ impl<'a> Worker<'a> {
             group: names.join(settings)?,
             limit: Limit::new(config.rate_per_second, config.burst()).to(&config.rates),
             breaker: Breaker::default(),
+            reasons: Reasons::default(),
             fetched: Vec::new(),
             producer: None,
             outputs: (0, 0),
@@ -364,34 +366,14 @@ impl<'a> Worker<'a> {
         }
         let (now, tick, was_open) = (self.clock.now(), Tick::now(), self.breaker.is_open());
         let (lanes, breaker, metrics) = (&mut self.lanes, &mut self.breaker, &self.metrics);
-        let (mut last_failure, one) = (None, self.calls.is_one_provider());
+        let (reasons, one) = (&mut self.reasons, self.calls.is_one_provider());
         self.calls.deliver(|id, answer| {
             let Some(lane) = lanes.values_mut().find(|lane| lane.is_out(id)) else { return false };
             lane.answered(id, answer, now, tick);
             if one {
                 breaker.learn(answer, tick);
             }
-            match answer {
-                Answer::NotTaken { code, .. } => {
-                    tracing::debug!(code, "the provider did not take a message; it waits for another turn");
-                    metrics.hand_over("retry");
-                    last_failure = Some(code.clone());
-                }
-                Answer::Unknown { code } => {
-                    tracing::info!(code, "whether the provider took a message is not known");
-                    last_failure = Some(code.clone());
-                }
-                Answer::Elsewhere { code } => {
-                    tracing::debug!(code, "a route did not take a message; another one is tried in its next turn");
-                    metrics.hand_over("rerouted");
-                }
-                Answer::Accepted { .. }
-                | Answer::Refused { .. }
-                | Answer::NobodyThere { .. }
-                | Answer::Unfit { .. }
-                | Answer::Stale
-                | Answer::TooLate => {}
-            }
+            reasons.hear(answer, metrics);
             true
         });
         if self.awaiting.is_empty() && self.learning.is_empty() && self.paused.is_empty() {
@@ -399,15 +381,19 @@ impl<'a> Worker<'a> {
         }
         match (was_open, self.breaker.is_open()) {
             (false, true) => {
-                // Codes of the transports' own, or plain words: no address is in them.
-                let code = last_failure.as_deref().unwrap_or_default();
+                let code = self.reasons.last.as_deref().unwrap_or_default();
                 tracing::warn!(code, "the provider takes nothing: it is left alone for a while, and commands wait")
             }
             (true, false) => tracing::info!("the provider takes messages again"),
             _ => {}
         }
-        self.metrics.paused(self.breaker.is_open() || self.calls.are_held_back());
+        self.show_pauses();
         Ok(())
+    }
+
+    fn show_pauses(&self) {
+        self.metrics.paused(self.breaker.is_open() || self.calls.are_held_back());
+        self.calls.routes().into_iter().for_each(|(route, paused)| self.metrics.route_paused(route, paused));
     }
 
     /// Once every lane has read its commands, an answer that nobody takes is of no use.
