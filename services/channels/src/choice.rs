@@ -17,8 +17,11 @@ use crate::transport::Message;
 /// block is kept: what was fetched for a message is still there when its turn comes.
 const BLOCK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
 
-/// The same for whoever waits at the fence.
+/// The same for whoever waits at the fence, or for a text that is not here.
 const FENCED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+
+/// So many are looked at for one trial: each may have something of its own to wait for, and its message is made for that.
+const TRIED_AT_ONCE: usize = 64;
 
 /// A command whose turn has come.
 #[derive(Debug)]
@@ -37,15 +40,42 @@ pub(crate) struct Chooser<'a> {
     pub(crate) renderer: &'a Renderer,
     pub(crate) metrics: &'a ChannelMetrics,
     pub(crate) calls_max: usize,
+    /// The provider, or all routes to it, took nothing lately: what goes out tries whether that is over.
+    pub(crate) is_trial: bool,
+}
+
+/// Whose turn was last.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    /// The partition of the command that had its turn last.
+    last: i32,
+    /// Trials so far.
+    trials: u32,
+}
+
+impl Turns {
+    /// Of so many places, the one where this trial begins: each far from those before it.
+    fn place_of(&self, places: usize) -> usize {
+        /// The golden section of all numbers of 32 bits.
+        const STEP: u32 = 0x9e37_79b9;
+        let part = u64::from(self.trials.wrapping_mul(STEP));
+        usize::try_from(part * u64::try_from(places).unwrap_or(0) >> 32).unwrap_or(0)
+    }
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Turns { last: -1, trials: 0 }
+    }
 }
 
 impl Chooser<'_> {
-    /// Takes the next commands, lane by lane in turn, beginning behind the one that had the `last` turn, so that a full one does not
+    /// Takes the next commands, lane by lane in turn, beginning behind the one that had the last turn, so that a full one does not
     /// hold up the others. What cannot be rendered is settled on the way and uses up no permit. `now` and `tick` are the same moment.
     pub(crate) fn choose(
         &self,
         lanes: &mut BTreeMap<i32, Lane>,
-        last: &mut i32,
+        turns: &mut Turns,
         calls: usize,
         now: Millis,
         tick: Tick,
@@ -54,10 +84,13 @@ impl Chooser<'_> {
         if room == 0 {
             return Vec::new();
         }
+        if self.is_trial {
+            return self.choose_for_trial(lanes, turns, room, now, tick);
+        }
         let is_closed = |destination| self.limit.is_closed(destination, tick);
         let mut queues: Vec<_> =
             lanes.iter().map(|(partition, lane)| (*partition, lane.ready(tick, room, is_closed).into_iter())).collect();
-        let behind = queues.partition_point(|(partition, _)| *partition <= *last);
+        let behind = queues.partition_point(|(partition, _)| *partition <= turns.last);
         queues.rotate_left(behind);
         let mut chosen = Vec::new();
         loop {
@@ -68,7 +101,7 @@ impl Chooser<'_> {
                 let Some(lane) = lanes.get_mut(partition) else { continue };
                 match self.consider(lane, *partition, offset, now, tick) {
                     Turn::Comes(candidate) => {
-                        *last = *partition;
+                        turns.last = *partition;
                         chosen.push(*candidate);
                     }
                     Turn::Settled => {}
@@ -82,6 +115,44 @@ impl Chooser<'_> {
                 return chosen;
             }
         }
+    }
+
+    /// A message that will not be taken for a reason of its own, such as its destination, tells nothing of the others: were it the first one
+    /// each time, all would wait as long as it does. So those are tried that were not tried yet, and each time from another place.
+    fn choose_for_trial(
+        &self,
+        lanes: &mut BTreeMap<i32, Lane>,
+        turns: &mut Turns,
+        room: usize,
+        now: Millis,
+        tick: Tick,
+    ) -> Vec<Candidate> {
+        let is_closed = |destination| self.limit.is_closed(destination, tick);
+        let mut all = Vec::new();
+        for (partition, lane) in &*lanes {
+            let ready = lane.ready(tick, usize::MAX, is_closed).into_iter();
+            all.extend(ready.map(|offset| (lane.was_tried(offset), *partition, offset)));
+        }
+        all.sort_unstable();
+        let fresh = all.partition_point(|(was_tried, ..)| !was_tried);
+        let (fresh, tried) = all.split_at_mut(fresh);
+        for places in [&mut *fresh, tried] {
+            places.rotate_left(turns.place_of(places.len()));
+        }
+        let mut chosen = Vec::new();
+        for (_, partition, offset) in all.into_iter().take(TRIED_AT_ONCE) {
+            let Some(lane) = lanes.get_mut(&partition) else { continue };
+            match self.consider(lane, partition, offset, now, tick) {
+                Turn::Comes(candidate) => chosen.push(*candidate),
+                Turn::Settled => {}
+                Turn::Waits => break,
+            }
+            if chosen.len() == room {
+                break;
+            }
+        }
+        turns.trials = turns.trials.wrapping_add(u32::from(!chosen.is_empty()));
+        chosen
     }
 
     fn consider(&self, lane: &mut Lane, partition: i32, offset: i64, now: Millis, tick: Tick) -> Turn {
@@ -105,6 +176,13 @@ impl Chooser<'_> {
             Ok(message) => message,
             Err(Flaw::WAITS) => {
                 entry.rest(BLOCK, tick);
+                return Turn::Settled;
+            }
+            Err(Flaw::OTHER_TEXT) => {
+                if entry.lacks.replace(Flaw::OTHER_TEXT.0).is_none() {
+                    self.metrics.other_text(send.text().0);
+                }
+                entry.rest(FENCED, tick);
                 return Turn::Settled;
             }
             Err(flaw) => {

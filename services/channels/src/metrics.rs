@@ -15,10 +15,13 @@ pub struct Metrics {
     recoveries: IntCounterVec,
     pub(crate) words: Words,
     blocks: IntCounterVec,
+    other_texts: IntCounterVec,
     spent: IntCounterVec,
     fenced: IntGaugeVec,
     /// Blocks are named in templates.
     block_names: Values,
+    /// Templates are named in campaigns.
+    template_names: Values,
 }
 
 /// What providers do not take, and why.
@@ -136,6 +139,11 @@ impl Metrics {
                 "Blocks that messages asked for: had, fallback, or missing where the message waits.",
                 &["channel", "block", "outcome"],
             )?,
+            other_texts: counter(
+                "cascade_other_texts_total",
+                "Messages that wait since their campaign names a version of the template that the worker has not got.",
+                &["channel", "template"],
+            )?,
             spent: counter(
                 "cascade_spent_minor_total",
                 "Prices of calls that were begun, in minor units; of those that were refused, too.",
@@ -147,8 +155,11 @@ impl Metrics {
                 &["channel"],
             )?,
             block_names: Values::default(),
+            template_names: Values::default(),
         };
-        for counters in [&metrics.hand_overs, &metrics.recoveries, &metrics.blocks, &metrics.spent] {
+        for counters in
+            [&metrics.hand_overs, &metrics.recoveries, &metrics.blocks, &metrics.spent, &metrics.other_texts]
+        {
             registry.register(Box::new(counters.clone()))?;
         }
         let times = [&metrics.residual_window_seconds, &metrics.hand_over_seconds, &metrics.rate_limit_wait_seconds];
@@ -200,6 +211,11 @@ impl ChannelMetrics {
     pub(crate) fn block(&self, block: &str, outcome: &str) {
         let block = self.all.block_names.of(block);
         self.all.blocks.with_label_values(&[self.channel.as_str(), block, outcome]).inc();
+    }
+
+    pub(crate) fn other_text(&self, template: &str) {
+        let template = self.all.template_names.of(template);
+        self.all.other_texts.with_label_values(&[self.channel.as_str(), template]).inc();
     }
 
     pub(crate) fn spent(&self, minor: i64) {

@@ -11,7 +11,7 @@ use stream::{Error, Probe, Verdict, admin};
 
 use crate::breaker::Breaker;
 use crate::calls::Calls;
-use crate::choice::{Candidate, Chooser};
+use crate::choice::{Candidate, Chooser, Turns};
 use crate::config::Config;
 use crate::echo::{Echo, Origin};
 use crate::lane::Lane;
@@ -94,8 +94,7 @@ pub(crate) struct Worker<'a> {
     pub(crate) ask: Tick,
     pub(crate) learning: BTreeMap<i32, Learning>,
     pub(crate) lanes: BTreeMap<i32, Lane>,
-    /// The partition of the command that had its turn last.
-    turn: i32,
+    turns: Turns,
     /// Partitions whose commands are not read for now, because memory holds enough of them.
     pub(crate) paused: BTreeSet<i32>,
     /// What was committed last: (next command, bookmark).
@@ -181,7 +180,7 @@ impl<'a> Worker<'a> {
             ask: Tick::now(),
             learning: BTreeMap::new(),
             lanes: BTreeMap::new(),
-            turn: -1,
+            turns: Turns::default(),
             paused: BTreeSet::new(),
             committed: BTreeMap::new(),
             forgot: Tick::now(),
@@ -369,10 +368,10 @@ impl<'a> Worker<'a> {
         let (reasons, one) = (&mut self.reasons, self.calls.is_one_provider());
         self.calls.deliver(|id, answer| {
             let Some(lane) = lanes.values_mut().find(|lane| lane.is_out(id)) else { return false };
-            lane.answered(id, answer, now, tick);
             if one {
-                breaker.learn(answer, tick);
+                breaker.learn_of(answer, lane.was_tried_before(id), tick);
             }
+            lane.answered(id, answer, now, tick);
             reasons.hear(answer, metrics);
             true
         });
@@ -417,9 +416,10 @@ impl<'a> Worker<'a> {
             renderer: &self.renderer,
             metrics: &self.metrics,
             calls_max: self.calls.max(self.config.calls_max),
+            is_trial: self.breaker.is_open() || self.calls.are_held_back(),
         };
         let now = self.clock.now();
-        let chosen = chooser.choose(&mut self.lanes, &mut self.turn, self.calls.len(), now, Tick::now());
+        let chosen = chooser.choose(&mut self.lanes, &mut self.turns, self.calls.len(), now, Tick::now());
         self.metrics.fenced(self.lanes.values().filter(|lane| lane.fence().holds(now)).count());
         chosen
     }
