@@ -86,6 +86,11 @@ impl Breaker {
         }
     }
 
+    /// One call has begun to try it, and no other does before the next pause is over.
+    pub(crate) fn tried(&mut self, now: Tick) {
+        self.open(self.pause, now);
+    }
+
     fn open(&mut self, pause: Duration, now: Tick) {
         let until = now.after(pause);
         self.open_until = Some(self.open_until.map_or(until, |known| known.max(until)));

@@ -7,6 +7,7 @@ use schemas::{Id, Millis, Status};
 use stream::clock::Tick;
 
 use crate::breaker::Breaker;
+use crate::groups::Groups;
 use crate::lane::{Lane, Outcome};
 use crate::limit::Limit;
 use crate::metrics::ChannelMetrics;
@@ -17,7 +18,7 @@ use crate::transport::Message;
 /// block is kept: what was fetched for a message is still there when its turn comes.
 const BLOCK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
 
-/// The same for whoever waits at the fence, or for a text that is not here.
+/// The same for whoever waits at the fence, for a text that is not here, or since others like it are not taken.
 const FENCED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
 /// So many are looked at for one trial: each may have something of its own to wait for, and its message is made for that.
@@ -51,6 +52,8 @@ pub(crate) struct Turns {
     last: i32,
     /// Trials so far.
     trials: u32,
+    /// What is not taken, while others are.
+    pub(crate) groups: Groups,
 }
 
 impl Turns {
@@ -65,7 +68,7 @@ impl Turns {
 
 impl Default for Turns {
     fn default() -> Self {
-        Turns { last: -1, trials: 0 }
+        Turns { last: -1, trials: 0, groups: Groups::default() }
     }
 }
 
@@ -99,7 +102,7 @@ impl Chooser<'_> {
                 let Some(offset) = queue.next() else { continue };
                 idle = false;
                 let Some(lane) = lanes.get_mut(partition) else { continue };
-                match self.consider(lane, *partition, offset, now, tick) {
+                match self.consider(lane, &mut turns.groups, (*partition, offset), now, tick) {
                     Turn::Comes(candidate) => {
                         turns.last = *partition;
                         chosen.push(*candidate);
@@ -118,7 +121,7 @@ impl Chooser<'_> {
     }
 
     /// A message that will not be taken for a reason of its own, such as its destination, tells nothing of the others: were it the first one
-    /// each time, all would wait as long as it does. So those are tried that were not tried yet, and each time from another place.
+    /// each time, all would wait as long as it does. So those are tried that were not tried yet, nor others like them, and each time from another place.
     fn choose_for_trial(
         &self,
         lanes: &mut BTreeMap<i32, Lane>,
@@ -130,11 +133,17 @@ impl Chooser<'_> {
         let is_closed = |destination| self.limit.is_closed(destination, tick);
         let mut all = Vec::new();
         for (partition, lane) in &*lanes {
-            let ready = lane.ready(tick, usize::MAX, is_closed).into_iter();
-            all.extend(ready.map(|offset| (lane.was_tried(offset), *partition, offset)));
+            for offset in lane.ready(tick, usize::MAX, is_closed) {
+                let Some((_, send)) = lane.command_at(offset) else { continue };
+                let group = Groups::of(send);
+                let is_second = lane.was_tried(offset) || turns.groups.is_left_alone(group);
+                if turns.groups.admits(group, tick) {
+                    all.push((is_second, *partition, offset));
+                }
+            }
         }
         all.sort_unstable();
-        let fresh = all.partition_point(|(was_tried, ..)| !was_tried);
+        let fresh = all.partition_point(|(is_second, ..)| !is_second);
         let (fresh, tried) = all.split_at_mut(fresh);
         for places in [&mut *fresh, tried] {
             places.rotate_left(turns.place_of(places.len()));
@@ -142,7 +151,7 @@ impl Chooser<'_> {
         let mut chosen = Vec::new();
         for (_, partition, offset) in all.into_iter().take(TRIED_AT_ONCE) {
             let Some(lane) = lanes.get_mut(&partition) else { continue };
-            match self.consider(lane, partition, offset, now, tick) {
+            match self.consider(lane, &mut turns.groups, (partition, offset), now, tick) {
                 Turn::Comes(candidate) => chosen.push(*candidate),
                 Turn::Settled => {}
                 Turn::Waits => break,
@@ -155,10 +164,18 @@ impl Chooser<'_> {
         chosen
     }
 
-    fn consider(&self, lane: &mut Lane, partition: i32, offset: i64, now: Millis, tick: Tick) -> Turn {
+    fn consider(
+        &self,
+        lane: &mut Lane,
+        groups: &mut Groups,
+        (partition, offset): (i32, i64),
+        now: Millis,
+        tick: Tick,
+    ) -> Turn {
         let passes = lane.passes_fence(offset, now);
         let Some(entry) = lane.entry(offset) else { return Turn::Settled };
-        if !passes {
+        let group = Groups::of(&entry.send.1);
+        if !passes || !groups.admits(group, tick) {
             entry.rest(FENCED, tick);
             return Turn::Settled;
         }
@@ -209,6 +226,7 @@ impl Chooser<'_> {
         if !lane.charge(offset, now) {
             return Turn::Settled;
         }
+        groups.goes(group, tick);
         Turn::Comes(Box::new(Candidate { partition, offset, id, message, send_before }))
     }
 }

@@ -325,7 +325,12 @@ impl Lane {
         self.window.get(&offset).is_some_and(|entry| entry.delays.is_some())
     }
 
-    /// The same of the send that a command is about.
+    /// The command about a send.
+    pub(crate) fn command_of(&self, id: Id) -> Option<&Send> {
+        self.offsets.get(&id).and_then(|offset| self.command_at(*offset)).map(|(_, send)| send)
+    }
+
+    /// Whether that was tried, and was not taken.
     pub(crate) fn was_tried_before(&self, id: Id) -> bool {
         self.offsets.get(&id).is_some_and(|offset| self.was_tried(*offset))
     }

@@ -63,6 +63,7 @@ pub mod look;
 mod lease;
 mod limit;
 mod breaker;
+mod groups;
 mod reasons;
 mod fence;
 pub mod render;

@@ -14,6 +14,7 @@ use crate::calls::Calls;
 use crate::choice::{Candidate, Chooser, Turns};
 use crate::config::Config;
 use crate::echo::{Echo, Origin};
+use crate::groups::Groups;
 use crate::lane::Lane;
 use crate::lease::Lease;
 use crate::ledger::{Ledger, bookmark};
@@ -366,10 +367,14 @@ impl<'a> Worker<'a> {
         let (now, tick, was_open) = (self.clock.now(), Tick::now(), self.breaker.is_open());
         let (lanes, breaker, metrics) = (&mut self.lanes, &mut self.breaker, &self.metrics);
         let (reasons, one) = (&mut self.reasons, self.calls.is_one_provider());
+        let (groups, is_kept_apart) = (&mut self.turns.groups, one || !self.calls.routes().is_empty());
         self.calls.deliver(|id, answer| {
             let Some(lane) = lanes.values_mut().find(|lane| lane.is_out(id)) else { return false };
             if one {
                 breaker.learn_of(answer, lane.was_tried_before(id), tick);
+            }
+            if let Some(send) = lane.command_of(id).filter(|_| is_kept_apart) {
+                groups.learn(Groups::of(send), answer, tick);
             }
             lane.answered(id, answer, now, tick);
             reasons.hear(answer, metrics);

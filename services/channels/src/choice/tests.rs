@@ -6,6 +6,7 @@ use crate::config::OnUnknown;
 use crate::fence::Fence;
 use crate::metrics::Metrics;
 use crate::render::content::{Config, Content};
+use crate::transport::Answer;
 
 /// A channel whose template `recs` asks for a block that cannot be had, and `plain` for none.
 struct Channel {
@@ -218,6 +219,47 @@ fn what_the_destination_has_permitted_waits_for_the_channel_alone() {
     channel.lane().answered(id, &later, 0, Tick::now());
     let entry = channel.lane().entry(1).unwrap();
     assert_eq!((entry.destined, entry.permitted), (false, false), "another call asks both again");
+}
+
+/// Of the last ones of a partition, how many were taken after so long, where `away` says to which addresses nothing goes.
+fn taken_of_the_last(count: usize, away: impl Fn(&str) -> bool, within: Duration) -> usize {
+    let mut channel = Channel { calls_max: 64, ..Channel::new(lane(), 1_000_000) };
+    for offset in 0..3_000 {
+        channel.command_to(0, offset, "plain", "+7911");
+    }
+    let last = 3_000..3_000 + i64::try_from(count).unwrap();
+    last.clone().for_each(|offset| channel.command_to(0, offset, "plain", "+7922"));
+    let (begun, step) = (Tick::now(), Duration::from_millis(50));
+    let (mut tick, mut taken) = (begun, Vec::new());
+    while tick < begun.after(within) && taken.len() < count {
+        for offset in channel.chosen(tick) {
+            let (id, send) = channel.lane().command_at(offset).map(|(id, send)| (id, send.clone())).unwrap();
+            let answer = match away(&send.address) {
+                true => Answer::NotTaken { code: "http_403".to_owned(), retry_after: None },
+                false => Answer::taken(None),
+            };
+            let again = channel.lane().was_tried(offset);
+            channel.breaker.learn_of(&answer, again, tick);
+            channel.turns.groups.learn(Groups::of(&send), &answer, tick);
+            channel.lane().start(offset);
+            channel.lane().answered(id, &answer, 0, tick);
+            if last.contains(&offset) && answer == Answer::taken(None) {
+                taken.push(offset);
+            }
+        }
+        channel.lane().lines();
+        channel.lane().position();
+        tick = tick.after(step);
+    }
+    taken.len()
+}
+
+/// A topic to which such commands went, and from which they came back later, would do no more.
+#[test]
+fn who_goes_elsewhere_goes_on_while_three_thousand_before_him_are_not_taken() {
+    let count = 500;
+    assert_eq!(taken_of_the_last(count, |address| address == "+7911", Duration::from_secs(60)), count);
+    assert_eq!(taken_of_the_last(count, |_| true, Duration::from_secs(60)), 0);
 }
 
 #[test]
