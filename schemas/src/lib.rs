@@ -65,7 +65,7 @@ pub use row::{
     Adoption, Begun, Counted, Customer, Done, Former, Heard, Hold, Instance, Passed, Past, Queued, Sent, Stage,
     Unsettled,
 };
-pub use send::{Attempt, AttemptState, Class, Revoke, Send};
+pub use send::{Attempt, AttemptState, Class, Revoke, Send, is_version};
 pub use source::{Action, Cart, Consent, Contact, Inactivity, Item, Profile, Registration};
 pub use suppression::{Suppression, Suppressor};
 pub use topics::{Cleanup, DEAD_LETTER_BYTES_MAX, NameError, OVERHEAD_BYTES, SOURCE_BYTES_MAX, Spread, Topic, Topics};

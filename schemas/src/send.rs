@@ -30,7 +30,7 @@ pub struct Send {
     pub class: Class,
     /// Where to: secret. Not in logs, metrics or the journal.
     pub address: String,
-    /// Name of the template, without the channel's suffix.
+    /// Name of the template, without the channel's suffix; behind an `@` the version of its files, where the campaign names one.
     pub template: String,
     /// BCP 47.
     pub locale: Option<String>,
@@ -46,6 +46,21 @@ pub struct Send {
     pub currency: String,
     /// Kafka timestamp (machine time) of the record that caused it; 0 where a deadline did.
     pub caused_at: Millis,
+}
+
+impl Send {
+    /// The template's name, and the version of its files, where the campaign names one: sixteen hexadecimal digits behind an `@`.
+    pub fn text(&self) -> (&str, Option<&str>) {
+        match self.template.rsplit_once('@') {
+            Some((name, version)) if is_version(version) => (name, Some(version)),
+            _ => (&self.template, None),
+        }
+    }
+}
+
+/// Whether this is the version of a template.
+pub fn is_version(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 impl std::fmt::Debug for Send {

@@ -20,6 +20,11 @@ pub const TEMPLATE: &str = "hello";
 impl Installation {
     /// Commands so many messages on a channel, each to somebody else, and returns their ids.
     pub fn command(&self, channel: &str, count: usize) -> Vec<String> {
+        self.command_to(channel, count, |customer| address(customer, channel))
+    }
+
+    /// The same, to addresses of another form.
+    pub fn command_to(&self, channel: &str, count: usize, address: impl Fn(&str) -> String) -> Vec<String> {
         let topic = self.topics.send(channel);
         let command = |_| {
             let customer = format!("customer-{}", self.event_number());
@@ -27,7 +32,7 @@ impl Installation {
                 send_id: Id::of_instance(&customer, &self.place.prefix, "", "").to_string(),
                 customer_id: customer.clone(),
                 channel: channel.to_owned(),
-                address: address(&customer, channel),
+                address: address(&customer),
                 template: TEMPLATE.to_owned(),
                 decided_at: self.now(),
                 send_before: self.now() + 7 * DAY,

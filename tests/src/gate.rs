@@ -8,8 +8,10 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -22,6 +24,7 @@ use nix::sys::socket::{Backlog, listen};
 use serde::Deserialize;
 use serde_json::json;
 use stream::clock::Tick;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -72,6 +75,7 @@ struct Desk {
     taken: Mutex<Vec<(String, Duration)>>,
     answered: AtomicUsize,
     inside: AtomicUsize,
+    connections: Arc<AtomicUsize>,
 }
 
 impl Desk {
@@ -113,7 +117,10 @@ impl Gateway {
         let (heard, taken) = (Mutex::default(), Mutex::default());
         let (answered, inside) = (AtomicUsize::default(), AtomicUsize::default());
         let opened = Tick::now();
-        let desk = Arc::new(Desk { gate: seen.clone(), pause, hangs_up, opened, heard, taken, answered, inside });
+        let connections = Arc::<AtomicUsize>::default();
+        let gate_of = seen.clone();
+        let desk = Desk { gate: gate_of, pause, hangs_up, opened, heard, taken, answered, inside, connections };
+        let desk = Arc::new(desk);
         let _inside = runtime().enter();
         let socket = TcpSocket::new_v4().expect("there are sockets");
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("loopback has a free port");
@@ -122,7 +129,7 @@ impl Gateway {
             (listener.local_addr().expect("it is bound"), listener.try_clone().expect("it is a file"));
         let listener = tokio::net::TcpListener::from_std(listener).expect("it does not block");
         let routes = Router::new().route("/", post(take)).with_state(Arc::clone(&desk));
-        let door_of = Door { listener, gate: seen };
+        let door_of = Door { listener, gate: seen, connections: Arc::clone(&desk.connections) };
         drop(runtime().spawn(async move { axum::serve(door_of, routes).await }));
         Gateway { address, door, desk, gate, fill: Mutex::default() }
     }
@@ -178,6 +185,11 @@ impl Gateway {
     pub fn inside(&self) -> usize {
         self.desk.inside.load(Ordering::SeqCst)
     }
+
+    /// Connections that were let in and have not ended: a request may lie in one that nobody has read yet.
+    pub fn connections(&self) -> usize {
+        self.desk.connections.load(Ordering::SeqCst)
+    }
 }
 
 fn counted(list: &Mutex<Vec<(String, Duration)>>) -> BTreeMap<String, usize> {
@@ -192,19 +204,54 @@ fn counted(list: &Mutex<Vec<(String, Duration)>>) -> BTreeMap<String, usize> {
 struct Door {
     listener: tokio::net::TcpListener,
     gate: watch::Receiver<Gate>,
+    connections: Arc<AtomicUsize>,
+}
+
+/// A connection that is counted while it is there.
+struct Counted(TcpStream, Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.1.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, into)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
 }
 
 impl Listener for Door {
-    type Io = TcpStream;
+    type Io = Counted;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
             // The sender lives as long as anybody asks.
             drop(self.gate.wait_for(|gate| *gate != Gate::Unreached).await);
-            if let Ok(accepted) = self.listener.accept().await {
+            if let Ok((stream, from)) = self.listener.accept().await {
                 if *self.gate.borrow() != Gate::Unreached {
-                    return accepted;
+                    self.connections.fetch_add(1, Ordering::SeqCst);
+                    return (Counted(stream, Arc::clone(&self.connections)), from);
                 }
                 // It was being waited for when the gate shut: nobody reads from it.
                 drop(self.gate.wait_for(|gate| *gate != Gate::Unreached).await);

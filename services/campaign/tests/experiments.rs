@@ -58,8 +58,8 @@ fn a_place_is_the_published_hash() {
 }
 
 /// The templates that a customer gets, in two runs of the same campaign.
-fn templates(customer_id: &str) -> (Vec<String>, Vec<Reason>) {
-    let plans = world::plans(&[SUBJECTS]);
+fn templates(customer_id: &str, campaign: &str) -> (Vec<String>, Vec<Reason>) {
+    let plans = world::plans(&[campaign]);
     let mut customer = Customer::default();
     let mut effects = Vec::new();
     let mut tell = |fact: Fact, now: i64| {
@@ -97,7 +97,7 @@ fn a_customer_keeps_the_variant_and_who_is_held_out_gets_nothing() {
     let experiment = experiment(SUBJECTS);
     let (mut sent, mut held_out) = (0, 0);
     for customer in (0..300).map(name) {
-        let (templates, reasons) = templates(&customer);
+        let (templates, reasons) = templates(&customer, SUBJECTS);
         if experiment.holds_out(&customer) {
             assert_eq!(templates, Vec::<String>::new());
             assert_eq!(reasons.iter().filter(|reason| **reason == Reason::HeldOut).count(), 2);
@@ -109,6 +109,23 @@ fn a_customer_keeps_the_variant_and_who_is_held_out_gets_nothing() {
         }
     }
     assert!(sent > 200 && held_out > 10, "{sent} and {held_out}");
+}
+
+/// What a command says is all that a worker goes by: an edit of a file cannot make one variant into another.
+#[test]
+fn each_variant_has_the_text_that_its_version_of_the_campaign_names() {
+    let pins = "templates: {subject1.email: 00000000000000a1, subject2.email: 00000000000000a2, t.sms: 00000000000000a3, \
+                t.push: 00000000000000a4}\n";
+    let pinned = format!("{SUBJECTS}{pins}");
+    let experiment = experiment(&pinned);
+    for customer in (0..50).map(name).filter(|customer| !experiment.holds_out(customer)) {
+        let wanted = if experiment.variant(&customer) == Some("plain") {
+            "subject1@00000000000000a1"
+        } else {
+            "subject2@00000000000000a2"
+        };
+        assert_eq!(templates(&customer, &pinned).0, [wanted, wanted]);
+    }
 }
 
 #[test]

@@ -12,17 +12,23 @@ const FAILURES: u32 = 5;
 /// It is left alone so long, then twice as long, and so on up to the last.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
+/// For so long after an answer, a message that was not taken before says nothing of the provider when it is not taken again: it is the
+/// message, or where it goes to. As long as the longest pause between two of its calls, so that in an outage it counts again.
+const PROVEN: Duration = Duration::from_secs(30);
+
 /// Closed (all calls), open (none), half open (one, whose answer decides).
 #[derive(Debug)]
 pub struct Breaker {
     failures: u32,
     pause: Duration,
     open_until: Option<Tick>,
+    /// When the provider last said anything of a message.
+    answered_at: Option<Tick>,
 }
 
 impl Default for Breaker {
     fn default() -> Self {
-        Breaker { failures: 0, pause: PAUSE.0, open_until: None }
+        Breaker { failures: 0, pause: PAUSE.0, open_until: None, answered_at: None }
     }
 }
 
@@ -48,8 +54,15 @@ impl Breaker {
 
     /// Learns from an answer what it says of the provider. What it was not asked says nothing.
     pub(crate) fn learn(&mut self, answer: &Answer, now: Tick) {
+        self.learn_of(answer, false, now);
+    }
+
+    /// The same; `again` tells that the message was tried before, and not taken.
+    pub(crate) fn learn_of(&mut self, answer: &Answer, again: bool, now: Tick) {
+        let is_proven = self.open_until.is_none() && self.answered_at.is_some_and(|at| now < at.after(PROVEN));
         match answer {
-            Answer::Accepted { .. } | Answer::Refused { .. } | Answer::NobodyThere { .. } => self.answered(),
+            Answer::Accepted { .. } | Answer::Refused { .. } | Answer::NobodyThere { .. } => self.answered(now),
+            Answer::NotTaken { retry_after: None, .. } if again && is_proven => {}
             Answer::NotTaken { retry_after, .. } => self.failed(*retry_after, now),
             Answer::Unknown { .. } => self.failed(None, now),
             Answer::Elsewhere { .. } | Answer::Stale | Answer::TooLate | Answer::Unfit { .. } => {}
@@ -57,8 +70,8 @@ impl Breaker {
     }
 
     /// The provider answered, whatever it said of the message.
-    pub fn answered(&mut self) {
-        *self = Breaker::default();
+    pub fn answered(&mut self, now: Tick) {
+        *self = Breaker { answered_at: Some(now), ..Breaker::default() };
     }
 
     /// The provider took nothing. `asked` is the pause that it asks for.
@@ -71,6 +84,11 @@ impl Breaker {
             self.open(self.pause, now);
             self.pause = PAUSE.1.min(self.pause * 2);
         }
+    }
+
+    /// One call has begun to try it, and no other does before the next pause is over.
+    pub(crate) fn tried(&mut self, now: Tick) {
+        self.open(self.pause, now);
     }
 
     fn open(&mut self, pause: Duration, now: Tick) {
@@ -120,10 +138,26 @@ mod tests {
     }
 
     #[test]
+    fn a_message_that_is_not_taken_again_says_nothing_of_a_provider_that_takes_others() {
+        let (mut breaker, now) = (Breaker::default(), Tick::now());
+        let not_taken = Answer::NotTaken { code: "http_403".to_owned(), retry_after: None };
+        breaker.learn(&Answer::taken(None), now);
+        (0..60).for_each(|_| breaker.learn_of(&not_taken, true, now));
+        assert!(!breaker.is_open() && breaker.is_well());
+        // Nothing was taken for long: it is the provider, after all.
+        (0..FAILURES).for_each(|_| breaker.learn_of(&not_taken, true, now.after(PROVEN)));
+        assert!(breaker.is_open());
+        breaker.learn(&Answer::taken(None), now.after(PROVEN));
+        let pause = Answer::NotTaken { code: "http_429".to_owned(), retry_after: Some(PAUSE.0) };
+        breaker.learn_of(&pause, true, now.after(PROVEN));
+        assert!(breaker.is_open(), "a pause that it asks for is for all");
+    }
+
+    #[test]
     fn an_answer_closes_it() {
         let (mut breaker, now) = (Breaker::default(), Tick::now());
         (0..FAILURES).for_each(|_| breaker.failed(None, now));
-        breaker.answered();
+        breaker.answered(now);
         assert_eq!(breaker.admits(0, 64, now), 64);
     }
 }

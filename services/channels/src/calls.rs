@@ -175,6 +175,11 @@ impl Calls {
         [self.transport.calls_max(), trials].into_iter().flatten().fold(configured, usize::min)
     }
 
+    /// The routes that the transport keeps apart, and whether each is left alone.
+    pub(crate) fn routes(&self) -> Vec<(&str, bool)> {
+        self.transport.routes()
+    }
+
     /// The transport leaves all of its providers alone.
     pub(crate) fn are_held_back(&self) -> bool {
         self.transport.left_alone().is_some()

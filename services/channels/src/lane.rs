@@ -78,6 +78,8 @@ pub(crate) struct Entry {
     rests: u32,
     /// The version of the template that made its message.
     pub(crate) content: Option<Arc<str>>,
+    /// What it waits for that is not here, and is told if it expires meanwhile.
+    pub(crate) lacks: Option<&'static str>,
     /// What the fence has counted for the call that is under way, or about to begin.
     charge: Option<Charge>,
 }
@@ -268,12 +270,12 @@ impl Lane {
     pub fn judge(&mut self, now: Millis) {
         for entry in self.window.values_mut() {
             let (Stage::Waiting, (id, send)) = (&entry.stage, &entry.send) else { continue };
-            let status = match () {
-                () if self.withdrawn.contains(*id) => Status::Revoked,
-                () if now > send.send_before => Status::Expired,
+            let (status, code) = match () {
+                () if self.withdrawn.contains(*id) => (Status::Revoked, None),
+                () if now > send.send_before => (Status::Expired, entry.lacks),
                 () => continue,
             };
-            entry.end(Outcome::of(status, None, now), &mut self.fence);
+            entry.end(Outcome::of(status, code, now), &mut self.fence);
         }
     }
 
@@ -316,6 +318,21 @@ impl Lane {
         ready.extend(let_in);
         ready.sort_unstable();
         ready
+    }
+
+    /// Whether a command has been tried, and was not taken.
+    pub(crate) fn was_tried(&self, offset: i64) -> bool {
+        self.window.get(&offset).is_some_and(|entry| entry.delays.is_some())
+    }
+
+    /// The command about a send.
+    pub(crate) fn command_of(&self, id: Id) -> Option<&Send> {
+        self.offsets.get(&id).and_then(|offset| self.command_at(*offset)).map(|(_, send)| send)
+    }
+
+    /// Whether that was tried, and was not taken.
+    pub(crate) fn was_tried_before(&self, id: Id) -> bool {
+        self.offsets.get(&id).is_some_and(|offset| self.was_tried(*offset))
     }
 
     /// The version of the template that made the message of a command.
@@ -518,6 +535,7 @@ impl Entry {
             delays: None,
             rests: 0,
             content: None,
+            lacks: None,
             charge: None,
         }
     }

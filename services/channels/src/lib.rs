@@ -64,6 +64,8 @@ pub mod look;
 mod lease;
 mod limit;
 mod breaker;
+mod groups;
+mod reasons;
 mod fence;
 pub mod render;
 pub mod link;

@@ -11,13 +11,43 @@ pub struct Metrics {
     hand_over_seconds: HistogramVec,
     rate_limit_wait_seconds: HistogramVec,
     paused: IntGaugeVec,
+    reasons: Reasons,
     recoveries: IntCounterVec,
     pub(crate) words: Words,
     blocks: IntCounterVec,
+    other_texts: IntCounterVec,
     spent: IntCounterVec,
     fenced: IntGaugeVec,
     /// Blocks are named in templates.
     block_names: Values,
+    /// Templates are named in campaigns.
+    template_names: Values,
+}
+
+/// What providers do not take, and why.
+#[derive(Clone, Debug)]
+struct Reasons {
+    counters: IntCounterVec,
+    paused: IntGaugeVec,
+    known: Values,
+}
+
+impl Reasons {
+    fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let options = Opts::new(
+            "cascade_calls_not_taken_total",
+            "Messages that a provider did not take for now, by its reason; the route is empty where there is one.",
+        );
+        let counters = IntCounterVec::new(options, &["channel", "route", "reason"])?;
+        let options = Opts::new(
+            "cascade_route_paused",
+            "1 while a route of several is left alone because it takes nothing; others carry its messages.",
+        );
+        let paused = IntGaugeVec::new(options, &["channel", "route"])?;
+        registry.register(Box::new(counters.clone()))?;
+        registry.register(Box::new(paused.clone()))?;
+        Ok(Reasons { counters, paused, known: Values::default() })
+    }
 }
 
 /// What providers say of their own accord, by what it came to.
@@ -97,6 +127,7 @@ impl Metrics {
                 "1 while the provider is left alone because it takes nothing.",
                 &["channel"],
             )?,
+            reasons: Reasons::new(registry)?,
             recoveries: counter(
                 "cascade_channel_recoveries_total",
                 "Times that everything uncommitted was dropped and read again.",
@@ -107,6 +138,11 @@ impl Metrics {
                 "cascade_blocks_total",
                 "Blocks that messages asked for: had, fallback, or missing where the message waits.",
                 &["channel", "block", "outcome"],
+            )?,
+            other_texts: counter(
+                "cascade_other_texts_total",
+                "Messages that wait since their campaign names a version of the template that the worker has not got.",
+                &["channel", "template"],
             )?,
             spent: counter(
                 "cascade_spent_minor_total",
@@ -119,8 +155,11 @@ impl Metrics {
                 &["channel"],
             )?,
             block_names: Values::default(),
+            template_names: Values::default(),
         };
-        for counters in [&metrics.hand_overs, &metrics.recoveries, &metrics.blocks, &metrics.spent] {
+        for counters in
+            [&metrics.hand_overs, &metrics.recoveries, &metrics.blocks, &metrics.spent, &metrics.other_texts]
+        {
             registry.register(Box::new(counters.clone()))?;
         }
         let times = [&metrics.residual_window_seconds, &metrics.hand_over_seconds, &metrics.rate_limit_wait_seconds];
@@ -154,6 +193,17 @@ impl ChannelMetrics {
         self.all.paused.with_label_values(&[self.channel.as_str()]).set(i64::from(paused));
     }
 
+    pub(crate) fn route_paused(&self, route: &str, paused: bool) {
+        self.all.reasons.paused.with_label_values(&[self.channel.as_str(), route]).set(i64::from(paused));
+    }
+
+    /// A message was not taken for now. What a transport of several routes says begins with the route's name and a colon.
+    pub(crate) fn not_taken(&self, code: &str) {
+        let (route, reason) = code.split_once(':').unwrap_or(("", code));
+        let reason = self.all.reasons.known.of(reason);
+        self.all.reasons.counters.with_label_values(&[self.channel.as_str(), route, reason]).inc();
+    }
+
     pub(crate) fn words(&self) -> &Words {
         &self.all.words
     }
@@ -161,6 +211,11 @@ impl ChannelMetrics {
     pub(crate) fn block(&self, block: &str, outcome: &str) {
         let block = self.all.block_names.of(block);
         self.all.blocks.with_label_values(&[self.channel.as_str(), block, outcome]).inc();
+    }
+
+    pub(crate) fn other_text(&self, template: &str) {
+        let template = self.all.template_names.of(template);
+        self.all.other_texts.with_label_values(&[self.channel.as_str(), template]).inc();
     }
 
     pub(crate) fn spent(&self, minor: i64) {

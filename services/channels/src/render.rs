@@ -21,28 +21,33 @@
 //! Pages are escaped, the rest is not. What a template asks for must be there: nobody is greeted with "Hello ,".
 //!
 //! *Versions.* A running worker has the files as they were when it started. Each template has a version, a hash over all that its
-//! message is made of; `attempt.<channel>` says of every send by which it was made.
+//! message is made of; `attempt.<channel>` says of every send by which it was made. A campaign may name the versions that it wants
+//! (`templates:`), over all locales; then its commands carry them (`cart@1f0c2d8a77e4b935`), and are made of just these files. Those of an
+//! earlier day stand in a directory of any name below `earlier`. What is not here waits ([`Flaw::OTHER_TEXT`]) and is told: a text
+//! that nobody wanted is not sent, and what is our own fault refuses nothing, since a dearer message would follow.
 
 pub mod blocks;
 pub mod codes;
 pub mod content;
 mod files;
 pub mod segments;
+mod texts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use minijinja::value::{Kwargs, Object};
-use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
+use minijinja::{ErrorKind, Value};
 use schemas::{Class, Id, Millis, Send};
 
 use crate::link::{Linker, Links};
 use crate::transport::Message;
 use blocks::{Blocks, Got};
 use content::Content;
+use texts::{Locale, Texts};
 
 /// Steps that a template may take: far more than any message needs, and over in a millisecond.
 const FUEL: u64 = 100_000;
@@ -50,18 +55,13 @@ const FUEL: u64 = 100_000;
 /// The templates of one channel.
 #[derive(Debug)]
 pub struct Renderer {
-    /// By locale, in lower case; the empty one is for everybody else.
-    locales: BTreeMap<String, Locale>,
+    /// First those in force, then those of earlier days.
+    texts: Vec<Texts>,
     channel: String,
     linker: Option<Linker>,
     content: Content,
-}
-
-#[derive(Debug)]
-struct Locale {
-    environment: Environment<'static>,
-    names: BTreeSet<String>,
-    versions: BTreeMap<String, Arc<str>>,
+    /// Versions that were asked for and are not here: each is said once.
+    lacks: Mutex<BTreeSet<String>>,
 }
 
 /// Why a message cannot be made: the code of the refusal.
@@ -71,6 +71,9 @@ pub struct Flaw(pub &'static str);
 impl Flaw {
     /// No refusal: a block is not there yet, and the message can be made later.
     pub const WAITS: Flaw = Flaw("block");
+
+    /// No refusal: the campaign names a version of the template that is not here, and the message waits for a worker that has it.
+    pub const OTHER_TEXT: Flaw = Flaw("other_text");
 }
 
 /// The same, for those who write templates. May show a customer's data.
@@ -104,21 +107,9 @@ impl Renderer {
     /// # Errors
     /// One sentence for each file that cannot be used.
     pub fn new(directory: &Path, channel: &str, linker: Option<Linker>) -> Result<Self, Vec<String>> {
-        let files = files::read(directory, channel).map_err(|problem| vec![problem])?;
-        let mut problems = files::gaps(&files);
-        let mut locales = BTreeMap::new();
-        for locale in files.keys() {
-            locales.insert(locale.clone(), Locale::new(locale, files::of_locale(&files, locale), &mut problems));
-        }
-        if locales.values().all(|locale| locale.versions.is_empty()) {
-            problems.push(format!("{} holds no template for this channel (<name>.{channel}.txt)", directory.display()));
-        }
-        if !problems.is_empty() {
-            problems.sort();
-            problems.dedup();
-            return Err(problems);
-        }
-        Ok(Renderer { locales, channel: channel.to_owned(), linker, content: Content::default() })
+        let texts = texts::read(directory, channel)?;
+        let (channel, content) = (channel.to_owned(), Content::default());
+        Ok(Renderer { texts, channel, linker, content, lacks: Mutex::default() })
     }
 
     /// The same, whose templates may use this as well.
@@ -129,19 +120,38 @@ impl Renderer {
 
     /// The locales that have texts of their own, in lower case; the empty one is for everybody else.
     pub fn locales(&self) -> impl Iterator<Item = &str> {
-        self.locales.keys().map(String::as_str)
+        self.texts[0].locales.keys().map(String::as_str)
     }
 
     /// The templates of the channel, by name.
     pub fn templates(&self) -> impl Iterator<Item = &str> {
         let suffix = format!(".{}", self.channel);
-        let all = self.locales.get("").into_iter().flat_map(|locale| locale.versions.keys());
+        let all = self.texts[0].locales.get("").into_iter().flat_map(|locale| locale.versions.keys());
         all.filter_map(move |stem| stem.strip_suffix(&suffix))
     }
 
-    /// The version of the template that makes a command's message.
+    /// The version of the files that make a command's message for its locale.
     pub fn version(&self, send: &Send) -> Option<Arc<str>> {
-        self.locale(send).versions.get(&format!("{}.{}", send.template, self.channel)).cloned()
+        let (name, _) = send.text();
+        self.of(send)?.locale(send).versions.get(&format!("{name}.{}", self.channel)).cloned()
+    }
+
+    /// The version of a template in force, over all locales: as campaigns name it.
+    pub fn release(&self, template: &str) -> Option<&str> {
+        self.texts[0].releases.get(&format!("{template}.{}", self.channel)).map(String::as_str)
+    }
+
+    /// Whether a template is here in this version, in force or of an earlier day.
+    pub fn has_release(&self, template: &str, release: &str) -> bool {
+        let name = format!("{template}.{}", self.channel);
+        self.texts.iter().any(|texts| texts.releases.get(&name).is_some_and(|known| known == release))
+    }
+
+    /// The templates that a command's message is made of; none if it names a version that is not here.
+    fn of(&self, send: &Send) -> Option<&Texts> {
+        let (name, Some(release)) = send.text() else { return self.texts.first() };
+        let name = format!("{name}.{}", self.channel);
+        self.texts.iter().find(|texts| texts.releases.get(&name).is_some_and(|known| known == release))
     }
 
     pub(crate) fn is_fetching(&self) -> bool {
@@ -151,7 +161,7 @@ impl Renderer {
     /// The message of a command. `now` is business time.
     ///
     /// # Errors
-    /// The code of the refusal: `no_address`, `no_template`, `render`; or [`Flaw::WAITS`].
+    /// The code of the refusal: `no_address`, `no_template`, `render`; or why it waits: [`Flaw::WAITS`], [`Flaw::OTHER_TEXT`].
     pub fn render(&self, id: Id, send: &Send, now: Millis) -> Result<Message, Flaw> {
         if send.address.is_empty() {
             return Err(Flaw("no_address"));
@@ -160,6 +170,14 @@ impl Renderer {
             if let Some((template, line)) = &trouble.place {
                 // The kind says enough to find the flaw; the details could quote a customer's data.
                 tracing::warn!(template, line, kind = ?trouble.kind, "a message cannot be rendered");
+            }
+            let lacks = || self.lacks.lock().unwrap_or_else(PoisonError::into_inner).insert(send.template.clone());
+            if trouble.flaw == Flaw::OTHER_TEXT && lacks() {
+                let template = &send.template;
+                tracing::error!(
+                    template,
+                    "a campaign names a version of a template that is not here: its messages wait"
+                );
             }
             trouble.flaw
         })
@@ -170,11 +188,13 @@ impl Renderer {
     /// # Errors
     /// What is wrong, in words for those who write templates.
     pub fn compose(&self, id: Id, send: &Send, now: Millis) -> Result<Message, Trouble> {
+        let lacks = || Trouble::of(Flaw::OTHER_TEXT, "this version of the template is not here");
+        let locale = self.of(send).ok_or_else(lacks)?.locale(send);
         let links = self.linker.as_ref().map(|linker| linker.links(id, send, now));
         let unsubscribe = links.as_ref().and_then(Links::unsubscribe).filter(|_| send.class != Class::Transactional);
         let waits = Arc::new(AtomicBool::new(false));
         let context = self.context(id, send, links.as_ref(), unsubscribe.as_deref(), &waits);
-        let part = |kind: &str| self.part(send, kind, &context, &waits);
+        let part = |kind: &str| self.part(locale, send, kind, &context, &waits);
         let text = part("txt")?.ok_or_else(|| Trouble::of(Flaw("no_template"), "there is no such template"))?;
         let page = part("html")?;
         let link = part("link")?.map(|link| link.trim().to_owned());
@@ -198,17 +218,16 @@ impl Renderer {
         })
     }
 
-    /// The narrowest locale of a command's that has texts.
-    fn locale(&self, send: &Send) -> &Locale {
-        let chain = files::fallbacks(send.locale.as_deref().unwrap_or_default());
-        let found = chain.iter().find_map(|locale| self.locales.get(locale));
-        // The last of every chain is everybody's, which is always there.
-        found.unwrap_or_else(|| &self.locales[""])
-    }
-
     /// One part of a message; none if there is no such file.
-    fn part(&self, send: &Send, kind: &str, context: &Value, waits: &AtomicBool) -> Result<Option<String>, Trouble> {
-        let (name, locale) = (format!("{}.{}.{kind}", send.template, self.channel), self.locale(send));
+    fn part(
+        &self,
+        locale: &Locale,
+        send: &Send,
+        kind: &str,
+        context: &Value,
+        waits: &AtomicBool,
+    ) -> Result<Option<String>, Trouble> {
+        let name = format!("{}.{}.{kind}", send.text().0, self.channel);
         if !locale.names.contains(&name) {
             return Ok(None);
         }
@@ -258,27 +277,6 @@ impl Renderer {
             context.insert("blocks", Value::from_object(asked));
         }
         Value::from(context)
-    }
-}
-
-impl Locale {
-    fn new(locale: &str, files: BTreeMap<String, String>, problems: &mut Vec<String>) -> Self {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_fuel(Some(FUEL));
-        environment.set_recursion_limit(32);
-        environment.add_filter("money", money);
-        environment
-            .set_auto_escape_callback(|name| if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None });
-        let versions = files::versions(&files).into_iter().map(|(name, version)| (name, version.into())).collect();
-        let names = files.keys().cloned().collect();
-        for (name, text) in files {
-            if let Err(error) = environment.add_template_owned(name.clone(), text) {
-                let of_locale = if locale.is_empty() { String::new() } else { format!(" (for {locale})") };
-                problems.push(format!("template {name}{of_locale}: {error}"));
-            }
-        }
-        Locale { environment, names, versions }
     }
 }
 

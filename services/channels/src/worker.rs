@@ -11,9 +11,10 @@ use stream::{Error, Probe, Verdict, admin};
 
 use crate::breaker::Breaker;
 use crate::calls::Calls;
-use crate::choice::{Candidate, Chooser};
+use crate::choice::{Candidate, Chooser, Turns};
 use crate::config::Config;
 use crate::echo::{Echo, Origin};
+use crate::groups::Groups;
 use crate::lane::Lane;
 use crate::lease::Lease;
 use crate::ledger::{Ledger, bookmark};
@@ -23,9 +24,9 @@ use crate::look::Look;
 use crate::metrics::{ChannelMetrics, Metrics};
 use crate::ownership::Learning;
 use crate::pseudonym::Pseudonyms;
+use crate::reasons::Reasons;
 use crate::render::Renderer;
 use crate::render::content::Content;
-use crate::transport::Answer;
 use crate::unread::Waiting;
 
 /// So many records are taken from the queue at once.
@@ -81,6 +82,7 @@ pub(crate) struct Worker<'a> {
     pub(crate) calls: Calls,
     pub(crate) limit: Limit,
     breaker: Breaker,
+    reasons: Reasons,
     pub(crate) group: Membership,
     pub(crate) reader: Reader,
     pub(crate) inputs: Inputs,
@@ -94,8 +96,7 @@ pub(crate) struct Worker<'a> {
     pub(crate) ask: Tick,
     pub(crate) learning: BTreeMap<i32, Learning>,
     pub(crate) lanes: BTreeMap<i32, Lane>,
-    /// The partition of the command that had its turn last.
-    turn: i32,
+    turns: Turns,
     /// Partitions whose commands are not read for now, because memory holds enough of them.
     pub(crate) paused: BTreeSet<i32>,
     /// What was committed last: (next command, bookmark).
@@ -174,6 +175,7 @@ impl<'a> Worker<'a> {
             group: names.join(settings)?,
             limit: Limit::new(config.rate_per_second, config.burst()).to(&config.rates),
             breaker: Breaker::default(),
+            reasons: Reasons::default(),
             fetched: Vec::new(),
             producer: None,
             outputs: (0, 0),
@@ -181,7 +183,7 @@ impl<'a> Worker<'a> {
             ask: Tick::now(),
             learning: BTreeMap::new(),
             lanes: BTreeMap::new(),
-            turn: -1,
+            turns: Turns::default(),
             paused: BTreeSet::new(),
             committed: BTreeMap::new(),
             unread: Waiting::new(&names.send),
@@ -371,34 +373,18 @@ impl<'a> Worker<'a> {
         }
         let (now, tick, was_open) = (self.clock.now(), Tick::now(), self.breaker.is_open());
         let (lanes, breaker, metrics) = (&mut self.lanes, &mut self.breaker, &self.metrics);
-        let (mut last_failure, one) = (None, self.calls.is_one_provider());
+        let (reasons, one) = (&mut self.reasons, self.calls.is_one_provider());
+        let (groups, is_kept_apart) = (&mut self.turns.groups, one || !self.calls.routes().is_empty());
         self.calls.deliver(|id, answer| {
             let Some(lane) = lanes.values_mut().find(|lane| lane.is_out(id)) else { return false };
-            lane.answered(id, answer, now, tick);
             if one {
-                breaker.learn(answer, tick);
+                breaker.learn_of(answer, lane.was_tried_before(id), tick);
             }
-            match answer {
-                Answer::NotTaken { code, .. } => {
-                    tracing::debug!(code, "the provider did not take a message; it waits for another turn");
-                    metrics.hand_over("retry");
-                    last_failure = Some(code.clone());
-                }
-                Answer::Unknown { code } => {
-                    tracing::info!(code, "whether the provider took a message is not known");
-                    last_failure = Some(code.clone());
-                }
-                Answer::Elsewhere { code } => {
-                    tracing::debug!(code, "a route did not take a message; another one is tried in its next turn");
-                    metrics.hand_over("rerouted");
-                }
-                Answer::Accepted { .. }
-                | Answer::Refused { .. }
-                | Answer::NobodyThere { .. }
-                | Answer::Unfit { .. }
-                | Answer::Stale
-                | Answer::TooLate => {}
+            if let Some(send) = lane.command_of(id).filter(|_| is_kept_apart) {
+                groups.learn(Groups::of(send), answer, tick);
             }
+            lane.answered(id, answer, now, tick);
+            reasons.hear(answer, metrics);
             true
         });
         if self.awaiting.is_empty() && self.learning.is_empty() && self.paused.is_empty() {
@@ -406,15 +392,19 @@ impl<'a> Worker<'a> {
         }
         match (was_open, self.breaker.is_open()) {
             (false, true) => {
-                // Codes of the transports' own, or plain words: no address is in them.
-                let code = last_failure.as_deref().unwrap_or_default();
+                let code = self.reasons.last.as_deref().unwrap_or_default();
                 tracing::warn!(code, "the provider takes nothing: it is left alone for a while, and commands wait")
             }
             (true, false) => tracing::info!("the provider takes messages again"),
             _ => {}
         }
-        self.metrics.paused(self.breaker.is_open() || self.calls.are_held_back());
+        self.show_pauses();
         Ok(())
+    }
+
+    fn show_pauses(&self) {
+        self.metrics.paused(self.breaker.is_open() || self.calls.are_held_back());
+        self.calls.routes().into_iter().for_each(|(route, paused)| self.metrics.route_paused(route, paused));
     }
 
     /// Once every lane has read its commands, an answer that nobody takes is of no use.
@@ -438,9 +428,10 @@ impl<'a> Worker<'a> {
             renderer: &self.renderer,
             metrics: &self.metrics,
             calls_max: self.calls.max(self.config.calls_max),
+            is_trial: self.breaker.is_open() || self.calls.are_held_back(),
         };
         let now = self.clock.now();
-        let chosen = chooser.choose(&mut self.lanes, &mut self.turn, self.calls.len(), now, Tick::now());
+        let chosen = chooser.choose(&mut self.lanes, &mut self.turns, self.calls.len(), now, Tick::now());
         self.metrics.fenced(self.lanes.values().filter(|lane| lane.fence().holds(now)).count());
         chosen
     }

@@ -200,7 +200,8 @@ impl Story {
             signal(Signal::SIGCONT);
         }
         // Whoever was inside has gone with his connection: what is not taken by now never will be.
-        until("the provider has noticed", || self.gateway.inside() == 0);
+        // A request that it had written and nobody had read yet must not be read when the gate is open again, as if it had come later.
+        until("the provider has noticed", || self.gateway.inside() == 0 && self.gateway.connections() == 0);
         let (heard, taken) = (self.gateway.heard(), self.gateway.taken());
         self.deaths.push(Death { point, ends: self.ledger.ends(), heard, taken });
         self.gateway.set(Gate::Answered);

@@ -457,7 +457,7 @@ fn send(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mu
         channel: channel.clone(),
         class: plan.class,
         address: address.clone(),
-        template: step.template.of(instance.variant.as_deref()).to_owned(),
+        template: plan.template(step, instance.variant.as_deref(), channel),
         locale: customer.locale.clone(),
         fields: fields(customer, instance),
         decided_at: case.now(),

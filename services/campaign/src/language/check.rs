@@ -10,6 +10,7 @@ use crate::predicate::{self, Predicate, Type, Vocabulary};
 use crate::calendar::{self, Quiet, Recurrence};
 
 use super::experiment::experiment;
+use super::pins;
 use super::plan::{
     Again, Allowance, Asleep, AtNight, Endings, Goal, Level, Match, Night, Order, Per, Plan, Schedule, Short, Sleeper,
     Step, Trigger, TriggerKind,
@@ -60,6 +61,7 @@ pub(super) fn plan(raw: &raw::Campaign, report: &mut Report<'_>) -> Option<Plan>
     let budget = raw.budget.as_ref().and_then(|budget| allowance(budget, report));
     let steps = step::steps(raw, stop, trigger.on, report);
     step::variants(raw, experiment.as_ref(), report);
+    pins::pins(raw, &steps, report);
     if stop == Level::Agreed && !steps.iter().any(Step::is_for_person) {
         let place = raw.stop.as_ref().map_or_else(|| raw.campaign.referenced, |stop| stop.referenced);
         report.error(place, "nothing can stop this cascade: no step is a task for a person", "add a step on `call`");
@@ -84,6 +86,7 @@ pub(super) fn plan(raw: &raw::Campaign, report: &mut Report<'_>) -> Option<Plan>
         priority: raw.priority.unwrap_or(0),
         experiment,
         budget,
+        templates: raw.templates.as_ref().map(|pins| pins.value.clone()).unwrap_or_default(),
         steps,
         warnings: Vec::new(),
     })

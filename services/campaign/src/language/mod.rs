@@ -11,6 +11,7 @@ mod plan;
 mod step;
 mod check;
 mod experiment;
+mod pins;
 mod lint;
 mod together;
 mod unknown;

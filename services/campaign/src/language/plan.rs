@@ -45,6 +45,8 @@ pub struct Plan {
     pub experiment: Option<Experiment>,
     /// Money that it may spend in a time.
     pub budget: Option<Allowance>,
+    /// Versions of the templates' files, by template and channel, `cart.email`; empty where it is not said.
+    pub templates: BTreeMap<String, String>,
     /// The steps as written.
     pub steps: Vec<Step>,
     /// What is allowed but seldom meant.
@@ -94,6 +96,13 @@ pub enum Short {
 }
 
 impl Plan {
+    /// The template of a step's message, as a command names it: with the version of its files, where one is said.
+    pub(crate) fn template(&self, step: &Step, variant: Option<&str>, channel: &str) -> String {
+        let name = step.template.of(variant);
+        let version = self.templates.get(&format!("{name}.{channel}"));
+        version.map_or_else(|| name.to_owned(), |version| format!("{name}@{version}"))
+    }
+
     /// Whether what is known of a message stops the cascade. It does not where its step leads on by what it came to.
     pub fn stopped_by(&self, sent: &Sent) -> bool {
         let step = usize::try_from(sent.step).ok().and_then(|step| self.steps.get(step));

@@ -100,6 +100,13 @@ pub(crate) struct Campaign {
     /// Without it: nothing but prices and caps holds it back.
     #[schemars(example = json!({"minor": 500_000, "per": "day", "then": "stop"}))]
     pub budget: Option<Budget>,
+    /// The texts that this version has: for each template on each channel the version of its files, as `cascade check --templates DIR
+    /// --pins` prints them. Whoever edits a file meanwhile changes nothing that this version says: its messages wait for a worker that
+    /// has the files as they were, and expire if none comes.
+    ///
+    /// Without it: a message is made of the files that the worker has when its turn comes, so an edit counts for cascades under way, too.
+    #[schemars(with = "Option<BTreeMap<String, String>>", example = json!({"hello.email": "1f0c2d8a77e4b935"}))]
+    pub templates: Option<Spanned<BTreeMap<String, String>>>,
     /// The messages: at least one.
     #[schemars(length(min = 1), example = json!([{"name": "letter", "channel": "email", "template": "welcome"}]))]
     pub steps: Vec<Step>,

@@ -58,6 +58,9 @@ pub struct Files {
     /// Check the templates that campaigns name, too, and say how many segments those of an SMS take
     #[arg(long, value_name = "DIR")]
     pub templates: Option<PathBuf>,
+    /// Print what the campaigns have to say, below `templates:`, so that their texts stay as they are whoever edits a file
+    #[arg(long, requires = "templates")]
+    pub pins: bool,
     /// Say what a cascade costs at most by this price table, where none is among the files
     #[arg(long, value_name = "FILE")]
     pub prices: Option<PathBuf>,
@@ -77,7 +80,7 @@ pub fn check(files: &Files) -> Result<String, Failure> {
     });
     let lines: String = lines.collect();
     let of_templates =
-        files.templates.as_deref().map(|directory| templates::check(&documents, directory)).transpose()?;
+        files.templates.as_deref().map(|directory| templates::check(&documents, directory, files.pins)).transpose()?;
     Ok(lines + &of_templates.unwrap_or_default())
 }
 

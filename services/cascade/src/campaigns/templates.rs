@@ -19,7 +19,7 @@ const TRACKER: &str = "https://t.example.com";
 ///
 /// # Errors
 /// `Campaign`, if one is missing or cannot be used.
-pub(super) fn check(documents: &[Document], directory: &Path) -> Result<String, Failure> {
+pub(super) fn check(documents: &[Document], directory: &Path, pins: bool) -> Result<String, Failure> {
     let plans = documents.iter().filter(|document| matches!(document.kind, Kind::Definition { .. }));
     let plans: Vec<(&str, Plan)> = plans
         .filter_map(|document| Some((document.path.as_str(), campaign::parse(&document.path, &document.text).ok()?)))
@@ -37,14 +37,17 @@ pub(super) fn check(documents: &[Document], directory: &Path) -> Result<String, 
             };
             for channel in &step.channels {
                 let most = channel.in_segments().then_some(step.segments);
-                names
-                    .iter()
-                    .for_each(|name| checked.step(&format!("{path}, step {}", step.name), name, channel.name, most));
+                for name in &names {
+                    let place = format!("{path}, step {}", step.name);
+                    checked.step(&place, name, channel.name, most);
+                    checked.version(&place, plan, name, channel.name);
+                }
             }
         }
     }
+    let pins = if pins { plans.iter().map(|(path, plan)| checked.pins(path, plan)).collect() } else { String::new() };
     match checked.problems.is_empty() {
-        true => Ok(checked.said.into_iter().collect()),
+        true => Ok(checked.said.into_iter().collect::<String>() + &pins),
         false => Err(Failure::new(Exit::Campaign, checked.problems.into_iter().collect::<Vec<_>>().join("\n"))),
     }
 }
@@ -98,6 +101,39 @@ impl Checked<'_> {
         }
     }
 
+    /// The text that the campaign names is there.
+    fn version(&mut self, place: &str, plan: &Plan, template: &str, channel: &'static str) {
+        let Some(Some(renderer)) = self.renderers.get(channel) else { return };
+        let Some(wanted) = plan.templates.get(&format!("{template}.{channel}")) else { return };
+        if let Some(present) = renderer.release(template).filter(|_| !renderer.has_release(template, wanted)) {
+            self.problems.insert(format!(
+                "{place}: {} has version {present} of {template}.{channel}, and the campaign names {wanted}: put the files as they were \
+                 into a directory below `earlier` there, or give the campaign a new version that names the present ones",
+                self.directory.display()
+            ));
+        }
+    }
+
+    /// What a campaign has to say to keep the texts as they are.
+    fn pins(&self, path: &str, plan: &Plan) -> String {
+        let mut lines = std::collections::BTreeSet::new();
+        for step in &plan.steps {
+            let names: Vec<&String> = match &step.template {
+                Template::Same(name) => vec![name],
+                Template::ByVariant(names) => names.values().collect(),
+            };
+            for (channel, name) in
+                step.channels.iter().flat_map(|channel| names.iter().map(move |name| (channel.name, name)))
+            {
+                let renderer = self.renderers.get(channel).and_then(Option::as_ref);
+                if let Some(version) = renderer.and_then(|renderer| renderer.release(name)) {
+                    lines.insert(format!("  {name}.{channel}: \"{version}\"\n"));
+                }
+            }
+        }
+        format!("# {path}\ntemplates:\n{}", lines.into_iter().collect::<String>())
+    }
+
     fn open(&mut self, channel: &'static str) -> Option<Renderer> {
         let linker = Linker::stand_in(TRACKER).ok().map(|(linker, _)| linker);
         match Renderer::new(self.directory, channel, linker) {
@@ -123,7 +159,7 @@ mod tests {
         let text = "campaign: c\nversion: 1\ntrigger: {on: registration}\n\
                     steps: [{name: first, channel: sms, template: t}]\n";
         let document = documents::understand("c.yaml", text.to_owned()).map_err(|_| "it is well").unwrap();
-        check(&[document], directory.path())
+        check(&[document], directory.path(), false)
     }
 
     #[test]
@@ -146,10 +182,37 @@ mod tests {
         let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy");
         let campaigns = deploy.join("campaigns");
         let documents = documents::read(&[campaigns.clone(), campaigns.join("scenarios")]).unwrap();
-        let said = check(&documents, &deploy.join("templates")).unwrap();
+        let said = check(&documents, &deploy.join("templates"), false).unwrap();
         let short: Vec<&str> = said.lines().filter(|line| line.contains("and the step says")).collect();
         assert!(short.is_empty(), "{}", short.join("\n"));
         assert!(said.contains("template order.sms: segments 2\n"), "{said}");
+    }
+
+    #[test]
+    fn a_text_that_was_edited_under_a_campaign_that_names_it_is_a_problem() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+        write("t.sms.txt", "Hello");
+        let campaign = "campaign: c\nversion: 1\ntrigger: {on: registration}\n\
+                        steps: [{name: first, channel: sms, template: t}]\n";
+        let of = |text: &str, pins: bool| {
+            let document = documents::understand("c.yaml", text.to_owned()).map_err(|_| "it is well").unwrap();
+            check(&[document], directory.path(), pins).map_err(|failure| failure.sentence)
+        };
+        let said = of(campaign, true).unwrap();
+        let (_, pins) = said.split_once("# c.yaml\n").expect(&said);
+        let pinned = format!("{campaign}{pins}");
+        assert_eq!(of(&pinned, false).unwrap(), "template t.sms: segments 1\n");
+        write("t.sms.txt", "Hello!");
+        let problem = of(&pinned, false).unwrap_err();
+        assert!(
+            problem.starts_with("c.yaml, step first: ") && problem.contains("of t.sms, and the campaign names"),
+            "{problem}"
+        );
+        assert!(of(campaign, false).is_ok(), "who names no version takes what is there");
+        std::fs::create_dir_all(directory.path().join("earlier/monday")).unwrap();
+        write("earlier/monday/t.sms.txt", "Hello");
+        assert!(of(&pinned, false).is_ok(), "the worker has them, too");
     }
 
     #[test]

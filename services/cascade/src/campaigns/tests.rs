@@ -32,7 +32,7 @@ fn state(campaign: &str, kind: CampaignKind) -> Campaign {
 }
 
 fn files(path: PathBuf) -> Files {
-    Files { paths: vec![path], templates: None, prices: None }
+    Files { paths: vec![path], templates: None, pins: false, prices: None }
 }
 
 #[test]
@@ -139,7 +139,8 @@ fn what_a_cascade_costs_is_said_where_a_price_table_is_at_hand() {
     std::fs::write(&file, definition(1, "first").replace("push", "sms")).unwrap();
     std::fs::write(&table, "currency: USD\nprices: [{channel: sms, minor: 4}]\n").unwrap();
     let said = |paths: &[PathBuf], table: Option<&Path>| {
-        check(&Files { paths: paths.to_vec(), templates: None, prices: table.map(Path::to_owned) }).unwrap()
+        check(&Files { paths: paths.to_vec(), templates: None, pins: false, prices: table.map(Path::to_owned) })
+            .unwrap()
     };
     assert!(!said(std::slice::from_ref(&file), None).contains("costs"));
     let costs = "campaign order-ready version 1 costs at most 4 minor units of USD";

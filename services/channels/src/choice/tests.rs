@@ -6,6 +6,7 @@ use crate::config::OnUnknown;
 use crate::fence::Fence;
 use crate::metrics::Metrics;
 use crate::render::content::{Config, Content};
+use crate::transport::Answer;
 
 /// A channel whose template `recs` asks for a block that cannot be had, and `plain` for none.
 struct Channel {
@@ -14,6 +15,8 @@ struct Channel {
     limit: Limit,
     metrics: ChannelMetrics,
     lanes: BTreeMap<i32, Lane>,
+    turns: Turns,
+    calls_max: usize,
     _runtime: Runtime,
 }
 
@@ -38,6 +41,8 @@ impl Channel {
             limit,
             metrics: Metrics::new(&prometheus::Registry::new()).unwrap().of("sms"),
             lanes: BTreeMap::from([(0, lane)]),
+            turns: Turns::default(),
+            calls_max: 2,
             _runtime: runtime,
         }
     }
@@ -71,8 +76,13 @@ impl Channel {
     /// Offsets of those whose turn comes, where two calls may be under way.
     fn chosen(&mut self, tick: Tick) -> Vec<i64> {
         let (limit, breaker, renderer, metrics) = (&self.limit, &self.breaker, &self.renderer, &self.metrics);
-        let chooser = Chooser { limit, breaker, renderer, metrics, calls_max: 2 };
-        chooser.choose(&mut self.lanes, &mut -1, 0, 0, tick).into_iter().map(|candidate| candidate.offset).collect()
+        let is_trial = breaker.is_open();
+        let chooser = Chooser { limit, breaker, renderer, metrics, calls_max: self.calls_max, is_trial };
+        chooser
+            .choose(&mut self.lanes, &mut self.turns, 0, 0, tick)
+            .into_iter()
+            .map(|candidate| candidate.offset)
+            .collect()
     }
 
     /// Rates of destinations beside the channel's.
@@ -138,8 +148,8 @@ fn a_full_lane_does_not_have_every_turn() {
         channel.command_in(partition, offset, "plain");
     }
     let Channel { limit, breaker, renderer, metrics, lanes, .. } = &mut channel;
-    let chooser = Chooser { limit, breaker, renderer, metrics, calls_max: 1 };
-    let (mut last, mut turns) = (-1, Vec::new());
+    let chooser = Chooser { limit, breaker, renderer, metrics, calls_max: 1, is_trial: false };
+    let (mut last, mut turns) = (Turns::default(), Vec::new());
     for _ in 0..3 {
         for candidate in chooser.choose(lanes, &mut last, 0, 0, Tick::now()) {
             lanes.get_mut(&candidate.partition).unwrap().start(candidate.offset);
@@ -209,4 +219,66 @@ fn what_the_destination_has_permitted_waits_for_the_channel_alone() {
     channel.lane().answered(id, &later, 0, Tick::now());
     let entry = channel.lane().entry(1).unwrap();
     assert_eq!((entry.destined, entry.permitted), (false, false), "another call asks both again");
+}
+
+/// Of the last ones of a partition, how many were taken after so long, where `away` says to which addresses nothing goes.
+fn taken_of_the_last(count: usize, away: impl Fn(&str) -> bool, within: Duration) -> usize {
+    let mut channel = Channel { calls_max: 64, ..Channel::new(lane(), 1_000_000) };
+    for offset in 0..3_000 {
+        channel.command_to(0, offset, "plain", "+7911");
+    }
+    let last = 3_000..3_000 + i64::try_from(count).unwrap();
+    last.clone().for_each(|offset| channel.command_to(0, offset, "plain", "+7922"));
+    let (begun, step) = (Tick::now(), Duration::from_millis(50));
+    let (mut tick, mut taken) = (begun, Vec::new());
+    while tick < begun.after(within) && taken.len() < count {
+        for offset in channel.chosen(tick) {
+            let (id, send) = channel.lane().command_at(offset).map(|(id, send)| (id, send.clone())).unwrap();
+            let answer = match away(&send.address) {
+                true => Answer::NotTaken { code: "http_403".to_owned(), retry_after: None },
+                false => Answer::taken(None),
+            };
+            let again = channel.lane().was_tried(offset);
+            channel.breaker.learn_of(&answer, again, tick);
+            channel.turns.groups.learn(Groups::of(&send), &answer, tick);
+            channel.lane().start(offset);
+            channel.lane().answered(id, &answer, 0, tick);
+            if last.contains(&offset) && answer == Answer::taken(None) {
+                taken.push(offset);
+            }
+        }
+        channel.lane().lines();
+        channel.lane().position();
+        tick = tick.after(step);
+    }
+    taken.len()
+}
+
+/// A topic to which such commands went, and from which they came back later, would do no more.
+#[test]
+fn who_goes_elsewhere_goes_on_while_three_thousand_before_him_are_not_taken() {
+    let count = 500;
+    assert_eq!(taken_of_the_last(count, |address| address == "+7911", Duration::from_secs(60)), count);
+    assert_eq!(taken_of_the_last(count, |_| true, Duration::from_secs(60)), 0);
+}
+
+#[test]
+fn who_waits_for_a_text_that_is_not_here_holds_up_nobody_and_is_told_why_when_it_is_over() {
+    let mut channel = Channel::new(lane(), 9);
+    channel.command(0, "plain@00000000000000aa");
+    let release = channel.renderer.release("plain").unwrap().to_owned();
+    channel.command(1, &format!("plain@{release}"));
+    channel.command(2, "plain");
+    let (mut chosen, mut tick) = (Vec::new(), Tick::now());
+    for _ in 0..20 {
+        let now = channel.chosen(tick);
+        now.iter().for_each(|offset| channel.lane().start(*offset));
+        chosen.extend(now);
+        tick = tick.after(Duration::from_secs(1));
+    }
+    assert_eq!(chosen, [1, 2]);
+    channel.lane().judge(101);
+    let lines = channel.lane().lines();
+    let told: Vec<_> = lines.iter().map(|line| (line.outcome.status, line.outcome.code.as_deref())).collect();
+    assert_eq!(told, [(Status::Expired, Some("other_text"))]);
 }

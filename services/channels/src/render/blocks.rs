@@ -271,7 +271,7 @@ impl Source {
                 state.out = state.out.saturating_sub(1);
                 match answer {
                     Some(json) => {
-                        state.breaker.answered();
+                        state.breaker.answered(now);
                         state.keep(
                             &key,
                             Kept::Has { until: now.after(keep), bytes: weight(&json), value: value_of(&json) },

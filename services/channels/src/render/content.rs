@@ -166,7 +166,7 @@ pub(super) fn filled(text: &str, id: Id, send: &Send, by: impl Fn(&str) -> Strin
         };
         let value = match name {
             "campaign" => send.campaign.clone(),
-            "template" => send.template.clone(),
+            "template" => send.text().0.to_owned(),
             "channel" => send.channel.clone(),
             "customer_id" => send.customer_id.clone(),
             "locale" => send.locale.clone().unwrap_or_default(),

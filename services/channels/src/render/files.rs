@@ -120,9 +120,14 @@ pub(super) fn versions(files: &BTreeMap<String, String>) -> BTreeMap<String, Str
         for (name, text) in files.iter().filter(|(name, _)| of_it(name)) {
             hash.update(format!("{}:{name}{}:{text}", name.len(), text.len()));
         }
-        hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        shown(hash)
     };
     stems.into_iter().map(|stem| (stem.to_owned(), version(stem))).collect()
+}
+
+/// Its first 64 bits, as sixteen digits.
+pub(super) fn shown(hash: Sha256) -> String {
+    hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

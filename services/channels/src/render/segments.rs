@@ -55,7 +55,7 @@ impl Renderer {
     /// The fields that a template and its fragments ask for.
     fn asked_of(&self, template: &str, locale: &str) -> BTreeSet<String> {
         let send = Send { locale: Some(locale.to_owned()), ..Send::default() };
-        let locale = self.locale(&send);
+        let locale = self.texts[0].locale(&send);
         let of_it = format!("{template}.{}.", self.channel);
         let files = locale.names.iter().filter(|name| name.starts_with(&of_it) || name.starts_with('_'));
         let asked = files.filter_map(|name| locale.environment.get_template(name).ok());

@@ -279,3 +279,34 @@ proptest! {
         prop_assert_eq!((page.matches('<').count(), page.matches('>').count(), page.matches('"').count()), (2, 2, 2));
     }
 }
+
+#[test]
+fn a_command_that_names_a_version_gets_just_that_text_whoever_edits_it() {
+    let at = directory(&[("cart.email.txt", "Monday {{ name }}"), ("cart.email.ru.txt", "Понедельник {{ name }}")]);
+    let open = || Renderer::new(at.path(), "email", None).unwrap();
+    let text = |template: &str, locale: Option<&str>| {
+        let locale = locale.map(str::to_owned);
+        let send = Send { template: template.to_owned(), locale, ..send(&[("name", "Ann")]) };
+        open().render(id(), &send, 0).map(|message| message.text)
+    };
+    let monday = format!("cart@{}", open().release("cart").unwrap());
+    assert_eq!(text(&monday, None).unwrap(), "Monday Ann");
+    // An edit of one locale is one of the template.
+    fs::write(at.path().join("cart.email.ru.txt"), "Вторник {{ name }}").unwrap();
+    assert_eq!(text(&monday, None), Err(Flaw::OTHER_TEXT));
+    assert_eq!(text("cart", Some("ru")).unwrap(), "Вторник Ann", "who names none gets what is there");
+    let earlier = at.path().join("earlier/monday");
+    fs::create_dir_all(&earlier).unwrap();
+    fs::write(earlier.join("cart.email.txt"), "Monday {{ name }}").unwrap();
+    fs::write(earlier.join("cart.email.ru.txt"), "Понедельник {{ name }}").unwrap();
+    assert_eq!(text(&monday, Some("ru")).unwrap(), "Понедельник Ann");
+    let tuesday = format!("cart@{}", open().release("cart").unwrap());
+    assert_eq!(text(&tuesday, Some("ru")).unwrap(), "Вторник Ann", "two versions of a campaign, side by side");
+    let version = |template: &str| open().version(&Send { template: template.to_owned(), ..send(&[]) }).unwrap();
+    assert_eq!(version(&monday), version(&tuesday), "the text for everybody was not edited");
+    // What looks like no version is a name.
+    assert_eq!(text("cart@tuesday", None), Err(Flaw("no_template")));
+    fs::write(earlier.join("cart.email.txt"), "{{ name").unwrap();
+    let problems = Renderer::new(at.path(), "email", None).unwrap_err();
+    assert!(problems.len() == 1 && problems[0].contains("earlier/monday: template cart.email.txt"), "{problems:?}");
+}

@@ -185,6 +185,11 @@ pub trait Transport: fmt::Debug + std::marker::Send + Sync {
         None
     }
 
+    /// The routes that it keeps apart itself, by name, and whether each is left alone for now; none where it is one.
+    fn routes(&self) -> Vec<(&str, bool)> {
+        Vec::new()
+    }
+
     /// This worker owns `owned` of `all` partitions of its channel: the share that it may take of the transport's own rates.
     fn divide(&self, _owned: u32, _all: u32) {}
 
@@ -410,6 +415,10 @@ impl Transport for Discreet {
 
     fn left_alone(&self) -> Option<usize> {
         self.0.left_alone()
+    }
+
+    fn routes(&self) -> Vec<(&str, bool)> {
+        self.0.routes()
     }
 
     fn divide(&self, owned: u32, all: u32) {

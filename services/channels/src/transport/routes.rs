@@ -28,6 +28,11 @@
 //! is passed over, and the next takes its messages; where none has, they wait, as after an outage: for longer each time, so a burst may not
 //! use the last of its rates. `rate_per_second` of the channel counts beside them.
 //!
+//! *Who sees it.* While others carry its messages, nobody else notices a route that takes nothing, as when its login is no longer valid
+//! or a sender is not permitted there. So each message that a route does not take is counted with the route and its reason
+//! (`cascade_calls_not_taken_total`), each new reason is logged, a gauge tells which routes are left alone (`cascade_route_paused`), and an
+//! alert speaks of both. The message loses nothing by it: it was not taken, and its turns go on until its validity ends.
+//!
 //! *The next turn* is a new one for all: withdrawals are read again before it, so the residual window is no longer with two routes
 //! than with one.
 
@@ -173,6 +178,7 @@ impl Routes {
             }
             Answer::NotTaken { code, .. } => {
                 state.pass_over(&message.send_id, chosen);
+                let code = named(&route.name, &code);
                 match state.has_another(&message.send_id, Tick::now()) {
                     true => Answer::Elsewhere { code },
                     false => {
@@ -207,7 +213,13 @@ impl Drop for Out<'_> {
             state.breakers[self.route].learn(&self.said, Tick::now());
         }
         match (was_open, state.breakers[self.route].is_open()) {
-            (false, true) => tracing::warn!(route = name, "a route takes nothing: it is left alone for a while"),
+            (false, true) => {
+                let code = match &self.said {
+                    Answer::NotTaken { code, .. } | Answer::Unknown { code } => code.as_str(),
+                    _ => "",
+                };
+                tracing::warn!(route = name, code, "a route takes nothing: it is left alone for a while");
+            }
             (true, false) => tracing::info!(route = name, "the route takes messages again"),
             _ => {}
         }
@@ -260,9 +272,9 @@ impl State {
     }
 }
 
-/// Two providers may give the same id. No route's name has a colon, so no two ids become one.
-fn named(route: &str, provider_id: &str) -> String {
-    format!("{route}:{provider_id}")
+/// Two providers may give the same id, or say the same. No route's name has a colon, so no two become one.
+fn named(route: &str, word: &str) -> String {
+    format!("{route}:{word}")
 }
 
 impl Transport for Routes {
@@ -284,6 +296,12 @@ impl Transport for Routes {
         let trials = |(breaker, out): (&Breaker, &usize)| breaker.admits(*out, 1, now);
         let all = state.breakers.iter().all(Breaker::is_open);
         all.then(|| state.breakers.iter().zip(&state.out).map(trials).sum())
+    }
+
+    fn routes(&self) -> Vec<(&str, bool)> {
+        let state = self.state();
+        let names = self.routes.iter().map(|route| route.name.as_str());
+        names.zip(state.breakers.iter().map(Breaker::is_open)).collect()
     }
 
     fn divide(&self, owned: u32, all: u32) {

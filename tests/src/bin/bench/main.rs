@@ -9,7 +9,7 @@
 //! cargo run -p system-tests --bin bench -- growth [CUSTOMERS...]      what an event costs as more is kept
 //! cargo run -p system-tests --bin bench -- brain [instructions]       what one decision costs: no Kafka, no other process
 //! cargo run -p system-tests --bin bench -- peers [EVENTS [CUSTOMERS [uniform|hot|zipf]]] [--rows N]   the engine beside others
-//! cargo run -p system-tests --bin bench -- worker [SENDS]     one worker and a provider that answers after 50 ms, beside a bare client
+//! cargo run -p system-tests --bin bench -- worker [SENDS [http|smtp|smpp]]    one worker and a provider that answers after 50 ms, beside a bare client
 //! cargo run -p system-tests --bin bench -- tracker [RECEIPTS]   receipts that are acknowledged once Kafka has them, also across a kill; by wrk, too
 //! ```
 //!
@@ -71,8 +71,12 @@ fn main() -> ExitCode {
         }),
         ["growth"] => told(&growth::measure(&[1_000_000, 10_000_000], &|line| _ = told(line))),
         ["growth", ref customers @ ..] => sized(customers, |sizes| growth::measure(sizes, &|line| _ = told(line))),
-        ["worker"] => told(&worker::measure(20_000)),
-        ["worker", sends] => sized(&[sends], |sizes| worker::measure(sizes[0])),
+        ["worker"] => told(&worker::measure(20_000, None)),
+        ["worker", sends] => sized(&[sends], |sizes| worker::measure(sizes[0], None)),
+        ["worker", sends, protocol] => match worker::Protocol::of(protocol) {
+            Some(protocol) => sized(&[sends], |sizes| worker::measure(sizes[0], Some(protocol))),
+            None => usage(),
+        },
         ["tracker"] => told(&tracker::measure(50_000)),
         ["tracker", receipts] => sized(&[receipts], |sizes| tracker::measure(sizes[0])),
         ["brain"] => told(&brain::measure(false)),

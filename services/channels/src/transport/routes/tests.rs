@@ -63,10 +63,39 @@ async fn say(routes: &Routes, name: &str) -> Answer {
 async fn the_next_route_takes_what_the_first_has_certainly_not_taken() {
     let (main, spare) = (Provider::new(Answer::not_taken("throttled")), Provider::new(taken("0A1")));
     let routes = routes(&main, &spare);
-    assert_eq!(say(&routes, "a").await, Answer::Elsewhere { code: "throttled".to_owned() });
+    assert_eq!(say(&routes, "a").await, Answer::Elsewhere { code: "main:throttled".to_owned() });
     assert_eq!(spare.asked(), 0, "it has a turn of its own");
     assert_eq!(say(&routes, "a").await, taken("spare:0A1"));
     assert_eq!((main.asked(), spare.asked()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_route_that_does_not_permit_us_loses_no_message_and_is_named_with_its_reason() {
+    let (main, spare) = (Provider::new(Answer::not_taken("http_401")), Provider::new(taken("1")));
+    let routes = routes(&main, &spare);
+    for number in 0..20 {
+        let name = number.to_string();
+        match say(&routes, &name).await {
+            Answer::Elsewhere { code } => {
+                assert_eq!(code, "main:http_401");
+                assert_eq!(say(&routes, &name).await, taken("spare:1"), "its next turn");
+            }
+            answer => assert_eq!(answer, taken("spare:1")),
+        }
+    }
+    assert_eq!(routes.routes(), [("main", true), ("spare", false)]);
+    assert_eq!(spare.asked(), 20, "each was taken, once");
+    // None permits us: nothing is refused, so nothing dearer follows, and all waits until somebody has mended it.
+    spare.now_says(Answer::not_taken("http_403"));
+    let mut said = say(&routes, "20").await;
+    for _ in 0..20 {
+        assert!(matches!(said, Answer::NotTaken { .. } | Answer::Elsewhere { .. }), "{said:?}");
+        said = say(&routes, "20").await;
+    }
+    routes.state().breakers.iter_mut().for_each(|breaker| *breaker = due());
+    main.now_says(taken("2"));
+    assert_eq!(say(&routes, "20").await, taken("main:2"));
+    assert_eq!(routes.routes(), [("main", false), ("spare", true)]);
 }
 
 #[tokio::test]
@@ -189,7 +218,7 @@ async fn a_call_is_counted_out_and_learned_from_once_however_it_ends() {
     let routes = Routes::over(names.zip(transports).map(|(name, transport)| Route { name, transport }).collect());
     for number in 0..5 {
         let name = number.to_string();
-        assert_eq!(say(&routes, &name).await, Answer::Elsewhere { code: "connection".to_owned() });
+        assert_eq!(say(&routes, &name).await, Answer::Elsewhere { code: "main:connection".to_owned() });
         // The other one is asked and given up.
         let state = |number: usize| routes.state().breakers[number].is_open();
         assert_eq!((state(0), state(1)), (number == 4, false), "after {number}");
