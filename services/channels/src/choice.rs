@@ -62,7 +62,7 @@ impl Turns {
         /// The golden section of all numbers of 32 bits.
         const STEP: u32 = 0x9e37_79b9;
         let part = u64::from(self.trials.wrapping_mul(STEP));
-        usize::try_from(part * u64::try_from(places).unwrap_or(0) >> 32).unwrap_or(0)
+        usize::try_from((part * u64::try_from(places).unwrap_or(0)) >> 32).unwrap_or(0)
     }
 }
 

@@ -1,10 +1,11 @@
 //! Messages of one kind to one destination, that are left alone while the provider does not take just these.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 
 use schemas::Send;
 use stream::clock::Tick;
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::breaker::Breaker;
 use crate::transport::Answer;
@@ -22,7 +23,7 @@ pub(crate) struct Groups(HashMap<u64, Breaker>);
 impl Groups {
     /// The group of a message: its template, and the domain of a mail address or the first digits of a number.
     pub(crate) fn of(send: &Send) -> u64 {
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = Xxh3::new();
         send.template.hash(&mut hasher);
         match send.address.rsplit_once('@') {
             Some((_, domain)) => domain.to_lowercase().hash(&mut hasher),

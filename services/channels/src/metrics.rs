@@ -157,19 +157,22 @@ impl Metrics {
             block_names: Values::default(),
             template_names: Values::default(),
         };
-        for counters in
-            [&metrics.hand_overs, &metrics.recoveries, &metrics.blocks, &metrics.spent, &metrics.other_texts]
-        {
+        metrics.register(registry)?;
+        Ok(metrics)
+    }
+
+    fn register(&self, registry: &Registry) -> prometheus::Result<()> {
+        for counters in [&self.hand_overs, &self.recoveries, &self.blocks, &self.spent, &self.other_texts] {
             registry.register(Box::new(counters.clone()))?;
         }
-        let times = [&metrics.residual_window_seconds, &metrics.hand_over_seconds, &metrics.rate_limit_wait_seconds];
+        let times = [&self.residual_window_seconds, &self.hand_over_seconds, &self.rate_limit_wait_seconds];
         for histograms in times {
             registry.register(Box::new(histograms.clone()))?;
         }
-        for gauges in [&metrics.paused, &metrics.fenced] {
+        for gauges in [&self.paused, &self.fenced] {
             registry.register(Box::new(gauges.clone()))?;
         }
-        Ok(metrics)
+        Ok(())
     }
 
     /// Those of one channel.

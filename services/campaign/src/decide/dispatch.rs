@@ -29,14 +29,8 @@ pub(super) fn advance(
     }
     let start = case.effects.len();
     let mut ready = ready;
-    while let Some((index, alternative)) = next(plan, &case.fares(customer), customer, instance) {
+    while let Some((index, alternative)) = next_of_variant(case, customer, plan, instance) {
         let step = &plan.steps[index];
-        // A variant is for ever: what is not for it has no turn that anybody could wait for.
-        if !step.is_for(instance.variant.as_deref()) {
-            stand_at(instance, index, alternative);
-            pass_over(case, instance, step, Reason::StepSkipped);
-            continue;
-        }
         let waits = waits_for(instance, index, alternative);
         let waited_until = waited_until(instance).filter(|_| waits);
         stand_at(instance, index, alternative);
@@ -101,6 +95,24 @@ pub(super) fn advance(
         ready = case.now();
     }
     exhausted(case, customer, plan, instance)
+}
+
+/// The message whose turn it is. A variant is for ever: what is not for it is skipped, and has no turn that anybody could wait for.
+fn next_of_variant(
+    case: &mut Case<'_>,
+    customer: &Customer,
+    plan: &Plan,
+    instance: &mut Instance,
+) -> Option<(usize, usize)> {
+    loop {
+        let (index, alternative) = next(plan, &case.fares(customer), customer, instance)?;
+        let step = &plan.steps[index];
+        if step.is_for(instance.variant.as_deref()) {
+            return Some((index, alternative));
+        }
+        stand_at(instance, index, alternative);
+        pass_over(case, instance, step, Reason::StepSkipped);
+    }
 }
 
 /// Until when something kept back the message at which an instance stands. How late it was before its price was asked for, was judged

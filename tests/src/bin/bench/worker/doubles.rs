@@ -9,6 +9,7 @@ use system_tests::http::runtime;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 /// Commands of SMPP 3.4; an answer has the highest bit, too.
 pub const BIND_TRANSCEIVER: u32 = 0x0000_0009;
@@ -48,9 +49,10 @@ impl Double {
         let address = listener.local_addr().expect("it is bound");
         let counted = Arc::clone(&taken);
         drop(runtime().spawn(async move {
+            let mut served = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 _ = stream.set_nodelay(true);
-                drop(tokio::spawn(serve(stream, Arc::clone(&counted))));
+                served.spawn(serve(stream, Arc::clone(&counted)));
             }
         }));
         Double { address, taken }
@@ -93,23 +95,25 @@ async fn mail(stream: TcpStream, pause: Duration, taken: &AtomicUsize) -> std::i
 async fn centre(stream: TcpStream, pause: Duration, taken: &Arc<AtomicUsize>) -> std::io::Result<()> {
     let (mut read, mut write) = stream.into_split();
     let (say, mut said) = mpsc::unbounded_channel::<Vec<u8>>();
-    drop(tokio::spawn(async move {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
         while let Some(bytes) = said.recv().await {
             if write.write_all(&bytes).await.is_err() {
                 return;
             }
         }
-    }));
+    });
     loop {
+        while tasks.try_join_next().is_some() {}
         let (command, number, _) = unit(&mut read).await?;
         match command {
             SUBMIT => {
                 let (say, taken) = (say.clone(), Arc::clone(taken));
-                drop(tokio::spawn(async move {
+                tasks.spawn(async move {
                     tokio::time::sleep(pause).await;
                     taken.fetch_add(1, Ordering::SeqCst);
                     _ = say.send(packed(SUBMIT | ANSWER, number, format!("{number:x}\0").as_bytes()));
-                }));
+                });
             }
             command if command & ANSWER == 0 => {
                 let body: &[u8] = if command == BIND_TRANSCEIVER { b"double\0" } else { b"" };
