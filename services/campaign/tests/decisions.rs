@@ -1,0 +1,39 @@
+//! The tests that look at decisions as one program, but for the slow rules: whoever tries a thousand changes of the brain
+//! (`tests/mutants.sh`) builds it a thousand times, and one program is sooner built than seventeen. Nobody else needs it, so it is built
+//! with the feature `mutants` only.
+#![allow(clippy::duplicate_mod, reason = "each file brings what it needs along")]
+
+#[path = "addresses.rs"]
+mod addresses;
+#[path = "again.rs"]
+mod again;
+#[path = "asleep.rs"]
+mod asleep;
+#[path = "budgets.rs"]
+mod budgets;
+#[path = "calls.rs"]
+mod calls;
+#[path = "caps.rs"]
+mod caps;
+#[path = "experiments.rs"]
+mod experiments;
+#[path = "launches.rs"]
+mod launches;
+#[path = "merges.rs"]
+mod merges;
+#[path = "migrations.rs"]
+mod migrations;
+#[path = "money.rs"]
+mod money;
+#[path = "nights.rs"]
+mod nights;
+#[path = "races.rs"]
+mod races;
+#[path = "sweeps.rs"]
+mod sweeps;
+#[path = "timelines.rs"]
+mod timelines;
+#[path = "versions.rs"]
+mod versions;
+#[path = "words.rs"]
+mod words;
