@@ -110,6 +110,15 @@ fn one_reaction_wakes_and_a_machine_does_not() {
 }
 
 #[test]
+fn who_opens_before_anybody_tells_of_the_hand_over_is_awake() {
+    let mut world = news("asleep: {after: 6 months}\n");
+    for line in ["0 has email", "0 worker off", "0 does news", "1h opened letter", "200d does news"] {
+        play(&mut world, line);
+    }
+    assert_eq!(world.sends().len(), 2, "{:?}", told(&world));
+}
+
+#[test]
 fn another_address_is_awake() {
     let mut world = news("asleep: {after: 6 months}\n");
     for line in ["0 has email", "0 does news", "1h delivered letter"] {

@@ -1,0 +1,176 @@
+//! Edges: the very moment, the very number, and what must not happen beside what must. Each of these cases notices a change of the brain in
+//! one place that no other test noticed (`tests/mutants.sh`).
+
+mod world;
+
+use schemas::{Campaign, CampaignKind, Fact, Feedback, Reason, Status};
+use world::script::{check, play, told};
+use world::{BEGIN, CUSTOMER, HOUR, World, record};
+
+/// An email, three hours, then an SMS; one arrival is enough.
+const TWO: &str = "
+campaign: two
+version: 1
+trigger: {on: action, action: lead}
+goal: {action: purchase}
+steps:
+  - {name: first, channel: email, template: t, wait: 3h, valid: 1h}
+  - {name: second, channel: sms, template: t, wait: 3h, valid: 1h}
+";
+
+/// The world after these lines, one under the other.
+fn lived(definition: &str, happens: &str) -> World {
+    let mut world = World::new(&[definition]);
+    happens.lines().map(str::trim).for_each(|line| play(&mut world, line));
+    world
+}
+
+fn count(world: &World, reason: Reason) -> usize {
+    world.journal().into_iter().filter(|entry| entry.reason == reason).count()
+}
+
+// Words about messages.
+
+#[test]
+fn a_word_that_decides_nothing_is_neither_told_nor_remembered() {
+    let begin = "0 worker off\n 0 has email sms\n 0 does lead\n 1m accepted first";
+    for more in ["1m accepted first", "2m sent first\n 2m again"] {
+        let world = lived(TWO, &format!("{begin}\n {more}"));
+        assert_eq!(told(&world), ["0 ENTERED", "0 send first by email"], "{more}");
+        assert_eq!(count(&world, Reason::HandedOver), 1, "{more}");
+    }
+}
+
+#[test]
+fn what_was_handed_over_is_not_withdrawn_by_a_word_of_somebody_else() {
+    check(
+        World::new(&[TWO]),
+        "0 has email sms
+         0 does lead
+         2m revoked first
+         2m unknown first
+         9h time passes",
+        "0 ENTERED
+         0 send first by email
+         3h NO_INFORMATION first email
+         3h send second by sms
+         6h NO_INFORMATION second sms
+         6h EXHAUSTED",
+    );
+}
+
+#[test]
+fn a_bad_word_about_a_message_that_was_left_says_which() {
+    let words = [
+        ("refused", "REFUSED"),
+        ("expired", "EXPIRED"),
+        ("revoked", "REVOKED"),
+        ("unknown", "UNKNOWN_OUTCOME"),
+        ("deferred", "DEFERRED"),
+        ("failed", "NOT_DELIVERED"),
+        ("bounced", "NOT_DELIVERED"),
+    ];
+    for (word, reason) in words {
+        let world = lived(TWO, &format!("0 has email sms\n 0 does lead\n 4h {word} first"));
+        assert_eq!(told(&world)[4..], [format!("4h {reason} first email")], "{word}");
+    }
+}
+
+#[test]
+fn a_profile_ends_a_cascade_only_where_its_message_waits_without_a_consent() {
+    check(
+        World::new(&[TWO]),
+        "0 worker off
+         0 has email sms
+         0 does lead
+         10m has email
+         20m has push",
+        "0 ENTERED
+         0 send first by email
+         20m revoke email OPTED_OUT
+         20m OPTED_OUT first email",
+    );
+}
+
+#[test]
+fn of_two_withdrawals_the_later_one_counts_in_whatever_order_they_come() {
+    let word = |event_id: &str, occurred_at: i64| {
+        let (event_id, customer_id) = (event_id.to_owned(), CUSTOMER.to_owned());
+        let (channel, status) = ("email".to_owned(), Status::Unsubscribed);
+        Fact::Feedback(Feedback { event_id, customer_id, occurred_at, channel, status, ..Feedback::default() })
+    };
+    let mut world = lived(TWO, "0 has email sms\n 1d time passes");
+    world.tell(word("later", BEGIN + 3 * HOUR));
+    world.tell(word("earlier", BEGIN + HOUR));
+    let consents = &world.customer.consents;
+    assert_eq!(consents.iter().filter(|consent| consent.channel == "email").count(), 1);
+    assert!(consents.iter().any(|consent| !consent.granted && consent.at == BEGIN + 3 * HOUR), "{consents:?}");
+}
+
+// Triggers.
+
+const CART: &str = "
+campaign: cart
+version: 1
+trigger: {on: cart, where: total_minor >= 1000, key: cart_id, settle: 1h, again: refresh}
+goal: {action: purchase}
+stop: goal
+steps: [{name: first, channel: email, template: t, wait: 1d}]
+";
+
+#[test]
+fn the_same_version_of_a_cart_is_no_older_one() {
+    check(
+        World::new(&[CART]),
+        "0 has email\n 0 cart c1 2 500\n 1m cart c1 2 5000\n 2m cart c1 2 6000",
+        "0 PREDICATE_FALSE\n 1m ENTERED\n 2m SUPERSEDED",
+    );
+}
+
+#[test]
+fn what_waits_is_not_given_up_for_what_the_campaign_does_not_want() {
+    let queue = TWO.replace("action: lead", "action: lead, where: amount_minor >= 10, again: queue");
+    check(
+        World::new(&[&queue]),
+        "0 has email
+         0 does lead amount_minor=10
+         1h does lead amount_minor=20
+         2h does lead amount_minor=5
+         2h30m delivered first",
+        "0 ENTERED
+         0 send first by email
+         1h QUEUED
+         2h ALREADY_RUNNING
+         2h30m DELIVERED first email
+         2h30m STOP_REACHED
+         2h30m ENTERED
+         2h30m send first by email",
+    );
+}
+
+#[test]
+fn of_a_trigger_only_so_much_is_kept() {
+    let at_the_limit = "x".repeat(512);
+    let (long, many) = (format!("{at_the_limit}x"), (0..40).map(|index| format!("n{index:02}=1")).collect::<Vec<_>>());
+    let lead = format!("0 does lead a={at_the_limit} b={long} {}", many.join(" "));
+    let world = lived(TWO, &format!("0 has email\n {lead}"));
+    let fields = &world.sends()[0].fields;
+    assert_eq!(fields.get("a"), Some(&*at_the_limit));
+    assert_eq!((fields.get("b"), fields.iter().count()), (None, 32), "{fields:?}");
+}
+
+// Pauses and migrations.
+
+#[test]
+fn a_step_that_is_given_up_before_anything_of_it_went_out_goes_out_when_it_is_back() {
+    let mut world = lived(TWO, "0 has email sms\n 0 does lead\n 1h time passes");
+    let second = "  - {name: second, channel: sms, template: t, wait: 3h, valid: 1h}\n";
+    world.say(&record(&TWO.replace("version: 1", "version: 2").replace(second, ""))).unwrap();
+    for (from_version, version, steps) in [(1, 2, vec![("second", "")]), (2, 1, vec![])] {
+        let steps = steps.into_iter().map(|(old, new)| (old.to_owned(), new.to_owned())).collect();
+        let (campaign, kind) = ("two".to_owned(), CampaignKind::Migrated);
+        world.say(&Campaign { campaign, kind, from_version, version, steps, ..Campaign::default() }).unwrap();
+    }
+    play(&mut world, "4h time passes");
+    assert_eq!(told(&world)[4..], ["3h NO_INFORMATION first email", "3h send second by sms"]);
+}
