@@ -107,6 +107,57 @@ fn of_two_withdrawals_the_later_one_counts_in_whatever_order_they_come() {
     assert!(consents.iter().any(|consent| !consent.granted && consent.at == BEGIN + 3 * HOUR), "{consents:?}");
 }
 
+#[test]
+fn who_has_opened_a_message_is_not_said_to_have_not_opened_it() {
+    let asks = TWO.replace("wait: 3h, valid: 1h}\n  - {name: s", "wait: 3h, next_if: [not opened]}\n  - {name: s");
+    check(
+        World::new(&[&asks.replace("steps:", "stop: goal\nsteps:")]),
+        "0 has email sms
+         0 does lead
+         1h opened first
+         1d time passes",
+        "0 ENTERED
+         0 send first by email
+         1h OPENED first email
+         3h EXHAUSTED",
+    );
+}
+
+#[test]
+fn after_an_outage_what_counts_as_dear_is_what_the_message_cost_when_it_was_sent() {
+    let paid = TWO.replace("channel: sms", "channel: viber").replace("channel: email", "channel: sms");
+    let after = |second: i64| {
+        let prices = |sms: i64| {
+            format!("currency: USD\nprices: [{{channel: sms, minor: {sms}}}, {{channel: viber, minor: {second}}}]\n")
+        };
+        let mut world = World::new(&[&paid]);
+        world.apply(CampaignKind::Prices, &prices(4));
+        for line in ["0 worker off", "0 has sms viber", "0 does lead"] {
+            play(&mut world, line);
+        }
+        world.apply(CampaignKind::Prices, &prices(9));
+        play(&mut world, "30m expired first");
+        world.sends().len()
+    };
+    assert_eq!((after(4), after(5)), (2, 1));
+}
+
+#[test]
+fn an_end_says_whether_an_outage_has_left_dearer_channels_closed() {
+    let outage = |happens: &str| {
+        let world = lived(TWO, &format!("0 worker off\n {happens}"));
+        let end = world.journal().into_iter().next_back().unwrap().clone();
+        (end.reason, end.evidence.contains_key("outage"))
+    };
+    assert_eq!(outage("0 has email sms\n 0 does lead\n 1h expired first"), (Reason::Exhausted, true));
+    assert_eq!(outage("0 has email\n 0 does lead\n 1m refused first"), (Reason::Exhausted, false));
+    // Nothing is left that could be closed.
+    let free = TWO.replace("channel: sms", "channel: push");
+    let world = lived(&free, "0 worker off\n 0 has email push\n 0 does lead\n 1h expired first\n 2h expired second");
+    let end = world.journal().into_iter().next_back().unwrap();
+    assert_eq!((end.reason, end.evidence.contains_key("outage")), (Reason::Exhausted, false));
+}
+
 // Triggers.
 
 const CART: &str = "
@@ -125,6 +176,21 @@ fn the_same_version_of_a_cart_is_no_older_one() {
         "0 has email\n 0 cart c1 2 500\n 1m cart c1 2 5000\n 2m cart c1 2 6000",
         "0 PREDICATE_FALSE\n 1m ENTERED\n 2m SUPERSEDED",
     );
+}
+
+#[test]
+fn an_older_version_of_a_cart_is_told_with_the_one_that_is_known() {
+    let world = lived(CART, "0 has email\n 0 cart c1 3 5000\n 1m cart c1 2 6000");
+    let last = world.journal().into_iter().next_back().unwrap();
+    assert_eq!((last.reason, &*last.evidence["version"], &*last.evidence["known"]), (Reason::Superseded, "2", "3"));
+}
+
+#[test]
+fn of_what_was_done_the_latest_is_remembered_for_each_key() {
+    let asks = TWO.replace("action: lead", "action: lead, where: did('visit')");
+    let world = lived(&asks, "1h does visit a\n 2h does visit b\n 3h does visit a\n 4h does visit");
+    let done: Vec<_> = world.customer.done.iter().map(|done| (done.key.as_deref(), done.occurred_at - BEGIN)).collect();
+    assert_eq!(done, [(Some("b"), 2 * HOUR), (Some("a"), 3 * HOUR), (None, 4 * HOUR)]);
 }
 
 #[test]
@@ -160,6 +226,50 @@ fn of_a_trigger_only_so_much_is_kept() {
 }
 
 // Pauses and migrations.
+
+#[test]
+fn a_wait_until_a_time_of_day_that_passes_in_a_pause_is_over_at_the_next_one() {
+    check(
+        World::new(&[&TWO.replacen("wait: 3h", "wait: 1 day 9:30", 1)]),
+        "0 has email sms\n 0 does lead\n 1h pause two\n 20h resume two\n 2d time passes",
+        "0 ENTERED
+         0 send first by email
+         1h FROZEN
+         20h THAWED
+         1d11h16m40s NO_INFORMATION first email
+         1d11h16m40s send second by sms
+         1d14h16m40s NO_INFORMATION second sms
+         1d14h16m40s EXHAUSTED",
+    );
+}
+
+/// The world begins at 22:13:20.
+#[test]
+fn a_time_of_day_that_comes_after_the_pause_or_with_its_end_stays() {
+    let morning = "1h FROZEN\n TIME THAWED\n 11h16m40s NO_INFORMATION first email\n 11h16m40s send second by sms";
+    for resumed in ["2h", "11h16m40s"] {
+        let waits = TWO.replacen("wait: 3h", "wait: 1 day 9:30", 1);
+        let happens = format!("0 has email sms\n 0 does lead\n 1h pause two\n {resumed} resume two\n 12h time passes");
+        let decided = format!("0 ENTERED\n 0 send first by email\n {}", morning.replace("TIME", resumed));
+        check(World::new(&[&waits]), &happens, &decided);
+        let starts = TWO.replacen("wait: 3h", "wait: 3h, at: 9:30", 1);
+        let decided = format!("0 ENTERED\n 1h FROZEN\n {resumed} THAWED\n 11h16m40s send first by email");
+        check(World::new(&[&starts]), &happens, &decided);
+    }
+}
+
+#[test]
+fn what_waits_at_a_worker_is_left_there_where_its_step_has_a_place() {
+    let mut world = lived(TWO, "0 worker off\n 0 has email sms\n 0 does lead\n 10m time passes");
+    world.say(&record(&TWO.replace("version: 1", "version: 2").replacen("wait: 3h", "wait: 2h", 1))).unwrap();
+    let (campaign, kind) = ("two".to_owned(), CampaignKind::Migrated);
+    world.say(&Campaign { campaign, kind, from_version: 1, version: 2, ..Campaign::default() }).unwrap();
+    for line in ["20m accepted first", "3h time passes"] {
+        play(&mut world, line);
+    }
+    let wanted = ["10m MIGRATED first", "2h20m NO_INFORMATION first email", "2h20m send second by sms"];
+    assert_eq!(told(&world)[2..], wanted);
+}
 
 #[test]
 fn a_step_that_is_given_up_before_anything_of_it_went_out_goes_out_when_it_is_back() {

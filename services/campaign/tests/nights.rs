@@ -37,6 +37,16 @@ fn what_waited_through_the_night_is_judged_anew_in_the_morning() {
     check(nightly(EXACTLY, "1d"), &after("unreadable"), &held);
 }
 
+/// Nobody was late: it was kept back.
+#[test]
+fn what_waited_through_the_night_is_in_time_where_a_minute_late_is_too_late() {
+    check(
+        nightly(EXACTLY, "1d, late: skip"),
+        "0 has email sms\n 0 does lead k\n 9h time passes",
+        "0 ENTERED\n 0 QUIET_HOURS first\n 8h46m40s send first by email",
+    );
+}
+
 #[test]
 fn a_wait_counts_from_the_morning() {
     check(
