@@ -132,6 +132,32 @@ fn who_has_one_address_is_not_written_to_after_one_wants_no_more() {
     }
 }
 
+/// What the customer agreed to on another channel says nothing of this one.
+#[test]
+fn a_newer_consent_for_another_channel_keeps_no_word_out() {
+    let mut rows = household("facts");
+    rows.tell("bob", {
+        let contact = |(channel, address): (&str, &str)| Contact { channel: channel.into(), address: address.into() };
+        let consent = |(channel, at)| Consent { channel, granted: true, at, ..Consent::default() };
+        Fact::Profile(Profile {
+            event_id: "newer".into(),
+            customer_id: "bob".into(),
+            occurred_at: rows.now,
+            contacts: [("email", HOME), ("sms", "+7900-bob")].map(contact).into(),
+            consents: [("sms".to_owned(), rows.now), ("email".to_owned(), rows.now - HOUR)].map(consent).into(),
+            ..Profile::default()
+        })
+    });
+    rows.settle();
+    // The word comes now; it is of half an hour ago.
+    let now = rows.now;
+    rows.now -= HOUR / 2;
+    word(&mut rows, "ann", Status::Unsubscribed);
+    rows.now = now;
+    rows.settle();
+    assert_eq!(["ann", "bob", "eve"].map(|id| has_consent(&rows.customer(id))), [false, false, true]);
+}
+
 /// Whom nobody finds by it but whoever has the marks of id or address.
 #[test]
 fn a_refusal_outlives_the_erasure_for_the_id_each_former_one_and_the_address_and_nothing_else_does() {

@@ -1,5 +1,5 @@
 //! The tests that look at decisions as one program, but for the slow rules: whoever tries a thousand changes of the brain
-//! (`tests/mutants.sh`) builds it a thousand times, and one program is sooner built than seventeen. Nobody else needs it, so it is built
+//! (`tests/mutants.sh`) builds it a thousand times, and one program is sooner built than twenty. Nobody else needs it, so it is built
 //! with the feature `mutants` only.
 #![allow(clippy::duplicate_mod, reason = "each file brings what it needs along")]
 
@@ -15,8 +15,12 @@ mod budgets;
 mod calls;
 #[path = "caps.rs"]
 mod caps;
+#[path = "edges.rs"]
+mod edges;
 #[path = "experiments.rs"]
 mod experiments;
+#[path = "joins.rs"]
+mod joins;
 #[path = "launches.rs"]
 mod launches;
 #[path = "merges.rs"]
@@ -29,6 +33,8 @@ mod money;
 mod nights;
 #[path = "races.rs"]
 mod races;
+#[path = "reference.rs"]
+mod reference;
 #[path = "sweeps.rs"]
 mod sweeps;
 #[path = "timelines.rs"]

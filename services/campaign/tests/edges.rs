@@ -42,6 +42,23 @@ fn a_word_that_decides_nothing_is_neither_told_nor_remembered() {
 }
 
 #[test]
+fn the_first_word_of_a_hand_over_is_told_whichever_it_is() {
+    for word in ["accepted", "sent"] {
+        let world = lived(TWO, &format!("0 worker off\n 0 has email sms\n 0 does lead\n 1m {word} first"));
+        assert_eq!(count(&world, Reason::HandedOver), 1, "{word}");
+    }
+}
+
+#[test]
+fn what_was_handed_over_and_is_said_to_have_expired_did_not_arrive() {
+    check(
+        World::new(&[TWO]),
+        "0 has email sms\n 0 does lead\n 2m expired first",
+        "0 ENTERED\n 0 send first by email\n 2m NOT_DELIVERED first email\n 2m send second by sms",
+    );
+}
+
+#[test]
 fn what_was_handed_over_is_not_withdrawn_by_a_word_of_somebody_else() {
     check(
         World::new(&[TWO]),
@@ -143,6 +160,26 @@ fn after_an_outage_what_counts_as_dear_is_what_the_message_cost_when_it_was_sent
 }
 
 #[test]
+fn a_send_says_of_each_channel_of_its_step_why_it_was_not_taken() {
+    let three = "
+campaign: three
+version: 1
+trigger: {on: action, action: lead}
+goal: {action: purchase}
+steps:
+  - {name: first, channel: telegram, template: t, valid: 1h, wait: 3h}
+  - {name: second, any: [viber, sms, email, push], template: t}
+";
+    let world = lived(
+        three,
+        "0 worker off\n 0 has telegram viber email push\n 1m refuses email\n 1m does lead\n 30m expired first",
+    );
+    let sent = world.journal().into_iter().rfind(|entry| entry.reason == Reason::Sent).unwrap();
+    let words = ["viber", "sms", "email", "push"].map(|channel| &*sent.evidence[channel]);
+    assert_eq!(words, ["too dear after what was kept back", "no contact", "no consent", "ok"]);
+}
+
+#[test]
 fn an_end_says_whether_an_outage_has_left_dearer_channels_closed() {
     let outage = |happens: &str| {
         let world = lived(TWO, &format!("0 worker off\n {happens}"));
@@ -156,6 +193,29 @@ fn an_end_says_whether_an_outage_has_left_dearer_channels_closed() {
     let world = lived(&free, "0 worker off\n 0 has email push\n 0 does lead\n 1h expired first\n 2h expired second");
     let end = world.journal().into_iter().next_back().unwrap();
     assert_eq!((end.reason, end.evidence.contains_key("outage")), (Reason::Exhausted, false));
+}
+
+#[test]
+fn what_cannot_be_sent_leads_on_only_where_the_step_says_so() {
+    let asks = TWO.replace("wait: 3h, valid: 1h}\n  - {name: s", "wait: 3h, next_if: [WHY]}\n  - {name: s");
+    let lives = |why: &str, more: &str| {
+        let decided = format!("0 ENTERED\n 0 NO_CONTACT first\n {more}");
+        check(World::new(&[&asks.replace("WHY", why)]), "0 has sms\n 0 does lead", &decided);
+    };
+    lives("no information", "0 EXHAUSTED");
+    lives("cannot send", "0 send second by sms");
+}
+
+#[test]
+fn a_message_that_is_withdrawn_again_and_again_has_three_chances() {
+    let day = TWO.replacen("valid: 1h", "valid: 1d", 1);
+    let mut happens = "0 worker off\n 0 has email\n 0 does lead".to_owned();
+    for hour in 1..5 {
+        happens.push_str(&format!("\n{hour}h unreadable\n{hour}h1m revoked first\n{hour}h2m release"));
+    }
+    let world = lived(&day, &happens);
+    let attempts: Vec<i32> = world.sends().iter().map(|send| send.attempt).collect();
+    assert_eq!(attempts, [0, 1, 2], "{:?}", told(&world));
 }
 
 // Triggers.
@@ -186,6 +246,34 @@ fn an_older_version_of_a_cart_is_told_with_the_one_that_is_known() {
 }
 
 #[test]
+fn what_a_campaign_knew_another_one_need_not() {
+    let of = |name: &str, least: i64| {
+        CART.replace("campaign: cart", &format!("campaign: {name}"))
+            .replace("1000", &least.to_string())
+            .replace("stop: goal\n", "")
+    };
+    check(
+        World::new(&[&of("small", 1_000), &of("great", 9_000)]),
+        "0 has email\n 0 cart c1 1 5000\n 2h delivered first\n 3h cart c1 1 9500",
+        "0 PREDICATE_FALSE
+         0 ENTERED
+         1h send first by email
+         2h DELIVERED first email
+         2h STOP_REACHED
+         3h ENTERED
+         3h SUPERSEDED",
+    );
+}
+
+/// Without a key they are not told apart, so neither is newer.
+#[test]
+fn what_is_ignored_leaves_the_version_of_another_thing_as_it_is() {
+    let keyless = CART.replace("key: cart_id, ", "").replace("refresh", "ignore");
+    let world = lived(&keyless, "0 has email\n 0 cart c1 7 5000\n 1m cart c2 3 5000\n 1h time passes");
+    assert_eq!((count(&world, Reason::AlreadyRunning), &*world.sends()[0].fields["version"]), (1, "7"));
+}
+
+#[test]
 fn of_what_was_done_the_latest_is_remembered_for_each_key() {
     let asks = TWO.replace("action: lead", "action: lead, where: did('visit')");
     let world = lived(&asks, "1h does visit a\n 2h does visit b\n 3h does visit a\n 4h does visit");
@@ -211,6 +299,16 @@ fn what_waits_is_not_given_up_for_what_the_campaign_does_not_want() {
          2h30m STOP_REACHED
          2h30m ENTERED
          2h30m send first by email",
+    );
+}
+
+#[test]
+fn a_template_gets_what_the_profile_knows_and_of_the_same_name_what_the_trigger_said() {
+    let world = lived(TWO, "0 has email\n 0 profile city=Kazan plan=gold\n 0 does lead city=Tula");
+    let fields = &world.sends()[0].fields;
+    assert_eq!(
+        (fields.get("city"), fields.get("plan"), fields.get("action")),
+        (Some("Tula"), Some("gold"), Some("lead"))
     );
 }
 
@@ -269,6 +367,19 @@ fn what_waits_at_a_worker_is_left_there_where_its_step_has_a_place() {
     }
     let wanted = ["10m MIGRATED first", "2h20m NO_INFORMATION first email", "2h20m send second by sms"];
     assert_eq!(told(&world)[2..], wanted);
+}
+
+#[test]
+fn who_has_moved_stands_at_the_same_channel() {
+    let either = TWO.replace("channel: email", "any: [push, email]");
+    let mut world = lived(&either, "0 worker off\n 0 has email sms\n 0 does lead\n 10m time passes");
+    world.say(&record(&either.replace("version: 1", "version: 2"))).unwrap();
+    let (campaign, kind) = ("two".to_owned(), CampaignKind::Migrated);
+    world.say(&Campaign { campaign, kind, from_version: 1, version: 2, ..Campaign::default() }).unwrap();
+    for line in ["20m unreadable", "21m revoked first", "30m release"] {
+        play(&mut world, line);
+    }
+    assert_eq!(told(&world).last().map(String::as_str), Some("30m send first by email"), "{:?}", told(&world));
 }
 
 #[test]

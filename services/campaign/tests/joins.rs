@@ -6,11 +6,9 @@ mod rows;
 
 use campaign::Row;
 use rows::Rows;
-use schemas::{
-    Adopted, Adoption, Consent, Customer, Fact, Former, Heard, Profile, Queued, Reason, Stage,
-};
+use schemas::{Adopted, Adoption, Consent, Customer, Fact, Former, Heard, Profile, Queued, Reason, Stage};
 use world::script::play;
-use world::{BEGIN, HOUR, MINUTE, World};
+use world::{BEGIN, DAY, HOUR, MINUTE, World};
 
 const CART: &str = "
 campaign: cart
@@ -84,6 +82,33 @@ fn each_send_keeps_the_id_under_which_it_went_out() {
 }
 
 #[test]
+fn only_another_id_is_asked_and_once() {
+    let mut rows = Rows::new(&[CART]);
+    rows.profile("ada", &["email"], &["", "ada", "tab\t", "visitor", "visitor"]);
+    rows.settle();
+    rows.profile("ada", &["email"], &["visitor"]);
+    rows.settle();
+    let asked: Vec<String> = rows.customer("ada").formerly.into_iter().map(|former| former.customer_id).collect();
+    assert_eq!(asked, ["visitor"]);
+    assert_eq!(rows.journal.iter().filter(|entry| entry.reason == Reason::FormerId).count(), 1);
+}
+
+/// What comes home is its own; of what comes a second time nothing is kept unless it is the same once more.
+#[test]
+fn another_row_of_an_id_that_has_come_is_not_taken() {
+    let row = lived("0 has email\n 0 worker off\n 0 cart c1 1 500");
+    let mut rows = adopted(Customer::default(), &lived("0 has email"));
+    let ended = |rows: &Rows| rows.journal.iter().filter(|entry| entry.reason == Reason::Erased).count();
+    let comes = |number: i64| Fact::Adopted(Adopted { from: "visitor".into(), row: schemas::encode(&row), number });
+    rows.tell("ada", comes(7));
+    rows.settle();
+    assert_eq!((rows.running().len(), ended(&rows)), (0, 0), "a repeat");
+    rows.tell("ada", comes(8));
+    rows.settle();
+    assert_eq!((rows.running().len(), ended(&rows)), (0, 2), "the row, and its cascade");
+}
+
+#[test]
 fn of_both_the_newest_events_are_remembered() {
     let events = |from: i64| Customer { recent: (from..from + 16).collect(), ..Customer::default() };
     let marks = joined(events(100), &events(200)).recent;
@@ -95,10 +120,7 @@ fn of_both_the_newest_events_are_remembered() {
 #[test]
 fn who_reacted_at_the_very_moment_has_not_been_silent_since() {
     let heard = |at: i64, unanswered_since: i64| {
-        known(Customer {
-            heard: vec![Heard { channel: "email".into(), at, unanswered_since }],
-            ..Customer::default()
-        })
+        known(Customer { heard: vec![Heard { channel: "email".into(), at, unanswered_since }], ..Customer::default() })
     };
     let since = |own: Customer, other: &Customer| joined(own, other).heard[0].unanswered_since;
     assert_eq!(since(heard(5, 0), &heard(3, 5)), 0);
@@ -128,6 +150,33 @@ fn who_wants_no_more_under_a_former_id_ends_what_went_out_under_it() {
     rows.settle();
     assert_eq!((rows.running().len(), rows.revokes.len()), (0, 1));
     assert_eq!((&*rows.revokes[0].customer_id, rows.revokes[0].reason), ("visitor", Reason::OptedOut));
+}
+
+#[test]
+fn what_was_bought_under_the_other_id_ends_what_began_before_it_and_nothing_else() {
+    let running = |buys_before: bool| {
+        let mut rows = Rows::new(&[CART]);
+        let buys = |rows: &mut Rows| {
+            rows.action("ada", "purchase", "other");
+            rows.settle();
+        };
+        rows.profile("ada", &["push"], &[]);
+        rows.profile("visitor", &["email"], &[]);
+        if buys_before {
+            buys(&mut rows);
+        }
+        rows.now += 9 * DAY;
+        rows.cart("visitor", "c1");
+        rows.settle();
+        rows.now += MINUTE;
+        if !buys_before {
+            buys(&mut rows);
+        }
+        rows.profile("ada", &["push"], &["visitor"]);
+        rows.settle();
+        rows.running().len()
+    };
+    assert_eq!((running(true), running(false)), (1, 0));
 }
 
 #[test]

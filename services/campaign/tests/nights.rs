@@ -48,6 +48,18 @@ fn what_waited_through_the_night_is_in_time_where_a_minute_late_is_too_late() {
 }
 
 #[test]
+fn a_profile_in_the_night_wakes_nothing_that_waits_for_the_morning() {
+    for at in ["event.day", "trigger + 1h", "1h"] {
+        let start = if at == "1h" { "after: 1h".to_owned() } else { format!("at: {at}") };
+        check(
+            nightly(EXACTLY, &format!("1d, {start}")),
+            "0 has email sms\n 0 does lead k day=2023-11-14T23:13:20Z\n 3h has email\n 9h time passes",
+            "0 ENTERED\n 1h QUIET_HOURS first\n 8h46m40s send first by email",
+        );
+    }
+}
+
+#[test]
 fn a_wait_counts_from_the_morning() {
     check(
         nightly(EXACTLY, "1d"),
