@@ -132,9 +132,25 @@ fn who_has_one_address_is_not_written_to_after_one_wants_no_more() {
     }
 }
 
+#[test]
+fn of_all_that_can_be_heard_of_an_address_only_what_ends_it_counts() {
+    let mut rows = household("facts");
+    let before = rows.customer("bob");
+    let (address, from, occurred_at) = (Id::of_address("email", HOME), "ann".to_owned(), rows.now);
+    let status = Status::Delivered;
+    rows.tell("bob", Fact::Hearsay(schemas::Hearsay { address, from, status, occurred_at }));
+    rows.settle();
+    assert_eq!(rows.customer("bob"), before);
+}
+
 /// What the customer agreed to on another channel says nothing of this one.
 #[test]
 fn a_newer_consent_for_another_channel_keeps_no_word_out() {
+    assert_eq!(who_may_be_written_to_where_bobs_newer_consent_is_for("sms"), [false, false, true]);
+    assert_eq!(who_may_be_written_to_where_bobs_newer_consent_is_for("email"), [false, true, true]);
+}
+
+fn who_may_be_written_to_where_bobs_newer_consent_is_for(newer: &str) -> [bool; 3] {
     let mut rows = household("facts");
     rows.tell("bob", {
         let contact = |(channel, address): (&str, &str)| Contact { channel: channel.into(), address: address.into() };
@@ -144,7 +160,9 @@ fn a_newer_consent_for_another_channel_keeps_no_word_out() {
             customer_id: "bob".into(),
             occurred_at: rows.now,
             contacts: [("email", HOME), ("sms", "+7900-bob")].map(contact).into(),
-            consents: [("sms".to_owned(), rows.now), ("email".to_owned(), rows.now - HOUR)].map(consent).into(),
+            consents: ["sms", "email"]
+                .map(|it| consent((it.to_owned(), if it == newer { rows.now } else { rows.now - HOUR })))
+                .into(),
             ..Profile::default()
         })
     });
@@ -155,7 +173,9 @@ fn a_newer_consent_for_another_channel_keeps_no_word_out() {
     word(&mut rows, "ann", Status::Unsubscribed);
     rows.now = now;
     rows.settle();
-    assert_eq!(["ann", "bob", "eve"].map(|id| has_consent(&rows.customer(id))), [false, false, true]);
+    let told = rows.journal.iter().filter(|it| it.reason == Reason::SharedAddress).count();
+    assert_eq!(told, usize::from(newer != "email"));
+    ["ann", "bob", "eve"].map(|id| has_consent(&rows.customer(id)))
 }
 
 /// Whom nobody finds by it but whoever has the marks of id or address.
@@ -254,6 +274,17 @@ fn profiles_from_before_the_table_are_told_of_with_the_next_one() {
     lives(&mut rows, "ann", &[("email", HOME)], &[]);
     rows.settle();
     assert_eq!(owners(&rows, HOME), ["ann"]);
+}
+
+/// Nobody asked the address to remember them.
+#[test]
+fn an_address_that_does_not_know_of_a_customer_hears_no_word_of_it() {
+    let mut rows = household("off");
+    let (kind, definition) = (schemas::CampaignKind::Caps, "shared_addresses: facts\ncaps: []\n".to_owned());
+    rows.plans.apply(&schemas::Campaign { kind, definition, ..schemas::Campaign::default() }).unwrap();
+    word(&mut rows, "ann", Status::Unsubscribed);
+    rows.settle();
+    assert_eq!(rows.rows.keys().collect::<Vec<_>>(), ["ann", "bob", "eve"]);
 }
 
 #[test]

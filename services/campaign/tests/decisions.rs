@@ -21,6 +21,8 @@ mod edges;
 mod experiments;
 #[path = "joins.rs"]
 mod joins;
+#[path = "kept.rs"]
+mod kept;
 #[path = "launches.rs"]
 mod launches;
 #[path = "merges.rs"]
@@ -29,6 +31,8 @@ mod merges;
 mod migrations;
 #[path = "money.rs"]
 mod money;
+#[path = "moves.rs"]
+mod moves;
 #[path = "nights.rs"]
 mod nights;
 #[path = "races.rs"]
@@ -39,6 +43,8 @@ mod reference;
 mod sweeps;
 #[path = "timelines.rs"]
 mod timelines;
+#[path = "triggers.rs"]
+mod triggers;
 #[path = "versions.rs"]
 mod versions;
 #[path = "words.rs"]

@@ -1,11 +1,12 @@
-//! Edges: the very moment, the very number, and what must not happen beside what must. Each of these cases notices a change of the brain in
+//! Words about messages and what follows from them, at their edges: the very moment, and what must not happen beside what must. Each of these cases notices a change of the brain in
 //! one place that no other test noticed (`tests/mutants.sh`).
 
 mod world;
 
-use schemas::{Campaign, CampaignKind, Fact, Feedback, Reason, Status};
+use campaign::{Effect, Input, Moment};
+use schemas::{Action, CampaignKind, Consent, Contact, Fact, Feedback, Profile, Reason, Status};
 use world::script::{check, play, told};
-use world::{BEGIN, CUSTOMER, HOUR, World, record};
+use world::{BEGIN, CUSTOMER, DAY, HOUR, MINUTE, World};
 
 /// An email, three hours, then an SMS; one arrival is enough.
 const TWO: &str = "
@@ -29,8 +30,6 @@ fn count(world: &World, reason: Reason) -> usize {
     world.journal().into_iter().filter(|entry| entry.reason == reason).count()
 }
 
-// Words about messages.
-
 #[test]
 fn a_word_that_decides_nothing_is_neither_told_nor_remembered() {
     let begin = "0 worker off\n 0 has email sms\n 0 does lead\n 1m accepted first";
@@ -47,6 +46,29 @@ fn the_first_word_of_a_hand_over_is_told_whichever_it_is() {
         let world = lived(TWO, &format!("0 worker off\n 0 has email sms\n 0 does lead\n 1m {word} first"));
         assert_eq!(count(&world, Reason::HandedOver), 1, "{word}");
     }
+}
+
+/// It only moves the moment from which the wait counts.
+#[test]
+fn the_same_word_with_an_earlier_time_is_not_told_again() {
+    let mut world = lived(
+        &TWO.replace("steps:", "stop: goal\nsteps:"),
+        "0 worker off\n 0 has email\n 0 does lead\n 2h time passes",
+    );
+    let send_id = Some(world.sends()[0].send_id.clone());
+    for (event_id, minutes) in [("late", 90), ("early", 60), ("late once more", 90)] {
+        world.tell(Fact::Feedback(Feedback {
+            event_id: event_id.into(),
+            customer_id: CUSTOMER.into(),
+            occurred_at: BEGIN + minutes * MINUTE,
+            send_id: send_id.clone(),
+            channel: "email".into(),
+            status: Status::Delivered,
+            ..Feedback::default()
+        }));
+    }
+    assert_eq!(count(&world, Reason::Delivered), 1, "{:?}", told(&world));
+    assert_eq!(world.customer.instances[0].due, BEGIN + 4 * HOUR);
 }
 
 #[test]
@@ -110,6 +132,112 @@ fn a_profile_ends_a_cascade_only_where_its_message_waits_without_a_consent() {
 }
 
 #[test]
+fn who_wants_no_more_on_one_channel_ends_what_stands_there_and_nothing_else() {
+    let other = TWO.replace("campaign: two", "campaign: other").replace("channel: email", "channel: push");
+    check(
+        World::new(&[TWO, &other]),
+        "0 has email push
+         0 does lead
+         10m unsubscribed first
+         20m delivered first",
+        "0 ENTERED
+         0 send first by push
+         0 ENTERED
+         0 send first by email
+         10m OPTED_OUT
+         20m LATE_FEEDBACK email",
+    );
+}
+
+#[test]
+fn a_consent_from_the_future_shuts_out_no_word_that_comes_before_it() {
+    let mut world = World::new(&[TWO]);
+    let consent = Consent { channel: "email".into(), granted: true, at: BEGIN + 400 * DAY, ..Consent::default() };
+    let profile = Profile {
+        event_id: "ahead".into(),
+        customer_id: CUSTOMER.into(),
+        occurred_at: BEGIN,
+        contacts: vec![Contact { channel: "email".into(), address: "a".into() }],
+        consents: vec![consent],
+        ..Profile::default()
+    };
+    world.tell(Fact::Profile(profile));
+    for line in ["0 does lead", "10m unsubscribed first", "1h does lead"] {
+        play(&mut world, line);
+    }
+    assert_eq!(world.sends().len(), 1, "{:?}", told(&world));
+}
+
+#[test]
+fn a_complaint_about_a_message_that_was_waited_for_ends_its_cascade_and_no_other_such_one() {
+    let transactional = TWO.replace("version: 1", "version: 1\nclass: transactional");
+    let other = transactional.replace("campaign: two", "campaign: wait");
+    check(
+        World::new(&[&transactional, &other]),
+        "0 has email sms
+         0 does lead
+         10m complained first
+         3h time passes",
+        "0 ENTERED
+         0 send first by email
+         0 ENTERED
+         0 send first by email
+         10m OPTED_OUT
+         3h NO_INFORMATION first email
+         3h send second by sms",
+    );
+}
+
+#[test]
+fn who_wants_no_more_on_a_channel_of_which_nothing_was_said_yet_is_believed() {
+    let mut world = lived(TWO, "0 has push\n 1h time passes");
+    world.tell(Fact::Feedback(Feedback {
+        event_id: "no more".into(),
+        customer_id: CUSTOMER.into(),
+        occurred_at: BEGIN + HOUR,
+        channel: "email".into(),
+        status: Status::Unsubscribed,
+        ..Feedback::default()
+    }));
+    assert!(world.customer.consents.iter().any(|consent| consent.channel == "email" && !consent.granted));
+}
+
+/// It was handed over after all, so nothing of the step has failed.
+#[test]
+fn a_step_does_not_lead_on_by_a_failure_that_was_none() {
+    let either = "campaign: two
+version: 1
+trigger: {on: action, action: lead}
+goal: {action: purchase}
+stop: goal
+steps:
+  - {name: first, any: [email, push], template: t, wait: 3h, next_if: [not delivered]}
+  - {name: second, channel: telegram, template: t}
+";
+    check(
+        World::new(&[either]),
+        "0 worker off
+         0 has email push telegram
+         0 does lead
+         10m unreadable
+         11m expired first
+         13m accepted first
+         14m refuses push
+         15m release",
+        "0 ENTERED
+         0 send first by email
+         10m HOLD_PLACED
+         10m revoke email HELD
+         10m HELD first email
+         11m EXPIRED first email
+         11m HELD first
+         15m HOLD_RELEASED
+         15m CANNOT_SEND first
+         15m EXHAUSTED",
+    );
+}
+
+#[test]
 fn of_two_withdrawals_the_later_one_counts_in_whatever_order_they_come() {
     let word = |event_id: &str, occurred_at: i64| {
         let (event_id, customer_id) = (event_id.to_owned(), CUSTOMER.to_owned());
@@ -157,6 +285,13 @@ fn after_an_outage_what_counts_as_dear_is_what_the_message_cost_when_it_was_sent
         world.sends().len()
     };
     assert_eq!((after(4), after(5)), (2, 1));
+    // What had no price counted as the dearest there can be.
+    let mut world = World::new(&[&paid]);
+    world.apply(CampaignKind::Prices, "currency: USD\nprices: [{channel: viber, minor: 5}]\n");
+    for line in ["0 worker off", "0 has sms viber", "0 does lead", "30m expired first"] {
+        play(&mut world, line);
+    }
+    assert_eq!(world.sends().len(), 2);
 }
 
 #[test]
@@ -218,180 +353,65 @@ fn a_message_that_is_withdrawn_again_and_again_has_three_chances() {
     assert_eq!(attempts, [0, 1, 2], "{:?}", told(&world));
 }
 
-// Triggers.
+#[test]
+fn a_message_may_be_valid_until_so_long_after_its_trigger() {
+    let world = lived(&TWO.replacen("valid: 1h", "valid: until trigger + 5h", 1), "0 has email\n 0 does lead");
+    assert_eq!(world.sends().iter().map(|send| send.send_before - BEGIN).collect::<Vec<_>>(), [5 * HOUR]);
+}
 
-const CART: &str = "
-campaign: cart
+#[test]
+fn what_is_decided_says_where_it_came_from() {
+    let budget = TWO.replace("channel: email", "channel: sms").replace("goal:", "budget: {minor: 9, per: day}\ngoal:");
+    let world = lived(&budget.replace("action: lead", "action: lead, settle: 1h"), "0 has sms\n 0 does lead");
+    let mut effects = Vec::new();
+    let moment = Moment { now: BEGIN + HOUR, partition: 3, offset: None, due: Some(BEGIN + HOUR) };
+    campaign::decide(&world.plans, CUSTOMER, &mut world.customer.clone(), Input::Deadline, &moment, &mut effects);
+    let [Effect::Forward { input, .. }, Effect::Journal(entry)] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((&*input.origin.topic, input.origin.partition, input.origin.offset, input.hops), ("input", 3, -1, 1));
+    assert_eq!((entry.reason, entry.partition, entry.offset), (Reason::BudgetAsked, 3, None));
+}
+
+#[test]
+fn an_entry_says_when_and_by_what_it_came_about() {
+    let world = lived(TWO, "0 has email sms\n 1m does lead\n 4h time passes");
+    let of = |reason: Reason| world.journal().into_iter().find(|entry| entry.reason == reason).unwrap();
+    let (begin, end) = (of(Reason::Entered), of(Reason::NoInformation));
+    assert_eq!((begin.at, begin.offset, begin.due), (BEGIN + MINUTE, Some(1), None));
+    assert_eq!((end.at, end.offset, end.due), (BEGIN + 3 * HOUR + MINUTE, None, Some(BEGIN + 3 * HOUR + MINUTE)));
+    assert!([begin, end].iter().all(|entry| entry.customer_id == CUSTOMER && entry.partition == 0));
+}
+
+#[test]
+fn what_was_over_before_its_turn_was_kept_back_by_nobody() {
+    let dated = TWO.replacen("valid: 1h", "valid: until event.day", 1);
+    let second = |day: &str| lived(&dated, &format!("0 has email sms\n 0 does lead day={day}")).sends().len();
+    assert_eq!((second("2023-11-14T22:13:19Z"), second("2023-11-14T22:13:20Z")), (1, 1), "an SMS");
+}
+
+/// Its validity counts from then, not from the turn of the one that cannot be used.
+#[test]
+fn another_channel_has_a_turn_of_its_own() {
+    let either = TWO.replace("channel: email", "any: [push, email]");
+    let world = lived(&either, "0 has push email\n 0 unreadable\n 0 does lead\n 30m refuses push\n 40m release");
+    let valid: Vec<(&str, i64)> = world.sends().iter().map(|it| (&*it.channel, it.send_before - BEGIN)).collect();
+    assert_eq!(valid, [("email", HOUR + 40 * MINUTE)]);
+}
+
+/// What a step of which nothing is left leads on by, after this word about its first channel. The second one cannot be used.
+#[test]
+fn a_step_leads_on_by_what_became_of_its_messages_and_not_by_something_like_it() {
+    let either = "campaign: two
 version: 1
-trigger: {on: cart, where: total_minor >= 1000, key: cart_id, settle: 1h, again: refresh}
+trigger: {on: action, action: lead}
 goal: {action: purchase}
 stop: goal
-steps: [{name: first, channel: email, template: t, wait: 1d}]
+steps:
+  - {name: first, any: [email, push], template: t, wait: 3h, next_if: [not delivered]}
+  - {name: second, channel: telegram, template: t}
 ";
-
-#[test]
-fn the_same_version_of_a_cart_is_no_older_one() {
-    check(
-        World::new(&[CART]),
-        "0 has email\n 0 cart c1 2 500\n 1m cart c1 2 5000\n 2m cart c1 2 6000",
-        "0 PREDICATE_FALSE\n 1m ENTERED\n 2m SUPERSEDED",
-    );
-}
-
-#[test]
-fn an_older_version_of_a_cart_is_told_with_the_one_that_is_known() {
-    let world = lived(CART, "0 has email\n 0 cart c1 3 5000\n 1m cart c1 2 6000");
-    let last = world.journal().into_iter().next_back().unwrap();
-    assert_eq!((last.reason, &*last.evidence["version"], &*last.evidence["known"]), (Reason::Superseded, "2", "3"));
-}
-
-#[test]
-fn what_a_campaign_knew_another_one_need_not() {
-    let of = |name: &str, least: i64| {
-        CART.replace("campaign: cart", &format!("campaign: {name}"))
-            .replace("1000", &least.to_string())
-            .replace("stop: goal\n", "")
-    };
-    check(
-        World::new(&[&of("small", 1_000), &of("great", 9_000)]),
-        "0 has email\n 0 cart c1 1 5000\n 2h delivered first\n 3h cart c1 1 9500",
-        "0 PREDICATE_FALSE
-         0 ENTERED
-         1h send first by email
-         2h DELIVERED first email
-         2h STOP_REACHED
-         3h ENTERED
-         3h SUPERSEDED",
-    );
-}
-
-/// Without a key they are not told apart, so neither is newer.
-#[test]
-fn what_is_ignored_leaves_the_version_of_another_thing_as_it_is() {
-    let keyless = CART.replace("key: cart_id, ", "").replace("refresh", "ignore");
-    let world = lived(&keyless, "0 has email\n 0 cart c1 7 5000\n 1m cart c2 3 5000\n 1h time passes");
-    assert_eq!((count(&world, Reason::AlreadyRunning), &*world.sends()[0].fields["version"]), (1, "7"));
-}
-
-#[test]
-fn of_what_was_done_the_latest_is_remembered_for_each_key() {
-    let asks = TWO.replace("action: lead", "action: lead, where: did('visit')");
-    let world = lived(&asks, "1h does visit a\n 2h does visit b\n 3h does visit a\n 4h does visit");
-    let done: Vec<_> = world.customer.done.iter().map(|done| (done.key.as_deref(), done.occurred_at - BEGIN)).collect();
-    assert_eq!(done, [(Some("b"), 2 * HOUR), (Some("a"), 3 * HOUR), (None, 4 * HOUR)]);
-}
-
-#[test]
-fn what_waits_is_not_given_up_for_what_the_campaign_does_not_want() {
-    let queue = TWO.replace("action: lead", "action: lead, where: amount_minor >= 10, again: queue");
-    check(
-        World::new(&[&queue]),
-        "0 has email
-         0 does lead amount_minor=10
-         1h does lead amount_minor=20
-         2h does lead amount_minor=5
-         2h30m delivered first",
-        "0 ENTERED
-         0 send first by email
-         1h QUEUED
-         2h ALREADY_RUNNING
-         2h30m DELIVERED first email
-         2h30m STOP_REACHED
-         2h30m ENTERED
-         2h30m send first by email",
-    );
-}
-
-#[test]
-fn a_template_gets_what_the_profile_knows_and_of_the_same_name_what_the_trigger_said() {
-    let world = lived(TWO, "0 has email\n 0 profile city=Kazan plan=gold\n 0 does lead city=Tula");
-    let fields = &world.sends()[0].fields;
-    assert_eq!(
-        (fields.get("city"), fields.get("plan"), fields.get("action")),
-        (Some("Tula"), Some("gold"), Some("lead"))
-    );
-}
-
-#[test]
-fn of_a_trigger_only_so_much_is_kept() {
-    let at_the_limit = "x".repeat(512);
-    let (long, many) = (format!("{at_the_limit}x"), (0..40).map(|index| format!("n{index:02}=1")).collect::<Vec<_>>());
-    let lead = format!("0 does lead a={at_the_limit} b={long} {}", many.join(" "));
-    let world = lived(TWO, &format!("0 has email\n {lead}"));
-    let fields = &world.sends()[0].fields;
-    assert_eq!(fields.get("a"), Some(&*at_the_limit));
-    assert_eq!((fields.get("b"), fields.iter().count()), (None, 32), "{fields:?}");
-}
-
-// Pauses and migrations.
-
-#[test]
-fn a_wait_until_a_time_of_day_that_passes_in_a_pause_is_over_at_the_next_one() {
-    check(
-        World::new(&[&TWO.replacen("wait: 3h", "wait: 1 day 9:30", 1)]),
-        "0 has email sms\n 0 does lead\n 1h pause two\n 20h resume two\n 2d time passes",
-        "0 ENTERED
-         0 send first by email
-         1h FROZEN
-         20h THAWED
-         1d11h16m40s NO_INFORMATION first email
-         1d11h16m40s send second by sms
-         1d14h16m40s NO_INFORMATION second sms
-         1d14h16m40s EXHAUSTED",
-    );
-}
-
-/// The world begins at 22:13:20.
-#[test]
-fn a_time_of_day_that_comes_after_the_pause_or_with_its_end_stays() {
-    let morning = "1h FROZEN\n TIME THAWED\n 11h16m40s NO_INFORMATION first email\n 11h16m40s send second by sms";
-    for resumed in ["2h", "11h16m40s"] {
-        let waits = TWO.replacen("wait: 3h", "wait: 1 day 9:30", 1);
-        let happens = format!("0 has email sms\n 0 does lead\n 1h pause two\n {resumed} resume two\n 12h time passes");
-        let decided = format!("0 ENTERED\n 0 send first by email\n {}", morning.replace("TIME", resumed));
-        check(World::new(&[&waits]), &happens, &decided);
-        let starts = TWO.replacen("wait: 3h", "wait: 3h, at: 9:30", 1);
-        let decided = format!("0 ENTERED\n 1h FROZEN\n {resumed} THAWED\n 11h16m40s send first by email");
-        check(World::new(&[&starts]), &happens, &decided);
+    for word in ["failed", "refused", "expired", "revoked"] {
+        let world = lived(either, &format!("0 worker off\n 0 has email telegram\n 0 does lead\n 1m {word} first"));
+        let then = if word == "failed" { "1m send second by telegram" } else { "1m EXHAUSTED" };
+        assert_eq!(told(&world).last().map(String::as_str), Some(then), "{word}: {:?}", told(&world));
     }
-}
-
-#[test]
-fn what_waits_at_a_worker_is_left_there_where_its_step_has_a_place() {
-    let mut world = lived(TWO, "0 worker off\n 0 has email sms\n 0 does lead\n 10m time passes");
-    world.say(&record(&TWO.replace("version: 1", "version: 2").replacen("wait: 3h", "wait: 2h", 1))).unwrap();
-    let (campaign, kind) = ("two".to_owned(), CampaignKind::Migrated);
-    world.say(&Campaign { campaign, kind, from_version: 1, version: 2, ..Campaign::default() }).unwrap();
-    for line in ["20m accepted first", "3h time passes"] {
-        play(&mut world, line);
-    }
-    let wanted = ["10m MIGRATED first", "2h20m NO_INFORMATION first email", "2h20m send second by sms"];
-    assert_eq!(told(&world)[2..], wanted);
-}
-
-#[test]
-fn who_has_moved_stands_at_the_same_channel() {
-    let either = TWO.replace("channel: email", "any: [push, email]");
-    let mut world = lived(&either, "0 worker off\n 0 has email sms\n 0 does lead\n 10m time passes");
-    world.say(&record(&either.replace("version: 1", "version: 2"))).unwrap();
-    let (campaign, kind) = ("two".to_owned(), CampaignKind::Migrated);
-    world.say(&Campaign { campaign, kind, from_version: 1, version: 2, ..Campaign::default() }).unwrap();
-    for line in ["20m unreadable", "21m revoked first", "30m release"] {
-        play(&mut world, line);
-    }
-    assert_eq!(told(&world).last().map(String::as_str), Some("30m send first by email"), "{:?}", told(&world));
-}
-
-#[test]
-fn a_step_that_is_given_up_before_anything_of_it_went_out_goes_out_when_it_is_back() {
-    let mut world = lived(TWO, "0 has email sms\n 0 does lead\n 1h time passes");
-    let second = "  - {name: second, channel: sms, template: t, wait: 3h, valid: 1h}\n";
-    world.say(&record(&TWO.replace("version: 1", "version: 2").replace(second, ""))).unwrap();
-    for (from_version, version, steps) in [(1, 2, vec![("second", "")]), (2, 1, vec![])] {
-        let steps = steps.into_iter().map(|(old, new)| (old.to_owned(), new.to_owned())).collect();
-        let (campaign, kind) = ("two".to_owned(), CampaignKind::Migrated);
-        world.say(&Campaign { campaign, kind, from_version, version, steps, ..Campaign::default() }).unwrap();
-    }
-    play(&mut world, "4h time passes");
-    assert_eq!(told(&world)[4..], ["3h NO_INFORMATION first email", "3h send second by sms"]);
 }

@@ -31,8 +31,9 @@ fn lived(happens: &str) -> Customer {
 /// The rows, when the visitor's has come to Ada's.
 fn adopted(ada: Customer, visitor: &Customer) -> Rows {
     let mut rows = Rows::new(&[CART]);
-    let formerly = vec![Former { customer_id: "visitor".into(), adopted: None }];
-    rows.rows.insert("ada".into(), Row::Customer(Customer { formerly, ..ada }));
+    let mut ada = ada;
+    ada.formerly.push(Former { customer_id: "visitor".into(), adopted: None });
+    rows.rows.insert("ada".into(), Row::Customer(ada));
     let row = schemas::encode(visitor);
     rows.tell("ada", Fact::Adopted(Adopted { from: "visitor".into(), row, number: 7 }));
     rows.settle();
@@ -106,6 +107,29 @@ fn another_row_of_an_id_that_has_come_is_not_taken() {
     rows.tell("ada", comes(8));
     rows.settle();
     assert_eq!((rows.running().len(), ended(&rows)), (0, 2), "the row, and its cascade");
+}
+
+#[test]
+fn what_comes_home_is_at_home() {
+    let row = lived("0 has email\n 0 worker off\n 0 cart c1 1 500");
+    let mut rows = Rows::new(&[CART]);
+    rows.rows.insert("ada".into(), Row::Customer(Customer { moved_to: Some("guest".into()), ..Customer::default() }));
+    rows.tell("ada", Fact::Adopted(Adopted { from: "ada".into(), row: schemas::encode(&row), number: 7 }));
+    rows.settle();
+    assert_eq!((rows.customer("ada").moved_to, rows.running().len()), (None, 1));
+    assert_eq!(rows.running()[0].adoption, None, "it is its own");
+}
+
+#[test]
+fn what_has_come_home_and_comes_again_is_a_repeat() {
+    let ada = lived("0 has email\n 0 worker off\n 0 cart c1 1 500");
+    let mut rows = Rows::new(&[CART]);
+    rows.rows.insert("ada".into(), Row::Customer(ada.clone()));
+    rows.tell("ada", Fact::Adopted(Adopted { from: "ada".into(), row: schemas::encode(&ada), number: 7 }));
+    rows.settle();
+    assert_eq!(rows.customer("ada"), ada);
+    let reasons: Vec<Reason> = rows.journal.iter().map(|entry| entry.reason).collect();
+    assert_eq!(reasons, [Reason::Erased], "of a row, and of no cascade");
 }
 
 #[test]
@@ -193,4 +217,40 @@ fn an_hour_long_an_unknown_version_is_waited_for_and_no_longer() {
         rows.running().len()
     };
     assert_eq!((stage(HOUR - 1), stage(HOUR)), (1, 0));
+}
+
+#[test]
+fn while_others_are_looked_at_an_unknown_version_is_asked_for_at_its_moment() {
+    let mut row = lived("0 has email\n 0 worker off\n 0 cart c1 1 500\n 0 cart c2 1 500");
+    assert_eq!(row.instances.len(), 2);
+    for (instance, (version, due)) in row.instances.iter_mut().zip([(2, 50 * MINUTE), (1, 10 * MINUTE)]) {
+        (instance.version, instance.due) = (version, BEGIN + due);
+        instance.adoption = Some(Adoption { customer_id: "visitor".into(), sends: 1, at: BEGIN });
+    }
+    let mut rows = Rows::new(&[CART]);
+    rows.rows.insert("ada".into(), Row::Customer(row));
+    let due = |rows: &Rows| rows.customer("ada").instances[0].due - BEGIN;
+    rows.now = BEGIN + 10 * MINUTE;
+    assert!(rows.fire(0));
+    assert_eq!(due(&rows), 50 * MINUTE);
+    rows.now = BEGIN + 50 * MINUTE;
+    assert!(rows.fire(0));
+    assert_eq!(due(&rows), 51 * MINUTE);
+}
+
+/// Of ids that have come already as many are forgotten as is needed.
+#[test]
+fn sixteen_former_ids_are_known_and_those_that_did_not_come_yet_first_of_all() {
+    let ids = |count: usize| {
+        let former = |index: usize| Former { customer_id: format!("id{index}"), adopted: (index > 0).then_some(1) };
+        Customer { formerly: (0..count).map(former).collect(), ..Customer::default() }
+    };
+    let visitor =
+        Customer { formerly: vec![Former { customer_id: "guest".into(), adopted: None }], ..Customer::default() };
+    let known = |count: usize| {
+        joined(ids(count), &visitor).formerly.into_iter().map(|former| former.customer_id).collect::<Vec<_>>()
+    };
+    assert_eq!(known(14).len(), 16, "with the visitor and the guest");
+    let full = known(15);
+    assert_eq!((full.len(), full.contains(&"id0".to_owned()), full.contains(&"id1".to_owned())), (16, true, false));
 }

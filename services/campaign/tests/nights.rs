@@ -78,7 +78,7 @@ fn a_wait_counts_from_the_morning() {
 fn what_is_not_valid_until_the_morning_does_not_wait_and_nothing_dearer_follows() {
     let happens = "0 has email sms\n 0 does lead k\n 2d time passes";
     let given_up = "0 ENTERED\n 0 QUIET_HOURS first\n 0 EXHAUSTED";
-    for valid in ["8h", "until end of day"] {
+    for valid in ["8h", "8h46m40s", "until end of day"] {
         check(nightly(EXACTLY, valid), happens, given_up);
     }
     check(nightly(", policy: expire", "1d"), happens, given_up);
@@ -129,6 +129,8 @@ fn the_clock_is_the_customers_then_that_of_the_numbers_country_then_the_campaign
         (None, "+48123456789", "number", Some("Europe/Warsaw")),
         (Some("Mars/Olympus"), "+48123456789", "number", Some("Europe/Warsaw")),
         (None, "+79000000000", "campaign", Some("UTC")),
+        (None, "+48", "campaign", Some("UTC")),
+        (None, "+48 is no number", "campaign", Some("UTC")),
     ] {
         let mut world = nightly(EXACTLY, "1d");
         let contact = |channel: &str, address: &str| Contact { channel: channel.into(), address: address.into() };
