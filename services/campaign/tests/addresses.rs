@@ -133,6 +133,19 @@ fn who_has_one_address_is_not_written_to_after_one_wants_no_more() {
 }
 
 #[test]
+fn what_is_heard_of_an_address_that_is_not_written_to_already_is_told_once() {
+    let mut rows = household("facts");
+    for status in [Status::Unsubscribed, Status::Complained] {
+        word(&mut rows, "ann", status);
+        rows.settle();
+        rows.action("bob", "news", "another");
+        rows.settle();
+    }
+    let told = rows.journal.iter().filter(|it| it.reason == Reason::SharedAddress);
+    assert_eq!(told.map(|it| &*it.customer_id).collect::<Vec<_>>(), ["bob"]);
+}
+
+#[test]
 fn of_all_that_can_be_heard_of_an_address_only_what_ends_it_counts() {
     let mut rows = household("facts");
     let before = rows.customer("bob");

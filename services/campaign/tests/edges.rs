@@ -4,7 +4,7 @@
 mod world;
 
 use campaign::{Effect, Input, Moment};
-use schemas::{Action, CampaignKind, Consent, Contact, Fact, Feedback, Profile, Reason, Status};
+use schemas::{CampaignKind, Consent, Contact, Fact, Feedback, Profile, Reason, Status};
 use world::script::{check, play, told};
 use world::{BEGIN, CUSTOMER, DAY, HOUR, MINUTE, World};
 
