@@ -159,11 +159,13 @@ fn of_all_that_can_be_heard_of_an_address_only_what_ends_it_counts() {
 /// What the customer agreed to on another channel says nothing of this one.
 #[test]
 fn a_newer_consent_for_another_channel_keeps_no_word_out() {
-    assert_eq!(who_may_be_written_to_where_bobs_newer_consent_is_for("sms"), [false, false, true]);
-    assert_eq!(who_may_be_written_to_where_bobs_newer_consent_is_for("email"), [false, true, true]);
+    assert_eq!(who_may_be_written_to_where_bobs_newer_consent_is_for("sms", 0), [false, false, true]);
+    assert_eq!(who_may_be_written_to_where_bobs_newer_consent_is_for("email", 0), [false, true, true]);
+    // Of the very moment of the word it is no newer one.
+    assert_eq!(who_may_be_written_to_where_bobs_newer_consent_is_for("email", HOUR / 2), [false, false, true]);
 }
 
-fn who_may_be_written_to_where_bobs_newer_consent_is_for(newer: &str) -> [bool; 3] {
+fn who_may_be_written_to_where_bobs_newer_consent_is_for(newer: &str, age: i64) -> [bool; 3] {
     let mut rows = household("facts");
     rows.tell("bob", {
         let contact = |(channel, address): (&str, &str)| Contact { channel: channel.into(), address: address.into() };
@@ -174,7 +176,7 @@ fn who_may_be_written_to_where_bobs_newer_consent_is_for(newer: &str) -> [bool; 
             occurred_at: rows.now,
             contacts: [("email", HOME), ("sms", "+7900-bob")].map(contact).into(),
             consents: ["sms", "email"]
-                .map(|it| consent((it.to_owned(), if it == newer { rows.now } else { rows.now - HOUR })))
+                .map(|it| consent((it.to_owned(), rows.now - if it == newer { age } else { HOUR })))
                 .into(),
             ..Profile::default()
         })
@@ -187,7 +189,7 @@ fn who_may_be_written_to_where_bobs_newer_consent_is_for(newer: &str) -> [bool; 
     rows.now = now;
     rows.settle();
     let told = rows.journal.iter().filter(|it| it.reason == Reason::SharedAddress).count();
-    assert_eq!(told, usize::from(newer != "email"));
+    assert_eq!(told, usize::from(newer != "email" || age > 0));
     ["ann", "bob", "eve"].map(|id| has_consent(&rows.customer(id)))
 }
 
@@ -298,6 +300,22 @@ fn an_address_that_does_not_know_of_a_customer_hears_no_word_of_it() {
     word(&mut rows, "ann", Status::Unsubscribed);
     rows.settle();
     assert_eq!(rows.rows.keys().collect::<Vec<_>>(), ["ann", "bob", "eve"]);
+}
+
+/// It changed while the caps did not say so: the address hears of it with the next profile.
+#[test]
+fn a_profile_that_changes_while_nothing_is_shared_is_told_of_afterwards() {
+    let mut rows = rows("facts");
+    let shares = |rows: &mut Rows, shared: &str| {
+        let (kind, definition) = (schemas::CampaignKind::Caps, format!("shared_addresses: {shared}\ncaps: []\n"));
+        rows.plans.apply(&schemas::Campaign { kind, definition, ..schemas::Campaign::default() }).unwrap();
+    };
+    for (shared, address) in [("facts", HOME), ("off", "away@example.org"), ("facts", "away@example.org")] {
+        shares(&mut rows, shared);
+        lives(&mut rows, "ann", &[("email", address)], &[]);
+        rows.settle();
+    }
+    assert_eq!(owners(&rows, "away@example.org"), ["ann"]);
 }
 
 #[test]

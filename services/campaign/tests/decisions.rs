@@ -15,6 +15,8 @@ mod budgets;
 mod calls;
 #[path = "caps.rs"]
 mod caps;
+#[path = "corners.rs"]
+mod corners;
 #[path = "edges.rs"]
 mod edges;
 #[path = "experiments.rs"]

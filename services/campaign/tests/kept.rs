@@ -4,7 +4,7 @@ mod rows;
 mod world;
 
 use rows::Rows;
-use schemas::{Cart, Fact, Feedback, Reason, Status};
+use schemas::{Action, Cart, Fact, Feedback, Item, Reason, Status};
 use world::World;
 use world::script::play;
 
@@ -94,4 +94,20 @@ fn sixteen_things_that_were_done_are_known() {
     };
     assert_eq!(known(16), (16, Some("k0".to_owned())));
     assert_eq!(known(17), (16, Some("k1".to_owned())));
+}
+
+/// The second order of the same second brings nothing new of what was bought, but it is another order: `Rows` sees that it is said.
+#[test]
+fn an_order_is_news_though_what_was_bought_is_none() {
+    let mut rows = Rows::new(&[&ASKS.replace("total_minor >= 1000", "\"!bought('shoes', 9)\"")]);
+    for order in ["o1", "o2"] {
+        let (event_id, customer_id, action) = (order.to_owned(), "ada".to_owned(), "purchase".to_owned());
+        let items = vec![Item { sku: "shoes".into(), quantity: 1, ..Item::default() }];
+        let (occurred_at, key) = (rows.now, Some(order.to_owned()));
+        rows.tell("ada", {
+            Fact::Action(Action { event_id, customer_id, occurred_at, action, key, items, ..Action::default() })
+        });
+        rows.settle();
+    }
+    assert_eq!(rows.customer("ada").done.len(), 3, "two orders, and shoes");
 }
