@@ -132,6 +132,67 @@ fn who_has_one_address_is_not_written_to_after_one_wants_no_more() {
     }
 }
 
+#[test]
+fn what_is_heard_of_an_address_that_is_not_written_to_already_is_told_once() {
+    let mut rows = household("facts");
+    for status in [Status::Unsubscribed, Status::Complained] {
+        word(&mut rows, "ann", status);
+        rows.settle();
+        rows.action("bob", "news", "another");
+        rows.settle();
+    }
+    let told = rows.journal.iter().filter(|it| it.reason == Reason::SharedAddress);
+    assert_eq!(told.map(|it| &*it.customer_id).collect::<Vec<_>>(), ["bob"]);
+}
+
+#[test]
+fn of_all_that_can_be_heard_of_an_address_only_what_ends_it_counts() {
+    let mut rows = household("facts");
+    let before = rows.customer("bob");
+    let (address, from, occurred_at) = (Id::of_address("email", HOME), "ann".to_owned(), rows.now);
+    let status = Status::Delivered;
+    rows.tell("bob", Fact::Hearsay(schemas::Hearsay { address, from, status, occurred_at }));
+    rows.settle();
+    assert_eq!(rows.customer("bob"), before);
+}
+
+/// What the customer agreed to on another channel says nothing of this one.
+#[test]
+fn a_newer_consent_for_another_channel_keeps_no_word_out() {
+    assert_eq!(who_may_be_written_to_where_bobs_newer_consent_is_for("sms", 0), [false, false, true]);
+    assert_eq!(who_may_be_written_to_where_bobs_newer_consent_is_for("email", 0), [false, true, true]);
+    // Of the very moment of the word it is no newer one.
+    assert_eq!(who_may_be_written_to_where_bobs_newer_consent_is_for("email", HOUR / 2), [false, false, true]);
+}
+
+fn who_may_be_written_to_where_bobs_newer_consent_is_for(newer: &str, age: i64) -> [bool; 3] {
+    let mut rows = household("facts");
+    rows.tell("bob", {
+        let contact = |(channel, address): (&str, &str)| Contact { channel: channel.into(), address: address.into() };
+        let consent = |(channel, at)| Consent { channel, granted: true, at, ..Consent::default() };
+        Fact::Profile(Profile {
+            event_id: "newer".into(),
+            customer_id: "bob".into(),
+            occurred_at: rows.now,
+            contacts: [("email", HOME), ("sms", "+7900-bob")].map(contact).into(),
+            consents: ["sms", "email"]
+                .map(|it| consent((it.to_owned(), rows.now - if it == newer { age } else { HOUR })))
+                .into(),
+            ..Profile::default()
+        })
+    });
+    rows.settle();
+    // The word comes now; it is of half an hour ago.
+    let now = rows.now;
+    rows.now -= HOUR / 2;
+    word(&mut rows, "ann", Status::Unsubscribed);
+    rows.now = now;
+    rows.settle();
+    let told = rows.journal.iter().filter(|it| it.reason == Reason::SharedAddress).count();
+    assert_eq!(told, usize::from(newer != "email" || age > 0));
+    ["ann", "bob", "eve"].map(|id| has_consent(&rows.customer(id)))
+}
+
 /// Whom nobody finds by it but whoever has the marks of id or address.
 #[test]
 fn a_refusal_outlives_the_erasure_for_the_id_each_former_one_and_the_address_and_nothing_else_does() {
@@ -228,6 +289,33 @@ fn profiles_from_before_the_table_are_told_of_with_the_next_one() {
     lives(&mut rows, "ann", &[("email", HOME)], &[]);
     rows.settle();
     assert_eq!(owners(&rows, HOME), ["ann"]);
+}
+
+/// Nobody asked the address to remember them.
+#[test]
+fn an_address_that_does_not_know_of_a_customer_hears_no_word_of_it() {
+    let mut rows = household("off");
+    let (kind, definition) = (schemas::CampaignKind::Caps, "shared_addresses: facts\ncaps: []\n".to_owned());
+    rows.plans.apply(&schemas::Campaign { kind, definition, ..schemas::Campaign::default() }).unwrap();
+    word(&mut rows, "ann", Status::Unsubscribed);
+    rows.settle();
+    assert_eq!(rows.rows.keys().collect::<Vec<_>>(), ["ann", "bob", "eve"]);
+}
+
+/// It changed while the caps did not say so: the address hears of it with the next profile.
+#[test]
+fn a_profile_that_changes_while_nothing_is_shared_is_told_of_afterwards() {
+    let mut rows = rows("facts");
+    let shares = |rows: &mut Rows, shared: &str| {
+        let (kind, definition) = (schemas::CampaignKind::Caps, format!("shared_addresses: {shared}\ncaps: []\n"));
+        rows.plans.apply(&schemas::Campaign { kind, definition, ..schemas::Campaign::default() }).unwrap();
+    };
+    for (shared, address) in [("facts", HOME), ("off", "away@example.org"), ("facts", "away@example.org")] {
+        shares(&mut rows, shared);
+        lives(&mut rows, "ann", &[("email", address)], &[]);
+        rows.settle();
+    }
+    assert_eq!(owners(&rows, "away@example.org"), ["ann"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod world;
 
 use campaign::Hygiene;
 use proptest::prelude::*;
-use schemas::{Contact, Customer, Heard, Profile};
+use schemas::{Contact, Customer, Fact, Feedback, Heard, Profile, Status};
 use world::definition::campaigns;
 use world::life::{life, live};
 use world::script::{check, play, told};
@@ -45,6 +45,19 @@ fn whoever_sleeps_is_left_out_and_nothing_dearer_follows_unless_the_campaign_say
     let left_out = "181d ASLEEP letter email\n 181d CANNOT_SEND letter\n";
     lives("asleep: {after: 180d}\n", &format!("{left_out} 181d STEP_SKIPPED free\n 181d EXHAUSTED"));
     lives("asleep: {after: 180d, then: go on}\n", &format!("{left_out} 181d STEP_SKIPPED free\n 181d send sms by sms"));
+}
+
+#[test]
+fn the_journal_says_which_channel_was_left_out_because_it_sleeps() {
+    let mut world = news("asleep: {after: 180d}\n");
+    UNHEARD.lines().for_each(|line| play(&mut world, line));
+    let words: Vec<String> = world
+        .journal()
+        .into_iter()
+        .filter(|entry| matches!(entry.reason, schemas::Reason::Sent | schemas::Reason::CannotSend))
+        .filter_map(|entry| entry.evidence.get("email").map(ToString::to_string))
+        .collect();
+    assert_eq!(words, ["ok", "asleep"]);
 }
 
 /// A message that is judged more than once, because its price is asked for or because a cap holds it back, is told of once.
@@ -107,6 +120,35 @@ fn one_reaction_wakes_and_a_machine_does_not() {
     assert_eq!((after("delivered"), after("machine-opened"), after("accepted")), (1, 1, 1));
     // Nobody can answer what never went out.
     assert_eq!((after("refused"), after("bounced")), (2, 1), "the dead address gets nothing, the other one does");
+}
+
+#[test]
+fn who_opens_before_anybody_tells_of_the_hand_over_is_awake() {
+    let mut world = news("asleep: {after: 6 months}\n");
+    for line in ["0 has email", "0 worker off", "0 does news", "1h opened letter", "200d does news"] {
+        play(&mut world, line);
+    }
+    assert_eq!(world.sends().len(), 2, "{:?}", told(&world));
+}
+
+#[test]
+fn a_reaction_whose_clock_is_years_behind_wakes_all_the_same() {
+    let mut world = news("asleep: {after: 6 months}\n");
+    for line in ["0 has email", "0 does news", "1h time passes"] {
+        play(&mut world, line);
+    }
+    let send_id = Some(world.sends()[0].send_id.clone());
+    world.tell(Fact::Feedback(Feedback {
+        event_id: "opened".into(),
+        customer_id: world::CUSTOMER.into(),
+        occurred_at: 0,
+        send_id,
+        channel: "email".into(),
+        status: Status::Opened,
+        ..Feedback::default()
+    }));
+    play(&mut world, "200d does news");
+    assert_eq!(world.sends().len(), 2, "{:?}", told(&world));
 }
 
 #[test]

@@ -130,6 +130,22 @@ fn a_grant_that_nobody_needs_any_more_is_given_back() {
 }
 
 /// That the budget's row has not heard of the campaign yet, is no word on what is left.
+/// It waited through the night, and nobody was late when its price was asked for. The world begins at 22:13:20.
+#[test]
+fn what_was_kept_back_before_its_price_was_asked_for_is_not_late() {
+    let night = "quiet: {hours: '22:00-23:00', release: 0s}\ngoal:";
+    let text = campaign("minor: 4, per: hour", ", valid: 2h, late: skip").replace("goal:", night);
+    let mut rows = Rows::new(&[&text]);
+    rows.profile("c1", &["sms"], &[]);
+    rows.action("c1", "a", "k1");
+    rows.settle();
+    rows.now += 46 * MINUTE + 40_000;
+    assert!(rows.fire(0));
+    rows.now += 10_000;
+    rows.settle();
+    assert_eq!(rows.sends.len(), 1);
+}
+
 #[test]
 fn a_budget_that_does_not_know_the_campaign_yet_is_asked_again() {
     let mut rows = Rows::new(&[&campaign("minor: 4, per: hour, then: stop", "")]);

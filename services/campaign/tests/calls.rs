@@ -77,6 +77,48 @@ fn what_a_step_names_leads_on_at_once_whatever_the_stop_level_says() {
 }
 
 #[test]
+fn who_was_spoken_to_gets_no_other_message_of_the_same_step() {
+    let either = "campaign: c
+version: 1
+trigger: {on: action, action: request}
+goal: {action: booked}
+stop: goal
+steps:
+  - {name: either, any: [call, sms], template: t, wait: 2d, next_if: [later, no answer]}
+  - {name: after, channel: email, template: t}
+";
+    for (word, step) in [("later", "after by email"), ("no-answer", "either by sms")] {
+        let reason = word.to_uppercase().replace('-', "_");
+        check(
+            World::new(&[either]),
+            &format!("0 has call sms email\n 0 does request\n 3h {word} either"),
+            &format!("0 ENTERED\n 0 send either by call\n 3h {reason} either call\n 3h send {step}"),
+        );
+    }
+}
+
+#[test]
+fn what_a_call_came_to_leads_on_though_the_other_channel_of_its_step_cannot_be_used() {
+    let either = "campaign: c
+version: 1
+trigger: {on: action, action: request}
+goal: {action: booked}
+stop: goal
+steps:
+  - {name: either, any: [call, email], template: t, wait: 2d, next_if: [no answer]}
+  - {name: after, channel: sms, template: t}
+";
+    for (word, then) in [("no-answer", "3h send after by sms"), ("busy", "3h EXHAUSTED")] {
+        let reason = word.to_uppercase().replace('-', "_");
+        check(
+            World::new(&[either]),
+            &format!("0 has call sms\n 0 does request\n 3h {word} either"),
+            &format!("0 ENTERED\n 0 send either by call\n 3h {reason} either call\n 3h CANNOT_SEND either\n {then}"),
+        );
+    }
+}
+
+#[test]
 fn a_no_ends_the_cascade_unless_the_step_goes_on_by_it() {
     check(
         calls("stop: goal\n", "", ""),

@@ -118,6 +118,16 @@ fn what_nobody_got_does_not_count() {
 }
 
 #[test]
+fn what_was_handed_over_counts_whatever_becomes_of_it() {
+    for word in ["failed", "delivered"] {
+        let happens = format!("0 has email\n 0 does a k\n 1m {word} first\n 10m does b k");
+        let mut world = capped("{most: 1, per: 24h, channel: email}", &["a", "b"]);
+        happens.lines().for_each(|line| play(&mut world, line.trim()));
+        assert!(told(&world).contains(&"10m CAPPED".to_owned()), "{word}: {:?}", told(&world));
+    }
+}
+
+#[test]
 fn what_was_withdrawn_after_its_cascade_had_ended_does_not_count_either() {
     let mut world = capped("{most: 1, per: 24h, channel: email}", &["a", "b"]);
     let happens = "0 has email\n 0 worker off\n 0 does a k\n 1m does purchase\n 2m revoked first\n 10m does b k";

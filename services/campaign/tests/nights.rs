@@ -37,6 +37,28 @@ fn what_waited_through_the_night_is_judged_anew_in_the_morning() {
     check(nightly(EXACTLY, "1d"), &after("unreadable"), &held);
 }
 
+/// Nobody was late: it was kept back.
+#[test]
+fn what_waited_through_the_night_is_in_time_where_a_minute_late_is_too_late() {
+    check(
+        nightly(EXACTLY, "1d, late: skip"),
+        "0 has email sms\n 0 does lead k\n 9h time passes",
+        "0 ENTERED\n 0 QUIET_HOURS first\n 8h46m40s send first by email",
+    );
+}
+
+#[test]
+fn a_profile_in_the_night_wakes_nothing_that_waits_for_the_morning() {
+    for at in ["event.day", "trigger + 1h", "1h"] {
+        let start = if at == "1h" { "after: 1h".to_owned() } else { format!("at: {at}") };
+        check(
+            nightly(EXACTLY, &format!("1d, {start}")),
+            "0 has email sms\n 0 does lead k day=2023-11-14T23:13:20Z\n 3h has email\n 9h time passes",
+            "0 ENTERED\n 1h QUIET_HOURS first\n 8h46m40s send first by email",
+        );
+    }
+}
+
 #[test]
 fn a_wait_counts_from_the_morning() {
     check(
@@ -93,7 +115,7 @@ steps:
 fn what_is_not_valid_until_the_morning_does_not_wait_and_nothing_dearer_follows() {
     let happens = "0 has email sms\n 0 does lead k\n 2d time passes";
     let given_up = "0 ENTERED\n 0 QUIET_HOURS first\n 0 EXHAUSTED";
-    for valid in ["8h", "until end of day"] {
+    for valid in ["8h", "8h46m40s", "until end of day"] {
         check(nightly(EXACTLY, valid), happens, given_up);
     }
     check(nightly(", policy: expire", "1d"), happens, given_up);
@@ -144,6 +166,8 @@ fn the_clock_is_the_customers_then_that_of_the_numbers_country_then_the_campaign
         (None, "+48123456789", "number", Some("Europe/Warsaw")),
         (Some("Mars/Olympus"), "+48123456789", "number", Some("Europe/Warsaw")),
         (None, "+79000000000", "campaign", Some("UTC")),
+        (None, "+48", "campaign", Some("UTC")),
+        (None, "+48 is no number", "campaign", Some("UTC")),
     ] {
         let mut world = nightly(EXACTLY, "1d");
         let contact = |channel: &str, address: &str| Contact { channel: channel.into(), address: address.into() };

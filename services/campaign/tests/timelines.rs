@@ -231,3 +231,29 @@ steps: [{name: only, channel: email, template: t, at: trigger + 1h, spread: 30m}
     let span = some.iter().max().unwrap() - some.iter().min().unwrap();
     assert!(some.len() == 10 && span > 10 * world::MINUTE, "{some:?}");
 }
+
+/// Everybody got the first message in the same second.
+#[test]
+fn a_spread_gives_a_later_message_a_moment_of_its_own_as_well() {
+    let mut world = World::new(&["campaign: c
+version: 1
+trigger: {on: action, action: order, key: key}
+stop: goal
+goal: {action: purchase}
+steps:
+  - {name: first, channel: email, template: t, wait: 3h}
+  - {name: second, channel: email, template: t, spread: 30m}
+"]);
+    script::play(&mut world, "0 has email");
+    (0..10).for_each(|key| script::play(&mut world, &format!("0 does order k{key}")));
+    world.pass_until(world::BEGIN + 4 * world::HOUR);
+    let sends = world.sends();
+    let second = sends.iter().filter(|send| send.step == "second").map(|send| send.decided_at - world::BEGIN);
+    let moments: Vec<i64> = second.collect();
+    assert!(
+        moments.iter().all(|at| (3 * world::HOUR..3 * world::HOUR + 30 * world::MINUTE).contains(at)),
+        "{moments:?}"
+    );
+    let span = moments.iter().max().unwrap() - moments.iter().min().unwrap();
+    assert!(moments.len() == 10 && span > 10 * world::MINUTE, "{moments:?}");
+}

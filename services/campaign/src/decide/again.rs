@@ -74,8 +74,6 @@ fn once_more(
             return Fate::Runs;
         }
         instance.fields.insert("version", revision.to_string());
-        // What waits is about the cart as it was.
-        instance.queued = instance.queued.take().filter(|_| revision == 0);
         return ending::close(case, customer, instance, Reason::Withdrawn, &[("items", "0".to_owned())]);
     }
     let is_unwanted = unwanted.contains(&instance.id);

@@ -25,7 +25,7 @@ fn meet_one(case: &mut Case<'_>, customer: &mut Customer, instance: &mut Instanc
     let said = plans.life(&instance.campaign).map(|life| life.since(instance.changes)).unwrap_or_default();
     for (index, said_now) in said.iter().enumerate() {
         instance.changes = instance.changes.saturating_add(1);
-        let is_over = said[index + 1..].iter().any(|later| matches!(later.change, Change::Resumed(_)));
+        let is_over = said[index..].iter().any(|later| matches!(later.change, Change::Resumed(_)));
         if change(case, customer, instance, said_now, is_over) == Fate::Ended {
             return Fate::Ended;
         }

@@ -208,7 +208,5 @@ pub(super) fn revision(fields: &Fields) -> i64 {
 /// Appends, and forgets the oldest beyond the limit.
 pub(super) fn keep<T>(list: &mut Vec<T>, item: T, limit: usize) {
     list.push(item);
-    if list.len() > limit {
-        list.drain(..list.len() - limit);
-    }
+    list.drain(..list.len().saturating_sub(limit));
 }

@@ -27,8 +27,7 @@ pub(super) fn turn(
     let moment = match &step.start {
         // Counted once: it would move on and on.
         Point { anchor: Anchor::Turn, .. } if waits => return Some(instance.turn),
-        Point { anchor: Anchor::Turn, shift } if *shift != Shift::default() => from.way(*shift, ready),
-        Point { anchor: Anchor::Turn, .. } => last,
+        Point { anchor: Anchor::Turn, shift } => from.way(*shift, ready),
         point => from.point(point, last)?,
     };
     let moment = moment.saturating_add(share(step.spread, instance));

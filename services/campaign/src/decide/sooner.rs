@@ -17,8 +17,8 @@ pub(super) fn follow(case: &Case<'_>, customer: &Customer, instance: &mut Instan
     let moment = match instance.stage {
         Stage::Delayed if waits_for_turn(step, instance) => turn(customer, plan, instance, step),
         Stage::Waiting => match &step.wait {
-            Wait::Until(point) if point.is_dated() => moment::date(plan, customer, instance, point),
-            _ => None,
+            Wait::Until(point) => moment::date(plan, customer, instance, point),
+            Wait::Active(_) => None,
         },
         _ => None,
     };

@@ -10,7 +10,7 @@ use schemas::{
     Status,
 };
 
-use crate::world::{BEGIN, DAY, HOUR, plans};
+use super::world::{BEGIN, DAY, HOUR, plans};
 
 /// What comes from no row.
 const OUTSIDE: &str = "";

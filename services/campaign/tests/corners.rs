@@ -1,0 +1,106 @@
+//! Corners: what happens where two rare things meet. Each of these cases notices a change of the brain in one place that no other test
+//! noticed (`tests/mutants.sh`).
+
+mod rows;
+mod world;
+
+use rows::Rows;
+use schemas::{Campaign, CampaignKind, Fact, Feedback, Id, Reason, Refusal, Stage, Status};
+use world::script::{check, play, told};
+use world::{BEGIN, CUSTOMER, HOUR, MINUTE, World, record};
+
+const TWO: &str = "
+campaign: two
+version: 1
+trigger: {on: action, action: lead}
+goal: {action: purchase}
+stop: goal
+steps:
+  - {name: first, channel: email, template: t, wait: 3h, valid: 1h}
+  - {name: second, channel: sms, template: t, wait: 3h, valid: 3d}
+";
+
+#[test]
+fn an_earlier_hand_over_moves_no_wait_for_a_step_that_is_given_up() {
+    let mut world = World::new(&[TWO]);
+    for line in ["0 worker off", "0 has email sms", "0 does lead", "10m accepted first", "1h time passes"] {
+        play(&mut world, line);
+    }
+    let first = "  - {name: first, channel: email, template: t, wait: 3h, valid: 1h}\n";
+    world.say(&record(&TWO.replace("version: 1", "version: 2").replace(first, ""))).unwrap();
+    let (campaign, steps) = ("two".to_owned(), [("first".to_owned(), String::new())].into());
+    let kind = CampaignKind::Migrated;
+    world.say(&Campaign { campaign, kind, from_version: 1, version: 2, steps, ..Campaign::default() }).unwrap();
+    let send_id = Some(world.sends()[0].send_id.clone());
+    world.tell(Fact::Feedback(Feedback {
+        event_id: "earlier".into(),
+        customer_id: CUSTOMER.into(),
+        occurred_at: BEGIN + 5 * MINUTE,
+        send_id,
+        channel: "email".into(),
+        status: Status::Delivered,
+        ..Feedback::default()
+    }));
+    assert_eq!(world.customer.instances[0].due, BEGIN + 3 * HOUR + 10 * MINUTE);
+}
+
+#[test]
+fn what_fell_due_in_a_pause_that_skips_is_passed_over_although_it_is_valid() {
+    let three = format!("{TWO}  - {{name: third, channel: push, template: t, after: 1h}}\n");
+    check(
+        World::new(&[&three
+            .replacen("wait: 3h, valid: 1h", "wait: 3h, next_if: [no goal]", 1)
+            .replace("second, channel: sms", "second, at: trigger + 4h, channel: sms")]),
+        "0 has email sms push
+         0 does lead
+         1h pause two skip
+         30h resume two
+         32h time passes",
+        "0 ENTERED
+         0 send first by email
+         1h FROZEN
+         1d6h THAWED
+         1d6h NO_GOAL first email
+         1d6h VALIDITY_OVER second
+         1d6h send third by push",
+    );
+}
+
+#[test]
+fn a_refusal_of_another_message_ends_nothing() {
+    let text = TWO.replace("channel: email", "channel: sms").replace("goal:", "budget: {minor: 9, per: hour}\ngoal:");
+    let mut rows = Rows::new(&[&text]);
+    rows.profile("ada", &["sms"], &[]);
+    rows.action("ada", "lead", "");
+    rows.settle_outside();
+    assert_eq!(rows.running()[0].stage, Stage::Asking);
+    let send_id = Id::of_send(Id::of_instance("ada", "another", "", ""), 0, 0, 0);
+    rows.tell("ada", Fact::Refusal(Refusal { send_id, until: rows.now, again: false }));
+    rows.settle_outside();
+    assert_eq!(rows.running()[0].stage, Stage::Asking);
+    rows.settle();
+    assert_eq!(rows.sends.len(), 1);
+}
+
+#[test]
+fn of_what_is_settled_nothing_is_kept_when_the_cascade_ends() {
+    let sms = TWO.replace("channel: email", "channel: sms").replace("second, channel: sms", "second, channel: push");
+    for (word, kept) in [("refused", 0), ("accepted", 0), ("unknown", 1)] {
+        let mut world = World::new(&[&sms]);
+        for line in ["0 worker off", "0 has sms", "0 does lead", &format!("1m {word} first"), "2m does purchase"] {
+            play(&mut world, line);
+        }
+        assert_eq!(world.customer.unsettled.len(), kept, "{word}: {:?}", told(&world));
+    }
+}
+
+#[test]
+fn what_is_capped_for_ever_says_no_moment() {
+    let mut world = World::new(&[TWO]);
+    world.cap("caps: [{most: 0, per: day, channel: email}]");
+    for line in ["0 has email", "0 does lead"] {
+        play(&mut world, line);
+    }
+    let capped = world.journal().into_iter().find(|entry| entry.reason == Reason::Capped).unwrap();
+    assert_eq!((capped.evidence.contains_key("counted"), capped.evidence.contains_key("until")), (true, false));
+}
