@@ -5,7 +5,8 @@
 #
 # Options are those of `cargo mutants`, as `--shard 0/40` for a fortieth of all, or `--file services/campaign/src/decide/bill.rs`.
 # Each change is built and meets the tests that look at decisions, properties with a fiftieth of their cases. What was found is in
-# ~/.cache/cascade/mutants/mutants.out, to be judged by whoever ran it.
+# ~/.cache/cascade/mutants/mutants.out, to be judged by whoever ran it:
+# services/campaign/src/mutants.md says what was found, and why the rest does not matter. All of it takes hours on two cores.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/.." && pwd)

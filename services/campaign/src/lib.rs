@@ -85,6 +85,7 @@
 //! 12. After a record that nobody could read the customer's sends are held until somebody has looked.
 //!
 //! What others stumble over, what is done about each, and what is not yet: [`traps`].
+//! Which changes of the brain no test notices, and why: `src/mutants.md`.
 
 pub mod limits;
 mod calendar;

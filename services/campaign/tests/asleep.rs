@@ -152,6 +152,15 @@ fn a_reaction_whose_clock_is_years_behind_wakes_all_the_same() {
 }
 
 #[test]
+fn a_profile_with_the_same_address_wakes_nobody() {
+    let mut world = news("asleep: {after: 180d}\n");
+    for line in ["0 has email", "0 does news", "1h delivered letter", "2d has email push", "181d does news"] {
+        play(&mut world, line);
+    }
+    assert!(told(&world).contains(&"181d ASLEEP letter email".to_owned()), "{:?}", told(&world));
+}
+
+#[test]
 fn another_address_is_awake() {
     let mut world = news("asleep: {after: 6 months}\n");
     for line in ["0 has email", "0 does news", "1h delivered letter"] {

@@ -92,6 +92,12 @@ fn of_what_is_settled_nothing_is_kept_when_the_cascade_ends() {
         }
         assert_eq!(world.customer.unsettled.len(), kept, "{word}: {:?}", told(&world));
     }
+    // Nor of what costs nothing.
+    let mut world = World::new(&[TWO]);
+    for line in ["0 worker off", "0 has email", "0 does lead", "2m does purchase"] {
+        play(&mut world, line);
+    }
+    assert_eq!(world.customer.unsettled, []);
 }
 
 #[test]
@@ -103,4 +109,44 @@ fn what_is_capped_for_ever_says_no_moment() {
     }
     let capped = world.journal().into_iter().find(|entry| entry.reason == Reason::Capped).unwrap();
     assert_eq!((capped.evidence.contains_key("counted"), capped.evidence.contains_key("until")), (true, false));
+}
+
+/// Of two messages the first one arrived and the second one was refused: one counts.
+#[test]
+fn what_nobody_got_does_not_count_although_another_message_arrived() {
+    let other = TWO.replace("campaign: two", "campaign: other").replace("action: lead", "action: other");
+    let mut world = World::new(&[TWO, &other]);
+    world.cap("caps: [{most: 2, per: 24h}]");
+    for line in [
+        "0 worker off",
+        "0 has email sms",
+        "0 does lead",
+        "1m delivered first",
+        "4h time passes",
+        "4h refused second",
+        "5h does other",
+    ] {
+        play(&mut world, line);
+    }
+    assert_eq!(told(&world).last().map(String::as_str), Some("5h send first by email"), "{:?}", told(&world));
+}
+
+#[test]
+fn who_is_held_in_a_pause_has_as_long_as_before_it() {
+    check(
+        World::new(&[TWO]),
+        "0 has email
+         0 unreadable
+         0 does lead
+         10m pause two
+         40m resume two
+         2h time passes",
+        "0 HOLD_PLACED
+         0 ENTERED
+         0 HELD first
+         10m FROZEN
+         40m THAWED
+         1h30m VALIDITY_OVER first
+         1h30m EXHAUSTED",
+    );
 }

@@ -72,6 +72,25 @@ fn the_same_word_with_an_earlier_time_is_not_told_again() {
 }
 
 #[test]
+fn each_good_word_is_told_by_its_name() {
+    let words = [
+        ("delivered", "DELIVERED"),
+        ("opened", "OPENED"),
+        ("clicked", "CLICKED"),
+        ("replied", "REPLIED"),
+        ("machine-opened", "MACHINE_OPENED"),
+        ("machine-clicked", "MACHINE_OPENED"),
+    ];
+    for (word, reason) in words {
+        let world = lived(
+            &TWO.replace("steps:", "stop: goal\nsteps:"),
+            &format!("0 has email\n 0 does lead\n 1m {word} first"),
+        );
+        assert_eq!(told(&world)[2..], [format!("1m {reason} first email")], "{word}");
+    }
+}
+
+#[test]
 fn what_was_handed_over_and_is_said_to_have_expired_did_not_arrive() {
     check(
         World::new(&[TWO]),
@@ -113,6 +132,56 @@ fn a_bad_word_about_a_message_that_was_left_says_which() {
         let world = lived(TWO, &format!("0 has email sms\n 0 does lead\n 4h {word} first"));
         assert_eq!(told(&world)[4..], [format!("4h {reason} first email")], "{word}");
     }
+}
+
+#[test]
+fn of_bad_words_about_a_message_that_was_left_the_first_certain_one_counts() {
+    for (words, reasons) in [
+        (["failed", "refused", "deferred"], vec!["NOT_DELIVERED"]),
+        (["deferred", "unknown", "failed"], vec!["DEFERRED", "NOT_DELIVERED"]),
+    ] {
+        let words: Vec<String> = words.iter().map(|word| format!("4h {word} first")).collect();
+        let world = lived(TWO, &format!("0 has email sms\n 0 does lead\n {}", words.join("\n")));
+        let reasons: Vec<String> = reasons.iter().map(|reason| format!("4h {reason} first email")).collect();
+        assert_eq!(told(&world)[4..], reasons);
+    }
+}
+
+#[test]
+fn what_arrived_is_no_lack_of_information() {
+    let asks = TWO.replace("wait: 3h, valid: 1h}\n  - {name: s", "wait: 3h, next_if: [no information]}\n  - {name: s");
+    check(
+        World::new(&[&asks.replace("steps:", "stop: goal\nsteps:")]),
+        "0 has email sms\n 0 does lead\n 1h delivered first\n 4h time passes",
+        "0 ENTERED\n 0 send first by email\n 1h DELIVERED first email\n 3h EXHAUSTED",
+    );
+}
+
+#[test]
+fn that_a_message_waits_for_its_moment_is_told_only_where_nothing_else_is() {
+    let later = TWO
+        .replace("action: lead", "action: lead, settle: 1h")
+        .replace("second, channel: sms, template: t", "second, channel: sms, template: t, at: trigger + 5h");
+    let lives = |first: &str, told: &str| {
+        let text = later.replacen("valid: 1h", &format!("valid: 1h{first}"), 1);
+        check(World::new(&[&text]), "0 has sms\n 0 does lead\n 6h time passes", told);
+    };
+    lives(", when: \"1 > 2\"", "0 ENTERED\n 1h STEP_SKIPPED first\n 6h send second by sms");
+    lives(", at: trigger + 2h", "0 ENTERED\n 1h DELAYED first\n 3h NO_CONTACT first\n 6h send second by sms");
+}
+
+#[test]
+fn a_release_hurries_nothing_that_was_not_held() {
+    check(
+        World::new(&[TWO]),
+        "0 has email sms\n 0 does lead\n 1h unreadable\n 90m release\n 4h time passes",
+        "0 ENTERED
+         0 send first by email
+         1h HOLD_PLACED
+         1h30m HOLD_RELEASED
+         3h NO_INFORMATION first email
+         3h send second by sms",
+    );
 }
 
 #[test]
@@ -239,14 +308,15 @@ steps:
 
 #[test]
 fn of_two_withdrawals_the_later_one_counts_in_whatever_order_they_come() {
-    let word = |event_id: &str, occurred_at: i64| {
-        let (event_id, customer_id) = (event_id.to_owned(), CUSTOMER.to_owned());
-        let (channel, status) = ("email".to_owned(), Status::Unsubscribed);
+    let word = |channel: &str, hours: i64| {
+        let (event_id, customer_id) = (format!("{channel} {hours}"), CUSTOMER.to_owned());
+        let (occurred_at, channel, status) = (BEGIN + hours * HOUR, channel.to_owned(), Status::Unsubscribed);
         Fact::Feedback(Feedback { event_id, customer_id, occurred_at, channel, status, ..Feedback::default() })
     };
     let mut world = lived(TWO, "0 has email sms\n 1d time passes");
-    world.tell(word("later", BEGIN + 3 * HOUR));
-    world.tell(word("earlier", BEGIN + HOUR));
+    world.tell(word("sms", 5));
+    world.tell(word("email", 3));
+    world.tell(word("email", 1));
     let consents = &world.customer.consents;
     assert_eq!(consents.iter().filter(|consent| consent.channel == "email").count(), 1);
     assert!(consents.iter().any(|consent| !consent.granted && consent.at == BEGIN + 3 * HOUR), "{consents:?}");

@@ -6,7 +6,9 @@ mod rows;
 
 use campaign::Row;
 use rows::Rows;
-use schemas::{Adopted, Adoption, Consent, Customer, Fact, Former, Heard, Profile, Queued, Reason, Stage};
+use schemas::{
+    Adopted, Adoption, Begun, Consent, Customer, Fact, Former, Heard, Merged, Profile, Queued, Reason, Stage,
+};
 use world::script::play;
 use world::{BEGIN, DAY, HOUR, MINUTE, World};
 
@@ -253,4 +255,56 @@ fn sixteen_former_ids_are_known_and_those_that_did_not_come_yet_first_of_all() {
     assert_eq!(known(14).len(), 16, "with the visitor and the guest");
     let full = known(15);
     assert_eq!((full.len(), full.contains(&"id0".to_owned()), full.contains(&"id1".to_owned())), (16, true, false));
+}
+
+#[test]
+fn who_is_known_under_another_id_goes_there_whatever_else_was_asked_for() {
+    let formerly = vec![Former { customer_id: "walker".into(), adopted: None }];
+    let mut rows = Rows::new(&[CART]);
+    rows.rows.insert("ada".into(), Row::Customer(Customer { formerly, ..Customer::default() }));
+    let reasons =
+        |rows: &Rows| rows.journal.iter().filter(|it| it.customer_id == "ada").map(|it| it.reason).collect::<Vec<_>>();
+    rows.tell("ada", Fact::Merged(Merged { into: "zoe".into() }));
+    rows.settle_outside();
+    assert_eq!((rows.customer("ada").moved_to.as_deref(), reasons(&rows)), (Some("zoe"), vec![Reason::Moved]));
+    // Whoever asks once more has come too late.
+    rows.tell("ada", Fact::Merged(Merged { into: "guest".into() }));
+    rows.settle_outside();
+    assert_eq!(
+        (rows.customer("ada").moved_to.as_deref(), reasons(&rows)),
+        (Some("zoe"), vec![Reason::Moved, Reason::Superseded])
+    );
+}
+
+#[test]
+fn what_has_begun_under_either_id_is_counted_together() {
+    let begun = |of: &[(&str, i32)]| {
+        let begun = of.iter().map(|(campaign, times)| Begun { campaign: (*campaign).into(), times: *times }).collect();
+        Customer { begun, ..Customer::default() }
+    };
+    let together = joined(begun(&[("a", 1), ("b", 2)]), &begun(&[("b", 3), ("c", 4)])).begun;
+    assert_eq!(together, begun(&[("a", 1), ("b", 5), ("c", 4)]).begun);
+}
+
+#[test]
+fn sixteen_cascades_run_and_what_comes_beyond_ends() {
+    let carts = |count: usize, name: &str| {
+        let carts: Vec<String> = (0..count).map(|cart| format!("0 cart {name}{cart} 1 500")).collect();
+        lived(&format!("0 has email\n 0 worker off\n {}", carts.join("\n")))
+    };
+    assert_eq!(joined(carts(15, "a"), &carts(1, "b")).instances.len(), 16);
+    assert_eq!(joined(carts(16, "a"), &carts(1, "b")).instances.len(), 16);
+}
+
+#[test]
+fn what_went_out_under_the_present_id_is_withdrawn_under_it() {
+    for (sends, id) in [(1, "ada"), (2, "walker")] {
+        let mut row = lived("0 has email push\n 0 worker off\n 0 cart c1 1 500\n 1m failed first");
+        row.instances[0].adoption = Some(Adoption { customer_id: "walker".into(), sends, at: BEGIN });
+        let mut rows = Rows::new(&[CART]);
+        rows.rows.insert("ada".into(), Row::Customer(row));
+        rows.action("ada", "purchase", "k");
+        rows.settle();
+        assert_eq!(rows.revokes.iter().map(|it| &*it.customer_id).collect::<Vec<_>>(), [id]);
+    }
 }

@@ -111,3 +111,23 @@ fn an_order_is_news_though_what_was_bought_is_none() {
     }
     assert_eq!(rows.customer("ada").done.len(), 3, "two orders, and shoes");
 }
+
+/// What a campaign asks for goes last.
+#[test]
+fn of_cascades_that_ended_those_are_kept_for_which_a_campaign_asks() {
+    let of = |name: &str, more: &str| {
+        format!(
+            "campaign: {name}
+version: 1
+trigger: {{on: action, action: {name}, key: key{more}}}
+steps: [{{name: first, channel: email, template: t}}]
+"
+        )
+    };
+    let mut world =
+        World::new(&[&of("asked", ""), &of("other", ""), &of("asking", ", where: \"was_in('asked', 30)\"")]);
+    play(&mut world, "0 does asked k");
+    (0..12).for_each(|key| play(&mut world, &format!("1m does other k{key}")));
+    let past: Vec<&str> = world.customer.past.iter().map(|past| &*past.campaign).collect();
+    assert_eq!((past.len(), past[0]), (8, "asked"), "{past:?}");
+}

@@ -79,6 +79,7 @@ fn a_price_on_submit_is_owed_once_the_message_was_handed_over() {
         ("1m does purchase\n 2m accepted first\n 2m again\n 3m delivered first", (4, 4)),
         ("1m unknown first\n 2m does purchase", (4, 0)),
         ("1m does purchase\n 2m unknown first", (4, 0)),
+        ("1m does purchase\n 2m deferred first", (0, 0)),
         ("1m does purchase\n 2m unknown first\n 3m bounced first", (4, 4)),
         ("1m unknown first\n 2m does purchase\n 3m delivered first\n 4m failed first", (4, 4)),
         // A hold withdraws it, too.

@@ -167,6 +167,7 @@ fn the_clock_is_the_customers_then_that_of_the_numbers_country_then_the_campaign
         (Some("Mars/Olympus"), "+48123456789", "number", Some("Europe/Warsaw")),
         (None, "+79000000000", "campaign", Some("UTC")),
         (None, "+48", "campaign", Some("UTC")),
+        (None, "+481234", "campaign", Some("UTC")),
         (None, "+48 is no number", "campaign", Some("UTC")),
     ] {
         let mut world = nightly(EXACTLY, "1d");

@@ -162,6 +162,13 @@ fn an_older_version_of_a_cart_does_not_wait_on_where_the_newer_one_would_not() {
 }
 
 #[test]
+fn a_version_that_is_ignored_is_known_all_the_same() {
+    let ignores = CART.replace("refresh", "ignore");
+    let world = lived(&ignores, "0 has email\n 0 cart c1 1 5000\n 1m cart c1 3 5000\n 2m cart c1 2 5000");
+    assert_eq!(told(&world), ["0 ENTERED", "1m ALREADY_RUNNING", "2m SUPERSEDED"]);
+}
+
+#[test]
 fn of_a_trigger_only_so_much_is_kept() {
     let at_the_limit = "x".repeat(512);
     let (long, many) = (format!("{at_the_limit}x"), (0..40).map(|index| format!("n{index:02}=1")).collect::<Vec<_>>());
