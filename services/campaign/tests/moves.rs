@@ -284,7 +284,7 @@ fn a_pause_lengthens_the_wait_for_a_message_of_a_step_that_is_given_up() {
 fn what_is_new_before_where_one_stands_goes_out_if_nothing_has_gone_out_or_cost_decides() {
     let new = "steps:\n  - {name: new, channel: push, template: t, wait: 1h}\n";
     let lives = |one: &str, then: &str| {
-        let mut world = lived(one, &format!("0 has email sms push\n 0 does lead\n 30m time passes"));
+        let mut world = lived(one, "0 has email sms push\n 0 does lead\n 30m time passes");
         world.say(&record(&one.replace("version: 1", "version: 2").replace("steps:\n", new))).unwrap();
         moves(&mut world, 1, 2, &[]);
         play(&mut world, "9h time passes");

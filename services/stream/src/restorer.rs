@@ -76,7 +76,6 @@ pub(crate) struct Answer {
 /// All partitions that follow their changelogs in one thread.
 pub(crate) struct Replicas<'a, C: Changelogs, P> {
     rules: Rules<'a>,
-    changelogs: C,
     processor: P,
     /// Partitions that are kept warm here, unless a shard has them.
     standbys: BTreeSet<i32>,
@@ -96,6 +95,8 @@ pub(crate) struct Replicas<'a, C: Changelogs, P> {
     heard: Tick,
     /// By which of the partitions that are wanted the next turn begins.
     first: usize,
+    /// Goes last: its client waits at its end for every record that somebody holds, as those who follow do.
+    changelogs: C,
 }
 
 struct Claim {

@@ -323,3 +323,29 @@ fn records_of_an_aborted_transaction_never_happened() {
     ground.wait_for_all_sums();
     ground.assert_exactly_once();
 }
+
+/// It holds records of an open transaction of the changelog just then, for which its client would wait for ever.
+#[test]
+fn a_process_that_is_asked_to_end_while_it_restores_ends() {
+    let ground = Ground::new("amid", 1);
+    let settings = Settings::new(&ground.place, "a");
+    let with = |more: &[(&str, &str)]| {
+        let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        settings.properties.clone().into_iter().chain(more).collect()
+    };
+    let in_small_batches = with(&[("batch.num.messages", "100")]);
+    work_and_end(&ground, &Settings { properties: in_small_batches, ..settings.clone() }, 2_000, 2_000);
+    std::fs::remove_dir_all(&settings.state_dir).unwrap();
+    let slowly = [("fetch.message.max.bytes", "1"), ("queued.min.messages", "1"), ("fetch.queue.backoff.ms", "400")];
+    let file = ground.place.path("metrics");
+    let slow = Settings { properties: with(&slowly), metrics: Some(file.clone()), ..settings.clone() };
+    let mut summer = ground.start(&slow);
+    wait::until("it is amid its restore", || {
+        let shown = std::fs::read_to_string(&file).unwrap_or_default();
+        let left = shown.lines().filter_map(|line| {
+            line.strip_prefix("cascade_restore_remaining_records{partition=\"0\"} ")?.parse::<u64>().ok()
+        });
+        left.into_iter().any(|left| (200..1_900).contains(&left))
+    });
+    assert!(summer.terminate().success(), "{}", summer.said());
+}

@@ -407,7 +407,8 @@ unsafe impl Send for Last {}
 impl Last {
     /// Without the closing rebalance: a static member does not leave the group.
     fn destroy(self) {
-        // SAFETY: last owner; queues, topics and messages hold an `Arc` of the client and are gone by now.
+        // SAFETY: last owner; queues and topics hold an `Arc` of the client and are gone by now. Messages hold none: librdkafka waits here
+        // for those that somebody still has, so whoever keeps messages lets go of them before the reader that they came by.
         unsafe { rd::rd_kafka_destroy_flags(self.0, rd::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE) }
     }
 }

@@ -36,6 +36,12 @@ impl Queue {
         }
     }
 
+    /// Whether nothing has come that was not taken yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        // SAFETY: no pointers besides the queue.
+        unsafe { rd::rd_kafka_queue_length(self.pointer) == 0 }
+    }
+
     /// Whether nobody else has its client any more.
     pub(crate) fn is_last(&self) -> bool {
         Arc::strong_count(&self.client) == 1

@@ -12,8 +12,15 @@ use crate::clock::Tick;
 use crate::kafka::native::Role;
 use crate::kafka::settings::Settings;
 
-/// A partition of which nothing is heard for so long is looked at: its client may have gone mute.
-pub(super) const SILENCE: Duration = Duration::from_secs(15);
+/// A partition of which nothing is heard for so long is looked at, and as long again after that its client counts as mute. Twice as long
+/// after each replacement, so that what is only slow comes to an end in the end,
+pub(super) const SILENCE: Duration = Duration::from_secs(10);
+
+/// up to so many times that,
+const GROWTH: u32 = 16;
+
+/// and as before when none was needed for so many times that.
+const CALM: u32 = 60;
 
 /// How long that look may take.
 const LOOK: Duration = Duration::from_secs(3);
@@ -24,10 +31,14 @@ pub(super) struct Vigil {
     settings: Settings,
     is_watched: bool,
     /// [`SILENCE`], but for tests.
+    first: Duration,
+    /// What it has grown to.
     silence: Duration,
+    replaced: Option<Tick>,
     looked: Tick,
-    /// Ends that silent partitions must have come nearer to by the next look.
+    /// Where silent partitions end, and when that was asked: they must have come nearer to it by the next time.
     owed: BTreeMap<(usize, i32), i64>,
+    asked: Tick,
     /// Since when no question was answered.
     pub(super) unanswered: Option<Tick>,
 }
@@ -38,9 +49,18 @@ impl Reader {
             true => settings.watched_client(Role::Reader, &READER),
             false => settings.client(Role::Reader, &READER),
         }?;
-        let (looked, owed, unanswered) = (Tick::now(), BTreeMap::new(), None);
-        let settings = settings.clone();
-        Ok(Reader::of(client, Some(Vigil { settings, is_watched, silence, looked, owed, unanswered })))
+        let vigil = Vigil {
+            settings: settings.clone(),
+            is_watched,
+            first: silence,
+            silence,
+            replaced: None,
+            looked: Tick::now(),
+            owed: BTreeMap::new(),
+            asked: Tick::now(),
+            unanswered: None,
+        };
+        Ok(Reader::of(client, Some(vigil)))
     }
 
     pub(super) fn heard_of(&mut self, place: (usize, i32), next: Option<i64>) {
@@ -52,19 +72,29 @@ impl Reader {
         }
     }
 
-    /// Whoever has long heard nothing of a partition asks where it ends. If there is more, and none of it has come by the next look, or
-    /// nobody answers, there is a new client.
+    /// Whoever has long heard nothing of a partition asks where it ends. If there is more, and none of it has come after as long again,
+    /// or nobody has answered, there is a new client. As long as anything lies in the queue nobody is mute: it is we who are slow.
     pub(super) fn keep_vigil(&mut self) -> Result<(), Error> {
         let Some(vigil) = self.vigil.as_mut().filter(|vigil| vigil.looked.elapsed() >= vigil.silence / 6) else {
             return Ok(());
         };
         vigil.looked = Tick::now();
-        let owed = std::mem::take(&mut vigil.owed);
+        if vigil.replaced.is_some_and(|at| at.elapsed() >= vigil.first * CALM) {
+            (vigil.replaced, vigil.silence) = (None, vigil.first);
+        }
         let silence = vigil.silence;
         if vigil.unanswered.is_some_and(|since| since.elapsed() >= silence) {
             tracing::warn!("no question to the brokers was answered for {silence:?}: asking with a new client");
             return self.renew();
         }
+        if !self.records.is_empty() {
+            vigil.owed.clear();
+            return Ok(());
+        }
+        if !vigil.owed.is_empty() && vigil.asked.elapsed() < silence {
+            return Ok(());
+        }
+        let owed = std::mem::take(&mut vigil.owed);
         let is_silent = |started: &&mut Started| started.heard.elapsed() >= silence;
         let mut silent: Vec<&mut Started> = self.started.iter_mut().filter(is_silent).collect();
         if silent.is_empty() {
@@ -83,6 +113,7 @@ impl Reader {
         }
         let asked: Vec<_> =
             silent.iter().map(|silent| (self.topics[silent.topic].0.clone(), silent.partition)).collect();
+        vigil.asked = Tick::now();
         let ends: BTreeMap<_, _> = match self.client.ends(&asked, LOOK) {
             Ok(ends) => ends.into_iter().map(|(topic, partition, end)| ((topic, partition), end)).collect(),
             Err(error) => {
@@ -101,8 +132,11 @@ impl Reader {
 
     /// Reads the same with a new client.
     pub(super) fn renew(&mut self) -> Result<(), Error> {
-        let Some(Vigil { settings, is_watched, silence, .. }) = &self.vigil else { return Ok(()) };
-        let mut fresh = Reader::vigilant(settings, *is_watched, *silence)?;
+        let Some(Vigil { settings, is_watched, first, silence, .. }) = &self.vigil else { return Ok(()) };
+        let mut fresh = Reader::vigilant(settings, *is_watched, *first)?;
+        if let Some(vigil) = &mut fresh.vigil {
+            (vigil.replaced, vigil.silence) = (Some(Tick::now()), (*silence * 2).min(*first * GROWTH));
+        }
         for (name, _) in &self.topics {
             fresh.topic(name)?;
         }
@@ -133,9 +167,13 @@ mod tests {
     const SILENCE: Duration = Duration::from_millis(600);
 
     fn write(brokers: &MockCluster<'_, DefaultProducerContext>, value: &str) {
+        write_to(brokers, 0, value);
+    }
+
+    fn write_to(brokers: &MockCluster<'_, DefaultProducerContext>, partition: i32, value: &str) {
         let mut config = ClientConfig::new();
         let producer: BaseProducer = config.set("bootstrap.servers", brokers.bootstrap_servers()).create().unwrap();
-        producer.send(BaseRecord::<(), str>::to(TOPIC).partition(0).payload(value)).unwrap();
+        producer.send(BaseRecord::<(), str>::to(TOPIC).partition(partition).payload(value)).unwrap();
         producer.flush(Duration::from_secs(10)).unwrap();
     }
 
@@ -188,6 +226,33 @@ mod tests {
         write(&brokers, "three");
         assert_eq!(read(&mut reader, Duration::from_secs(10), 2).0, ["two", "three"]);
         assert_ne!(Arc::as_ptr(&reader.client), first);
+        assert_eq!(
+            reader.vigil.as_ref().map(|vigil| vigil.silence),
+            Some(2 * SILENCE),
+            "the next time it is given longer"
+        );
+    }
+
+    #[test]
+    fn whoever_is_slow_to_take_what_has_come_keeps_his_client() {
+        const EACH: usize = 12;
+        let brokers = MockCluster::new(1).unwrap();
+        brokers.create_topic(TOPIC, 2, 1).unwrap();
+        (0..2).for_each(|partition| (0..EACH).for_each(|_| write_to(&brokers, partition, "one")));
+        let mut reader =
+            Reader::vigilant(&Settings::new(&brokers.bootstrap_servers(), "reader"), false, SILENCE).unwrap();
+        let (topic, first) = (reader.topic(TOPIC).unwrap(), Arc::as_ptr(&reader.client));
+        (0..2).for_each(|partition| reader.start(topic, partition, 0).unwrap());
+        let (mut count, begun) = (0, Tick::now());
+        while count < 2 * EACH && begun.elapsed() < Duration::from_secs(20) {
+            let mut fetched = Vec::new();
+            reader.fetch(Duration::from_secs(1), 1, &mut fetched).unwrap();
+            count += fetched.iter().filter(|item| matches!(item, Fetched::Record(_))).count();
+            // So one of the partitions is not heard of for longer than it would be given.
+            std::thread::park_timeout(SILENCE / 4);
+        }
+        assert_eq!(count, 2 * EACH);
+        assert_eq!(Arc::as_ptr(&reader.client), first);
     }
 
     #[test]
