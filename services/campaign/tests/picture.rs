@@ -233,6 +233,11 @@ const CHANGES: [(&str, Written, Written); 49] = [
     ("experiment", LEAD, [LEAD[0], "experiment: {hold_out: 10}", LEAD[2]]),
     ("budget", LEAD, [LEAD[0], "budget: {minor: 5, per: day}", LEAD[2]]),
     (
+        "templates",
+        [LEAD[0], "templates: {t.sms: 00000000000000aa}", LEAD[2]],
+        [LEAD[0], "templates: {t.sms: 00000000000000ab}", LEAD[2]],
+    ),
+    (
         "budget.minor",
         [LEAD[0], "budget: {minor: 5, per: day}", LEAD[2]],
         [LEAD[0], "budget: {minor: 6, per: day}", LEAD[2]],

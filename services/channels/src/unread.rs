@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use schemas::Millis;
+use stream::Probe;
 use stream::clock::{Tick, machine_now};
 use stream::kafka::{Reader, Record};
-use stream::{Probe, Unread};
+use stream::unread::Unread;
 
 /// How often it is asked whether something waits behind an open transaction.
 const LOOK_BEHIND: Duration = Duration::from_secs(1);

@@ -26,7 +26,7 @@
 pub mod clock;
 pub mod thread;
 mod error;
-mod unread;
+pub mod unread;
 mod probe;
 pub mod kafka;
 pub mod relay;
@@ -96,6 +96,5 @@ pub use probe::Probe;
 pub use processor::{Due, Incoming, Outbox, Processor, Sweep};
 #[cfg(feature = "state")]
 pub use rows::read_rows;
-pub use unread::Unread;
 #[cfg(feature = "state")]
 pub use upstream::Upstream;

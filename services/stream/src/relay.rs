@@ -12,7 +12,8 @@ use std::time::Duration;
 use crate::admin::{self, Mismatch};
 use crate::clock::{Clock, Tick, machine_now};
 use crate::kafka::{Change, Fetched, Membership, Position, Producer, Reader, Record, Settings};
-use crate::{Error, Probe, Unread, Verdict};
+use crate::unread::Unread;
+use crate::{Error, Probe, Verdict};
 
 /// What a relay reads, writes and is called.
 #[derive(Clone, Debug)]

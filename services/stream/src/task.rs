@@ -24,7 +24,8 @@ use crate::processor::{Incoming, Outbox, Processor};
 use crate::store::{Checkpoint, Store, UNARMED};
 use crate::sweep::Agenda;
 use crate::table::{Slot, Table};
-use crate::{Config, Error, Unread, Verdict};
+use crate::unread::Unread;
+use crate::{Config, Error, Verdict};
 
 use write_back::Saving;
 

@@ -49,6 +49,7 @@ fn around(plan: &Plan) -> Vec<String> {
     lines.extend(plan.goal.as_ref().map(|goal| format!("goal: {}", words::goal(goal))));
     lines.extend(words::stop(plan.stop).map(|stop| format!("ends when {stop}")));
     lines.extend(words::choice(plan.order).map(|choice| format!("next is {choice}")));
+    lines.extend(plan.templates.iter().map(|(name, version)| format!("says version {version} of {name}")));
     lines
 }
 

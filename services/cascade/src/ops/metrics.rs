@@ -184,7 +184,7 @@ mod tests {
         let is_shown =
             || registry.gather().iter().any(|family| family.name() == name && !family.get_metric().is_empty());
         assert!(!is_shown(), "a service that reads nothing");
-        let mut unread = stream::Unread::default();
+        let mut unread = stream::unread::Unread::default();
         unread.read(clock::machine_now() - 60_000);
         probe.unread("input", 3, &mut unread);
         let before = value_of(&registry, name);

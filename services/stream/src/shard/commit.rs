@@ -75,8 +75,7 @@ impl<L: Log, P: Processor> Shard<'_, L, P> {
             positions.push((task.partition, task.next));
         }
         let log = &mut self.log;
-        let is_doubled = is_planted_from(Bug::TornSentTwice, || self.tasks.values().any(Task::has_torn));
-        let copies = if is_doubled { 2 } else { 1 };
+        let copies = 1 + usize::from(is_planted_from(Bug::TornSentTwice, || self.tasks.values().any(Task::has_torn)));
         self.out.drain_all(|record| (0..copies).try_for_each(|_| publish(log, record)))?;
         // META says that all of it is there, so it comes last, and where there is a danger not before the brokers have the rest and the group
         // has let the positions in: should the transaction be torn after all, what is decided twice has the same ids, but nothing is
