@@ -221,7 +221,7 @@ type Written = [&'static str; 3];
 const LEAD: Written = ["on: action, action: lead", "", "channel: sms"];
 
 /// For each key of the language two versions that differ in nothing else.
-const CHANGES: [(&str, Written, Written); 49] = [
+const CHANGES: [(&str, Written, Written); 50] = [
     ("class", LEAD, [LEAD[0], "class: transactional", LEAD[2]]),
     ("zone", LEAD, [LEAD[0], "zone: Europe/Moscow", LEAD[2]]),
     ("quiet", LEAD, [LEAD[0], "quiet: {hours: 22:00-9:00}", LEAD[2]]),

@@ -50,6 +50,7 @@ impl Producer {
                 ("acks", "all"),
                 ("partitioner", "murmur2_random"),
                 ("retry.backoff.ms", &RETRY_BACKOFF_MS.to_string()),
+                ("retry.backoff.max.ms", "1000"),
                 ("delivery.report.only.error", "true"),
                 // For ends, which are to count open transactions.
                 ("isolation.level", "read_uncommitted"),

@@ -227,6 +227,9 @@ impl Reader {
         if self.records.take(wait, 1, &mut messages) > 0 {
             self.records.take(Duration::ZERO, limit.saturating_sub(1), &mut messages);
         }
+        if let Some(vigil) = self.vigil.as_mut().filter(|_| messages.len() < limit) {
+            vigil.emptied = Tick::now();
+        }
         fetched.reserve(messages.len());
         // What was heard of a partition last. They come in bundles, so it is noted once for each.
         let mut latest: Option<((usize, i32), Option<i64>)> = None;
@@ -399,6 +402,7 @@ impl Reader {
                 let words = format!(
                     "{name}/{partition} brings nothing after offset {next}; is a foreign transaction open on it?"
                 );
+                self.renew()?;
                 return Err(Error::new(Verdict::Retry, "read a topic", words));
             }
             for item in fetched.drain(..) {

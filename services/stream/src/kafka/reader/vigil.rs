@@ -16,8 +16,8 @@ use crate::kafka::settings::Settings;
 /// after each replacement, so that what is only slow comes to an end in the end,
 pub(super) const SILENCE: Duration = Duration::from_secs(10);
 
-/// up to so many times that,
-const GROWTH: u32 = 16;
+/// up to so many times that (what takes longer than a minute librdkafka gives up itself),
+const GROWTH: u32 = 4;
 
 /// and as before when none was needed for so many times that.
 const CALM: u32 = 60;
@@ -36,6 +36,8 @@ pub(super) struct Vigil {
     silence: Duration,
     replaced: Option<Tick>,
     looked: Tick,
+    /// When we took all that there was in the queue.
+    pub(super) emptied: Tick,
     /// Where silent partitions end, and when that was asked: they must have come nearer to it by the next time.
     owed: BTreeMap<(usize, i32), i64>,
     asked: Tick,
@@ -56,6 +58,7 @@ impl Reader {
             silence,
             replaced: None,
             looked: Tick::now(),
+            emptied: Tick::now(),
             owed: BTreeMap::new(),
             asked: Tick::now(),
             unanswered: None,
@@ -73,7 +76,7 @@ impl Reader {
     }
 
     /// Whoever has long heard nothing of a partition asks where it ends. If there is more, and none of it has come after as long again,
-    /// or nobody has answered, there is a new client. As long as anything lies in the queue nobody is mute: it is we who are slow.
+    /// or nobody has answered, there is a new client. As long as we do not come to the queue's end nobody is mute: it is we who are slow.
     pub(super) fn keep_vigil(&mut self) -> Result<(), Error> {
         let Some(vigil) = self.vigil.as_mut().filter(|vigil| vigil.looked.elapsed() >= vigil.silence / 6) else {
             return Ok(());
@@ -87,7 +90,7 @@ impl Reader {
             tracing::warn!("no question to the brokers was answered for {silence:?}: asking with a new client");
             return self.renew();
         }
-        if !self.records.is_empty() {
+        if !self.records.is_empty() && vigil.emptied.elapsed() >= silence / 6 {
             vigil.owed.clear();
             return Ok(());
         }
@@ -231,6 +234,30 @@ mod tests {
             Some(2 * SILENCE),
             "the next time it is given longer"
         );
+    }
+
+    #[test]
+    fn a_mute_partition_is_noticed_beside_one_that_never_rests() {
+        let brokers = MockCluster::new(1).unwrap();
+        brokers.create_topic(TOPIC, 2, 1).unwrap();
+        let mut reader =
+            Reader::vigilant(&Settings::new(&brokers.bootstrap_servers(), "reader"), false, SILENCE).unwrap();
+        let topic = reader.topic(TOPIC).unwrap();
+        (0..2).for_each(|partition| reader.start(topic, partition, 0).unwrap());
+        assert_eq!(read(&mut reader, SILENCE, 1).0.len(), 0);
+        make_mute(&reader);
+        write(&brokers, "of the mute one");
+        let begun = Tick::now();
+        let mut came = false;
+        while !came && begun.elapsed() < 10 * SILENCE {
+            write_to(&brokers, 1, "of the other");
+            // There is always something when it looks.
+            while reader.records.is_empty() && begun.elapsed() < 10 * SILENCE {
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
+            came = read(&mut reader, Duration::from_secs(1), 1).0.contains(&"of the mute one".to_owned());
+        }
+        assert!(came);
     }
 
     #[test]
