@@ -154,7 +154,7 @@ CHANNELS = [
     graph("Expired", "What was past its send_before when its turn came, of all.", "percentunit",
           (f'sum by (channel) (rate(cascade_hand_overs_total{{outcome="expired"}}[{RATE}])) / sum by (channel) (rate(cascade_hand_overs_total[{RATE}])) or vector(0)', "{{channel}}")),
     graph("Provider paused", "1 while the provider, or one of several routes to it, is left alone because it takes nothing.", "short",
-          ("max by (channel) (cascade_provider_paused)", "{{channel}}"), ("max by (channel, route) (cascade_route_paused)", "{{channel}}, route {{route}}")),
+          ("max by (channel) (cascade_provider_paused)", "{{channel}}"), ("max by (channel, route) (cascade_route_paused) or vector(0)", "{{channel}}, route {{route}}")),
     graph("Residual window, p50 and p99", "Between the last look at revoke and the call. The promise is a second.", "s", *quantiles("cascade_residual_window_seconds", "channel")),
     graph("Hand-over time, p50 and p99", "Of a provider's call.", "s", *quantiles("cascade_hand_over_seconds", "channel")),
     graph("Oldest command", "Age of the oldest command that is neither handed over nor settled otherwise.", "s",

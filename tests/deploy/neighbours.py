@@ -42,6 +42,8 @@ def of_one(interval):
         yield f'cascade_restore_eta_seconds{{partition="{partition}"}}', "1x{n}"
         yield f'cascade_standby_lag_records{{instance="a", partition="{partition}"}}', "3x{n}"
     yield 'cascade_events_consumed_total{topic="input"}', "0+600x{n}"
+    for topic in ("cart", "input", "send.push"):
+        yield f'cascade_oldest_unread_seconds{{topic="{topic}", instance="a"}}', "0x{n}"
     yield 'cascade_partitions_owned{instance="a"}', "8x{n}"
     yield 'cascade_input_partitions{instance="a"}', "8x{n}"
     yield "cascade_watermark_lag_seconds{}", "1x{n}"

@@ -90,7 +90,7 @@ impl Reader {
             tracing::warn!("no question to the brokers was answered for {silence:?}: asking with a new client");
             return self.renew();
         }
-        if !self.records.is_empty() && vigil.emptied.elapsed() >= silence / 6 {
+        if !self.records.is_empty() && vigil.emptied.elapsed() >= silence / 2 {
             vigil.owed.clear();
             return Ok(());
         }
@@ -170,12 +170,14 @@ mod tests {
     const SILENCE: Duration = Duration::from_millis(600);
 
     fn write(brokers: &MockCluster<'_, DefaultProducerContext>, value: &str) {
-        write_to(brokers, 0, value);
+        write_to(&producer(brokers), 0, value);
     }
 
-    fn write_to(brokers: &MockCluster<'_, DefaultProducerContext>, partition: i32, value: &str) {
-        let mut config = ClientConfig::new();
-        let producer: BaseProducer = config.set("bootstrap.servers", brokers.bootstrap_servers()).create().unwrap();
+    fn producer(brokers: &MockCluster<'_, DefaultProducerContext>) -> BaseProducer {
+        ClientConfig::new().set("bootstrap.servers", brokers.bootstrap_servers()).create().unwrap()
+    }
+
+    fn write_to(producer: &BaseProducer, partition: i32, value: &str) {
         producer.send(BaseRecord::<(), str>::to(TOPIC).partition(partition).payload(value)).unwrap();
         producer.flush(Duration::from_secs(10)).unwrap();
     }
@@ -247,10 +249,10 @@ mod tests {
         assert_eq!(read(&mut reader, SILENCE, 1).0.len(), 0);
         make_mute(&reader);
         write(&brokers, "of the mute one");
-        let begun = Tick::now();
+        let (writer, begun) = (producer(&brokers), Tick::now());
         let mut came = false;
         while !came && begun.elapsed() < 10 * SILENCE {
-            write_to(&brokers, 1, "of the other");
+            write_to(&writer, 1, "of the other");
             // There is always something when it looks.
             while reader.records.is_empty() && begun.elapsed() < 10 * SILENCE {
                 std::thread::park_timeout(Duration::from_millis(1));
@@ -265,7 +267,8 @@ mod tests {
         const EACH: usize = 12;
         let brokers = MockCluster::new(1).unwrap();
         brokers.create_topic(TOPIC, 2, 1).unwrap();
-        (0..2).for_each(|partition| (0..EACH).for_each(|_| write_to(&brokers, partition, "one")));
+        let writer = producer(&brokers);
+        (0..2).for_each(|partition| (0..EACH).for_each(|_| write_to(&writer, partition, "one")));
         let mut reader =
             Reader::vigilant(&Settings::new(&brokers.bootstrap_servers(), "reader"), false, SILENCE).unwrap();
         let (topic, first) = (reader.topic(TOPIC).unwrap(), Arc::as_ptr(&reader.client));
