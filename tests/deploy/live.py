@@ -37,6 +37,7 @@ QUIET = {
 }
 # What a short demo has nothing to count of, with the reason: such a panel shows its zero. Of all others there must be more than that.
 NOTHING = {
+    "cascade_route_paused": "nothing has more than one route",
     "cascade_revokes_total": "nobody is withdrawn after he was published",
     "cascade_forwarded_total": "nobody had another id before",
     "cascade_dead_letters_total": "everything can be read",

@@ -53,13 +53,14 @@ impl Groups {
         }
     }
 
-    /// Learns what an answer says of the group. A pause that the provider asks for is one of the whole channel.
+    /// Learns what an answer says of the group. A pause that the provider asks for is one of the whole channel, and an answer that does not
+    /// come says something of the route that was taken, and nothing of the destination: another route may take it.
     pub(crate) fn learn(&mut self, group: u64, answer: &Answer, now: Tick) {
         match answer {
             Answer::Accepted { .. } | Answer::Refused { .. } | Answer::NobodyThere { .. } => {
                 self.0.remove(&group);
             }
-            Answer::NotTaken { retry_after: None, .. } | Answer::Unknown { .. } => {
+            Answer::NotTaken { retry_after: None, .. } => {
                 if self.0.len() >= MOST && !self.0.contains_key(&group) {
                     self.0.clear();
                 }
@@ -105,6 +106,9 @@ mod tests {
         groups.learn(1, &Answer::taken(None), later);
         groups.goes(1, later);
         assert!(groups.admits(1, later) && groups.0.is_empty());
+        let silence = Answer::Unknown { code: "timeout".to_owned() };
+        (0..9).for_each(|_| groups.learn(1, &silence, later));
+        assert!(groups.admits(1, later), "that is the route's");
         let pause = Answer::NotTaken { code: "http_429".to_owned(), retry_after: Some(Duration::from_secs(9)) };
         groups.learn(1, &pause, later);
         assert!(groups.admits(1, later), "that is for all, and so for the provider's own");
