@@ -5,30 +5,19 @@ mod world;
 
 use campaign::{Effect, Input, Moment};
 use schemas::{CampaignKind, Consent, Contact, Fact, Feedback, Profile, Reason, Status};
-use world::script::{check, play, told};
+use world::script::{TWO, check, count, lived, play, told};
 use world::{BEGIN, CUSTOMER, DAY, HOUR, MINUTE, World};
 
-/// An email, three hours, then an SMS; one arrival is enough.
-const TWO: &str = "
-campaign: two
+/// Either of two channels, then a third, if neither was delivered.
+const EITHER: &str = "campaign: two
 version: 1
 trigger: {on: action, action: lead}
 goal: {action: purchase}
+stop: goal
 steps:
-  - {name: first, channel: email, template: t, wait: 3h, valid: 1h}
-  - {name: second, channel: sms, template: t, wait: 3h, valid: 1h}
+  - {name: first, any: [email, push], template: t, wait: 3h, next_if: [not delivered]}
+  - {name: second, channel: telegram, template: t}
 ";
-
-/// The world after these lines, one under the other.
-fn lived(definition: &str, happens: &str) -> World {
-    let mut world = World::new(&[definition]);
-    happens.lines().map(str::trim).for_each(|line| play(&mut world, line));
-    world
-}
-
-fn count(world: &World, reason: Reason) -> usize {
-    world.journal().into_iter().filter(|entry| entry.reason == reason).count()
-}
 
 #[test]
 fn a_word_that_decides_nothing_is_neither_told_nor_remembered() {
@@ -274,17 +263,8 @@ fn who_wants_no_more_on_a_channel_of_which_nothing_was_said_yet_is_believed() {
 /// It was handed over after all, so nothing of the step has failed.
 #[test]
 fn a_step_does_not_lead_on_by_a_failure_that_was_none() {
-    let either = "campaign: two
-version: 1
-trigger: {on: action, action: lead}
-goal: {action: purchase}
-stop: goal
-steps:
-  - {name: first, any: [email, push], template: t, wait: 3h, next_if: [not delivered]}
-  - {name: second, channel: telegram, template: t}
-";
     check(
-        World::new(&[either]),
+        World::new(&[EITHER]),
         "0 worker off
          0 has email push telegram
          0 does lead
@@ -470,17 +450,8 @@ fn another_channel_has_a_turn_of_its_own() {
 /// What a step of which nothing is left leads on by, after this word about its first channel. The second one cannot be used.
 #[test]
 fn a_step_leads_on_by_what_became_of_its_messages_and_not_by_something_like_it() {
-    let either = "campaign: two
-version: 1
-trigger: {on: action, action: lead}
-goal: {action: purchase}
-stop: goal
-steps:
-  - {name: first, any: [email, push], template: t, wait: 3h, next_if: [not delivered]}
-  - {name: second, channel: telegram, template: t}
-";
     for word in ["failed", "refused", "expired", "revoked"] {
-        let world = lived(either, &format!("0 worker off\n 0 has email telegram\n 0 does lead\n 1m {word} first"));
+        let world = lived(EITHER, &format!("0 worker off\n 0 has email telegram\n 0 does lead\n 1m {word} first"));
         let then = if word == "failed" { "1m send second by telegram" } else { "1m EXHAUSTED" };
         assert_eq!(told(&world).last().map(String::as_str), Some(then), "{word}: {:?}", told(&world));
     }

@@ -9,8 +9,8 @@ use rows::Rows;
 use schemas::{
     Adopted, Adoption, Begun, Consent, Customer, Fact, Former, Heard, Merged, Profile, Queued, Reason, Stage,
 };
-use world::script::play;
-use world::{BEGIN, DAY, HOUR, MINUTE, World};
+use world::script;
+use world::{BEGIN, DAY, HOUR, MINUTE};
 
 const CART: &str = "
 campaign: cart
@@ -25,9 +25,7 @@ steps:
 
 /// The row of whoever has lived so.
 fn lived(happens: &str) -> Customer {
-    let mut world = World::new(&[CART]);
-    happens.lines().map(str::trim).for_each(|line| play(&mut world, line));
-    world.customer.clone()
+    script::lived(CART, happens).customer.clone()
 }
 
 /// The rows, when the visitor's has come to Ada's.

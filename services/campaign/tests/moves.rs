@@ -4,26 +4,8 @@
 mod world;
 
 use schemas::{Campaign, CampaignKind};
-use world::script::{check, play, told};
+use world::script::{TWO, check, lived, play, told};
 use world::{BEGIN, HOUR, MINUTE, World, record};
-
-/// An email, three hours, then an SMS; one arrival is enough.
-const TWO: &str = "
-campaign: two
-version: 1
-trigger: {on: action, action: lead}
-goal: {action: purchase}
-steps:
-  - {name: first, channel: email, template: t, wait: 3h, valid: 1h}
-  - {name: second, channel: sms, template: t, wait: 3h, valid: 1h}
-";
-
-/// The world after these lines, one under the other.
-fn lived(definition: &str, happens: &str) -> World {
-    let mut world = World::new(&[definition]);
-    happens.lines().map(str::trim).for_each(|line| play(&mut world, line));
-    world
-}
 
 #[test]
 fn a_wait_until_a_time_of_day_that_passes_in_a_pause_is_over_at_the_next_one() {

@@ -4,30 +4,8 @@
 mod world;
 
 use schemas::{Action, Fact, Reason};
-use world::script::{check, play, told};
+use world::script::{TWO, check, count, lived, play, told};
 use world::{BEGIN, CUSTOMER, DAY, HOUR, World};
-
-/// An email, three hours, then an SMS; one arrival is enough.
-const TWO: &str = "
-campaign: two
-version: 1
-trigger: {on: action, action: lead}
-goal: {action: purchase}
-steps:
-  - {name: first, channel: email, template: t, wait: 3h, valid: 1h}
-  - {name: second, channel: sms, template: t, wait: 3h, valid: 1h}
-";
-
-/// The world after these lines, one under the other.
-fn lived(definition: &str, happens: &str) -> World {
-    let mut world = World::new(&[definition]);
-    happens.lines().map(str::trim).for_each(|line| play(&mut world, line));
-    world
-}
-
-fn count(world: &World, reason: Reason) -> usize {
-    world.journal().into_iter().filter(|entry| entry.reason == reason).count()
-}
 
 const CART: &str = "
 campaign: cart

@@ -63,7 +63,7 @@ pub(super) fn advance(
                 return Fate::Runs;
             }
             leave_behind(instance, step);
-        } else if !is_for(case, plan, step, instance, customer) {
+        } else if !condition_holds(case, plan, step, instance, customer) {
             pass_over(case, instance, step, Reason::StepSkipped);
         } else if is_usable(case, customer, plan, instance, step, step.channels[alternative]) {
             match over_cap(case, customer, plan, instance, step, send_before) {
@@ -184,7 +184,7 @@ fn keep_back(
 /// What was kept back makes no room for anything dearer, if it would have gone out: one that is not for this customer, or has no contact,
 /// is skipped at night as it is by day.
 fn close_dearer(case: &Case<'_>, customer: &Customer, plan: &Plan, instance: &mut Instance, step: &Step) {
-    if !is_for(case, plan, step, instance, customer) {
+    if !condition_holds(case, plan, step, instance, customer) {
         return;
     }
     let fares = case.fares(customer);
@@ -372,8 +372,8 @@ fn quiet(case: &Case<'_>, plan: &Plan, customer: &Customer, step: &Step, instanc
     entry.because("policy", if waits { "hold" } else { "give up" })
 }
 
-/// Whether the condition of a step holds now.
-fn is_for(case: &Case<'_>, plan: &Plan, step: &Step, instance: &Instance, customer: &Customer) -> bool {
+/// Whether the step is for this customer as he is now.
+fn condition_holds(case: &Case<'_>, plan: &Plan, step: &Step, instance: &Instance, customer: &Customer) -> bool {
     let scope = Scope::of_step(&instance.fields, customer, &instance.sends, case.today(plan));
     step.when.as_ref().is_none_or(|when| when.holds(&scope))
 }

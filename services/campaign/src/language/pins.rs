@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::plan::{Step, Template};
+use super::plan::Step;
 use super::problem::Report;
 use super::raw;
 
 /// Each message of the steps has a version, and each version is of one.
 pub(super) fn pins(campaign: &raw::Campaign, steps: &[Step], report: &mut Report<'_>) {
     let Some(written) = &campaign.templates else { return };
-    let wanted: BTreeSet<String> = steps.iter().flat_map(messages).collect();
+    let messages = steps.iter().flat_map(Step::messages);
+    let wanted: BTreeSet<String> = messages.map(|(channel, template)| format!("{template}.{}", channel.name)).collect();
     for (name, version) in &written.value {
         if !wanted.contains(name) {
             let hint = "it is a template and a channel of one of the steps: `cart.email`";
@@ -23,15 +24,6 @@ pub(super) fn pins(campaign: &raw::Campaign, steps: &[Step], report: &mut Report
         let hint = "name all of them: `cascade check --templates DIR --pins` prints them";
         report.error_since(written.referenced, format!("which version of `{name}`?"), hint);
     }
-}
-
-/// Template and channel of each message of a step.
-pub(super) fn messages(step: &Step) -> Vec<String> {
-    let names: Vec<&String> = match &step.template {
-        Template::Same(name) => vec![name],
-        Template::ByVariant(names) => names.values().collect(),
-    };
-    step.channels.iter().flat_map(|channel| names.iter().map(move |name| format!("{name}.{}", channel.name))).collect()
 }
 
 #[cfg(test)]

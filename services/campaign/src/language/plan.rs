@@ -99,8 +99,14 @@ impl Plan {
     /// The template of a step's message, as a command names it: with the version of its files, where one is said.
     pub(crate) fn template(&self, step: &Step, variant: Option<&str>, channel: &str) -> String {
         let name = step.template.of(variant);
-        let version = self.templates.get(&format!("{name}.{channel}"));
-        version.map_or_else(|| name.to_owned(), |version| format!("{name}@{version}"))
+        self.version_of(name, channel).map_or_else(|| name.to_owned(), |version| format!("{name}@{version}"))
+    }
+
+    /// The version of a template's files that this campaign names; none where it names none.
+    pub fn version_of(&self, template: &str, channel: &str) -> Option<&str> {
+        // Most campaigns name none, and this is asked for each message.
+        let is_said = !self.templates.is_empty();
+        is_said.then(|| self.templates.get(&format!("{template}.{channel}"))).flatten().map(String::as_str)
     }
 
     /// Whether what is known of a message stops the cascade. It does not where its step leads on by what it came to.
@@ -374,6 +380,14 @@ impl Template {
             Template::ByVariant(names) => variant.and_then(|variant| names.get(variant)).map_or("", String::as_str),
         }
     }
+
+    /// All that there are.
+    fn names(&self) -> Vec<&str> {
+        match self {
+            Template::Same(name) => vec![name],
+            Template::ByVariant(names) => names.values().map(String::as_str).collect(),
+        }
+    }
 }
 
 /// As it is written.
@@ -393,6 +407,11 @@ impl Step {
     /// Whether it is for customers of this variant.
     pub fn is_for(&self, variant: Option<&str>) -> bool {
         self.variants.is_empty() || variant.is_some_and(|variant| self.variants.iter().any(|it| it == variant))
+    }
+
+    /// What it may say, on all of its channels and to all variants: channel and template.
+    pub fn messages(&self) -> impl Iterator<Item = (&'static Channel, &str)> {
+        self.channels.iter().flat_map(|channel| self.template.names().into_iter().map(move |name| (*channel, name)))
     }
 
     /// How many times a message on this channel costs its price: once for each segment.

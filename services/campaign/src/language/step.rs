@@ -71,7 +71,7 @@ pub(super) fn steps(raw: &raw::Campaign, stop: Level, kind: TriggerKind, report:
             start: starts[index].clone(),
             spread: span(written.spread.as_ref(), 0, report),
             late: late(written, report),
-            wait: wait(raw, written, &next_if, next_start(raw, index, &starts), report),
+            wait: wait(raw, written, &next_if, next(written, &raw.steps[index + 1..], &starts[index + 1..]), report),
             next_if,
             valid: valid(written, kind, report),
             at_night: at_night(raw, written, report),
@@ -259,7 +259,6 @@ fn dates(at: &Word, (anchor, rest): (&Anchor, &str), kind: TriggerKind, report: 
     }
 }
 
-/// Without a word of its own a wait lasts until the next step's moment.
 /// What follows a step.
 enum Next<'p> {
     Nothing,
@@ -270,12 +269,10 @@ enum Next<'p> {
 }
 
 /// Of the steps behind one, the first that somebody can get who gets this one.
-fn next_start<'p>(raw: &raw::Campaign, index: usize, starts: &'p [Point]) -> Next<'p> {
-    let variants = |step: &raw::Step| step.variant.as_ref().map(|variants| variants.value.0.clone());
-    let Some(own) = raw.steps.get(index).map(variants) else { return Next::Nothing };
-    for (step, start) in raw.steps.iter().zip(starts).skip(index + 1) {
-        let (Some(its), own) = (variants(step), &own) else { return Next::Starts(start) };
-        match own {
+fn next<'p>(step: &raw::Step, behind: &[raw::Step], starts: &'p [Point]) -> Next<'p> {
+    for (later, start) in behind.iter().zip(starts) {
+        let Some(its) = variants_of(later) else { return Next::Starts(start) };
+        match variants_of(step) {
             Some(own) if own.iter().all(|name| its.contains(name)) => return Next::Starts(start),
             Some(own) if !own.iter().any(|name| its.contains(name)) => {}
             _ => return Next::Differs,
@@ -284,6 +281,12 @@ fn next_start<'p>(raw: &raw::Campaign, index: usize, starts: &'p [Point]) -> Nex
     Next::Nothing
 }
 
+/// The variants that a step is for; none where it is for all.
+fn variants_of(step: &raw::Step) -> Option<&[String]> {
+    step.variant.as_ref().map(|variants| variants.value.0.as_slice())
+}
+
+/// Without a word of its own a wait lasts until the next step's moment.
 fn wait(raw: &raw::Campaign, written: &raw::Step, next_if: &[Cause], next: Next<'_>, report: &mut Report<'_>) -> Wait {
     if let (None, Next::Starts(point)) = (&written.wait, &next)
         && point.anchor != Anchor::Turn

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use campaign::{Plan, Template};
+use campaign::{Channel, Plan, Step};
 use channels::link::Linker;
 use channels::render::Renderer;
 use channels::render::content::{Config, Content};
@@ -31,17 +31,10 @@ pub(super) fn check(documents: &[Document], directory: &Path, pins: bool) -> Res
         Checked { directory, content, renderers: BTreeMap::new(), problems: BTreeSet::new(), said: BTreeSet::new() };
     for (path, plan) in &plans {
         for step in &plan.steps {
-            let names: Vec<&String> = match &step.template {
-                Template::Same(name) => vec![name],
-                Template::ByVariant(names) => names.values().collect(),
-            };
-            for channel in &step.channels {
-                let most = channel.in_segments().then_some(step.segments);
-                for name in &names {
-                    let place = format!("{path}, step {}", step.name);
-                    checked.step(&place, name, channel.name, most);
-                    checked.version(&place, plan, name, channel.name);
-                }
+            let place = format!("{path}, step {}", step.name);
+            for (channel, template) in step.messages() {
+                checked.step(&place, template, channel.name, channel.in_segments().then_some(step.segments));
+                checked.version(&place, plan, template, channel.name);
             }
         }
     }
@@ -104,7 +97,7 @@ impl Checked<'_> {
     /// The text that the campaign names is there.
     fn version(&mut self, place: &str, plan: &Plan, template: &str, channel: &'static str) {
         let Some(Some(renderer)) = self.renderers.get(channel) else { return };
-        let Some(wanted) = plan.templates.get(&format!("{template}.{channel}")) else { return };
+        let Some(wanted) = plan.version_of(template, channel) else { return };
         if let Some(present) = renderer.release(template).filter(|_| !renderer.has_release(template, wanted)) {
             self.problems.insert(format!(
                 "{place}: {} has version {present} of {template}.{channel}, and the campaign names {wanted}: put the files as they were \
@@ -116,21 +109,11 @@ impl Checked<'_> {
 
     /// What a campaign has to say to keep the texts as they are.
     fn pins(&self, path: &str, plan: &Plan) -> String {
-        let mut lines = std::collections::BTreeSet::new();
-        for step in &plan.steps {
-            let names: Vec<&String> = match &step.template {
-                Template::Same(name) => vec![name],
-                Template::ByVariant(names) => names.values().collect(),
-            };
-            for (channel, name) in
-                step.channels.iter().flat_map(|channel| names.iter().map(move |name| (channel.name, name)))
-            {
-                let renderer = self.renderers.get(channel).and_then(Option::as_ref);
-                if let Some(version) = renderer.and_then(|renderer| renderer.release(name)) {
-                    lines.insert(format!("  {name}.{channel}: \"{version}\"\n"));
-                }
-            }
-        }
+        let line = |(channel, template): (&Channel, &str)| {
+            let version = self.renderers.get(channel.name)?.as_ref()?.release(template)?;
+            Some(format!("  {template}.{}: \"{version}\"\n", channel.name))
+        };
+        let lines: BTreeSet<String> = plan.steps.iter().flat_map(Step::messages).filter_map(line).collect();
         format!("# {path}\ntemplates:\n{}", lines.into_iter().collect::<String>())
     }
 
