@@ -1,16 +1,12 @@
 //! How old the commands are that wait: by partition, since when the oldest that is not done with stands in its topic.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
 use schemas::Millis;
 use stream::Probe;
 use stream::clock::{Tick, machine_now};
 use stream::kafka::{Reader, Record};
-use stream::unread::Unread;
-
-/// How often it is asked whether something waits behind an open transaction.
-const LOOK_BEHIND: Duration = Duration::from_secs(1);
+use stream::unread::{LOOK_BEHIND, Unread};
 
 /// What waits in the partitions of a channel's topic. Commands are not done with in their order, so those that were read are remembered, as
 /// far as the window holds.

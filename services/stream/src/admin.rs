@@ -19,7 +19,7 @@ use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::types::RDKafkaErrorCode as Code;
 
 use crate::clock::Tick;
-use crate::kafka::{Settings, Watch};
+use crate::kafka::{ANSWER, Settings, Watch, ask_again};
 use crate::{Error, Verdict};
 
 /// A topic as it should be.
@@ -365,27 +365,18 @@ fn count(of: usize) -> i32 {
 
 /// What this user may see of the cluster. A broker that is restarted just then is no reason to give up.
 fn metadata(settings: &Settings, client: &BaseConsumer<Logged>) -> Result<Metadata, Error> {
-    let until = Tick::now().after(ANSWER);
-    loop {
-        let error = match client.fetch_metadata(None, until.remaining()) {
-            Ok(metadata) => return Ok(metadata),
-            Err(error) => refused("ask for topics", &error),
-        };
-        if error.verdict() != Verdict::Retry {
-            return Err(error);
-        }
-        if until.remaining().is_zero() {
-            return Err(Error::new(
-                Verdict::Retry,
-                "ask for topics",
-                format!(
-                    "no broker answers at {}; check the address, and whether TLS or SASL settings are missing",
-                    settings.brokers
-                ),
-            ));
-        }
-        drop(client.poll(Duration::from_millis(50)));
-    }
+    let ask = |left| client.fetch_metadata(None, left).map_err(|error| refused("ask for topics", &error));
+    ask_again(ask, |moment| drop(client.poll(moment))).map_err(|error| match error.verdict() {
+        Verdict::Retry => Error::new(
+            Verdict::Retry,
+            "ask for topics",
+            format!(
+                "no broker answers at {}; check the address, and whether TLS or SASL settings are missing",
+                settings.brokers
+            ),
+        ),
+        _ => error,
+    })
 }
 
 /// Brokers hear of a new topic only after its creation was confirmed: who starts a service right then must not be refused.
@@ -405,8 +396,6 @@ fn wait_for(settings: &Settings, topics: &[&str]) -> Result<(), Error> {
     }
     Ok(())
 }
-
-const ANSWER: Duration = Duration::from_secs(10);
 
 fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(ANSWER)).operation_timeout(Some(ANSWER))

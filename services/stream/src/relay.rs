@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::admin::{self, Mismatch};
 use crate::clock::{Clock, Tick, machine_now};
 use crate::kafka::{Change, Fetched, Membership, Position, Producer, Reader, Record, Settings};
-use crate::unread::Unread;
+use crate::unread::{LOOK_BEHIND, Unread};
 use crate::{Error, Probe, Verdict};
 
 /// What a relay reads, writes and is called.
@@ -126,9 +126,6 @@ const BATCH: usize = 1024;
 
 /// While the brokers do not tell positions, they are asked again after this time.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
-
-/// How often it is asked whether something waits behind an open transaction.
-const LOOK_BEHIND: Duration = Duration::from_secs(1);
 
 /// Stands for a partition's first record.
 const FIRST: i64 = -2;

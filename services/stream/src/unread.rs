@@ -5,7 +5,12 @@
 //! is set once in a transaction, no question to the brokers. What none of that costs is a read of the record before its turn: of a
 //! record that was not read yet, it is known that it is no older than the one before it.
 
+use std::time::Duration;
+
 use crate::clock::Millis;
+
+/// How often it is asked whether something waits behind an open transaction.
+pub const LOOK_BEHIND: Duration = Duration::from_secs(1);
 
 /// What waits in one partition, as its reader knows it. Of a new one nothing is known.
 #[derive(Clone, Copy, Debug, Default)]

@@ -29,5 +29,6 @@ pub use position::Position;
 pub use producer::Producer;
 pub use reader::{Fetched, Reader, Record};
 pub use settings::Settings;
+pub(crate) use settings::{ANSWER, ask_again};
 pub use statistics::Statistics;
 pub(crate) use statistics::{INTERVAL_MS, Watch};

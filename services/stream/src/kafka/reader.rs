@@ -54,6 +54,15 @@ impl Started {
     fn place(&self) -> (usize, i32) {
         (self.topic, self.partition)
     }
+
+    /// Something was heard of a partition; of records and ends also what comes next.
+    fn hear(all: &mut [Started], latest: Option<((usize, i32), Option<i64>)>) {
+        let Some((place, next)) = latest else { return };
+        if let Some(started) = all.iter_mut().find(|started| started.place() == place) {
+            started.heard = Tick::now();
+            started.next = next.unwrap_or(started.next);
+        }
+    }
 }
 
 /// What came out of a partition. `topic` is the index that [`Reader::topic`] gave.
@@ -223,46 +232,46 @@ impl Reader {
         if fetched.is_empty() {
             self.keep_vigil()?;
         }
-        let mut messages = std::mem::take(&mut self.messages);
-        if self.records.take(wait, 1, &mut messages) > 0 {
-            self.records.take(Duration::ZERO, limit.saturating_sub(1), &mut messages);
+        if self.records.take(wait, 1, &mut self.messages) > 0 {
+            self.records.take(Duration::ZERO, limit.saturating_sub(1), &mut self.messages);
         }
-        if let Some(vigil) = self.vigil.as_mut().filter(|_| messages.len() < limit) {
+        if let Some(vigil) = self.vigil.as_mut().filter(|_| self.messages.len() < limit) {
             vigil.emptied = Tick::now();
         }
-        fetched.reserve(messages.len());
+        fetched.reserve(self.messages.len());
         // What was heard of a partition last. They come in bundles, so it is noted once for each.
-        let mut latest: Option<((usize, i32), Option<i64>)> = None;
-        for message in messages.drain(..) {
+        let mut latest = None;
+        for message in self.messages.drain(..) {
             let (topic, partition, offset) = (message.tag(), message.partition(), message.offset());
-            if let Some((place, next)) = latest.take_if(|(place, _)| *place != (topic, partition)) {
-                self.heard_of(place, next);
-            }
-            let next = latest.and_then(|(_, next)| next);
-            latest = Some(((topic, partition), next));
-            match message.kind() {
+            let next = match message.kind() {
                 Kind::Record => {
-                    latest = Some(((topic, partition), Some(offset + 1)));
                     fetched.push(Fetched::Record(Record(message)));
+                    Some(offset + 1)
                 }
                 Kind::End => {
-                    latest = Some(((topic, partition), Some(offset)));
                     fetched.push(Fetched::End { topic, partition, offset });
+                    Some(offset)
                 }
-                Kind::OutOfRange => fetched.push(Fetched::OutOfRange { topic, partition }),
+                Kind::OutOfRange => {
+                    fetched.push(Fetched::OutOfRange { topic, partition });
+                    None
+                }
                 Kind::Forbidden => {
                     self.is_forbidden = true;
                     tracing::warn!(topic = self.topics[topic].0, partition, "not authorized to read it");
+                    None
                 }
                 Kind::Error(words) => {
-                    tracing::warn!(topic = self.topics[topic].0, partition, "cannot read for now: {words}")
+                    tracing::warn!(topic = self.topics[topic].0, partition, "cannot read for now: {words}");
+                    None
                 }
+            };
+            match &mut latest {
+                Some((place, known)) if *place == (topic, partition) => *known = next.or(*known),
+                _ => Started::hear(&mut self.started, latest.replace(((topic, partition), next))),
             }
         }
-        if let Some((place, next)) = latest {
-            self.heard_of(place, next);
-        }
-        self.messages = messages;
+        Started::hear(&mut self.started, latest);
         Ok(())
     }
 

@@ -25,6 +25,9 @@ pub struct Settings {
 /// How long questions to the brokers may take before the answer is "not now".
 pub(crate) const ANSWER: Duration = Duration::from_secs(10);
 
+/// Between two questions to brokers that do not answer.
+const MOMENT: Duration = Duration::from_millis(50);
+
 /// That of the client library, where nothing else is set.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
 
@@ -64,6 +67,21 @@ const WRITING: [(&str, &str); 7] = [
     ("transaction.timeout.ms", "15000"),
     ("compression.type", "lz4"),
 ];
+
+/// Asks brokers of which one may be restarted just then: again and again for as long as an answer may take, while it may be had. `ask` is
+/// told how long that is, and `rest` lets a moment pass.
+pub(crate) fn ask_again<T>(
+    mut ask: impl FnMut(Duration) -> Result<T, Error>,
+    rest: impl Fn(Duration),
+) -> Result<T, Error> {
+    let until = Tick::now().after(ANSWER);
+    loop {
+        match ask(until.remaining()) {
+            Err(error) if error.verdict() == Verdict::Retry && !until.remaining().is_zero() => rest(MOMENT),
+            answer => return answer,
+        }
+    }
+}
 
 impl Settings {
     /// Settings without further properties.
@@ -149,14 +167,6 @@ impl Settings {
     /// If the brokers do not answer.
     pub fn partitions(&self, topic: &str) -> Result<Option<i32>, Error> {
         let client = self.client(Role::Producer, &[])?;
-        let until = Tick::now().after(ANSWER);
-        loop {
-            match client.partitions(topic, until.remaining()) {
-                Err(error) if error.verdict() == Verdict::Retry && !until.remaining().is_zero() => {
-                    drop(client.main_queue().poll(Duration::from_millis(50)));
-                }
-                counted => return counted,
-            }
-        }
+        ask_again(|left| client.partitions(topic, left), |moment| drop(client.main_queue().poll(moment)))
     }
 }

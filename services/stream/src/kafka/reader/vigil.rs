@@ -66,15 +66,6 @@ impl Reader {
         Ok(Reader::of(client, Some(vigil)))
     }
 
-    pub(super) fn heard_of(&mut self, place: (usize, i32), next: Option<i64>) {
-        if self.vigil.is_some()
-            && let Some(started) = self.started.iter_mut().find(|started| started.place() == place)
-        {
-            started.heard = Tick::now();
-            started.next = next.unwrap_or(started.next);
-        }
-    }
-
     /// Whoever has long heard nothing of a partition asks where it ends. If there is more, and none of it has come after as long again,
     /// or nobody has answered, there is a new client. As long as we do not come to the queue's end nobody is mute: it is we who are slow.
     pub(super) fn keep_vigil(&mut self) -> Result<(), Error> {
