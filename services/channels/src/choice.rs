@@ -135,7 +135,7 @@ impl Chooser<'_> {
         for (partition, lane) in &*lanes {
             for offset in lane.ready(tick, usize::MAX, is_closed) {
                 let Some((_, send)) = lane.command_at(offset) else { continue };
-                let group = Groups::of(send);
+                let group = turns.groups.of(send);
                 let is_second = lane.was_tried(offset) || turns.groups.is_left_alone(group);
                 if turns.groups.admits(group, tick) {
                     all.push((is_second, *partition, offset));
@@ -174,7 +174,7 @@ impl Chooser<'_> {
     ) -> Turn {
         let passes = lane.passes_fence(offset, now);
         let Some(entry) = lane.entry(offset) else { return Turn::Settled };
-        let group = Groups::of(&entry.send.1);
+        let group = groups.of(&entry.send.1);
         if !passes || !groups.admits(group, tick) {
             entry.rest(FENCED, tick);
             return Turn::Settled;

@@ -144,14 +144,14 @@ impl Renderer {
     /// Whether a template is here in this version, in force or of an earlier day.
     pub fn has_release(&self, template: &str, release: &str) -> bool {
         let name = format!("{template}.{}", self.channel);
-        self.texts.iter().any(|texts| texts.releases.get(&name).is_some_and(|known| known == release))
+        self.texts.iter().any(|texts| texts.are(&name, release))
     }
 
     /// The templates that a command's message is made of; none if it names a version that is not here.
     fn of(&self, send: &Send) -> Option<&Texts> {
         let (name, Some(release)) = send.text() else { return self.texts.first() };
         let name = format!("{name}.{}", self.channel);
-        self.texts.iter().find(|texts| texts.releases.get(&name).is_some_and(|known| known == release))
+        self.texts.iter().find(|texts| texts.are(&name, release))
     }
 
     pub(crate) fn is_fetching(&self) -> bool {

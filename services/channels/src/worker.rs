@@ -14,7 +14,6 @@ use crate::calls::Calls;
 use crate::choice::{Candidate, Chooser, Turns};
 use crate::config::Config;
 use crate::echo::{Echo, Origin};
-use crate::groups::Groups;
 use crate::lane::Lane;
 use crate::lease::Lease;
 use crate::ledger::{Ledger, bookmark};
@@ -381,7 +380,7 @@ impl<'a> Worker<'a> {
                 breaker.learn_of(answer, lane.was_tried_before(id), tick);
             }
             if let Some(send) = lane.command_of(id).filter(|_| is_kept_apart) {
-                groups.learn(Groups::of(send), answer, tick);
+                groups.learn(send, answer, tick);
             }
             lane.answered(id, answer, now, tick);
             reasons.hear(answer, metrics);

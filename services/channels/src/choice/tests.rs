@@ -240,7 +240,7 @@ fn taken_of_the_last(count: usize, away: impl Fn(&str) -> bool, within: Duration
             };
             let again = channel.lane().was_tried(offset);
             channel.breaker.learn_of(&answer, again, tick);
-            channel.turns.groups.learn(Groups::of(&send), &answer, tick);
+            channel.turns.groups.learn(&send, &answer, tick);
             channel.lane().start(offset);
             channel.lane().answered(id, &answer, 0, tick);
             if last.contains(&offset) && answer == Answer::taken(None) {

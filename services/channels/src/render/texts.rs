@@ -77,6 +77,11 @@ impl Texts {
         Texts { locales, releases }
     }
 
+    /// Whether these are the texts of a template, with its channel, in this version.
+    pub(super) fn are(&self, template: &str, release: &str) -> bool {
+        self.releases.get(template).is_some_and(|known| known == release)
+    }
+
     /// The narrowest locale of a command's that has texts.
     pub(super) fn locale(&self, send: &Send) -> &Locale {
         let chain = files::fallbacks(send.locale.as_deref().unwrap_or_default());
