@@ -28,6 +28,8 @@ pub struct Plans {
     /// Names of the campaigns that an event can concern, by its kind and, where it is an action, by that: of five hundred
     /// campaigns an event meets its own, those of the highest priority first.
     triggered: BTreeMap<TriggerKind, BTreeMap<String, Vec<Ranked>>>,
+    /// Names of the campaigns whose goal is such an action under a condition.
+    hoping: BTreeMap<String, Vec<String>>,
     /// Campaigns that began by themselves at moments and do so no more.
     formerly_scheduled: Vec<String>,
     remembered: Remembered,
@@ -46,7 +48,8 @@ struct Remembered {
 
 impl Remembered {
     fn learn(&mut self, plan: &Plan) {
-        self.actions.extend(plan.goal.iter().flat_map(|goal| goal.actions.iter().cloned()));
+        let unconditional = plan.goal.iter().filter(|goal| goal.condition.is_none());
+        self.actions.extend(unconditional.flat_map(|goal| goal.actions.iter().cloned()));
         if plan.trigger.cooldown > 0 {
             self.campaigns.insert(plan.name.clone());
         }
@@ -216,6 +219,7 @@ impl Plans {
 
     fn index(&mut self) {
         self.triggered.clear();
+        self.hoping.clear();
         self.formerly_scheduled.clear();
         self.remembered = Remembered::default();
         for (name, versions) in &self.campaigns {
@@ -226,6 +230,10 @@ impl Plans {
                 let has_been = |defined: &Defined| defined.plan.trigger.schedule.is_some();
                 if newest.trigger.schedule.is_none() && versions.plans.values().any(has_been) {
                     self.formerly_scheduled.push(name.clone());
+                }
+                for action in newest.goal.iter().filter(|goal| goal.condition.is_some()).flat_map(|goal| &goal.actions)
+                {
+                    self.hoping.entry(action.clone()).or_default().push(name.clone());
                 }
                 let action = newest.trigger.action.clone().unwrap_or_default();
                 let of_kind = self.triggered.entry(newest.trigger.on).or_default();
@@ -241,6 +249,12 @@ impl Plans {
         let names = self.triggered.get(&kind).and_then(|of_kind| of_kind.get(action));
         let names = names.map(Vec::as_slice).unwrap_or_default();
         names.iter().filter_map(|(_, name)| self.newest(name))
+    }
+
+    /// The newest version of each campaign whose goal is this action, under a condition.
+    pub(crate) fn hoping_for(&self, action: &str) -> impl Iterator<Item = &Plan> {
+        let names = self.hoping.get(action).map(Vec::as_slice).unwrap_or_default();
+        names.iter().filter_map(|name| self.newest(name))
     }
 
     /// Why everybody is looked at: each campaign of whose life something was said, with the moment of the last word, and each that

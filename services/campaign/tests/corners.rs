@@ -150,3 +150,55 @@ fn who_is_held_in_a_pause_has_as_long_as_before_it() {
          1h30m EXHAUSTED",
     );
 }
+
+/// Of past actions the row keeps only what they were: whether one fulfilled the condition was seen when it came.
+#[test]
+fn a_goal_under_a_condition_looks_back_as_well() {
+    let asking = |matching: &str| {
+        let goal = format!("{{action: purchase, where: amount_minor >= 1000, grace: 2h{matching}}}");
+        World::new(&[&TWO.replace("{action: purchase}", &goal).replace("action: lead}", "action: lead, key: key}")])
+    };
+    check(
+        asking(""),
+        "0 has email
+         0 does purchase k amount_minor=999
+         1h does lead one
+         2h does purchase k amount_minor=1000
+         4h does lead two
+         4h1m does lead three",
+        "1h ENTERED
+         1h send first by email
+         2h GOAL_REACHED
+         4h GOAL_BEFORE
+         4h1m ENTERED
+         4h1m send first by email",
+    );
+    check(
+        asking(", match: same key"),
+        "0 has email
+         0 does purchase one amount_minor=1000
+         1h does lead one
+         1h does lead two",
+        "1h GOAL_BEFORE
+         1h ENTERED
+         1h send first by email",
+    );
+}
+
+/// What fulfils one campaign's goal says nothing of another's.
+#[test]
+fn each_campaign_looks_back_by_its_own_condition() {
+    let of = |name: &str, least: u32| {
+        let goal = format!("{{action: purchase, where: amount_minor >= {least}, grace: 2h}}");
+        TWO.replace("campaign: two", &format!("campaign: {name}")).replace("{action: purchase}", &goal)
+    };
+    check(
+        World::new(&[&of("small", 10), &of("large", 1000)]),
+        "0 has email
+         0 does purchase k amount_minor=500
+         1h does lead",
+        "1h ENTERED
+         1h send first by email
+         1h GOAL_BEFORE",
+    );
+}

@@ -165,6 +165,7 @@ fn the_clock_is_the_customers_then_that_of_the_numbers_country_then_the_campaign
         (Some("Asia/Tokyo"), "+48123456789", "profile", None),
         (None, "+48123456789", "number", Some("Europe/Warsaw")),
         (Some("Mars/Olympus"), "+48123456789", "number", Some("Europe/Warsaw")),
+        (None, "+74012123456", "number", Some("Europe/Kaliningrad")),
         (None, "+79000000000", "campaign", Some("UTC")),
         (None, "+48", "campaign", Some("UTC")),
         (None, "+481234", "campaign", Some("UTC")),

@@ -5,12 +5,14 @@
 //! time that comes twice means the first. The 31st of a short month is its last day. The zones' rules come with this program,
 //! so that all replicas have the same ones, whatever the machine has.
 
+mod numbers;
 mod parse;
 mod quiet;
 mod recurrence;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use numbers::zone_of_number;
 pub(crate) use parse::{clock, recurrence, shift, span, spell, spell_clock, unbounded, units};
 pub use quiet::Quiet;
 pub use recurrence::Recurrence;

@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use schemas::{Customer, Done, Fields, Id, Instance, Millis, Queued, Reason, Stage};
+use schemas::{Customer, Fields, Id, Instance, Millis, Queued, Reason, Stage};
 
-use crate::language::{Match, Plan, TriggerKind};
+use crate::language::{Plan, TriggerKind};
 use crate::limits;
 use crate::predicate::{Ended, Event, Scope, Today, Vocabulary};
 
 use super::case::{Case, Entry, Fate, Waiting, announce};
-use super::{dispatch, memory};
+use super::{dispatch, goal, memory};
 
 /// What may begin a cascade.
 pub(super) struct Cause<'a> {
@@ -228,32 +228,13 @@ pub(super) fn unfit(
     if !case.plans.takes_new(&plan.name) {
         return entry(Reason::CampaignPaused);
     }
-    if let Some(action) = reached_before(&customer.done, plan, occurred_at, key, case.now()) {
+    if let Some(action) = goal::reached_before(&customer.done, plan, occurred_at, key, case.now()) {
         return entry(Reason::GoalBefore).map(|entry| entry.because("action", action));
     }
     if customer.instances.len() >= limits::INSTANCES {
         return entry(Reason::AlreadyRunning).map(|entry| entry.because("running", limits::INSTANCES.to_string()));
     }
     None
-}
-
-/// The goal as it stands: an action since the trigger, less the grace. A goal with a condition cannot look back.
-pub(super) fn reached_before<'d>(
-    done: &'d [Done],
-    plan: &Plan,
-    occurred_at: Millis,
-    key: &str,
-    now: Millis,
-) -> Option<&'d str> {
-    let goal = plan.goal.as_ref().filter(|goal| goal.condition.is_none())?;
-    // A clock that is ahead does not outrun the grace.
-    let since = occurred_at.min(now).saturating_sub(goal.grace);
-    let counts = |done: &&Done| {
-        done.occurred_at >= since
-            && goal.actions.contains(&done.action)
-            && (goal.matching == Match::Any || done.key.as_deref() == Some(key))
-    };
-    done.iter().find(counts).map(|done| done.action.as_str())
 }
 
 /// What begins.

@@ -47,7 +47,7 @@ pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, fact: &Fact
             let kind = TriggerKind::Action;
             let began =
                 begin(case, customer, &Cause { kind, event, id: &action.event_id, occurred_at: action.occurred_at });
-            let remembered = memory::act(case.plans, customer, action, case.now());
+            let remembered = memory::act(case, customer, action);
             reached || began || remembered
         }
         Fact::Feedback(word) => feedback::consider(case, customer, word),

@@ -1,9 +1,9 @@
 //! The customer did something: what was hoped for ends the cascade, at any moment and by any route.
 
-use schemas::{Action, Customer, Instance, Reason};
+use schemas::{Action, Customer, Done, Instance, Millis, Reason};
 
 use crate::language::{Match, Plan};
-use crate::predicate::{Event, Scope};
+use crate::predicate::{Event, GOAL_OF, Scope};
 
 use super::case::{Case, Fate, each};
 use super::ending;
@@ -27,9 +27,34 @@ pub(super) fn check(case: &mut Case<'_>, customer: &mut Customer, action: &Actio
 }
 
 fn is_goal(case: &Case<'_>, plan: &Plan, instance: &Instance, customer: &Customer, action: &Action) -> bool {
-    let today = case.today(plan);
     let Some(goal) = &plan.goal else { return false };
     goal.actions.contains(&action.action)
         && (goal.matching == Match::Any || action.key.as_deref() == Some(&*instance.key))
-        && goal.condition.as_ref().is_none_or(|it| it.holds(&Scope::of_event(Event::Action(action), customer, today)))
+        && has_what_it_asks(case, plan, customer, action)
+}
+
+/// Whether a campaign's goal has no condition, or it holds of this action.
+pub(super) fn has_what_it_asks(case: &Case<'_>, plan: &Plan, customer: &Customer, action: &Action) -> bool {
+    let condition = plan.goal.as_ref().and_then(|goal| goal.condition.as_ref());
+    condition.is_none_or(|it| it.holds(&Scope::of_event(Event::Action(action), customer, case.today(plan))))
+}
+
+/// The goal as it stands: an action since the trigger, less the grace. Of one with a condition counts what fulfilled it when it came.
+pub(super) fn reached_before<'d>(
+    done: &'d [Done],
+    plan: &Plan,
+    occurred_at: Millis,
+    key: &str,
+    now: Millis,
+) -> Option<&'d str> {
+    let goal = plan.goal.as_ref()?;
+    // A clock that is ahead does not outrun the grace.
+    let since = occurred_at.min(now).saturating_sub(goal.grace);
+    let recent = done.iter().filter(|done| done.occurred_at >= since);
+    let own = recent.filter(|done| goal.matching == Match::Any || done.key.as_deref() == Some(key));
+    let mut actions = own.filter_map(|done| match goal.condition {
+        None => Some(&*done.action),
+        Some(_) => done.action.strip_suffix(&*plan.name)?.strip_suffix(GOAL_OF),
+    });
+    actions.find(|action| goal.actions.iter().any(|it| it == action))
 }

@@ -9,10 +9,10 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 use crate::language::Plan;
 use crate::limits;
 use crate::plans::Plans;
-use crate::predicate::{Asked, PURCHASE_OF};
+use crate::predicate::{Asked, GOAL_OF, PURCHASE_OF};
 
 use super::case::Case;
-use super::{bill, moment};
+use super::{bill, goal, moment};
 
 /// What a fact is recognised by when it comes again; none where it has no id.
 pub(super) fn mark(fact: &Fact) -> Option<i64> {
@@ -66,8 +66,8 @@ pub(super) fn meet_addresses(customer: &mut Customer, before: &[Contact]) {
 
 /// Remembers of an action what campaigns ask for. Returns whether any of it was news. Nothing happens in the future: else one wrong clock
 /// would silence the customer until then.
-pub(super) fn act(plans: &Plans, customer: &mut Customer, action: &Action, now: Millis) -> bool {
-    let at = action.occurred_at.min(now);
+pub(super) fn act(case: &Case<'_>, customer: &mut Customer, action: &Action) -> bool {
+    let (plans, at) = (case.plans, action.occurred_at.min(case.now()));
     let mut news = plans.asks_for(Asked::Action(&action.action)) && done(customer, &action.action, &action.key, at);
     if action.action == "purchase" {
         for item in &action.items {
@@ -76,6 +76,11 @@ pub(super) fn act(plans: &Plans, customer: &mut Customer, action: &Action, now: 
                     news |= done(customer, PURCHASE_OF, &Some(what.clone()), at);
                 }
             }
+        }
+    }
+    for plan in plans.hoping_for(&action.action) {
+        if goal::has_what_it_asks(case, plan, customer, action) {
+            news |= done(customer, &[&*action.action, GOAL_OF, &*plan.name].concat(), &action.key, at);
         }
     }
     news

@@ -11,7 +11,7 @@ use crate::language::Plan;
 use crate::limits;
 
 use super::case::{Case, Fate, announce, each};
-use super::{change, ending, entry, hold, memory, profile, shared, sooner};
+use super::{change, ending, entry, goal, hold, memory, profile, shared, sooner};
 
 /// Passes on what comes for a customer who is known under another id now. False where there is none, or where it is about this row.
 pub(super) fn has_moved(case: &mut Case<'_>, customer: &Customer, fact: &Fact) -> bool {
@@ -201,8 +201,8 @@ fn end_reached<'d>(case: &mut Case<'_>, customer: &mut Customer, done_elsewhere:
         let plans = case.plans;
         let Some(plan) = plans.of(instance) else { return Fate::Runs };
         let since = occurred_at(plan, instance);
-        match entry::reached_before(done_elsewhere(instance), plan, since, &instance.key, case.now()).map(str::to_owned)
-        {
+        let reached = goal::reached_before(done_elsewhere(instance), plan, since, &instance.key, case.now());
+        match reached.map(str::to_owned) {
             Some(action) => ending::close(case, customer, instance, Reason::GoalReached, &[("action", action)]),
             None => Fate::Runs,
         }

@@ -152,7 +152,7 @@ impl Clock<'_> {
     }
 }
 
-/// The customer's zone, and how it is known: from the profile, from the country of the telephone number, or the campaign's.
+/// The customer's zone, and how it is known: from the profile, from where the telephone number was given out, or the campaign's.
 pub(super) fn zone(plan: &Plan, customer: &Customer) -> (TimeZone, &'static str) {
     own_zone(customer).unwrap_or_else(|| (plan.zone.clone(), "campaign"))
 }
@@ -163,48 +163,5 @@ pub(crate) fn own_zone(customer: &Customer) -> Option<(TimeZone, &'static str)> 
         return Some((zone, "profile"));
     }
     let numbers = customer.contacts.iter().map(|contact| contact.address.as_str());
-    numbers.filter_map(zone_of_number).find_map(calendar::zone).map(|zone| (zone, "number"))
-}
-
-/// Countries with one zone, by the prefix of their telephone numbers (ITU-T E.164).
-const COUNTRIES: [(&str, &str); 34] = [
-    ("+30", "Europe/Athens"),
-    ("+31", "Europe/Amsterdam"),
-    ("+32", "Europe/Brussels"),
-    ("+33", "Europe/Paris"),
-    ("+353", "Europe/Dublin"),
-    ("+358", "Europe/Helsinki"),
-    ("+359", "Europe/Sofia"),
-    ("+36", "Europe/Budapest"),
-    ("+370", "Europe/Vilnius"),
-    ("+371", "Europe/Riga"),
-    ("+372", "Europe/Tallinn"),
-    ("+373", "Europe/Chisinau"),
-    ("+374", "Asia/Yerevan"),
-    ("+375", "Europe/Minsk"),
-    ("+380", "Europe/Kyiv"),
-    ("+381", "Europe/Belgrade"),
-    ("+39", "Europe/Rome"),
-    ("+40", "Europe/Bucharest"),
-    ("+41", "Europe/Zurich"),
-    ("+420", "Europe/Prague"),
-    ("+421", "Europe/Bratislava"),
-    ("+43", "Europe/Vienna"),
-    ("+44", "Europe/London"),
-    ("+45", "Europe/Copenhagen"),
-    ("+46", "Europe/Stockholm"),
-    ("+47", "Europe/Oslo"),
-    ("+48", "Europe/Warsaw"),
-    ("+49", "Europe/Berlin"),
-    ("+90", "Europe/Istanbul"),
-    ("+992", "Asia/Dushanbe"),
-    ("+993", "Asia/Ashgabat"),
-    ("+994", "Asia/Baku"),
-    ("+995", "Asia/Tbilisi"),
-    ("+998", "Asia/Tashkent"),
-];
-
-fn zone_of_number(address: &str) -> Option<&'static str> {
-    let is_number = address.len() > 7 && address.bytes().skip(1).all(|byte| byte.is_ascii_digit());
-    COUNTRIES.iter().find(|(prefix, _)| is_number && address.starts_with(prefix)).map(|(_, zone)| *zone)
+    numbers.filter_map(calendar::zone_of_number).find_map(calendar::zone).map(|zone| (zone, "number"))
 }

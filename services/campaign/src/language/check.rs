@@ -361,13 +361,6 @@ fn goal(raw: &raw::Goal, trigger: &Trigger, report: &mut Report<'_>) -> Goal {
     if let (Some(Match::SameKey), Some(word), None) = (matching, &raw.matching, &trigger.key) {
         report.error(word.referenced, "there is no key to be the same", "add `key: cart_id` to the trigger");
     }
-    if let (Some(condition), Some(_)) = (&raw.condition, &raw.grace) {
-        report.error(
-            condition.referenced,
-            "a goal with a condition cannot look back: of past actions only name, key and time are kept",
-            "remove `where` or `grace`",
-        );
-    }
     let vocabulary = match report.is_of_record() {
         true => Vocabulary::of_trigger(TriggerKind::Action),
         false => Vocabulary::of_goal(),

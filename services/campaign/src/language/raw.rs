@@ -284,8 +284,8 @@ pub(crate) struct Goal {
     #[schemars(with = "Option<Condition>", example = &"amount_minor >= 1000")]
     #[serde(rename = "where")]
     pub condition: Option<Word>,
-    /// An action so long before the trigger counts, too: who bought an hour ago is not reminded of the cart. It cannot stand
-    /// beside `where`.
+    /// An action so long before the trigger counts, too: who bought an hour ago is not reminded of the cart. Beside `where` it
+    /// is known of actions since the campaign came into force.
     ///
     /// Without it: only what is done after the trigger counts.
     #[schemars(with = "Option<Length>", example = &"2h")]

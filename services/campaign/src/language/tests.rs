@@ -307,10 +307,6 @@ fn what_contradicts_itself_is_refused() {
         (of("{on: registration, action: purchase}", "", email), "only `on: action` has an action"),
         (of("{on: registration}", "stop: goal\n", email), "nothing can stop this cascade: it has no goal"),
         (of("{on: registration}", "goal: {action: buy, match: same key}\n", email), "there is no key to be the same"),
-        (
-            of("{on: registration}", "goal: {action: buy, where: amount_minor > 5, grace: 1h}\n", email),
-            "a goal with a condition cannot look back",
-        ),
         (of("{on: registration}", "", ""), "a step needs a channel"),
         (of("{on: registration}", "", ", channel: email, any: [sms]"), "a step has either `channel` or `any`"),
         (of("{on: registration}", "", ", any: [sms, sms]"), "this channel stands here twice"),

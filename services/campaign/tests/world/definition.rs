@@ -63,7 +63,7 @@ pub fn cap() -> impl Strategy<Value = (String, usize, i64)> {
 fn prices() -> impl Strategy<Value = String> {
     let price = (
         prop::sample::select(vec!["push", "email", "telegram", "viber", "whatsapp", "sms"]),
-        prop::sample::select(vec!["", "1", "+1202", "+44"]),
+        prop::sample::select(vec!["", "1", "+1800", "+44"]),
         one_of(&["", ", from: 2023-11-16", ", from: 2023-11-20T12:00Z"]),
         0..9_i64,
         one_of(&["", ", charge: on delivery"]),
@@ -144,7 +144,7 @@ fn head() -> impl Strategy<Value = String> {
     let goal = one_of(&[
         "goal: {action: purchase}\n",
         "goal: {action: [purchase, visit], grace: 2h}\n",
-        "goal: {action: purchase, where: amount_minor >= 0}\n",
+        "goal: {action: purchase, where: amount_minor >= 0, grace: 2h}\n",
         "goal: {action: [order_fetched, visit], match: same key}\n",
     ]);
     let stop = one_of(&["", "stop: opened\n", "stop: clicked\n", "stop: replied\n", "stop: agreed\n", "stop: goal\n"]);

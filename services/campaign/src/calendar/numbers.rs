@@ -1,0 +1,62 @@
+//! The zone of a telephone number.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+/// Zones by the prefixes of their numbers.
+static ZONES: LazyLock<BTreeMap<&str, &str>> = LazyLock::new(|| {
+    let lines = include_str!("numbers.txt").lines().filter(|line| !line.starts_with('#'));
+    lines
+        .filter_map(|line| line.split_once(' '))
+        .flat_map(|(zone, prefixes)| prefixes.split(' ').map(move |prefix| (prefix, zone)))
+        .collect()
+});
+
+/// The longest prefix, its plus included.
+const LONGEST: usize = 5;
+
+/// The IANA name of the zone in which a number (ITU-T E.164, with its plus) was given out; none where that is not known, or may be
+/// several.
+pub(crate) fn zone_of_number(address: &str) -> Option<&'static str> {
+    let is_number = address.len() > 7 && address.bytes().skip(1).all(|byte| byte.is_ascii_digit());
+    let prefixes = (2..=LONGEST).rev().filter_map(|length| address.get(..length)).filter(|_| is_number);
+    prefixes.into_iter().find_map(|prefix| ZONES.get(prefix).copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LONGEST, ZONES, zone_of_number};
+    use crate::calendar;
+
+    #[test]
+    fn each_prefix_stands_in_one_line_and_names_a_zone() {
+        let text = include_str!("numbers.txt");
+        let written = text.lines().filter(|line| !line.starts_with('#')).flat_map(|line| line.split(' ').skip(1));
+        assert_eq!(written.count(), ZONES.len(), "a prefix stands there twice");
+        for (prefix, zone) in ZONES.iter() {
+            assert!(calendar::zone(zone).is_some(), "{prefix}: {zone} is no zone");
+            assert!(prefix.starts_with('+') && (2..=LONGEST).contains(&prefix.len()), "{prefix}");
+        }
+    }
+
+    #[test]
+    fn the_longest_prefix_tells() {
+        for (number, zone) in [
+            ("+74951234567", Some("Europe/Moscow")),
+            ("+78461234567", Some("Europe/Samara")),
+            ("+74232123456", Some("Asia/Vladivostok")),
+            ("+77012345678", Some("Asia/Almaty")),
+            ("+79161234567", None),
+            ("+12125550123", Some("America/New_York")),
+            ("+18085550123", Some("Pacific/Honolulu")),
+            ("+18005550123", None),
+            ("+35312345678", Some("Europe/Dublin")),
+            ("+34123456789", None),
+            ("+7495", None),
+            ("+7495123456x", None),
+            ("", None),
+        ] {
+            assert_eq!(zone_of_number(number), zone, "{number}");
+        }
+    }
+}
