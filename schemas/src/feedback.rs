@@ -33,6 +33,16 @@ pub struct Feedback {
     pub outcome: Outcome,
 }
 
+impl Feedback {
+    /// The status that is concluded: a machine that opens or clicks proves arrival, no more.
+    pub fn meant(&self) -> Status {
+        match self.status {
+            Status::Opened | Status::Clicked if self.actor == Actor::Machine => Status::Delivered,
+            status => status,
+        }
+    }
+}
+
 symbols! {
     /// What is said about a send. Positive statuses join on a lattice
     /// (`ACCEPTED < SENT < DELIVERED < OPENED < CLICKED < REPLIED`), negative ones stand beside it.

@@ -12,6 +12,7 @@ mod state;
 mod topics;
 mod campaigns;
 mod journal;
+mod attribution;
 mod dead_letters;
 mod custody;
 mod canary;
@@ -60,6 +61,7 @@ fn run(command: Command) -> Result<String, Failure> {
         Command::Prices(Prices::Apply { paths, flags }) => apply_table(&common(&flags)?, &Table::Prices, &paths),
         Command::Rates(Rates::Apply { paths, flags }) => apply_table(&common(&flags)?, &Table::Rates, &paths),
         Command::Journal { args, flags } => journal::run(&common(&flags)?, &args),
+        Command::Attribution { args, flags } => attribution::run(&common(&flags)?, &args),
         Command::Dlq(command) => dead_letters::run(command),
         Command::Custody(command) => custody::run(command),
         Command::Doctor(args) => doctor::run(&args),

@@ -94,9 +94,17 @@ fn three_reminders_on_three_days_until_the_purchase() {
     shop.purchase("kit");
     timeline.step(&mut shop, left + DAY, &["ida: email cart-left/discount", "joe: email cart-left/discount"]);
     assert_eq!(shop.message("ida", "email").title, "Five percent off your cart");
+    shop.open(&shop.message("joe", "email"));
+    shop.pass(MINUTE);
     shop.purchase("joe");
     timeline.step(&mut shop, left + 2 * DAY, &["ida: email cart-left/last-chance"]);
     timeline.silence(&mut shop, left + 12 * DAY);
+    // Both have bought, but only joe has read a message before it.
+    let owed = shop.tool(["attribution"]);
+    let read = "1  cart-left version 1, step discount by email";
+    assert!(owed.starts_with("2 of purchase") && owed.contains(read) && owed.contains("1  no message"), "{owed}");
+    let one_by_one = shop.tool(["attribution", "--json", "--within", "1"]);
+    assert!(one_by_one.contains(r#""step":"discount","channel":"email","status":"OPENED""#), "{one_by_one}");
 }
 
 /// It is valid until the customer's day ends, in Berlin, which it does an hour after Moscow's, of which the campaign speaks. The worker

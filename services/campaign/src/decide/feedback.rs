@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use schemas::{Actor, Customer, Feedback, Id, Instance, Millis, Outcome, Past, Reason, Sent, Stage, Status};
+use schemas::{Customer, Feedback, Id, Instance, Millis, Outcome, Past, Reason, Sent, Stage, Status};
 
 use crate::channel::reason_of;
 use crate::language::{Cause, Plan};
@@ -21,7 +21,7 @@ pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, word: &Feed
         return profile::opt_out(case, customer, word, id);
     }
     let Some(id) = id.filter(|_| word.status != Status::Unspecified) else { return false };
-    if (Status::Opened..=Status::Replied).contains(&meant(word)) {
+    if (Status::Opened..=Status::Replied).contains(&word.meant()) {
         // Nobody reacts before it was decided, whatever his clock says.
         let sends = customer.instances.iter().flat_map(|instance| &instance.sends);
         let decided_at = sends.filter(|sent| sent.id == id).map(|sent| sent.decided_at).next();
@@ -40,7 +40,7 @@ pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, word: &Feed
         let plans = case.plans;
         let index = instance.sends.iter().position(|sent| sent.id == id);
         match (plans.of(instance), index) {
-            (Some(plan), Some(index)) if meant(word) <= Status::Replied => {
+            (Some(plan), Some(index)) if word.meant() <= Status::Replied => {
                 positive(case, customer, plan, instance, index, word)
             }
             (Some(plan), Some(index)) => negative(case, customer, plan, instance, index, word),
@@ -55,14 +55,6 @@ fn stated(word: &Feedback) -> Cow<'_, Feedback> {
     match word.outcome.status().filter(|status| !is_opt_out && *status != word.status) {
         Some(status) => Cow::Owned(Feedback { status, ..word.clone() }),
         None => Cow::Borrowed(word),
-    }
-}
-
-/// The status that is concluded: a machine that opens or clicks proves arrival, no more.
-fn meant(word: &Feedback) -> Status {
-    match word.status {
-        Status::Opened | Status::Clicked if word.actor == Actor::Machine => Status::Delivered,
-        status => status,
     }
 }
 
@@ -83,7 +75,7 @@ fn late(case: &mut Case<'_>, customer: &mut Customer, word: &Feedback, id: Id) -
         entry = entry.campaign(&past.campaign).because("ended", past.reason.as_str());
     }
     let ended_at = past.map(|past| past.ended_at);
-    let settled = bill::late(customer, id, meant(word));
+    let settled = bill::late(customer, id, word.meant());
     let is_known = ended_at.is_some() || settled.is_some();
     if let Some((money, campaign)) = settled {
         entry = entry.campaign(&campaign).moves(money);
@@ -100,7 +92,7 @@ fn late(case: &mut Case<'_>, customer: &mut Customer, word: &Feedback, id: Id) -
 /// Whether an earlier message of a cascade proves to have arrived after a later one has stopped it: the customer got both.
 fn reaches_again(case: &Case<'_>, past: &Past, word: &Feedback, id: Id) -> bool {
     let stop = case.plans.newest(&past.campaign).map(|plan| plan.stop);
-    let reached = meant(word);
+    let reached = word.meant();
     past.reason == Reason::StopReached
         && past.sends.last() != Some(&id)
         && (Status::Delivered..=Status::Replied).contains(&reached)
@@ -115,7 +107,7 @@ fn positive(
     index: usize,
     word: &Feedback,
 ) -> Fate {
-    let status = meant(word);
+    let status = word.meant();
     let is_last = index + 1 == instance.sends.len();
     let sent = &mut instance.sends[index];
     // Whoever reports a time of his own is bounded by ours: not before the decision, not after now.
@@ -186,7 +178,7 @@ fn positive(
 
 /// Under which reason a positive word is written down. "Passed on" after "accepted" decides nothing and is not told.
 fn told(word: &Feedback, further: bool, first: bool) -> Option<Reason> {
-    Some(match (word.status, meant(word)) {
+    Some(match (word.status, word.meant()) {
         (Status::Accepted, _) => Reason::HandedOver,
         (Status::Sent, _) if first => Reason::HandedOver,
         (Status::Sent, _) => return None,

@@ -22,11 +22,21 @@ pub fn campaigns() -> impl Strategy<Value = Vec<String>> {
 fn definition(number: usize) -> impl Strategy<Value = String> {
     let parts = (trigger(number), head(), prop::collection::vec(step(), 1..5));
     parts.prop_filter_map("an error", move |(trigger, head, steps)| {
-        let steps: String =
-            steps.iter().enumerate().map(|(index, step)| format!("  - {{name: s{index}, {step}}}\n")).collect();
+        let steps = steps.iter().map(|step| fitted(step, &head)).enumerate();
+        let steps: String = steps.map(|(index, step)| format!("  - {{name: s{index}, {step}}}\n")).collect();
         let text = format!("campaign: c{number}\nversion: 1\ntrigger: {{{trigger}}}\n{head}steps:\n{steps}");
         campaign::parse("random", &text).is_ok().then_some(text)
     })
+}
+
+/// What a step may say where the campaign compares variants.
+const VARIANTS: [&str; 3] = ["template: {a: t, b: u}", "template: t, variant: a", "template: {b: u}, variant: b"];
+
+/// A step, for everybody alike where there are no variants.
+fn fitted(step: &str, head: &str) -> String {
+    let are_compared = head.contains("variants");
+    let words = VARIANTS.iter().filter(|_| !are_compared);
+    words.fold(step.to_owned(), |step, of_variants| step.replace(of_variants, "template: t"))
 }
 
 /// Two versions of one campaign, and for each step of the first what it is in the second one.
@@ -37,7 +47,8 @@ pub fn versions() -> impl Strategy<Value = (String, String, BTreeMap<String, Str
     let parts = (trigger(0), head(), head(), steps(), steps(), names, map);
     parts.prop_filter_map("an error", |(trigger, head, next_head, steps, next_steps, names, map)| {
         let text = |version: usize, head: &str, steps: &[String], names: &[&str]| {
-            let steps = steps.iter().zip(names).map(|(step, name)| format!("  - {{name: {name}, {step}}}\n"));
+            let steps = steps.iter().map(|step| fitted(step, head)).zip(names);
+            let steps = steps.map(|(step, name)| format!("  - {{name: {name}, {step}}}\n"));
             let steps: String = steps.collect();
             format!("campaign: c0\nversion: {version}\ntrigger: {{{trigger}}}\n{head}steps:\n{steps}")
         };
@@ -182,9 +193,9 @@ fn head() -> impl Strategy<Value = String> {
 
 fn step() -> impl Strategy<Value = String> {
     let names = vec!["push", "email", "telegram", "viber", "whatsapp", "sms", "call"];
-    let channels = prop::sample::subsequence(names, 1..4)
-        .prop_shuffle()
-        .prop_map(|channels| format!("any: [{}], template: t", channels.join(", ")));
+    let template = one_of(&["template: t", "template: t", VARIANTS[0], VARIANTS[1], VARIANTS[2]]);
+    let channels = (prop::sample::subsequence(names, 1..4).prop_shuffle(), template)
+        .prop_map(|(channels, template)| format!("any: [{}], {template}", channels.join(", ")));
     let segments = one_of(&["", "", "segments: 2"]);
     let start = one_of(&[
         "",
