@@ -19,7 +19,7 @@
 //!
 //! *What it is not.* No tokio on the data path, no schemas, no decisions. It never asks what time it is outside [`clock`].
 //!
-//! *Limits.* One topic of input per engine, at most 1 MiB per record; a shard is a thread with three librdkafka clients and
+//! *Limits.* One topic of input per engine, at most 1 MiB per record; a shard is a thread with four librdkafka clients and
 //! one RocksDB per partition that it owns. Transactions are Kafka's version 1 (librdkafka speaks no other): an outcome that is
 //! not known is treated as a crash.
 

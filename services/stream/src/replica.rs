@@ -54,6 +54,8 @@ pub(crate) struct Replica<'a, R> {
     changes: Changes,
     replayed: u64,
     noted: Tick,
+    /// When anything was heard of it last.
+    heard: Tick,
     was_at_end: bool,
     /// Machine time at which it is known to have held everything.
     current_at: Millis,
@@ -164,6 +166,7 @@ impl<'a, R: Record> Replica<'a, R> {
             changes: Changes::default(),
             replayed: 0,
             noted: Tick::now(),
+            heard: Tick::now(),
             was_at_end: false,
             arrived_at: 0,
         })
@@ -192,6 +195,11 @@ impl<'a, R: Record> Replica<'a, R> {
         (end - self.next).max(0)
     }
 
+    /// For how long nothing was heard of it.
+    pub(crate) fn silence(&self) -> Duration {
+        self.heard.elapsed()
+    }
+
     /// Whether it has come to the end of its changelog for the first time.
     pub(crate) fn is_first_at_end(&mut self) -> bool {
         self.scout.is_none() && !std::mem::replace(&mut self.was_at_end, true)
@@ -208,6 +216,7 @@ impl<'a, R: Record> Replica<'a, R> {
     /// `Stop` for a record that is none of ours.
     pub(crate) fn take<P: Processor>(&mut self, record: R, processor: &P, nonce: Option<&str>) -> Result<Next, Error> {
         let at = record.offset();
+        self.heard = Tick::now();
         let entry = control::read(record.key().unwrap_or_default(), record.value()).map_err(|words| {
             Error::stop("read the changelog", format!("partition {}, offset {at}: {words}", self.partition))
         })?;
@@ -251,6 +260,7 @@ impl<'a, R: Record> Replica<'a, R> {
 
     /// There is nothing more before `end` for now.
     pub(crate) fn pass(&mut self, end: i64, is_awaited: bool) -> Next {
+        self.heard = Tick::now();
         if self.scout.is_some() {
             return self.look_on(end);
         }

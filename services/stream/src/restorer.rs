@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A client of which nothing is heard for so long, though somebody waits, not even where a changelog ends, is replaced: librdkafka's may
 /// have forgotten, for good, who leads it, when a broker came back.
 const MUTE: Duration = Duration::from_secs(30);
+/// So is one that answers, and has brought nothing of a standby for so long though there is more.
+const STANDBY_SILENCE: Duration = Duration::from_secs(5 * 60);
 /// After so long no further partition is opened in a turn: where nobody answers, each question takes as long as it may.
 const OPENED_AT_MOST: Duration = Duration::from_secs(3);
 /// Standbys wait for so long at the start: what the group assigns to us comes first.
@@ -103,7 +105,6 @@ struct Claim {
     shard: usize,
     nonce: String,
     since: Tick,
-    heard: Tick,
     /// What was replayed before, where the partition was kept warm.
     before: u64,
 }
@@ -141,9 +142,9 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
         match word {
             Word::Restore { shard, partition, nonce } => {
                 self.handed.remove(&partition);
-                let (since, heard) = (Tick::now(), Tick::now());
+                let since = Tick::now();
                 let before = self.following.get(&partition).map_or(0, Replica::replayed);
-                self.claims.insert(partition, Claim { shard, nonce, since, heard, before });
+                self.claims.insert(partition, Claim { shard, nonce, since, before });
             }
             Word::Release { shard, partition } => {
                 // It may be another shard's already.
@@ -204,15 +205,9 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
 
     fn take(&mut self, partition: i32, item: Fetched<C::Record>, stale: &mut BTreeSet<i32>) -> Result<(), Error> {
         let Some(replica) = self.following.get_mut(&partition) else { return Ok(()) };
-        let claim = self.claims.get_mut(&partition);
+        let claim = self.claims.get(&partition);
         let next = match item {
-            Fetched::Record(record) => {
-                let nonce = claim.map(|claim| {
-                    claim.heard = Tick::now();
-                    &*claim.nonce
-                });
-                replica.take(record, &self.processor, nonce)?
-            }
+            Fetched::Record(record) => replica.take(record, &self.processor, claim.map(|claim| &*claim.nonce))?,
             Fetched::End { offset, .. } => {
                 if claim.is_none() && replica.is_first_at_end() {
                     tracing::info!(partition, "the partition of another process is kept warm");
@@ -304,10 +299,17 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
     }
 
     fn note(&mut self) {
-        let impatient = self.claims.iter().find(|(_, claim)| claim.heard.elapsed() > PATIENCE);
+        let impatient = self.claims.iter().find(|(partition, claim)| {
+            let silence = self.following.get(partition).map(Replica::silence);
+            silence.unwrap_or(Duration::MAX).min(claim.since.elapsed()) > PATIENCE
+        });
         if let Some(partition) = impatient.map(|(partition, _)| *partition) {
             let words = format!("partition {partition} brings nothing; is a foreign transaction open on it?");
+            let is_mute = self.has_more(partition);
             self.fail(partition, &Error::new(Verdict::Retry, "read the changelog", words));
+            if is_mute {
+                self.renew();
+            }
         }
         let old: Vec<i32> = self
             .following
@@ -329,6 +331,12 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
         for (partition, error) in noted {
             self.fail(partition, &error);
         }
+    }
+
+    /// Whether the brokers say that there is more of a partition than has come. What an open transaction hides does not count.
+    fn has_more(&mut self, partition: i32) -> bool {
+        let end = self.changelogs.range(partition).map_or(0, |(_, end)| end);
+        self.following.get_mut(&partition).is_some_and(|replica| replica.remaining(end) > 0)
     }
 
     /// A partition that cannot be followed: whoever waits for it decides what comes next; a standby is tried again later.
@@ -370,6 +378,7 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
         let mut others = self.following.keys().copied().filter(|partition| !self.claims.contains_key(partition));
         let next = others.clone().find(|partition| *partition > self.measured_last).or_else(|| others.next());
         self.measured_last = next.unwrap_or(-1);
+        let mut lags_behind = false;
         for (partition, replica) in &mut self.following {
             if !self.claims.contains_key(partition) && Some(*partition) != next {
                 continue;
@@ -380,6 +389,7 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
             let (left, label) = (replica.remaining(end), partition.to_string());
             let Some(claim) = self.claims.get(partition) else {
                 metrics.standby_lag.with_label_values(&[&label]).set(left);
+                lags_behind |= left > 0 && replica.silence() > STANDBY_SILENCE;
                 continue;
             };
             let _ = metrics.standby_lag.remove_label_values(&[&label]);
@@ -391,9 +401,14 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
                 metrics.restore_eta_seconds.with_label_values(&[&label]).set(spent);
             }
         }
+        if lags_behind {
+            tracing::warn!(
+                "nothing is heard of a standby for {STANDBY_SILENCE:?}, though there is more: asking with a new client"
+            );
+            self.renew();
+        }
     }
 
-    /// Whoever is followed is opened again, and goes on where its store says.
     fn renew_if_mute(&mut self) {
         if self.claims.is_empty() {
             self.heard = Tick::now();
@@ -401,8 +416,13 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
         if self.heard.elapsed() < MUTE {
             return;
         }
-        self.heard = Tick::now();
         tracing::warn!("the brokers say nothing of changelogs for {MUTE:?}: asking with a new client");
+        self.renew();
+    }
+
+    /// Takes a new client. Whoever is followed is opened again, and goes on where its store says.
+    fn renew(&mut self) {
+        self.heard = Tick::now();
         let following: Vec<i32> = self.following.keys().copied().collect();
         following.into_iter().for_each(|partition| self.stop(partition));
         if let Err(error) = self.changelogs.renew() {

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::wait::until_some;
+use crate::wait::{until, until_some};
 
 /// Runs the broker until it ends, which it does soon after the caller is gone (`KAFKA_CALLER`), and cleans up after it. Where
 /// a restart is wished for, it begins anew, at once or as soon as nobody wants it to stay away.
@@ -96,6 +96,8 @@ impl Node {
     pub fn stop(&self, signal: Signal) {
         std::fs::write(self.dir.join("away"), "").expect("the broker's directory can be written to");
         self.end(signal);
+        // Whoever keeps it takes the wish for a restart away once it has ended.
+        until("the broker has ended", || !self.dir.join("again").exists());
     }
 
     /// Starts it again on the same data and port.

@@ -9,6 +9,7 @@
 //! ```
 
 mod points;
+mod texts;
 mod zombie;
 mod outage;
 

@@ -1,20 +1,13 @@
 //! A changelog in the source of each test, and what a replica makes of it.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
-
-use prometheus::core::Collector;
-
 use super::*;
-use crate::clock::simulated;
+use crate::Topics;
 use crate::control::{Ended, Format};
-use crate::kafka::Fetched;
-use crate::log::Changelogs;
 use crate::processor::{Incoming, Outbox};
-use crate::restorer::{Replicas, Word};
 use crate::simulation::Machine;
 use crate::task::{Start, Task};
-use crate::{Topics, Verdict};
+
+mod claims;
 
 /// Rows are words.
 struct Words;
@@ -490,107 +483,4 @@ fn a_row_that_relies_on_an_entry_which_has_fired_is_woken_all_the_same() {
         })
         .unwrap();
     assert_eq!(left, [(900, b"a".to_vec())]);
-}
-
-/// A changelog of which a few records have come, and the rest does not yet.
-struct Slow {
-    log: Vec<Written>,
-    brought: usize,
-    end: i64,
-    /// Its client answers no question any more; each takes ten seconds to show that.
-    is_mute: bool,
-    asked: Vec<i32>,
-}
-
-impl Changelogs for Slow {
-    type Record = Written;
-
-    fn range(&mut self, partition: i32) -> Result<(i64, i64), Error> {
-        if self.is_mute {
-            self.asked.push(partition);
-            simulated::set(Some(Duration::from_millis(machine_now().unsigned_abs()) + Duration::from_secs(10)));
-            return Err(Error::new(Verdict::Retry, "ask", "timed out"));
-        }
-        Ok((0, self.end))
-    }
-
-    fn start(&mut self, _: i32, _: i64) -> Result<(), Error> {
-        self.brought = 0;
-        Ok(())
-    }
-
-    fn stop(&mut self, _: i32) {}
-
-    fn renew(&mut self) -> Result<(), Error> {
-        self.is_mute = false;
-        Ok(())
-    }
-
-    fn fetch(&mut self, _: Duration, limit: usize, fetched: &mut Vec<Fetched<Written>>) -> Result<(), Error> {
-        let more = self.log.iter().skip(self.brought).take(limit);
-        fetched.extend(more.cloned().map(Fetched::Record));
-        self.brought = self.log.len();
-        Ok(())
-    }
-}
-
-#[test]
-fn whoever_waits_for_a_partition_sees_how_far_it_is_and_when_it_will_be_there() {
-    let mut bench = Bench::new();
-    bench.config.restore_window = 1_000;
-    let rules = bench.rules();
-    let (left, eta) = (rules.metrics.restore_remaining.clone(), rules.metrics.restore_eta_seconds.clone());
-    let shown = || {
-        let value = |gauges: &prometheus::IntGaugeVec| {
-            Some(gauges.collect().first()?.get_metric().first()?.get_gauge().get_value())
-        };
-        (value(&left), value(&eta))
-    };
-    let log = (0..20)
-        .flat_map(|n| [row(2 * n, "a", (1, 1 + n.unsigned_abs()), "word"), meta(2 * n + 1, (1, 1 + n.unsigned_abs()))]);
-    let slow = Slow { log: log.collect(), brought: 0, end: 100, is_mute: false, asked: Vec::new() };
-    simulated::set(Some(Duration::ZERO));
-    let mut replicas = Replicas::new(rules, slow, Words, BTreeSet::new());
-    replicas.hear(Word::Restore { shard: 0, partition: 0, nonce: "mine".to_owned() });
-    replicas.work();
-    assert_eq!(shown(), (None, None), "nothing is known yet");
-    simulated::set(Some(Duration::from_secs(4)));
-    replicas.fetch(Duration::ZERO).unwrap();
-    replicas.work();
-    assert_eq!(shown(), (Some(60.0), Some(6.0)), "forty records of a hundred in four seconds");
-    simulated::set(Some(Duration::from_secs(6)));
-    replicas.work();
-    assert_eq!(shown(), (Some(60.0), Some(9.0)), "as long as nothing comes it takes ever longer");
-    replicas.changelogs().log.push(barrier(99, "mine"));
-    replicas.changelogs().brought = 40;
-    replicas.fetch(Duration::ZERO).unwrap();
-    replicas.work();
-    let (_, answer) = replicas.answer().unwrap();
-    assert_eq!(answer.outcome.map(|restored| restored.replayed).ok(), Some(41));
-    assert_eq!(shown(), (None, None), "it is there");
-    simulated::set(None);
-}
-
-#[test]
-fn a_client_that_answers_nothing_any_more_is_replaced_and_holds_nobody_up_for_long() {
-    let bench = Bench::new();
-    let log = vec![row(0, "a", (1, 1), "word"), meta(1, (1, 1)), barrier(2, "mine")];
-    let mute = Slow { log, brought: 0, end: 3, is_mute: true, asked: Vec::new() };
-    simulated::set(Some(Duration::ZERO));
-    let mut replicas = Replicas::new(bench.rules(), mute, Words, BTreeSet::new());
-    for partition in 0..64 {
-        replicas.hear(Word::Restore { shard: 0, partition, nonce: "mine".to_owned() });
-    }
-    for turn in 1..=3 {
-        replicas.work();
-        assert_eq!(machine_now(), 10_000 * turn, "no turn waits for more than one answer");
-    }
-    assert_eq!(replicas.changelogs().asked, [0, 1, 2], "each has its turn");
-    assert!(!replicas.changelogs().is_mute, "there is a new client");
-    replicas.work();
-    replicas.fetch(Duration::ZERO).unwrap();
-    replicas.work();
-    let (_, answer) = replicas.answer().unwrap();
-    assert_eq!(answer.outcome.map(|restored| restored.partition).ok(), Some(0));
-    simulated::set(None);
 }

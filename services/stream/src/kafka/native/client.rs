@@ -1,6 +1,6 @@
 //! A client: configuration, group membership, transactions, questions to the brokers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CString, c_char};
 use std::ptr;
 use std::slice;
@@ -122,17 +122,28 @@ impl Client {
 
     /// Number of partitions of a topic; `None` if it does not exist.
     pub(crate) fn partitions(self: &Arc<Self>, topic: &str, wait: Duration) -> Result<Option<i32>, Error> {
+        let leaders = self.leaders(topic, wait)?;
+        Ok(leaders.and_then(|leaders| i32::try_from(leaders.len()).ok()).filter(|count| *count > 0))
+    }
+
+    /// Who leads each partition of a topic, as the brokers say now: a broker's id, or -1 for nobody. `None` if there is no such topic.
+    pub(crate) fn leaders(self: &Arc<Self>, topic: &str, wait: Duration) -> Result<Option<BTreeMap<i32, i32>>, Error> {
         let handle = Topic::new(self, topic, 0)?;
         let mut metadata: *const rd::rd_kafka_metadata = ptr::null();
-        // SAFETY: `metadata` is set on success only and destroyed once; the arrays are as long as the counts say.
+        // SAFETY: `metadata` is set on success only and destroyed once; the arrays are as long as the counts say, and what is read of them
+        // is copied before.
         unsafe {
             let code = rd::rd_kafka_metadata(self.pointer, 0, handle.pointer, &raw mut metadata, millis(wait));
             check("ask the brokers for metadata", code)?;
             let topics = slice::from_raw_parts((*metadata).topics, usize::try_from((*metadata).topic_cnt).unwrap_or(0));
-            let found =
-                topics.first().filter(|found| found.err == Code::RD_KAFKA_RESP_ERR_NO_ERROR).map(|t| t.partition_cnt);
+            let found = topics.first().filter(|found| found.err == Code::RD_KAFKA_RESP_ERR_NO_ERROR);
+            let leaders = found.map(|found| {
+                let count = usize::try_from(found.partition_cnt).unwrap_or(0);
+                let partitions = if count == 0 { &[] } else { slice::from_raw_parts(found.partitions, count) };
+                partitions.iter().map(|partition| (partition.id, partition.leader)).collect()
+            });
             rd::rd_kafka_metadata_destroy(metadata);
-            Ok(found.filter(|count| *count > 0))
+            Ok(leaders)
         }
     }
 

@@ -3,13 +3,14 @@
 //! When a broker comes back, librdkafka may have forgotten for good who leads a partition; it says nothing of that, and asks nobody any
 //! more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{READER, Reader, Started};
 use crate::Error;
 use crate::clock::Tick;
-use crate::kafka::native::Role;
+use crate::kafka::native::{Client, Role, Topic};
 use crate::kafka::settings::Settings;
 
 /// A partition of which nothing is heard for so long is looked at, and as long again after that its client counts as mute. Twice as long
@@ -91,6 +92,7 @@ impl Reader {
         let owed = std::mem::take(&mut vigil.owed);
         let is_silent = |started: &&mut Started| started.heard.elapsed() >= silence;
         let mut silent: Vec<&mut Started> = self.started.iter_mut().filter(is_silent).collect();
+        pass_over_leaderless(&self.client, &self.topics, &mut silent);
         if silent.is_empty() {
             return Ok(());
         }
@@ -142,9 +144,24 @@ impl Reader {
     }
 }
 
+/// What nobody leads is silent for every client: no other one could do better, and a question about it takes the answers from those beside it.
+fn pass_over_leaderless(client: &Arc<Client>, topics: &[(String, Topic)], silent: &mut Vec<&mut Started>) {
+    let names: BTreeSet<usize> = silent.iter().map(|silent| silent.topic).collect();
+    for topic in names {
+        // No answer: it is seen below whether any question is answered.
+        let Ok(Some(leaders)) = client.leaders(&topics[topic].0, LOOK) else { continue };
+        silent.retain_mut(|silent| {
+            let is_led = silent.topic != topic || leaders.get(&silent.partition).is_none_or(|leader| *leader >= 0);
+            if !is_led {
+                silent.heard = Tick::now();
+            }
+            is_led
+        });
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
 
     use rdkafka::ClientConfig;
@@ -251,6 +268,19 @@ mod tests {
             came = read(&mut reader, Duration::from_secs(1), 1).0.contains(&"of the mute one".to_owned());
         }
         assert!(came);
+    }
+
+    #[test]
+    fn what_nobody_leads_costs_nobody_his_client() {
+        let brokers = MockCluster::new(1).unwrap();
+        brokers.create_topic(TOPIC, 2, 1).unwrap();
+        brokers.partition_leader(TOPIC, 1, None).unwrap();
+        let settings = Settings::new(&brokers.bootstrap_servers(), "reader");
+        let mut reader = Reader::vigilant(&settings, false, SILENCE).unwrap();
+        let (topic, first) = (reader.topic(TOPIC).unwrap(), Arc::as_ptr(&reader.client));
+        (0..2).for_each(|partition| reader.start(topic, partition, 0).unwrap());
+        assert_eq!(read(&mut reader, 8 * SILENCE, 1), (Vec::new(), 1));
+        assert_eq!(Arc::as_ptr(&reader.client), first, "in one there is nothing, and of the other nobody could tell");
     }
 
     #[test]

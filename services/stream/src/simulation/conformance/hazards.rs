@@ -80,7 +80,7 @@ pub(super) fn moves<S: Stage>(observed: &mut Observations, stage: &mut S) -> Res
     put_through(stage, &mut mover, "second")?;
     stage.offer(&mut mover, &[(0, 5)])?;
     observed.push(("while a transaction moves it, it stands at", told(asks.committed(0))));
-    observed.push(("and where nothing moves", told(asks.committed(1))));
+    observed.push(("and where nothing moves", told(patiently(&mut asks, |log| log.committed(1)))));
     mover.commit(&[(0, 5)])?;
     observed.push(("and after it", format!("{:?}", patiently(&mut asks, |log| log.committed(0))?)));
     put_through(stage, &mut mover, "third")?;

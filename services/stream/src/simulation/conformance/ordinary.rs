@@ -12,7 +12,7 @@ pub(super) fn commits<S: Stage>(observed: &mut Observations, stage: &mut S) -> R
     let mut log = stage.open("a")?;
     let owned = settle(&mut [&mut log])?;
     observed.push(("a lone member owns", format!("{owned:?}")));
-    observed.push(("a new group stands at", format!("{:?}", log.committed(0)?)));
+    observed.push(("a new group stands at", format!("{:?}", patiently(&mut log, |log| log.committed(0))?)));
     observed.push(("an empty partition holds", format!("{:?}", log.range(CHANGELOG, 0)?)));
     put(&mut log, "one")?;
     put(&mut log, "two")?;
@@ -21,7 +21,7 @@ pub(super) fn commits<S: Stage>(observed: &mut Observations, stage: &mut S) -> R
     observed.push(("the partition holds", format!("{:?}", log.range(CHANGELOG, 0)?)));
     observed.push(("and ends at", format!("{:?}", log.ends(CHANGELOG, &[0])?)));
     observed.push(("the group stands at", format!("{:?}", patiently(&mut log, |log| log.committed(0))?)));
-    observed.push(("and elsewhere at", format!("{:?}", log.committed(1)?)));
+    observed.push(("and elsewhere at", format!("{:?}", patiently(&mut log, |log| log.committed(1))?)));
     let mut seen = Vec::new();
     let next = log.replay(CHANGELOG, 0, 0..i64::MAX, &mut |record| {
         seen.push(text(record));
