@@ -59,9 +59,11 @@ fn one_send_is_one_trace_from_the_record_to_the_receipt() {
     until("the other has an SMS", || shop.received().len() == 3);
     shop.settle();
     let sms = command(&shop, "beatrice", "sms");
-    let spans = until_some("both calls are told of", || {
+    // Each service hands over its own when it pleases.
+    let spans = until_some("both calls and their commands are told of", || {
         let spans = told_of(&collector, &sms, &["ENTERED"]);
-        (spans.iter().filter(|span| span.name == "call").count() == 2).then_some(spans)
+        let are_two = |name: &str| spans.iter().filter(|span| span.name == name).count() == 2;
+        (are_two("SENT") && are_two("call")).then_some(spans)
     });
     let root = spans.iter().find(|span| span.name == "ENTERED").expect("it began");
     assert!(spans.iter().all(|span| span.links.is_empty()), "what its record said was no place in a trace");
