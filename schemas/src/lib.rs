@@ -39,6 +39,7 @@ pub mod token;
 pub mod sms;
 pub mod devices;
 pub mod suppression;
+pub mod trace;
 mod datum;
 mod codec;
 mod record;

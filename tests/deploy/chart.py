@@ -53,7 +53,7 @@ INSTALLATIONS = {
                 "tools": {"secrets": [{"property": "sasl.password", "secret": "kafka-tools", "key": "password"}]},
             }
         },
-        "settings": {"tracker.producers": "crm:/etc/cascade/secrets/crm", "kafka.security.protocol": "SASL_SSL", "kafka.queue.buffering.max.kbytes": 1000000, "kafka.enable.x": True},
+        "settings": {"tracker.producers": "crm:/etc/cascade/secrets/crm", "kafka.security.protocol": "SASL_SSL", "kafka.queue.buffering.max.kbytes": 1000000, "kafka.enable.x": True, "trace.endpoint": "http://collector.traces:4318"},
         "secrets": [{"setting": "kafka.sasl.password", "secret": "kafka-user", "key": "password"}],
         "suppression": {"secret": "refusals", "key": "secret"},
         "tracker": {
@@ -65,6 +65,7 @@ INSTALLATIONS = {
             "enabled": True,
             "kafka": {"peers": [{"namespaceSelector": {"matchLabels": {"name": "kafka"}}}], "ports": [9092, 9093]},
             "registry": [{"ports": [{"port": 8081}]}],
+            "traces": [{"to": [{"namespaceSelector": {}}], "ports": [{"port": 4318}]}],
             "metrics": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}],
             "tracker": [{"namespaceSelector": {"matchLabels": {"name": "ingress"}}}],
         },
@@ -105,6 +106,7 @@ REFUSED = {
     "more replicas than partitions": ({"operator": {"replicas": 9}}, "9 replicas share 8 partitions"),
     "a policy that names no port": ({"networkPolicy": {"registry": [{"to": []}]}}, "ports"),
     "brokers at a port that is denied": ({"kafka": {"brokers": "a:9092,b:9093"}, "networkPolicy": {"enabled": True}}, "the broker b:9093"),
+    "traces to a collector that is denied": ({"settings": {"trace.endpoint": "http://collector:4318"}, "networkPolicy": {"enabled": True}}, "trace.endpoint"),
     "a peer that is none": ({"networkPolicy": {"tracker": [{"namespace": "a"}]}}, "tracker"),
     "a scale without an end": ({"channels": {"sms": {"enabled": True, "autoscaling": {}}}}, "max"),
     "a secret in plain sight": ({"secrets": [{"setting": "kafka.sasl.password", "value": "hunter2"}]}, "secrets"),

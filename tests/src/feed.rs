@@ -10,7 +10,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::DeliveryResult;
+use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -172,6 +172,14 @@ impl Feed {
     /// Appends a record to the partition that its key belongs to.
     pub fn send(&self, topic: &str, key: &str, value: &[u8]) {
         self.enqueue(&|| BaseRecord::to(topic).key(key.as_bytes()).payload(value));
+    }
+
+    /// The same with a header.
+    pub fn send_with(&self, topic: &str, key: &str, value: &[u8], (name, content): (&str, &[u8])) {
+        self.enqueue(&|| {
+            let headers = OwnedHeaders::new().insert(Header { key: name, value: Some(content) });
+            BaseRecord::to(topic).key(key.as_bytes()).payload(value).headers(headers)
+        });
     }
 
     /// Appends a record to this partition.

@@ -25,6 +25,7 @@ pub mod cpu;
 pub mod peers;
 pub mod http;
 pub mod providers;
+pub mod collector;
 pub mod gate;
 pub mod service;
 pub mod installation;

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use stream::clock::Clock;
+use stream::traces::Traces;
 
 use crate::cli::{self, Service};
 use crate::config::{self, Common, Flags, Process, Reader};
 use crate::failure::Failure;
+use crate::ops::traces::{Batches, traces};
 use crate::ops::{self, Ops, Shown};
 use crate::{canary, logs, registry, state, topics};
 
@@ -37,9 +39,10 @@ fn intake(flags: &Flags) -> Result<String, Failure> {
     let config = intake::Config {
         identity: Some(common.kafka.instance.clone()),
         suppressor: common.suppressor.clone(),
+        follows: common.traces.is_some(),
         ..intake::Config::new(common.topics.clone())
     };
-    run("intake", &common, &ops, &needed, |clock, ops| {
+    run("intake", &common, &ops, &needed, |clock, ops, _| {
         let ids = registry::ids(registry.as_ref(), &common.topics)?;
         let Shown { probe, registry, .. } = &ops.shown;
         intake::run(&common.kafka, &config, ids, clock, probe, &ops.stop, registry)?;
@@ -65,7 +68,7 @@ fn operator(flags: &Flags) -> Result<String, Failure> {
         operator.disk_reserve = reader.number::<u64>("state.reserve", 0..=1_000_000_000) << 20;
         (common, ops, operator)
     };
-    let (common, ops, operator) = config::read(flags, &Process, read)?;
+    let (common, ops, mut operator) = config::read(flags, &Process, read)?;
     let names = &common.topics;
     let mut needed =
         vec![names.input(), names.changelog(), names.revoke(), names.journal(), names.campaign(), names.dead_letter()];
@@ -74,7 +77,9 @@ fn operator(flags: &Flags) -> Result<String, Failure> {
     if operator.waits_for_sources {
         needed.extend(names.sources().map(|(name, _)| name));
     }
-    run("operator", &common, &ops, &needed, |clock, ops| {
+    run("operator", &common, &ops, &needed, |clock, ops, traces| {
+        let one_in = common.traces.as_ref().map_or(0, |traces| traces.one_in);
+        operator.following = operator::Following::new(traces, one_in);
         state::require(&operator.state_dir)?;
         ops::metrics::watch_disk(&ops.shown.registry, operator.state_dir.clone()).map_err(Failure::unexpected)?;
         let Shown { probe, registry, .. } = &ops.shown;
@@ -91,10 +96,11 @@ fn channel(name: &str, flags: &Flags) -> Result<String, Failure> {
         (common, ops, channel)
     };
     let (common, ops, channel) = config::read(flags, &Process, read)?;
-    let channel = channel.ok_or_else(|| Failure::unexpected("the channel's section was not read"))?;
+    let mut channel = channel.ok_or_else(|| Failure::unexpected("the channel's section was not read"))?;
     let names = &common.topics;
     let needed = [names.send(name), names.attempt(name), names.revoke(), names.feedback()];
-    run(&format!("channel-{name}"), &common, &ops, &needed, |clock, ops| {
+    run(&format!("channel-{name}"), &common, &ops, &needed, |clock, ops, traces| {
+        channel.traces = traces;
         let metrics = channels::Metrics::new(&ops.shown.registry).map_err(Failure::unexpected)?;
         channels::run(&channel, &common.kafka, names, clock, &ops.shown.probe, &ops.stop, &metrics)?;
         Ok(())
@@ -111,7 +117,7 @@ fn tracker(flags: &Flags) -> Result<String, Failure> {
     let (common, ops, tracker, port_file) = config::read(flags, &Process, read)?;
     let tracker = tracker.ok_or_else(|| Failure::unexpected("the tracker's settings were not read"))?;
     let written = tracker::written(&tracker, &common.topics);
-    run("tracker", &common, &ops, &written, |clock, ops| {
+    run("tracker", &common, &ops, &written, |clock, ops, _| {
         let metrics = tracker::Metrics::new(&ops.shown.registry).map_err(Failure::unexpected)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -147,7 +153,7 @@ fn canary(flags: &Flags) -> Result<String, Failure> {
     let (common, ops, settings) = config::read(flags, &Process, read)?;
     let names = &common.topics;
     let needed = [names.profile(), names.action(), names.journal(), names.campaign()];
-    run("canary", &common, &ops, &needed, |clock, ops| {
+    run("canary", &common, &ops, &needed, |clock, ops, _| {
         let metrics = canary::Metrics::new(&ops.shown.registry).map_err(Failure::unexpected)?;
         canary::run(&common, settings, clock, &ops.shown.probe, &ops.stop, &metrics)
     })
@@ -163,11 +169,13 @@ fn run(
     common: &Common,
     ops: &ops::Settings,
     needed: &[String],
-    body: impl FnOnce(&Clock, &Ops) -> Result<(), Failure>,
+    body: impl FnOnce(&Clock, &Ops, Traces) -> Result<(), Failure>,
 ) -> Result<String, Failure> {
     logs::start(&common.logs, service);
     let ops = Ops::start(ops, service)?;
     common.kafka.statistics.show(&ops.shown.registry).map_err(Failure::unexpected)?;
+    let open = |settings| Batches::open(settings, service, &common.kafka.instance, &ops.shown.registry);
+    let batches = common.traces.as_ref().map(open).transpose()?;
     tracing::info!(
         service,
         instance = common.kafka.instance,
@@ -175,7 +183,9 @@ fn run(
         zones = campaign::zones_version(),
         "starting"
     );
-    let ended = topics::require(common, needed).and_then(|()| body(&common.time.clock()?, &ops));
+    let ended =
+        topics::require(common, needed).and_then(|()| body(&common.time.clock()?, &ops, traces(batches.as_ref())));
+    batches.iter().for_each(|batches| batches.end());
     match &ended {
         Ok(()) => tracing::info!(service, "drained: nothing is left half done"),
         Err(_) => ops.shown.probe.set_failed(),

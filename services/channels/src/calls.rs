@@ -13,6 +13,7 @@ use crate::choice::Candidate;
 use crate::lease::Lease;
 use crate::look;
 use crate::metrics::ChannelMetrics;
+use crate::traces::{Followed, Teller};
 use crate::transport::{Answer, Ear, Transport};
 
 /// Runs calls beside the worker's thread.
@@ -27,6 +28,8 @@ pub(crate) struct Calls {
     transport: Arc<dyn Transport>,
     clock: Clock,
     metrics: ChannelMetrics,
+    /// Tells of calls whose cascades are followed.
+    teller: Teller,
     // Last: it must outlive what runs on it.
     runtime: Runtime,
 }
@@ -60,8 +63,14 @@ impl Calls {
             transport,
             clock: clock.clone(),
             metrics,
+            teller: Teller::default(),
             runtime,
         }
+    }
+
+    /// The same, of which this one tells.
+    pub(crate) fn told_of(self, teller: Teller) -> Self {
+        Calls { teller, ..self }
     }
 
     /// The share of the transport's own rates that this worker may take.
@@ -75,7 +84,8 @@ impl Calls {
     }
 
     fn start_until(&mut self, candidate: Candidate, looked: Tick, until: Tick, lease: Lease) {
-        let Candidate { partition, id, message, send_before, .. } = candidate;
+        let Candidate { partition, id, message, send_before, place, .. } = candidate;
+        let followed = place.map(|place| self.teller.of_call(place, id));
         let (transport, clock, metrics) = (Arc::clone(&self.transport), self.clock.clone(), self.metrics.clone());
         self.ids.insert(id, partition);
         // Whatever an earlier call came to is settled: it must not be taken for the answer of this one.
@@ -89,10 +99,11 @@ impl Calls {
                 return (id, Answer::TooLate);
             }
             metrics.residual_window_seconds.observe(looked.elapsed().as_secs_f64());
-            let began = Tick::now();
+            let (began, followed) = (Tick::now(), followed.map(Followed::begins));
             let answer = lease.hold(transport.hand_over(&message)).await;
             let answer = answer.unwrap_or_else(|| Answer::Unknown { code: "lease_ended".to_owned() });
             metrics.hand_over_seconds.observe(began.elapsed().as_secs_f64());
+            followed.into_iter().for_each(|followed| followed.ends(&answer));
             (id, answer)
         };
         self.flying.spawn_on(call, self.runtime.handle());
@@ -243,7 +254,7 @@ mod tests {
             now: 0,
             send_before: 100,
         };
-        Candidate { partition, offset: 0, id, message, send_before: 100 }
+        Candidate { partition, offset: 0, id, message, send_before: 100, place: None }
     }
 
     /// Waits for all calls and gives back what a lane would be told.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemas::trace::Context;
 use schemas::{Id, Millis, Status};
 use stream::clock::Tick;
 
@@ -32,6 +33,8 @@ pub(crate) struct Candidate {
     pub(crate) id: Id,
     pub(crate) message: Message,
     pub(crate) send_before: Millis,
+    /// Its place in a trace, if that is followed.
+    pub(crate) place: Option<Context>,
 }
 
 /// Who decides about turns.
@@ -207,7 +210,7 @@ impl Chooser<'_> {
                 return Turn::Settled;
             }
         };
-        let (id, send_before) = (*id, send.send_before);
+        let (id, send_before, place) = (*id, send.send_before, entry.place);
         entry.content = self.renderer.version(send);
         if !entry.permitted {
             let since = *entry.waits_since.get_or_insert(tick);
@@ -227,7 +230,7 @@ impl Chooser<'_> {
             return Turn::Settled;
         }
         groups.goes(group, tick);
-        Turn::Comes(Box::new(Candidate { partition, offset, id, message, send_before }))
+        Turn::Comes(Box::new(Candidate { partition, offset, id, message, send_before, place }))
     }
 }
 

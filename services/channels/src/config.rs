@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+use stream::traces::Traces;
 
 use crate::lease::Lease;
 use crate::render::content;
@@ -53,6 +54,9 @@ pub struct Config {
     /// What the provider posts to the tracker, which reads this; a worker does nothing with it.
     #[serde(default)]
     pub hook: Option<transport::hook::Config>,
+    /// Where spans go, if anywhere.
+    #[serde(skip)]
+    pub traces: Traces,
 }
 
 /// What to do when nobody knows whether a message was handed over: the worker died between intent and outcome, or the

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use schemas::trace::Context;
 use schemas::{Id, Millis, Send, Status};
 use stream::clock::Tick;
 
@@ -82,6 +83,8 @@ pub(crate) struct Entry {
     pub(crate) lacks: Option<&'static str>,
     /// What the fence has counted for the call that is under way, or about to begin.
     charge: Option<Charge>,
+    /// Its place in a trace, if that is followed.
+    pub(crate) place: Option<Context>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -101,6 +104,8 @@ pub(crate) struct Line<'a> {
     pub(crate) outcome: Outcome,
     /// The version of the template that made its message, where one was made here.
     pub(crate) content: Option<Arc<str>>,
+    /// Its place in a trace, if that is followed.
+    pub(crate) place: Option<Context>,
 }
 
 /// One partition of a channel.
@@ -462,9 +467,9 @@ impl Lane {
             }
             entry.floor.get_or_insert(self.attempt_end);
             if let Stage::Judged(outcome) = std::mem::replace(&mut entry.stage, Stage::Done) {
-                let (id, send) = &entry.send;
+                let Entry { send: (id, send), content, place, .. } = entry;
                 self.settled.insert(*id);
-                lines.push(Line { offset: *offset, id: *id, send, outcome, content: entry.content.clone() });
+                lines.push(Line { offset: *offset, id: *id, send, outcome, content: content.clone(), place: *place });
             }
         }
         lines
@@ -537,6 +542,7 @@ impl Entry {
             content: None,
             lacks: None,
             charge: None,
+            place: None,
         }
     }
 

@@ -1,11 +1,13 @@
 //! What a worker writes and reads back: intents, outcomes, feedback.
 
+use schemas::trace::TRACEPARENT;
 use schemas::{Actor, Attempt, AttemptState, Feedback, Id, Millis, Outcome, Send, Status, decode, encode};
 use stream::Error;
 use stream::kafka::{Producer, Record};
 
 use crate::lane::{Lane, Line};
 use crate::pseudonym::Pseudonyms;
+use crate::traces;
 
 /// Writes into the open transaction.
 pub(crate) struct Ledger<'a> {
@@ -72,7 +74,9 @@ impl Ledger<'_> {
         self.producer.produce(self.attempt, Some(partition), key, Some(&encode(&attempt)), &[])?;
         let feedback = feedback(line, self.provider);
         let key = Some(feedback.customer_id.as_bytes());
-        self.producer.produce(self.feedback, None, key, Some(&encode(&feedback)), &[])
+        let place = line.place.map(|place| traces::header(place, line.outcome.status));
+        let header = place.as_ref().map(|place| (TRACEPARENT, place.as_slice()));
+        self.producer.produce(self.feedback, None, key, Some(&encode(&feedback)), header.as_slice())
     }
 }
 
@@ -149,7 +153,14 @@ mod tests {
             [Status::Accepted, Status::Unknown, Status::Refused, Status::Revoked, Status::Expired].map(|status| {
                 let outcome = Outcome::of(status, None, 9);
                 to(
-                    &Line { offset: 1, id: Id::of_instance("c1", "", "", ""), send: &send, content: None, outcome },
+                    &Line {
+                        offset: 1,
+                        id: Id::of_instance("c1", "", "", ""),
+                        send: &send,
+                        content: None,
+                        place: None,
+                        outcome,
+                    },
                     &codes,
                 )
             });
@@ -171,6 +182,7 @@ mod tests {
             id,
             send: &send,
             content: None,
+            place: None,
             outcome: Outcome::of(Status::Refused, Some("blocked"), 9),
         };
         let said = feedback(&line, "sandbox");

@@ -70,6 +70,7 @@ mod fence;
 pub mod render;
 pub mod link;
 mod ledger;
+mod traces;
 mod calls;
 pub mod transport;
 pub mod echo;

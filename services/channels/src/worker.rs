@@ -26,6 +26,7 @@ use crate::pseudonym::Pseudonyms;
 use crate::reasons::Reasons;
 use crate::render::Renderer;
 use crate::render::content::Content;
+use crate::traces::{self, Teller};
 use crate::unread::Waiting;
 
 /// So many records are taken from the queue at once.
@@ -151,7 +152,7 @@ impl<'a> Worker<'a> {
             attempt: reader.topic(&names.attempt)?,
         };
         let metrics = metrics.of(&config.channel);
-        let calls = Calls::new(&config.transport, clock, metrics.clone())?;
+        let calls = Calls::new(&config.transport, clock, metrics.clone())?.told_of(Teller::of(config));
         let content = Content::counted(&config.content, calls.runtime(), Some(metrics.clone())).map_err(configured)?;
         let renderer = renderer.with(content);
         let origin = Origin {
@@ -332,6 +333,8 @@ impl<'a> Worker<'a> {
                 let ours = self.calls.has(id);
                 if !lane.command(offset, id, send, now, ours) {
                     self.metrics.hand_over("duplicate");
+                } else if let Some(entry) = lane.entry(offset) {
+                    entry.place = traces::place(&self.config.traces, record);
                 }
             }
             None => lane.nothing(offset),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemas::trace::{Context, TRACEPARENT};
 use schemas::{DEAD_LETTER_BYTES_MAX, Fact, Ids, Input, OVERHEAD_BYTES, Origin, Progress, Unreadable, dead_letter};
 use stream::kafka::Record;
 use stream::relay::{Handler, Out, Positions};
@@ -24,6 +25,8 @@ pub(crate) struct Forward {
     refusals: Option<Refusals>,
     metrics: Metrics,
     ledger: Ledger,
+    /// Whether cascades are followed: then a record's place in a trace goes on with it.
+    follows: bool,
     buffer: Vec<u8>,
 }
 
@@ -36,7 +39,27 @@ impl Forward {
         interval: Duration,
     ) -> Self {
         metrics.remembered(refusals.as_ref());
-        Forward { sources, ids, refusals, metrics, ledger: Ledger::new(interval), buffer: Vec::with_capacity(1024) }
+        Forward {
+            sources,
+            ids,
+            refusals,
+            metrics,
+            ledger: Ledger::new(interval),
+            follows: false,
+            buffer: Vec::with_capacity(1024),
+        }
+    }
+
+    /// The same, which passes on where in a trace a record stands, if it is to.
+    pub(crate) fn followed(self, follows: bool) -> Self {
+        Forward { follows, ..self }
+    }
+
+    /// Nothing is copied that is no such thing: headers are as their producer pleases.
+    fn place<'a>(&self, record: &'a Record) -> Option<(&'a str, &'a [u8])> {
+        let header = self.follows.then(|| record.header(TRACEPARENT)).flatten()?;
+        let is_place = header.len() <= PLACE_BYTES_MAX && Context::parse(header).is_some();
+        is_place.then_some((TRACEPARENT, header))
     }
 
     /// Whoever was erased and did not want to be written to does not want it now, either.
@@ -127,6 +150,9 @@ impl<'a> Kept<'a> {
     }
 }
 
+/// A later version of the header may be longer than today's 55 bytes, but not by much.
+const PLACE_BYTES_MAX: usize = 128;
+
 /// A count of redrives is a number; anything longer is none of ours, and could be large.
 const COUNT_BYTES_MAX: usize = 20;
 
@@ -155,7 +181,9 @@ impl Handler for Forward {
                 // How often it was redriven goes on with it: the operator may refuse what is fine with us.
                 let count = record.header(dead_letter::REDRIVEN).filter(|count| count.len() <= COUNT_BYTES_MAX);
                 let count = count.map(|count| (dead_letter::REDRIVEN, count));
-                self.write_input(None, Some(&normal.customer_id), &normal.input, count.as_slice(), out)
+                // Neither is there as a rule; then this allocates nothing.
+                let headers: Vec<_> = count.into_iter().chain(self.place(record)).collect();
+                self.write_input(None, Some(&normal.customer_id), &normal.input, &headers, out)
             }
             Err(reject) => self.write_dead_letter(record, &source, &reject, out),
         }

@@ -62,6 +62,8 @@ pub struct Config {
     pub progress_interval: Duration,
     /// Finds those who were erased and did not want to be written to; none without a secret.
     pub suppressor: Option<Suppressor>,
+    /// Whether cascades are followed: then the place in a trace that a record came with goes on with it.
+    pub follows: bool,
 }
 
 impl Config {
@@ -74,6 +76,7 @@ impl Config {
             commit_records: 10_000,
             progress_interval: Duration::from_secs(10),
             suppressor: None,
+            follows: false,
         }
     }
 }
@@ -113,7 +116,7 @@ pub fn run(
         commit_records: config.commit_records,
     };
     let refusals = Refusals::open(settings, &suppression, config.suppressor.clone(), stop)?;
-    let mut handler = Forward::new(kinds, ids, refusals, metrics, config.progress_interval);
+    let mut handler = Forward::new(kinds, ids, refusals, metrics, config.progress_interval).followed(config.follows);
     relay::run(settings, &plan, clock, probe, stop, &mut handler)?;
     Ok(())
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use schemas::{Suppressor, Topics};
 use stream::Upstream;
 
+use crate::traces::Following;
+
 /// How the operator runs.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -29,6 +31,8 @@ pub struct Config {
     pub waits_for_sources: bool,
     /// Makes the keyed hashes of what outlives an erasure; without one, nothing does.
     pub suppressor: Option<Suppressor>,
+    /// Which cascades are followed, and where to.
+    pub following: Following,
 }
 
 impl Config {
@@ -45,6 +49,7 @@ impl Config {
             standby: false,
             waits_for_sources: true,
             suppressor: None,
+            following: Following::default(),
         }
     }
 

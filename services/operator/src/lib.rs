@@ -6,7 +6,7 @@
 //!                                                  ├──> revoke
 //!                                                  ├──> input: what one row says to another
 //!                                                  ├──> suppression: what was refused, at an erasure
-//!                                                  └──> journal
+//!                                                  └──> journal ──> spans, of cascades that are followed
 //! ```
 //!
 //! *What it is.* The codec of rows, the way of effects to their topics, and the counters. A send that is revoked in the
@@ -19,11 +19,13 @@
 
 mod config;
 mod metrics;
+mod traces;
 mod operator;
 
 pub use config::Config;
 pub use metrics::Metrics;
 pub use operator::Operator;
+pub use traces::Following;
 
 use std::sync::atomic::AtomicBool;
 
@@ -57,6 +59,7 @@ pub fn run(
         );
     }
     stream::run(settings, &engine, clock, probe, stop, &engine_metrics, || {
-        Operator::new(&input, &config.channels, config.suppressor.clone(), metrics.clone())
+        let operator = Operator::new(&input, &config.channels, config.suppressor.clone(), metrics.clone());
+        operator.followed(config.following.clone())
     })
 }

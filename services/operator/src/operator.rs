@@ -6,6 +6,7 @@ use stream::clock::Millis;
 use stream::{Due, Incoming, Outbox, Processor, Sweep};
 
 use crate::metrics::Metrics;
+use crate::traces::{Cause, Following};
 
 /// Indexes of the engine's outputs; `send.<channel>` follow in the order of the channels.
 mod output {
@@ -27,6 +28,7 @@ pub struct Operator {
     metrics: Metrics,
     /// Makes the keyed hashes of what outlives an erasure; without one, nothing does.
     suppressor: Option<Suppressor>,
+    following: Following,
     effects: Vec<Effect>,
     bytes: Vec<u8>,
 }
@@ -41,9 +43,16 @@ impl Operator {
             channels: channels.to_vec(),
             metrics,
             suppressor,
+            following: Following::default(),
             effects: Vec::new(),
             bytes: Vec::new(),
         }
+    }
+
+    /// The same, of which cascades are followed.
+    #[must_use]
+    pub fn followed(self, following: Following) -> Self {
+        Operator { following, ..self }
     }
 
     /// Decides, and sends the effects on their way. Returns whether the row may have changed, and with which code the record is to be set aside,
@@ -54,6 +63,7 @@ impl Operator {
         row: &mut Row,
         input: Input<'_>,
         moment: &Moment,
+        cause: Option<&Cause<'_>>,
         out: &mut Outbox,
     ) -> (bool, Option<&'static str>) {
         let was_empty = row.is_empty();
@@ -62,13 +72,13 @@ impl Operator {
         for effect in std::mem::take(&mut self.effects) {
             match effect {
                 Effect::SetAside { code } => set_aside = Some(code),
-                effect => self.carry_out(key, &effect, moment, out),
+                effect => self.carry_out(key, &effect, moment, cause, out),
             }
         }
         (changed && !(was_empty && row.is_empty()), set_aside)
     }
 
-    fn carry_out(&mut self, key: &str, effect: &Effect, moment: &Moment, out: &mut Outbox) {
+    fn carry_out(&mut self, key: &str, effect: &Effect, moment: &Moment, cause: Option<&Cause<'_>>, out: &mut Outbox) {
         self.bytes.clear();
         let key = key.as_bytes();
         match effect {
@@ -85,7 +95,9 @@ impl Operator {
                 };
                 schemas::encode_into(&**send, &mut self.bytes);
                 self.metrics.sent(&send.channel);
-                out.withhold(tag(&send.send_id), output::SEND + channel, Some(moment.partition), key, &self.bytes);
+                let (tag, topic) = (tag(&send.send_id), output::SEND + channel);
+                let headers = self.following.header(send);
+                out.withhold_with(tag, topic, Some(moment.partition), key, &self.bytes, headers);
             }
             Effect::Revoke(revoke) => {
                 if out.withdraw(tag(&revoke.send_id)) {
@@ -101,6 +113,7 @@ impl Operator {
             Effect::Journal(journal) => {
                 schemas::encode_into(&**journal, &mut self.bytes);
                 self.metrics.decided(journal);
+                self.following.tell(journal, cause);
                 out.publish(output::JOURNAL, None, key, &self.bytes);
             }
             Effect::Forward { to, input } => {
@@ -171,7 +184,8 @@ impl Processor for Operator {
         match schemas::decode::<schemas::Input>(record.value.unwrap_or_default()) {
             Ok(input) => {
                 let fact = Input::Fact { fact: &input.fact, appended_at: input.origin.appended_at, hops: input.hops };
-                let (changed, set_aside) = self.decide(key, row, fact, &moment, out);
+                let (changed, set_aside) =
+                    self.decide(key, row, fact, &moment, Some(&Cause::of(record, Some(&input.origin))), out);
                 if let Some(code) = set_aside {
                     self.refuse(record, code, "what one row says to another did not get there", out);
                 }
@@ -181,7 +195,7 @@ impl Processor for Operator {
                 self.refuse(record, error.code(), &error.to_string(), out);
                 let fact = Fact::Unreadable(Unreadable { code: error.code().to_owned() });
                 let fact = Input::Fact { fact: &fact, appended_at: record.appended_at, hops: 0 };
-                self.decide(key, row, fact, &moment, out).0
+                self.decide(key, row, fact, &moment, Some(&Cause::of(record, None)), out).0
             }
         }
     }
@@ -189,7 +203,7 @@ impl Processor for Operator {
     fn deadline(&mut self, row: &mut Row, due: &Due<'_>, now: Millis, out: &mut Outbox) -> bool {
         let moment = Moment { now, partition: due.partition, offset: None, due: Some(due.at) };
         // Only rows of UTF-8 keys ever get a deadline.
-        std::str::from_utf8(due.key).is_ok_and(|key| self.decide(key, row, Input::Deadline, &moment, out).0)
+        std::str::from_utf8(due.key).is_ok_and(|key| self.decide(key, row, Input::Deadline, &moment, None, out).0)
     }
 
     fn sweeps(&self, now: Millis, each: &mut dyn FnMut(Sweep<'_>)) {
@@ -203,7 +217,7 @@ impl Processor for Operator {
         let moment = Moment { now, partition: due.partition, offset: None, due: Some(due.at) };
         let input = Input::Sweep { campaign };
         // Nor do others have a row.
-        std::str::from_utf8(due.key).is_ok_and(|key| self.decide(key, row, input, &moment, out).0)
+        std::str::from_utf8(due.key).is_ok_and(|key| self.decide(key, row, input, &moment, None, out).0)
     }
 
     fn broadcast(&mut self, record: &Incoming<'_>, _now: Millis, out: &mut Outbox) {

@@ -33,6 +33,7 @@ pub mod relay;
 pub mod publisher;
 pub mod shares;
 pub mod labels;
+pub mod traces;
 pub mod admin;
 pub mod inspect;
 

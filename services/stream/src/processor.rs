@@ -185,7 +185,20 @@ impl Outbox {
 
     /// Publishes a record at the end of this transaction, unless it is withdrawn before.
     pub fn withhold(&mut self, tag: u128, topic: usize, partition: Option<i32>, key: &[u8], value: &[u8]) {
-        let entry = self.entry(topic, partition, key, value, Vec::new());
+        self.withhold_with(tag, topic, partition, key, value, Vec::new());
+    }
+
+    /// The same with headers.
+    pub fn withhold_with(
+        &mut self,
+        tag: u128,
+        topic: usize,
+        partition: Option<i32>,
+        key: &[u8],
+        value: &[u8],
+        headers: Vec<(&'static str, Vec<u8>)>,
+    ) {
+        let entry = self.entry(topic, partition, key, value, headers);
         self.places.entry(tag).or_default().push(self.withheld.len());
         self.withheld.push(Some(entry));
     }

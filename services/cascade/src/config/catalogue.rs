@@ -70,6 +70,16 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("log.format", Some("text"), "`text` or `json`"),
     setting("log.level", Some("info"), "`error`, `warn`, `info`, `debug`, or directives such as `info,stream=debug`"),
+    setting(
+        "trace.endpoint",
+        None,
+        "URL of a collector that takes OTLP over HTTP, as in http://collector:4318: cascades are followed there. None: none is, and it costs nothing. A token goes into OTEL_EXPORTER_OTLP_HEADERS, not here",
+    ),
+    setting(
+        "trace.one_in",
+        Some("100"),
+        "The operator follows one cascade in so many; 1: each. The trace has the id of its instance",
+    ),
     setting("templates.dir", Some("templates"), "Directory of the message templates"),
     setting(
         "registry.url",

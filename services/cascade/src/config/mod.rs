@@ -29,6 +29,7 @@ pub use surroundings::{Process, Surroundings};
 pub use tracker::tracker;
 
 use crate::failure::{Exit, Failure};
+use crate::ops::traces;
 use crate::{logs, ops};
 use catalogue::KAFKA;
 
@@ -51,6 +52,8 @@ pub struct Common {
     pub logs: logs::Settings,
     /// Who tells business time.
     pub time: Time,
+    /// Where spans go; none where no cascade is followed.
+    pub traces: Option<traces::Settings>,
 }
 
 /// Who tells business time.
@@ -113,6 +116,7 @@ impl Common {
             replication: reader.number("topics.replication", 1..=9),
             suppressor: suppressor(reader),
             time: time(reader),
+            traces: followed(reader),
         }
     }
 }
@@ -157,6 +161,19 @@ fn logging(reader: &mut Reader<'_>, instance: &str) -> logs::Settings {
         instance: instance.to_owned(),
         installation: installation(reader),
     }
+}
+
+fn followed(reader: &mut Reader<'_>) -> Option<traces::Settings> {
+    let one_in = reader.number("trace.one_in", 1..=1_000_000_000);
+    let endpoint = reader.optional("trace.endpoint").filter(|endpoint| !endpoint.is_empty())?;
+    let settings = traces::Settings::of(&endpoint, one_in);
+    if settings.is_none() {
+        reader.wrong(
+            "trace.endpoint",
+            "must be the URL of a collector without a name, password or query, as in http://collector:4318",
+        );
+    }
+    settings
 }
 
 fn time(reader: &mut Reader<'_>) -> Time {

@@ -55,6 +55,18 @@ fn without_any_word_the_defaults_hold() {
     assert_eq!((common.partitions, common.topics.input().as_str()), (8, "input"));
     assert_eq!(common.channels, ["push", "email", "telegram", "viber", "whatsapp", "sms"]);
     assert_eq!(common.time, Time::System);
+    assert_eq!(common.traces, None, "no cascade is followed");
+}
+
+#[test]
+fn cascades_are_followed_where_a_collector_is_named() {
+    let to = |url: &str| Fake::default().variable("CASCADE_TRACE_ENDPOINT", url);
+    let followed = common(&Flags::default(), &to("http://collector:4318")).unwrap().traces.unwrap();
+    assert_eq!(followed, traces::Settings::of("http://collector:4318", 100).unwrap());
+    assert_eq!(common(&Flags::default(), &to("")).unwrap().traces, None);
+    assert!(problems(&Flags::default(), &to("collector:4318"))[0].contains("must be the URL of a collector"));
+    let each = to("http://collector:4318").variable("CASCADE_TRACE_ONE_IN", "0");
+    assert!(problems(&Flags::default(), &each)[0].contains("trace.one_in"));
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod answers;
 pub mod health;
 pub mod idle;
 pub mod metrics;
+pub mod traces;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};

@@ -80,7 +80,7 @@ fn megabytes(volume: Volume) -> f64 {
 }
 
 /// Everybody becomes known, then everybody registers, and so on: a customer's facts lie far apart, as they do in life.
-fn preload(ground: &Ground) {
+pub fn preload(ground: &Ground) {
     let feed = Feed::new(ground.place.brokers());
     let input = ground.topics.input();
     for turn in 0..FACTS {

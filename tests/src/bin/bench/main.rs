@@ -4,6 +4,7 @@
 //! cargo run -p system-tests --bin bench -- latency    record appended -> send command readable: when idle, and beside half of what the operator can do
 //! cargo run -p system-tests --bin bench -- idle       what each service takes with nothing to do, and its memory with much to do
 //! cargo run -p system-tests --bin bench -- drain      records of `input` that the operator does with a second of CPU
+//! cargo run -p system-tests --bin bench -- traces     the same with cascades that are followed, beside the same without
 //! cargo run -p system-tests --bin bench -- restore [CUSTOMERS]              a lost state directory, from the changelog
 //! cargo run -p system-tests --bin bench -- deadlines [OUTSTANDING [HERD [STORES]]]   deadlines in one store or more, and many due at once
 //! cargo run -p system-tests --bin bench -- growth [CUSTOMERS...]      what an event costs as more is kept
@@ -21,6 +22,7 @@
 mod latency;
 mod idle;
 mod drain;
+mod traces;
 mod restore;
 mod deadlines;
 mod growth;
@@ -51,14 +53,15 @@ fn main() -> ExitCode {
         ["relay", order] => told(&relay::run(order)),
         ["client", order] => told(&worker::call(order)),
         ["peers", contender @ ("raw" | "ours"), order] => ended(peers::become_contender(contender, order)),
-        ["latency" | "idle" | "drain" | "restore" | "deadlines" | "growth" | "peers" | "worker" | "tracker", ..]
-            if std::env::var(LARGE_BROKER.0).is_err() =>
-        {
-            with_a_large_broker(&arguments)
-        }
+        [
+            "latency" | "idle" | "drain" | "traces" | "restore" | "deadlines" | "growth" | "peers" | "worker"
+            | "tracker",
+            ..,
+        ] if std::env::var(LARGE_BROKER.0).is_err() => with_a_large_broker(&arguments),
         ["latency"] => told(&latency::measure()),
         ["idle"] => told(&idle::measure()),
         ["drain"] => told(&drain::measure()),
+        ["traces"] => told(&traces::measure()),
         ["restore"] => told(&restore::measure(500_000)),
         ["restore", customers] => sized(&[customers], |sizes| restore::measure(sizes[0])),
         ["deadlines"] => told(&deadlines::measure(1_000_000, 100_000, 1)),
@@ -96,7 +99,7 @@ fn ended(result: Result<(), Box<dyn Error>>) -> ExitCode {
 fn usage() -> ExitCode {
     let _ = writeln!(
         std::io::stderr(),
-        "usage: bench latency|idle|drain|restore [CUSTOMERS]|deadlines [OUTSTANDING [HERD [STORES]]]|growth [CUSTOMERS...]|brain [instructions]|peers [EVENTS [CUSTOMERS [KEYS]]]|worker [SENDS]|tracker [RECEIPTS]"
+        "usage: bench latency|idle|drain|traces|restore [CUSTOMERS]|deadlines [OUTSTANDING [HERD [STORES]]]|growth [CUSTOMERS...]|brain [instructions]|peers [EVENTS [CUSTOMERS [KEYS]]]|worker [SENDS]|tracker [RECEIPTS]"
     );
     ExitCode::from(64)
 }
