@@ -190,7 +190,7 @@ mod tests {
     }
 
     /// Order by order the step that it is owed to.
-    fn steps<'f>(facts: &'f Facts, model: Model) -> Vec<Option<&'f str>> {
+    fn steps(facts: &Facts, model: Model) -> Vec<Option<&str>> {
         let credits = facts.credits(model, 10 * HOUR);
         credits.into_iter().map(|credit| credit.to.map(|to| &*to.message.step)).collect()
     }

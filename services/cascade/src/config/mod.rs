@@ -168,10 +168,9 @@ fn followed(reader: &mut Reader<'_>) -> Option<traces::Settings> {
     let endpoint = reader.optional("trace.endpoint").filter(|endpoint| !endpoint.is_empty())?;
     let settings = traces::Settings::of(&endpoint, one_in);
     if settings.is_none() {
-        reader.wrong(
-            "trace.endpoint",
-            "must be the URL of a collector without a name, password or query, as in http://collector:4318",
-        );
+        // Not shown: a password may stand in it.
+        let must = "must be the URL of a collector without a name, password or query, as in http://collector:4318";
+        reader.problem(format!("trace.endpoint {must}"));
     }
     settings
 }
