@@ -34,9 +34,17 @@ pub struct Feedback {
 }
 
 impl Feedback {
+    /// The status that is said: an outcome says it, whatever stands beside it; but who wants no more, wants no more.
+    pub fn stated(&self) -> Status {
+        match self.status {
+            status @ (Status::Unsubscribed | Status::Complained) => status,
+            status => self.outcome.status().unwrap_or(status),
+        }
+    }
+
     /// The status that is concluded: a machine that opens or clicks proves arrival, no more.
     pub fn meant(&self) -> Status {
-        match self.status {
+        match self.stated() {
             Status::Opened | Status::Clicked if self.actor == Actor::Machine => Status::Delivered,
             status => status,
         }

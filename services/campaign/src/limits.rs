@@ -12,6 +12,8 @@ pub const PAST: usize = 8;
 pub const UNSETTLED: usize = 16;
 /// Actions remembered, one for each (action, key), of those that campaigns ask for.
 pub const DONE: usize = 16;
+/// Conditions of goals that are remembered as fulfilled, one for each (action, condition, key).
+pub const FULFILLED: usize = 32;
 /// Campaigns of which is remembered how often they have begun.
 pub const BEGUN: usize = 64;
 /// Carts of which is remembered that a version began nothing.

@@ -28,8 +28,8 @@ pub struct Plans {
     /// Names of the campaigns that an event can concern, by its kind and, where it is an action, by that: of five hundred
     /// campaigns an event meets its own, those of the highest priority first.
     triggered: BTreeMap<TriggerKind, BTreeMap<String, Vec<Ranked>>>,
-    /// Names of the campaigns whose goal is such an action under a condition.
-    hoping: BTreeMap<String, Vec<String>>,
+    /// Names and versions of the campaigns whose goal is such an action under a condition.
+    hoping: BTreeMap<String, Vec<(String, i32)>>,
     /// Campaigns that began by themselves at moments and do so no more.
     formerly_scheduled: Vec<String>,
     remembered: Remembered,
@@ -224,16 +224,16 @@ impl Plans {
         self.remembered = Remembered::default();
         for (name, versions) in &self.campaigns {
             for defined in versions.plans.values() {
-                self.remembered.learn(&defined.plan);
+                let plan = &defined.plan;
+                self.remembered.learn(plan);
+                for action in plan.goal.iter().filter(|goal| goal.condition.is_some()).flat_map(|goal| &goal.actions) {
+                    self.hoping.entry(action.clone()).or_default().push((name.clone(), plan.version));
+                }
             }
             if let Some(newest) = versions.newest() {
                 let has_been = |defined: &Defined| defined.plan.trigger.schedule.is_some();
                 if newest.trigger.schedule.is_none() && versions.plans.values().any(has_been) {
                     self.formerly_scheduled.push(name.clone());
-                }
-                for action in newest.goal.iter().filter(|goal| goal.condition.is_some()).flat_map(|goal| &goal.actions)
-                {
-                    self.hoping.entry(action.clone()).or_default().push(name.clone());
                 }
                 let action = newest.trigger.action.clone().unwrap_or_default();
                 let of_kind = self.triggered.entry(newest.trigger.on).or_default();
@@ -251,10 +251,12 @@ impl Plans {
         names.iter().filter_map(|(_, name)| self.newest(name))
     }
 
-    /// The newest version of each campaign whose goal is this action, under a condition.
+    /// Each version, of campaigns that are not stopped, whose goal is this action, under a condition.
     pub(crate) fn hoping_for(&self, action: &str) -> impl Iterator<Item = &Plan> {
-        let names = self.hoping.get(action).map(Vec::as_slice).unwrap_or_default();
-        names.iter().filter_map(|name| self.newest(name))
+        let versions = self.hoping.get(action).map(Vec::as_slice).unwrap_or_default();
+        let is_over = |name: &str| matches!(self.state(name), Some(State::Stopped { .. }));
+        let hoping = versions.iter().filter(move |(name, _)| !is_over(name));
+        hoping.filter_map(|(name, version)| self.version(name, *version))
     }
 
     /// Why everybody is looked at: each campaign of whose life something was said, with the moment of the last word, and each that

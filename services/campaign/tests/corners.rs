@@ -202,3 +202,51 @@ fn each_campaign_looks_back_by_its_own_condition() {
          1h GOAL_BEFORE",
     );
 }
+
+/// A condition that asks of the past is asked before what comes belongs to it, whether a cascade runs or not.
+#[test]
+fn what_comes_is_no_past_of_its_own() {
+    let goal = "{action: purchase, where: \"did('purchase')\", grace: 2h}";
+    check(
+        World::new(&[&TWO.replace("{action: purchase}", goal)]),
+        "0 has email
+         0 does purchase
+         1h does lead
+         2h does purchase
+         3h does lead",
+        "1h ENTERED
+         1h send first by email
+         2h GOAL_REACHED
+         3h GOAL_BEFORE",
+    );
+}
+
+/// However many campaigns have such goals, what customers did is remembered as long as without them; stopped ones ask for nothing.
+#[test]
+fn goals_under_conditions_drive_no_history_out() {
+    let asking: Vec<String> = (0..40)
+        .map(|number| {
+            let goal = format!("{{action: purchase, where: amount_minor >= {number}, grace: 2h}}");
+            let text =
+                TWO.replace("campaign: two", &format!("campaign: c{number}")).replace("action: lead", "action: other");
+            text.replace("{action: purchase}", &goal)
+        })
+        .collect();
+    let visited = "campaign: visited
+version: 1
+trigger: {on: action, action: lead, where: \"did('visit', 90)\"}
+steps: [{name: only, channel: email, template: t}]
+";
+    let mut texts: Vec<&str> = asking.iter().map(String::as_str).collect();
+    texts.push(visited);
+    let mut world = World::new(&texts);
+    for line in ["0 has email", "0 does visit", "1d does purchase k amount_minor=100", "2d does lead"] {
+        play(&mut world, line);
+    }
+    assert_eq!(told(&world), ["2d ENTERED", "2d send only by email"]);
+    assert_eq!(world.customer.done.len(), 1 + campaign::limits::FULFILLED);
+    (0..40).for_each(|number| play(&mut world, &format!("3d stop c{number}")));
+    play(&mut world, "4d does purchase k2 amount_minor=100");
+    let newer = world.customer.done.iter().filter(|done| done.key.as_deref() == Some("k2"));
+    assert_eq!(newer.count(), 0, "nobody hopes for it any more");
+}

@@ -544,7 +544,7 @@ steps:
         live(&mut world, &events, |decision| {
             let row = &decision.world.customer;
             assert!(row.instances.len() <= limits::INSTANCES && row.past.len() <= limits::PAST);
-            assert!(row.done.len() <= limits::DONE && row.recent.len() <= limits::RECENT && row.dead.len() <= limits::DEAD);
+            assert!(row.done.len() <= limits::DONE + limits::FULFILLED && row.recent.len() <= limits::RECENT && row.dead.len() <= limits::DEAD);
             assert!(row.unsettled.len() <= limits::UNSETTLED && row.passed.len() <= limits::PASSED);
             assert!(row.consents.len() <= limits::CONTACTS && row.contacts.len() <= limits::CONTACTS);
             assert!(row.counted.len() <= limits::COUNTED && row.begun.len() <= limits::BEGUN);

@@ -27,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const MUTE: Duration = Duration::from_secs(30);
 /// So is one that answers, and has brought nothing of a standby for so long though there is more.
 const STANDBY_SILENCE: Duration = Duration::from_secs(5 * 60);
+/// On account of one partition there is a new client at most so seldom: a restore may take as long.
+const LONGEST_REST: Duration = Duration::from_secs(60 * 60);
 /// After so long no further partition is opened in a turn: where nobody answers, each question takes as long as it may.
 const OPENED_AT_MOST: Duration = Duration::from_secs(3);
 /// Standbys wait for so long at the start: what the group assigns to us comes first.
@@ -95,6 +97,9 @@ pub(crate) struct Replicas<'a, C: Changelogs, P> {
     measured_last: i32,
     /// When the brokers have said something last, or nobody waited for it.
     heard: Tick,
+    renewed: Option<Tick>,
+    /// For how long there is no other new client on account of one partition.
+    rest: Duration,
     /// By which of the partitions that are wanted the next turn begins.
     first: usize,
     /// Goes last: its client waits at its end for every record that somebody holds, as those who follow do.
@@ -133,6 +138,8 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
             measured: Tick::now(),
             measured_last: -1,
             heard: Tick::now(),
+            renewed: None,
+            rest: PATIENCE,
             first: 0,
         }
     }
@@ -299,16 +306,17 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
     }
 
     fn note(&mut self) {
+        let since_renewal = self.renewed.map_or(Duration::MAX, |at| at.elapsed());
         let impatient = self.claims.iter().find(|(partition, claim)| {
-            let silence = self.following.get(partition).map(Replica::silence);
-            silence.unwrap_or(Duration::MAX).min(claim.since.elapsed()) > PATIENCE
+            let silence = self.following.get(partition).map_or(Duration::MAX, Replica::silence);
+            silence.min(claim.since.elapsed()).min(since_renewal) > PATIENCE
         });
         if let Some(partition) = impatient.map(|(partition, _)| *partition) {
             let words = format!("partition {partition} brings nothing; is a foreign transaction open on it?");
             let is_mute = self.has_more(partition);
             self.fail(partition, &Error::new(Verdict::Retry, "read the changelog", words));
             if is_mute {
-                self.renew();
+                self.renew_for_one(partition);
             }
         }
         let old: Vec<i32> = self
@@ -335,8 +343,20 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
 
     /// Whether the brokers say that there is more of a partition than has come. What an open transaction hides does not count.
     fn has_more(&mut self, partition: i32) -> bool {
-        let end = self.changelogs.range(partition).map_or(0, |(_, end)| end);
-        self.following.get_mut(&partition).is_some_and(|replica| replica.remaining(end) > 0)
+        let Some(replica) = self.following.get_mut(&partition) else { return false };
+        self.changelogs.range(partition).is_ok_and(|(_, end)| replica.remaining(end) > 0)
+    }
+
+    /// Takes a new client since one partition brings nothing. Each time it is longer until that may happen again: if it is not the
+    /// client's fault, the others must come to their end meanwhile.
+    fn renew_for_one(&mut self, partition: i32) {
+        if self.renewed.is_some_and(|at| at.elapsed() < self.rest) {
+            return;
+        }
+        let is_calm = self.renewed.is_none_or(|at| at.elapsed() > self.rest * 4);
+        self.rest = if is_calm { PATIENCE } else { (self.rest * 2).min(LONGEST_REST) };
+        tracing::warn!(partition, "it brings nothing, though there is more: asking with a new client");
+        self.renew();
     }
 
     /// A partition that cannot be followed: whoever waits for it decides what comes next; a standby is tried again later.
@@ -378,7 +398,7 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
         let mut others = self.following.keys().copied().filter(|partition| !self.claims.contains_key(partition));
         let next = others.clone().find(|partition| *partition > self.measured_last).or_else(|| others.next());
         self.measured_last = next.unwrap_or(-1);
-        let mut lags_behind = false;
+        let mut lags_behind = None;
         for (partition, replica) in &mut self.following {
             if !self.claims.contains_key(partition) && Some(*partition) != next {
                 continue;
@@ -389,7 +409,9 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
             let (left, label) = (replica.remaining(end), partition.to_string());
             let Some(claim) = self.claims.get(partition) else {
                 metrics.standby_lag.with_label_values(&[&label]).set(left);
-                lags_behind |= left > 0 && replica.silence() > STANDBY_SILENCE;
+                if left > 0 && replica.silence() > STANDBY_SILENCE {
+                    lags_behind = Some(*partition);
+                }
                 continue;
             };
             let _ = metrics.standby_lag.remove_label_values(&[&label]);
@@ -401,11 +423,8 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
                 metrics.restore_eta_seconds.with_label_values(&[&label]).set(spent);
             }
         }
-        if lags_behind {
-            tracing::warn!(
-                "nothing is heard of a standby for {STANDBY_SILENCE:?}, though there is more: asking with a new client"
-            );
-            self.renew();
+        if let Some(partition) = lags_behind {
+            self.renew_for_one(partition);
         }
     }
 
@@ -422,7 +441,7 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
 
     /// Takes a new client. Whoever is followed is opened again, and goes on where its store says.
     fn renew(&mut self) {
-        self.heard = Tick::now();
+        (self.heard, self.renewed) = (Tick::now(), Some(Tick::now()));
         let following: Vec<i32> = self.following.keys().copied().collect();
         following.into_iter().for_each(|partition| self.stop(partition));
         if let Err(error) = self.changelogs.renew() {

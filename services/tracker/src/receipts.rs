@@ -13,8 +13,8 @@
 //! | `accepted`, `queued` | ACCEPTED |
 //! | `sent`, `submitted` | SENT |
 //! | `delivered` | DELIVERED |
-//! | `opened`, `read`, `seen` | OPENED, by the customer |
-//! | `clicked` | CLICKED, by the customer |
+//! | `opened`, `read`, `seen` | OPENED, by the customer; with `"machine": true` by a machine, which proves arrival only |
+//! | `clicked` | CLICKED, likewise |
 //! | `replied` | REPLIED |
 //! | `rejected`, `refused`, `blocked` | REFUSED |
 //! | `expired` | EXPIRED |
@@ -61,6 +61,9 @@ struct Receipt {
     occurred_at: Option<Millis>,
     provider_id: Option<String>,
     code: Option<String>,
+    /// The provider says that a machine opened it, or followed its links.
+    #[serde(default)]
+    machine: bool,
 }
 
 /// 204 means that Kafka has every receipt that says something.
@@ -131,14 +134,21 @@ fn fact(keys: &Keyring, provider: &str, receipt: Receipt, now: Millis) -> Option
         None => (Id::parse(&receipt.send_id?)?, receipt.customer_id.filter(|id| !id.is_empty())?, receipt.channel?),
     };
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let actor = match status {
+        Status::Opened | Status::Clicked if receipt.machine => Actor::Machine,
+        Status::Opened | Status::Clicked => Actor::Human,
+        _ => Actor::Unspecified,
+    };
+    // Whoever opens it after a machine is no repeat.
+    let by = if actor == Actor::Machine { "/machine" } else { "" };
     Some(Feedback {
-        event_id: format!("{send_id}/{word}/{provider}"),
+        event_id: format!("{send_id}/{word}/{provider}{by}"),
         customer_id,
         occurred_at: believed(receipt.occurred_at, now),
         send_id: Some(send_id.to_string()),
         channel,
         status,
-        actor: if matches!(status, Status::Opened | Status::Clicked) { Actor::Human } else { Actor::Unspecified },
+        actor,
         provider: provider.to_owned(),
         provider_id: receipt.provider_id.filter(|id| id.len() <= 200),
         // A code is a word; a sentence could hold an address.

@@ -49,6 +49,12 @@ mod tests {
             ("+79161234567", None),
             ("+12125550123", Some("America/New_York")),
             ("+18085550123", Some("Pacific/Honolulu")),
+            // Of Tennessee, Florida and Kentucky the parts, each in its zone.
+            ("+14235550123", Some("America/New_York")),
+            ("+19315550123", Some("America/Chicago")),
+            ("+16895550123", Some("America/New_York")),
+            ("+18505550123", Some("America/Chicago")),
+            ("+12705550123", Some("America/Chicago")),
             ("+18005550123", None),
             ("+35312345678", Some("Europe/Dublin")),
             ("+34123456789", None),

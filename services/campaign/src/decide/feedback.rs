@@ -49,12 +49,11 @@ pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, word: &Feed
     })
 }
 
-/// An outcome says the status, whatever stands beside it; but who wants no more, wants no more.
+/// The word with the status that it states.
 fn stated(word: &Feedback) -> Cow<'_, Feedback> {
-    let is_opt_out = matches!(word.status, Status::Unsubscribed | Status::Complained);
-    match word.outcome.status().filter(|status| !is_opt_out && *status != word.status) {
-        Some(status) => Cow::Owned(Feedback { status, ..word.clone() }),
-        None => Cow::Borrowed(word),
+    match word.stated() {
+        status if status == word.status => Cow::Borrowed(word),
+        status => Cow::Owned(Feedback { status, ..word.clone() }),
     }
 }
 

@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 use crate::language::Plan;
 use crate::limits;
 use crate::plans::Plans;
-use crate::predicate::{Asked, GOAL_OF, PURCHASE_OF};
+use crate::predicate::{Asked, FULFILLING, PURCHASE_OF};
 
 use super::case::Case;
 use super::{bill, goal, moment};
@@ -68,6 +68,12 @@ pub(super) fn meet_addresses(customer: &mut Customer, before: &[Contact]) {
 /// would silence the customer until then.
 pub(super) fn act(case: &Case<'_>, customer: &mut Customer, action: &Action) -> bool {
     let (plans, at) = (case.plans, action.occurred_at.min(case.now()));
+    // By the past without it, as for those that run.
+    let fulfilled: Vec<String> = plans
+        .hoping_for(&action.action)
+        .filter(|plan| goal::has_what_it_asks(case, plan, customer, action))
+        .filter_map(|plan| Some(action.action.clone() + &goal::mark(plan)?))
+        .collect();
     let mut news = plans.asks_for(Asked::Action(&action.action)) && done(customer, &action.action, &action.key, at);
     if action.action == "purchase" {
         for item in &action.items {
@@ -78,10 +84,8 @@ pub(super) fn act(case: &Case<'_>, customer: &mut Customer, action: &Action) -> 
             }
         }
     }
-    for plan in plans.hoping_for(&action.action) {
-        if goal::has_what_it_asks(case, plan, customer, action) {
-            news |= done(customer, &[&*action.action, GOAL_OF, &*plan.name].concat(), &action.key, at);
-        }
+    for mark in fulfilled {
+        news |= done(customer, &mark, &action.key, at);
     }
     news
 }
@@ -161,15 +165,17 @@ pub(super) fn passed(customer: &Customer, cart_id: &str) -> i64 {
 /// Of the same action and key only the latest is kept.
 pub(super) fn done(customer: &mut Customer, action: &str, key: &Option<String>, occurred_at: Millis) -> bool {
     let known = customer.done.iter().position(|done| done.action == action && done.key == *key);
-    if let Some(known) = known {
-        if customer.done[known].occurred_at >= occurred_at {
-            return false;
-        }
-        customer.done.remove(known);
-    }
-    customer.done.push(Done { action: action.to_owned(), key: key.clone(), occurred_at });
-    if customer.done.len() > limits::DONE {
-        let forgotten = least_needed(&customer.done);
+    let done = match known {
+        Some(known) if customer.done[known].occurred_at >= occurred_at => return false,
+        Some(known) => Done { occurred_at, ..customer.done.remove(known) },
+        None => Done { action: action.to_owned(), key: key.clone(), occurred_at },
+    };
+    customer.done.push(done);
+    let is_of_goals = |action: &str| action.contains(FULFILLING);
+    let limit = if is_of_goals(action) { limits::FULFILLED } else { limits::DONE };
+    let of_its_kind = |done: &&Done| is_of_goals(&done.action) == is_of_goals(action);
+    if customer.done.len() > limit && customer.done.iter().filter(of_its_kind).count() > limit {
+        let forgotten = least_needed(&customer.done, of_its_kind);
         customer.done.remove(forgotten);
     }
     true
@@ -177,11 +183,11 @@ pub(super) fn done(customer: &mut Customer, action: &str, key: &Option<String>, 
 
 /// Which of these is forgotten first: the oldest of those that a newer one of the same action stands in for, whatever that was about,
 /// since most conditions ask when something was done at all. For what was bought nothing stands in: each is asked for by itself.
-fn least_needed(done: &[Done]) -> usize {
+fn least_needed(done: &[Done], is_meant: impl Fn(&&Done) -> bool) -> usize {
     let stands_in =
         |old: &Done, new: &Done| new.action == old.action && new.key != old.key && new.occurred_at >= old.occurred_at;
     let is_spare = |it: &Done| it.action != PURCHASE_OF && done.iter().any(|other| stands_in(it, other));
-    let numbered = || done.iter().enumerate();
+    let numbered = || done.iter().enumerate().filter(|(_, it)| is_meant(it));
     let spare = numbered().filter(|(_, it)| is_spare(it)).min_by_key(|(_, it)| it.occurred_at);
     let oldest = || numbered().min_by_key(|(_, it)| it.occurred_at);
     spare.or_else(oldest).map_or(0, |(index, _)| index)

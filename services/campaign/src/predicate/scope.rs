@@ -57,9 +57,9 @@ pub(crate) struct Today<'a> {
 /// The action under which the purchase of a product, or of something of a category, is remembered.
 pub(crate) const PURCHASE_OF: &str = "purchase of";
 
-/// Stands between an action and the campaign whose goal it fulfilled, where that goal has a condition: it cannot be asked later, since
-/// of an action only its name, key and time are kept.
-pub(crate) const GOAL_OF: &str = " as the goal of ";
+/// Stands between an action and the mark of a condition that it fulfilled: of an action only its name, key and time are kept, so that
+/// it could not be asked later.
+pub(crate) const FULFILLING: &str = " fulfilling ";
 
 impl<'a> Scope<'a> {
     pub fn of_event(event: Event<'a>, customer: &'a Customer, today: Today<'a>) -> Self {

@@ -63,11 +63,10 @@ impl Args {
 pub fn run(common: &Common, args: &Args) -> Result<String, Failure> {
     topics::reach(common)?;
     let mut facts = Facts::default();
-    read::<Journal>(common, &common.topics.journal(), |_, record| facts.decided(record))?;
-    read::<Input>(common, &common.topics.input(), |place, input| match input.fact {
+    read::<Journal>(common, &common.topics.journal(), |record| facts.decided(record))?;
+    read::<Input>(common, &common.topics.input(), |input| match input.fact {
         Fact::Feedback(word) => facts.heard(word),
-        Fact::Action(it) if it.action == args.action => facts.ordered(it, place),
-        Fact::Merged(merged) => facts.is_known_as(place.key, merged.into),
+        Fact::Action(it) if it.action == args.action => facts.ordered(it),
         _ => {}
     })?;
     let mut credits = facts.credits(args.model, args.within * DAY);
@@ -83,24 +82,15 @@ pub fn run(common: &Common, args: &Args) -> Result<String, Failure> {
     Ok(sums(args, &credits))
 }
 
-/// Where a record stands, and its key.
-struct Place<'r> {
-    partition: i32,
-    offset: i64,
-    key: &'r str,
-}
-
 /// Hands over every record of a topic that can be read.
-fn read<T: schemas::Record>(common: &Common, topic: &str, mut each: impl FnMut(Place<'_>, T)) -> Result<(), Failure> {
+fn read<T: schemas::Record>(common: &Common, topic: &str, mut each: impl FnMut(T)) -> Result<(), Failure> {
     for partition in 0..reading::partitions(&common.kafka, topic)? {
-        reading::partition(&common.kafka, topic, partition, |record| {
-            let key = record.key().and_then(|key| std::str::from_utf8(key).ok()).unwrap_or_default();
-            let offset = record.offset();
-            match record.value().map(schemas::decode::<T>) {
-                Some(Ok(value)) => each(Place { partition, offset, key }, value),
-                Some(Err(error)) => tracing::warn!(topic, partition, offset, %error, "a record cannot be read"),
-                None => {}
+        reading::partition(&common.kafka, topic, partition, |record| match record.value().map(schemas::decode::<T>) {
+            Some(Ok(value)) => each(value),
+            Some(Err(error)) => {
+                tracing::warn!(topic, partition, offset = record.offset(), %error, "a record cannot be read")
             }
+            None => {}
         })?;
     }
     Ok(())

@@ -7,8 +7,6 @@ use clap::ValueEnum;
 use schemas::{Action, Feedback, Id, Journal, Millis, Reason, Status};
 use serde::Serialize;
 
-use super::Place;
-
 /// To what an order is owed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Model {
@@ -43,7 +41,7 @@ pub struct Facts {
     sends: HashMap<Id, Message>,
     /// By customer.
     touches: HashMap<String, Vec<Touch>>,
-    /// By customer and what tells one order from another.
+    /// By customer and event.
     orders: BTreeMap<(String, String), Order>,
     /// The id under which a customer went on.
     known_as: HashMap<String, String>,
@@ -94,8 +92,12 @@ pub struct Owed<'f> {
 }
 
 impl Facts {
-    /// A record of the journal.
+    /// A record of the journal: what was sent, and under which id a customer goes on.
     pub fn decided(&mut self, record: Journal) {
+        if let (Reason::Moved, Some(to)) = (record.reason, record.evidence.get("to")) {
+            self.known_as.insert(record.customer_id, to.to_owned());
+            return;
+        }
         let id = Id::parse(&record.send_id).filter(|_| record.reason == Reason::Sent);
         if let Some(id) = id {
             let Journal { send_id, campaign, version, step, channel, .. } = record;
@@ -113,19 +115,11 @@ impl Facts {
     }
 
     /// An order. What is told twice is one.
-    pub fn ordered(&mut self, action: Action, place: Place<'_>) {
+    pub fn ordered(&mut self, action: Action) {
         let Action { event_id, customer_id, occurred_at, amount_minor, currency, .. } = action;
-        let mark = match event_id.is_empty() {
-            true => format!("{}/{}", place.partition, place.offset),
-            false => event_id.clone(),
-        };
-        let order = Order { event_id, customer_id: customer_id.clone(), occurred_at, amount_minor, currency };
-        self.orders.entry((customer_id, mark)).or_insert(order);
-    }
-
-    /// A customer goes on under another id.
-    pub fn is_known_as(&mut self, former: &str, id: String) {
-        self.known_as.insert(former.to_owned(), id);
+        let place = (customer_id.clone(), event_id.clone());
+        let order = Order { event_id, customer_id, occurred_at, amount_minor, currency };
+        self.orders.entry(place).or_insert(order);
     }
 
     /// Each order with what it is owed to, by customer.
@@ -134,6 +128,13 @@ impl Facts {
         for (customer, told) in &self.touches {
             let counted = told.iter().filter(|touch| model.counts(touch.status));
             touches.entry(self.now_known_as(customer)).or_default().extend(counted);
+        }
+        if model == Model::LastMessage {
+            // It arrived when that was first known of; what was done with it later is no other arrival.
+            touches.values_mut().for_each(|told| {
+                told.sort_by_key(|touch| (touch.send, touch.at));
+                told.dedup_by_key(|touch| touch.send);
+            });
         }
         // What was passed on to another id stands under both.
         let mut orders: BTreeMap<(&str, &str), &Order> = BTreeMap::new();
@@ -186,7 +187,7 @@ mod tests {
     fn ordered(facts: &mut Facts, customer: &str, event: &str, at: Millis) {
         let (customer_id, event_id) = (customer.to_owned(), event.to_owned());
         let action = Action { customer_id, event_id, occurred_at: at, amount_minor: 5, ..Action::default() };
-        facts.ordered(action, Place { partition: 0, offset: 0, key: customer });
+        facts.ordered(action);
     }
 
     /// Order by order the step that it is owed to.
@@ -204,6 +205,8 @@ mod tests {
         heard(&mut facts, "c", &first, (Status::Opened, Actor::Human), 12 * HOUR);
         heard(&mut facts, "c", &third, (Status::Opened, Actor::Machine), 18 * HOUR);
         heard(&mut facts, "c", &first, (Status::Opened, Actor::Human), 21 * HOUR);
+        // It arrived before the third, though it was followed after that.
+        heard(&mut facts, "c", &second, (Status::Clicked, Actor::Human), 19 * HOUR);
         assert_eq!(steps(&facts, Model::LastTouch), [Some("second")]);
         assert_eq!(steps(&facts, Model::LastMessage), [Some("third")]);
     }
@@ -228,7 +231,9 @@ mod tests {
             ordered(&mut facts, customer, "order", 2 * HOUR);
         }
         assert_eq!(steps(&facts, Model::LastTouch).len(), 2);
-        facts.is_known_as("anonymous", "known".to_owned());
+        let evidence = [("to", "known".to_owned())].into_iter().collect();
+        let (customer_id, reason) = ("anonymous".to_owned(), Reason::Moved);
+        facts.decided(Journal { customer_id, reason, evidence, ..Journal::default() });
         assert_eq!(steps(&facts, Model::LastTouch), [Some("only")]);
     }
 

@@ -337,6 +337,28 @@ async fn receipts_become_facts_by_token_or_by_id() {
 }
 
 #[tokio::test]
+async fn a_provider_tells_machines_apart() {
+    let edge = Fixture::start().await;
+    let id = token(Kind::Receipt, "").send_id;
+    let of = |status: &str, more: &str| {
+        format!(r#"{{"send_id": "{id}", "customer_id": "c9", "channel": "sms", "status": "{status}"{more}}}"#)
+    };
+    let machine = r#", "machine": true"#;
+    let body = [of("opened", machine), of("opened", ""), of("clicked", machine), of("delivered", machine)].join(", ");
+    assert_eq!(edge.receipts(&format!("[{body}]"), None).await, StatusCode::NO_CONTENT);
+    let facts = edge.facts(4).await;
+    let actors: Vec<_> = facts.iter().map(|fact| (fact.status, fact.actor)).collect();
+    let wanted = [
+        (Status::Opened, Actor::Machine),
+        (Status::Opened, Actor::Human),
+        (Status::Clicked, Actor::Machine),
+        (Status::Delivered, Actor::Unspecified),
+    ];
+    assert_eq!(actors, wanted);
+    assert_ne!(facts[0].event_id, facts[1].event_id, "whoever opens it after a machine is no repeat");
+}
+
+#[tokio::test]
 async fn a_provider_speaks_for_its_own_channels_alone() {
     let edge = Fixture::start().await;
     let id = token(Kind::Receipt, "").send_id;

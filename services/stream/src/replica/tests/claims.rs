@@ -13,6 +13,7 @@ use crate::log::Changelogs;
 use crate::restorer::{Replicas, Word};
 
 /// A changelog of which a few records have come, and the rest does not yet.
+#[derive(Default)]
 struct Slow {
     log: Vec<Written>,
     brought: usize,
@@ -21,6 +22,9 @@ struct Slow {
     is_mute: bool,
     /// Its client answers, and asks for no record any more.
     is_idle: bool,
+    /// And no other client does.
+    is_broken: bool,
+    renewals: usize,
     asked: Vec<i32>,
 }
 
@@ -44,7 +48,8 @@ impl Changelogs for Slow {
     fn stop(&mut self, _: i32) {}
 
     fn renew(&mut self) -> Result<(), Error> {
-        (self.is_mute, self.is_idle) = (false, false);
+        (self.is_mute, self.is_idle) = (false, self.is_broken);
+        self.renewals += 1;
         Ok(())
     }
 
@@ -73,7 +78,7 @@ fn whoever_waits_for_a_partition_sees_how_far_it_is_and_when_it_will_be_there() 
     };
     let log = (0..20)
         .flat_map(|n| [row(2 * n, "a", (1, 1 + n.unsigned_abs()), "word"), meta(2 * n + 1, (1, 1 + n.unsigned_abs()))]);
-    let slow = Slow { log: log.collect(), brought: 0, end: 100, is_mute: false, is_idle: false, asked: Vec::new() };
+    let slow = Slow { log: log.collect(), end: 100, is_mute: false, is_idle: false, ..Slow::default() };
     simulated::set(Some(Duration::ZERO));
     let mut replicas = Replicas::new(rules, slow, Words, BTreeSet::new());
     replicas.hear(Word::Restore { shard: 0, partition: 0, nonce: "mine".to_owned() });
@@ -100,7 +105,7 @@ fn whoever_waits_for_a_partition_sees_how_far_it_is_and_when_it_will_be_there() 
 fn a_client_that_answers_nothing_any_more_is_replaced_and_holds_nobody_up_for_long() {
     let bench = Bench::new();
     let log = vec![row(0, "a", (1, 1), "word"), meta(1, (1, 1)), barrier(2, "mine")];
-    let mute = Slow { log, brought: 0, end: 3, is_mute: true, is_idle: false, asked: Vec::new() };
+    let mute = Slow { log, end: 3, is_mute: true, is_idle: false, ..Slow::default() };
     simulated::set(Some(Duration::ZERO));
     let mut replicas = Replicas::new(bench.rules(), mute, Words, BTreeSet::new());
     for partition in 0..64 {
@@ -124,7 +129,7 @@ fn a_client_that_answers_nothing_any_more_is_replaced_and_holds_nobody_up_for_lo
 fn a_client_that_answers_and_brings_nothing_is_replaced_too() {
     let bench = Bench::new();
     let log = vec![row(0, "a", (1, 1), "word"), meta(1, (1, 1)), barrier(2, "mine")];
-    let idle = Slow { log, brought: 0, end: 3, is_mute: false, is_idle: true, asked: Vec::new() };
+    let idle = Slow { log, end: 3, is_mute: false, is_idle: true, ..Slow::default() };
     simulated::set(Some(Duration::ZERO));
     let mut replicas = Replicas::new(bench.rules(), idle, Words, BTreeSet::new());
     let ask = || Word::Restore { shard: 0, partition: 0, nonce: "mine".to_owned() };
@@ -152,7 +157,7 @@ fn a_client_that_answers_and_brings_nothing_is_replaced_too() {
 fn a_standby_that_is_left_behind_in_silence_gets_another_client() {
     let bench = Bench::new();
     let log = vec![row(0, "a", (1, 1), "word"), meta(1, (1, 1))];
-    let idle = Slow { log, brought: 0, end: 2, is_mute: false, is_idle: true, asked: Vec::new() };
+    let idle = Slow { log, end: 2, is_mute: false, is_idle: true, ..Slow::default() };
     simulated::set(Some(Duration::ZERO));
     let mut replicas = Replicas::new(bench.rules(), idle, Words, BTreeSet::from([0]));
     let mut renewed = None;
@@ -167,4 +172,31 @@ fn a_standby_that_is_left_behind_in_silence_gets_another_client() {
     simulated::set(None);
     // It is begun after a few seconds. From then on there is nothing more.
     assert!(renewed.is_some_and(|second| (300..320).contains(&second)), "{renewed:?}");
+}
+
+/// A partition that no client can read must not keep those beside it from their end.
+#[test]
+fn what_no_client_heals_takes_new_ones_ever_less_often() {
+    let bench = Bench::new();
+    let log = vec![row(0, "a", (1, 1), "word"), meta(1, (1, 1)), barrier(2, "mine")];
+    let broken = Slow { log, end: 3, is_idle: true, is_broken: true, ..Slow::default() };
+    simulated::set(Some(Duration::ZERO));
+    let mut replicas = Replicas::new(bench.rules(), broken, Words, BTreeSet::new());
+    let ask = || Word::Restore { shard: 0, partition: 0, nonce: "mine".to_owned() };
+    replicas.hear(ask());
+    let mut moments = Vec::new();
+    for second in 0..4 * 60 * 60 {
+        simulated::set(Some(Duration::from_secs(second)));
+        replicas.fetch(Duration::ZERO).unwrap();
+        replicas.work();
+        if replicas.answer().is_some() {
+            replicas.hear(ask());
+        }
+        if replicas.changelogs().renewals > moments.len() {
+            moments.push(second);
+        }
+    }
+    simulated::set(None);
+    let rests: Vec<u64> = moments.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(rests.len() > 4 && rests.is_sorted() && rests.iter().any(|rest| *rest >= 3_600), "{rests:?}");
 }
