@@ -28,8 +28,9 @@ pub struct Plans {
     /// Names of the campaigns that an event can concern, by its kind and, where it is an action, by that: of five hundred
     /// campaigns an event meets its own, those of the highest priority first.
     triggered: BTreeMap<TriggerKind, BTreeMap<String, Vec<Ranked>>>,
-    /// Names and versions of the campaigns whose goal is such an action under a condition.
-    hoping: BTreeMap<String, Vec<(String, i32)>>,
+    /// Names and versions of the campaigns whose goal is such an action under a condition. The newest come last, so that they are the last
+    /// to be forgotten.
+    hoping: BTreeMap<String, Vec<(bool, String, i32)>>,
     /// Campaigns that began by themselves at moments and do so no more.
     formerly_scheduled: Vec<String>,
     remembered: Remembered,
@@ -227,7 +228,8 @@ impl Plans {
                 let plan = &defined.plan;
                 self.remembered.learn(plan);
                 for action in plan.goal.iter().filter(|goal| goal.condition.is_some()).flat_map(|goal| &goal.actions) {
-                    self.hoping.entry(action.clone()).or_default().push((name.clone(), plan.version));
+                    let is_newest = versions.newest().is_some_and(|newest| newest.version == plan.version);
+                    self.hoping.entry(action.clone()).or_default().push((is_newest, name.clone(), plan.version));
                 }
             }
             if let Some(newest) = versions.newest() {
@@ -241,6 +243,7 @@ impl Plans {
             }
         }
         self.triggered.values_mut().flat_map(BTreeMap::values_mut).for_each(|names| names.sort());
+        self.hoping.values_mut().for_each(|versions| versions.sort());
     }
 
     /// The newest version of each campaign that an event of this kind can concern, by priority and name. The action is empty for an event
@@ -255,8 +258,8 @@ impl Plans {
     pub(crate) fn hoping_for(&self, action: &str) -> impl Iterator<Item = &Plan> {
         let versions = self.hoping.get(action).map(Vec::as_slice).unwrap_or_default();
         let is_over = |name: &str| matches!(self.state(name), Some(State::Stopped { .. }));
-        let hoping = versions.iter().filter(move |(name, _)| !is_over(name));
-        hoping.filter_map(|(name, version)| self.version(name, *version))
+        let hoping = versions.iter().filter(move |(_, name, _)| !is_over(name));
+        hoping.filter_map(|(_, name, version)| self.version(name, *version))
     }
 
     /// Why everybody is looked at: each campaign of whose life something was said, with the moment of the last word, and each that

@@ -250,3 +250,22 @@ steps: [{name: only, channel: email, template: t}]
     let newer = world.customer.done.iter().filter(|done| done.key.as_deref() == Some("k2"));
     assert_eq!(newer.count(), 0, "nobody hopes for it any more");
 }
+
+/// Versions that nobody begins any more do not drive out what the newest of another campaign asks.
+#[test]
+fn what_the_newest_versions_ask_is_forgotten_last() {
+    let of = |name: &str, version: usize, least: usize| {
+        let goal = format!("{{action: purchase, where: amount_minor >= {least}, grace: 2h}}");
+        let text = TWO.replace("campaign: two", &format!("campaign: {name}")).replace("{action: purchase}", &goal);
+        text.replace("version: 1", &format!("version: {version}"))
+    };
+    let many: Vec<String> = (1..=40).map(|version| of("zeta", version, version)).collect();
+    let mut texts: Vec<&str> = many.iter().map(String::as_str).collect();
+    let alpha = of("alpha", 1, 50);
+    texts.insert(0, &alpha);
+    let mut world = World::new(&texts);
+    for line in ["0 has email", "0 does purchase k amount_minor=100", "1h does lead"] {
+        play(&mut world, line);
+    }
+    assert_eq!(told(&world), ["1h GOAL_BEFORE", "1h GOAL_BEFORE"]);
+}

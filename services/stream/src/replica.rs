@@ -183,6 +183,11 @@ impl<'a, R: Record> Replica<'a, R> {
         self.position()
     }
 
+    /// Where a new client goes on.
+    pub(crate) fn resumes_at(&self) -> i64 {
+        self.scout.as_ref().map_or_else(|| self.position(), |scout| scout.from)
+    }
+
     fn position(&self) -> i64 {
         if self.next == 0 { BEGINNING } else { self.next }
     }

@@ -31,6 +31,8 @@ const STANDBY_SILENCE: Duration = Duration::from_secs(5 * 60);
 const LONGEST_REST: Duration = Duration::from_secs(60 * 60);
 /// After so long no further partition is opened in a turn: where nobody answers, each question takes as long as it may.
 const OPENED_AT_MOST: Duration = Duration::from_secs(3);
+/// A partition that could not be opened rests so many times as long as it took to know that.
+const REST: u32 = 4;
 /// Standbys wait for so long at the start: what the group assigns to us comes first.
 const STANDBY_DELAY: Duration = Duration::from_secs(5);
 /// And for so long after one that could not be opened yet.
@@ -100,6 +102,8 @@ pub(crate) struct Replicas<'a, C: Changelogs, P> {
     renewed: Option<Tick>,
     /// For how long there is no other new client on account of one partition.
     rest: Duration,
+    /// Until when partitions are not asked for again.
+    resting: BTreeMap<i32, Tick>,
     /// By which of the partitions that are wanted the next turn begins.
     first: usize,
     /// Goes last: its client waits at its end for every record that somebody holds, as those who follow do.
@@ -140,6 +144,7 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
             heard: Tick::now(),
             renewed: None,
             rest: PATIENCE,
+            resting: BTreeMap::new(),
             first: 0,
         }
     }
@@ -276,7 +281,9 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
     /// Opens what a shard waits for, or else one standby.
     fn open_wanted(&mut self) {
         let is_missing = |partition: &&i32| !self.following.contains_key(partition);
-        let mut wanted: Vec<i32> = self.claims.keys().filter(is_missing).copied().collect();
+        self.resting.retain(|_, until| !until.remaining().is_zero());
+        let is_due = |partition: &&i32| !self.resting.contains_key(partition);
+        let mut wanted: Vec<i32> = self.claims.keys().filter(is_missing).filter(is_due).copied().collect();
         if self.claims.is_empty() && self.standbys_from.remaining().is_zero() {
             let is_free = |partition: &&i32| !self.handed.contains_key(partition);
             let mut missing = self.standbys.iter().filter(is_missing).filter(is_free);
@@ -292,9 +299,12 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
                 self.first = from + place;
                 break;
             }
+            let asked = Tick::now();
             match Replica::open(&self.rules, partition).and_then(|replica| self.begin(partition, replica)) {
-                // Whoever has the store is about to let go of it, or the brokers are about to answer.
+                // Whoever has the store is about to let go of it, or the brokers are about to answer. A question that takes long, about a
+                // partition that nobody leads, takes no more than a part of the time of those beside it.
                 Err(error) if error.verdict() == Verdict::Retry => {
+                    self.resting.insert(partition, Tick::now().after(asked.elapsed() * REST));
                     if !self.claims.contains_key(&partition) {
                         self.standbys_from = Tick::now().after(STANDBY_REST);
                     }
@@ -306,7 +316,7 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
     }
 
     fn note(&mut self) {
-        let since_renewal = self.renewed.map_or(Duration::MAX, |at| at.elapsed());
+        let since_renewal = self.since_renewal();
         let impatient = self.claims.iter().find(|(partition, claim)| {
             let silence = self.following.get(partition).map_or(Duration::MAX, Replica::silence);
             silence.min(claim.since.elapsed()).min(since_renewal) > PATIENCE
@@ -341,6 +351,10 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
         }
     }
 
+    fn since_renewal(&self) -> Duration {
+        self.renewed.map_or(Duration::MAX, |at| at.elapsed())
+    }
+
     /// Whether the brokers say that there is more of a partition than has come. What an open transaction hides does not count.
     fn has_more(&mut self, partition: i32) -> bool {
         let Some(replica) = self.following.get_mut(&partition) else { return false };
@@ -353,7 +367,7 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
         if self.renewed.is_some_and(|at| at.elapsed() < self.rest) {
             return;
         }
-        let is_calm = self.renewed.is_none_or(|at| at.elapsed() > self.rest * 4);
+        let is_calm = self.renewed.is_none_or(|at| at.elapsed() > self.rest * 4 + STANDBY_SILENCE);
         self.rest = if is_calm { PATIENCE } else { (self.rest * 2).min(LONGEST_REST) };
         tracing::warn!(partition, "it brings nothing, though there is more: asking with a new client");
         self.renew();
@@ -398,7 +412,7 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
         let mut others = self.following.keys().copied().filter(|partition| !self.claims.contains_key(partition));
         let next = others.clone().find(|partition| *partition > self.measured_last).or_else(|| others.next());
         self.measured_last = next.unwrap_or(-1);
-        let mut lags_behind = None;
+        let (mut lags_behind, since_renewal) = (None, self.since_renewal());
         for (partition, replica) in &mut self.following {
             if !self.claims.contains_key(partition) && Some(*partition) != next {
                 continue;
@@ -409,7 +423,7 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
             let (left, label) = (replica.remaining(end), partition.to_string());
             let Some(claim) = self.claims.get(partition) else {
                 metrics.standby_lag.with_label_values(&[&label]).set(left);
-                if left > 0 && replica.silence() > STANDBY_SILENCE {
+                if left > 0 && replica.silence().min(since_renewal) > STANDBY_SILENCE {
                     lags_behind = Some(*partition);
                 }
                 continue;
@@ -439,13 +453,19 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
         self.renew();
     }
 
-    /// Takes a new client. Whoever is followed is opened again, and goes on where its store says.
+    /// Takes a new client, by which whoever is followed goes on where he stands.
     fn renew(&mut self) {
         (self.heard, self.renewed) = (Tick::now(), Some(Tick::now()));
-        let following: Vec<i32> = self.following.keys().copied().collect();
-        following.into_iter().for_each(|partition| self.stop(partition));
+        self.resting.clear();
         if let Err(error) = self.changelogs.renew() {
             tracing::warn!("there is no new client yet: {error}");
+        }
+        let following: Vec<(i32, i64)> =
+            self.following.iter().map(|(partition, replica)| (*partition, replica.resumes_at())).collect();
+        for (partition, offset) in following {
+            if let Err(error) = self.changelogs.start(partition, offset) {
+                self.fail(partition, &error);
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 //! it, and when they ordered: facts, in business time, in whatever order they were told. A named model joins them when it is asked, and
 //! keeps nothing: the same topics, model and window give the same answer, also where an opening was told long after the order.
 //!
-//! *What is not known.* What `input` has forgotten (its `retention.ms`).
+//! *What is not known.* What `input` and the journal have forgotten (`retention.ms`).
 
 mod model;
 

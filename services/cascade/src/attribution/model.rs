@@ -1,5 +1,6 @@
 //! The models, and the facts that they join.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use campaign::limits;
@@ -94,9 +95,10 @@ pub struct Owed<'f> {
 impl Facts {
     /// A record of the journal: what was sent, and under which id a customer goes on.
     pub fn decided(&mut self, record: Journal) {
-        if let (Reason::Moved, Some(to)) = (record.reason, record.evidence.get("to")) {
-            self.known_as.insert(record.customer_id, to.to_owned());
-            return;
+        match (record.reason, record.evidence.get("to")) {
+            (Reason::Moved, Some(to)) => _ = self.known_as.insert(record.customer_id.clone(), to.to_owned()),
+            (Reason::Erased, _) => _ = self.known_as.remove(&record.customer_id),
+            _ => {}
         }
         let id = Id::parse(&record.send_id).filter(|_| record.reason == Reason::Sent);
         if let Some(id) = id {
@@ -132,7 +134,7 @@ impl Facts {
         if model == Model::LastMessage {
             // It arrived when that was first known of; what was done with it later is no other arrival.
             touches.values_mut().for_each(|told| {
-                told.sort_by_key(|touch| (touch.send, touch.at));
+                told.sort_by_key(|touch| (touch.send, touch.at, Reverse(touch.status)));
                 told.dedup_by_key(|touch| touch.send);
             });
         }

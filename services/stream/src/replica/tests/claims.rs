@@ -25,6 +25,7 @@ struct Slow {
     /// And no other client does.
     is_broken: bool,
     renewals: usize,
+    started: Vec<(i32, i64)>,
     asked: Vec<i32>,
 }
 
@@ -40,8 +41,12 @@ impl Changelogs for Slow {
         Ok((0, self.end))
     }
 
-    fn start(&mut self, _: i32, _: i64) -> Result<(), Error> {
-        self.brought = 0;
+    fn start(&mut self, partition: i32, offset: i64) -> Result<(), Error> {
+        self.started.push((partition, offset));
+        // All that has been written is of the first one.
+        if partition == 0 {
+            self.brought = self.log.iter().take_while(|record| record.offset < offset).count();
+        }
         Ok(())
     }
 
@@ -174,29 +179,56 @@ fn a_standby_that_is_left_behind_in_silence_gets_another_client() {
     assert!(renewed.is_some_and(|second| (300..320).contains(&second)), "{renewed:?}");
 }
 
-/// A partition that no client can read must not keep those beside it from their end.
+/// A partition that no client can read must not keep those beside it from their end, whether a shard waits for it or it is kept warm.
 #[test]
 fn what_no_client_heals_takes_new_ones_ever_less_often() {
-    let bench = Bench::new();
-    let log = vec![row(0, "a", (1, 1), "word"), meta(1, (1, 1)), barrier(2, "mine")];
-    let broken = Slow { log, end: 3, is_idle: true, is_broken: true, ..Slow::default() };
-    simulated::set(Some(Duration::ZERO));
-    let mut replicas = Replicas::new(bench.rules(), broken, Words, BTreeSet::new());
-    let ask = || Word::Restore { shard: 0, partition: 0, nonce: "mine".to_owned() };
-    replicas.hear(ask());
-    let mut moments = Vec::new();
-    for second in 0..4 * 60 * 60 {
-        simulated::set(Some(Duration::from_secs(second)));
-        replicas.fetch(Duration::ZERO).unwrap();
-        replicas.work();
-        if replicas.answer().is_some() {
+    for (standbys, hours) in [(BTreeSet::new(), 4), (BTreeSet::from([0]), 8)] {
+        let bench = Bench::new();
+        let log = vec![row(0, "a", (1, 1), "word"), meta(1, (1, 1)), barrier(2, "mine")];
+        let broken = Slow { log, end: 3, is_idle: true, is_broken: true, ..Slow::default() };
+        simulated::set(Some(Duration::ZERO));
+        let is_claimed = standbys.is_empty();
+        let mut replicas = Replicas::new(bench.rules(), broken, Words, standbys);
+        let ask = || Word::Restore { shard: 0, partition: 0, nonce: "mine".to_owned() };
+        if is_claimed {
             replicas.hear(ask());
         }
-        if replicas.changelogs().renewals > moments.len() {
-            moments.push(second);
+        let mut moments = Vec::new();
+        for second in 0..hours * 60 * 60 {
+            simulated::set(Some(Duration::from_secs(second)));
+            replicas.fetch(Duration::ZERO).unwrap();
+            replicas.work();
+            if replicas.answer().is_some() {
+                replicas.hear(ask());
+            }
+            if replicas.changelogs().renewals > moments.len() {
+                moments.push(second);
+            }
         }
+        simulated::set(None);
+        let rests: Vec<u64> = moments.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(rests.len() > 4 && rests.is_sorted() && rests.iter().any(|rest| *rest >= 3_600), "{rests:?}");
+    }
+}
+
+#[test]
+fn who_is_followed_goes_on_where_he_stands_with_a_new_client() {
+    let bench = Bench::new();
+    let log = vec![row(0, "a", (1, 1), "word"), meta(1, (1, 1))];
+    let slow = Slow { log, end: 9, ..Slow::default() };
+    simulated::set(Some(Duration::ZERO));
+    let mut replicas = Replicas::new(bench.rules(), slow, Words, BTreeSet::from([0]));
+    for second in 0..80 {
+        simulated::set(Some(Duration::from_secs(second)));
+        if second == 10 {
+            // Nothing is brought of it.
+            replicas.hear(Word::Restore { shard: 0, partition: 1, nonce: "other".to_owned() });
+        }
+        replicas.fetch(Duration::ZERO).unwrap();
+        replicas.work();
     }
     simulated::set(None);
-    let rests: Vec<u64> = moments.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert!(rests.len() > 4 && rests.is_sorted() && rests.iter().any(|rest| *rest >= 3_600), "{rests:?}");
+    let Slow { renewals, started, .. } = replicas.changelogs();
+    assert_eq!(*renewals, 1);
+    assert_eq!(started.last(), Some(&(0, 2)), "{started:?}");
 }
