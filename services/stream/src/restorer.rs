@@ -104,8 +104,6 @@ pub(crate) struct Replicas<'a, C: Changelogs, P> {
     rest: Duration,
     /// Until when partitions are not asked for again.
     resting: BTreeMap<i32, Tick>,
-    /// By which of the partitions that are wanted the next turn begins.
-    first: usize,
     /// Goes last: its client waits at its end for every record that somebody holds, as those who follow do.
     changelogs: C,
 }
@@ -145,7 +143,6 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
             renewed: None,
             rest: PATIENCE,
             resting: BTreeMap::new(),
-            first: 0,
         }
     }
 
@@ -291,12 +288,9 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
             self.opened_last = next.copied().unwrap_or(-1);
             wanted.extend(next);
         }
-        let (begun, from) = (Tick::now(), self.first % wanted.len().max(1));
-        wanted.rotate_left(from);
-        self.first = 0;
-        for (place, partition) in wanted.into_iter().enumerate() {
+        let begun = Tick::now();
+        for partition in wanted {
             if begun.elapsed() > OPENED_AT_MOST {
-                self.first = from + place;
                 break;
             }
             let asked = Tick::now();

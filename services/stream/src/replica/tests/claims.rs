@@ -213,7 +213,8 @@ fn what_no_client_heals_takes_new_ones_ever_less_often() {
 
 #[test]
 fn who_is_followed_goes_on_where_he_stands_with_a_new_client() {
-    let bench = Bench::new();
+    let mut bench = Bench::new();
+    bench.config.restore_window = 1_000;
     let log = vec![row(0, "a", (1, 1), "word"), meta(1, (1, 1))];
     let slow = Slow { log, end: 9, ..Slow::default() };
     simulated::set(Some(Duration::ZERO));
