@@ -31,8 +31,8 @@ const STANDBY_SILENCE: Duration = Duration::from_secs(5 * 60);
 const LONGEST_REST: Duration = Duration::from_secs(60 * 60);
 /// After so long no further partition is opened in a turn: where nobody answers, each question takes as long as it may.
 const OPENED_AT_MOST: Duration = Duration::from_secs(3);
-/// A partition that could not be opened rests so many times as long as it took to know that.
-const REST: u32 = 4;
+/// A partition that could not be opened rests as long as it took to know that, and so long at most: it may be led again any moment.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Standbys wait for so long at the start: what the group assigns to us comes first.
 const STANDBY_DELAY: Duration = Duration::from_secs(5);
 /// And for so long after one that could not be opened yet.
@@ -102,7 +102,7 @@ pub(crate) struct Replicas<'a, C: Changelogs, P> {
     renewed: Option<Tick>,
     /// For how long there is no other new client on account of one partition.
     rest: Duration,
-    /// Until when partitions are not asked for again.
+    /// Until when partitions that could not be opened are not asked for again.
     resting: BTreeMap<i32, Tick>,
     /// Goes last: its client waits at its end for every record that somebody holds, as those who follow do.
     changelogs: C,
@@ -278,8 +278,7 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
     /// Opens what a shard waits for, or else one standby.
     fn open_wanted(&mut self) {
         let is_missing = |partition: &&i32| !self.following.contains_key(partition);
-        self.resting.retain(|_, until| !until.remaining().is_zero());
-        let is_due = |partition: &&i32| !self.resting.contains_key(partition);
+        let is_due = |partition: &&i32| self.resting.get(partition).is_none_or(|until| until.remaining().is_zero());
         let mut wanted: Vec<i32> = self.claims.keys().filter(is_missing).filter(is_due).copied().collect();
         if self.claims.is_empty() && self.standbys_from.remaining().is_zero() {
             let is_free = |partition: &&i32| !self.handed.contains_key(partition);
@@ -288,6 +287,8 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
             self.opened_last = next.copied().unwrap_or(-1);
             wanted.extend(next);
         }
+        // Those that were not asked for yet come first, then whoever has waited longest.
+        wanted.sort_by_key(|partition| self.resting.get(partition));
         let begun = Tick::now();
         for partition in wanted {
             if begun.elapsed() > OPENED_AT_MOST {
@@ -298,13 +299,13 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
                 // Whoever has the store is about to let go of it, or the brokers are about to answer. A question that takes long, about a
                 // partition that nobody leads, takes no more than a part of the time of those beside it.
                 Err(error) if error.verdict() == Verdict::Retry => {
-                    self.resting.insert(partition, Tick::now().after(asked.elapsed() * REST));
+                    self.resting.insert(partition, Tick::now().after(asked.elapsed().min(LONGEST_PAUSE)));
                     if !self.claims.contains_key(&partition) {
                         self.standbys_from = Tick::now().after(STANDBY_REST);
                     }
                 }
                 Err(error) => self.fail(partition, &error),
-                Ok(()) => {}
+                Ok(()) => _ = self.resting.remove(&partition),
             }
         }
     }
@@ -389,6 +390,7 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
     }
 
     fn end_claim(&mut self, partition: i32) -> Option<Claim> {
+        self.resting.remove(&partition);
         let label = partition.to_string();
         let _ = self.rules.metrics.restore_remaining.remove_label_values(&[&label]);
         let _ = self.rules.metrics.restore_eta_seconds.remove_label_values(&[&label]);
