@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use crate::config::Flags;
 use crate::custody::{erase, rekey, rows};
 use crate::failure::{Exit, Failure};
-use crate::{attribution, bounces, campaigns, dead_letters, demo, doctor, import, journal, ops, topics};
+use crate::{bounces, campaigns, dead_letters, demo, doctor, import, journal, ops, topics};
 
 /// The version and, where the build was told by `BUILD_REVISION`, which state of the source it is: `0.1.0+4f2a…`.
 pub static VERSION: LazyLock<String> = LazyLock::new(|| match option_env!("BUILD_REVISION") {
@@ -68,7 +68,7 @@ pub enum Command {
     /// Tell to which messages orders are owed
     Attribution {
         #[command(flatten)]
-        args: attribution::Args,
+        args: journal::attribution::Args,
         #[command(flatten)]
         flags: Flags,
     },

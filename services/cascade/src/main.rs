@@ -12,7 +12,6 @@ mod state;
 mod topics;
 mod campaigns;
 mod journal;
-mod attribution;
 mod dead_letters;
 mod custody;
 mod canary;
@@ -28,7 +27,7 @@ mod failure;
 use std::{io::Write, process::ExitCode};
 
 use campaigns::{apply_table, documents::Kind as Table};
-use cli::{Command, Config, Prices, Rates};
+use cli::{Command, Prices, Rates};
 use config::{Common, Flags, Process};
 use failure::Failure;
 
@@ -61,15 +60,14 @@ fn run(command: Command) -> Result<String, Failure> {
         Command::Prices(Prices::Apply { paths, flags }) => apply_table(&common(&flags)?, &Table::Prices, &paths),
         Command::Rates(Rates::Apply { paths, flags }) => apply_table(&common(&flags)?, &Table::Rates, &paths),
         Command::Journal { args, flags } => journal::run(&common(&flags)?, &args),
-        Command::Attribution { args, flags } => attribution::run(&common(&flags)?, &args),
+        Command::Attribution { args, flags } => journal::attribution::run(&common(&flags)?, &args),
         Command::Dlq(command) => dead_letters::run(command),
         Command::Custody(command) => custody::run(command),
         Command::Doctor(args) => doctor::run(&args),
         Command::Bounces { args, flags } => bounces::run(&flags, &args),
         Command::Import { args, flags } => import::run(&common(&flags)?, &args),
         Command::Health(args) => ops::health::run(&args),
-        Command::Config(Config::Explain(flags)) => config::explain(&flags, &Process, &mut std::io::stdout()),
-        Command::Config(Config::Reference) => Ok(manual::settings()),
+        Command::Config(command) => manual::config(&command),
         Command::Completions { shell } => Ok(manual::completions(shell)),
         Command::Idle => ops::idle::run(),
         Command::Man { dir } => manual::pages(&dir),

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use clap::CommandFactory;
 
-use crate::cli::Cli;
+use crate::cli::{Cli, Config};
 use crate::config::catalogue::{SETTINGS, flag_of, is_secret, variable_of};
+use crate::config::{self, Process};
 use crate::failure::{Exit, Failure};
 
 /// What completes commands in this shell.
@@ -26,6 +27,17 @@ pub fn pages(dir: &Path) -> Result<String, Failure> {
         Failure::new(Exit::Input, format!("cannot write manual pages into {} ({error})", dir.display()))
     })?;
     Ok(format!("manual pages are in {}: man -M or -l reads them\n", dir.display()))
+}
+
+/// Explains the configuration: as it is here, or all settings that there are.
+///
+/// # Errors
+/// As for [`config::explain`].
+pub fn config(command: &Config) -> Result<String, Failure> {
+    match command {
+        Config::Explain(flags) => config::explain(flags, &Process, &mut std::io::stdout()),
+        Config::Reference => Ok(settings()),
+    }
 }
 
 /// All settings as a page of Markdown: `deploy/SETTINGS.md` is this.

@@ -11,7 +11,7 @@ use super::node::Node;
 /// How long it stands still: shorter than any session of a group, of brokers among each other, or of their quorum.
 const STILL: Duration = Duration::from_millis(300);
 /// How long it works in between.
-const AWAKE: Duration = Duration::from_millis(30);
+const AWAKE: Duration = Duration::from_millis(60);
 
 /// It lasts until this is dropped.
 #[derive(Debug)]

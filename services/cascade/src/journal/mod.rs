@@ -1,5 +1,6 @@
 //! `cascade journal`: reads a customer's records and tells the story.
 
+pub mod attribution;
 pub mod story;
 
 use schemas::{Journal, Reason};
