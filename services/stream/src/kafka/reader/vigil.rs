@@ -23,6 +23,9 @@ const GROWTH: u32 = 4;
 /// and as before when none was needed for so many times that.
 const CALM: u32 = 60;
 
+/// Where partitions end, by topic and partition.
+type Ends = BTreeMap<(usize, i32), i64>;
+
 /// How long that look may take.
 const LOOK: Duration = Duration::from_secs(3);
 
@@ -40,7 +43,7 @@ pub(super) struct Vigil {
     /// When we took all that there was in the queue.
     pub(super) emptied: Tick,
     /// Where silent partitions end, and when that was asked: they must have come nearer to it by the next time.
-    owed: BTreeMap<(usize, i32), i64>,
+    owed: Ends,
     asked: Tick,
     /// Since when no question was answered.
     pub(super) unanswered: Option<Tick>,
@@ -92,7 +95,6 @@ impl Reader {
         let owed = std::mem::take(&mut vigil.owed);
         let is_silent = |started: &&mut Started| started.heard.elapsed() >= silence;
         let mut silent: Vec<&mut Started> = self.started.iter_mut().filter(is_silent).collect();
-        pass_over_leaderless(&self.client, &self.topics, &mut silent);
         if silent.is_empty() {
             return Ok(());
         }
@@ -107,18 +109,22 @@ impl Reader {
             );
             return self.renew();
         }
-        let asked: Vec<_> =
-            silent.iter().map(|silent| (self.topics[silent.topic].0.clone(), silent.partition)).collect();
         vigil.asked = Tick::now();
-        let ends: BTreeMap<_, _> = match self.client.ends(&asked, LOOK) {
-            Ok(ends) => ends.into_iter().map(|(topic, partition, end)| ((topic, partition), end)).collect(),
-            Err(error) => {
-                tracing::warn!("nothing is heard of some partitions for {silence:?}: {error}");
-                BTreeMap::new()
+        let mut found = ends(&self.client, &self.topics, &silent);
+        if found.is_err() {
+            // It may be for one of them that none is told: nobody leads it.
+            let all = silent.len();
+            pass_over_leaderless(&self.client, &self.topics, &mut silent);
+            if silent.len() < all {
+                found = ends(&self.client, &self.topics, &silent);
             }
-        };
-        for (silent, asked) in silent.iter_mut().zip(&asked) {
-            match ends.get(asked) {
+        }
+        let ends = found.unwrap_or_else(|error| {
+            tracing::warn!("nothing is heard of some partitions for {silence:?}: {error}");
+            BTreeMap::new()
+        });
+        for silent in silent {
+            match ends.get(&silent.place()) {
                 Some(end) if *end <= silent.next => silent.heard = Tick::now(),
                 end => _ = vigil.owed.insert(silent.place(), end.copied().unwrap_or(i64::MAX)),
             }
@@ -142,6 +148,15 @@ impl Reader {
         *self = fresh;
         Ok(())
     }
+}
+
+/// Where these end.
+fn ends(client: &Arc<Client>, topics: &[(String, Topic)], silent: &[&mut Started]) -> Result<Ends, Error> {
+    let asked: Vec<_> = silent.iter().map(|silent| (topics[silent.topic].0.clone(), silent.partition)).collect();
+    let told = client.ends(&asked, LOOK)?.into_iter().map(|(topic, partition, end)| ((topic, partition), end));
+    let told: BTreeMap<(String, i32), i64> = told.collect();
+    let places = silent.iter().map(|silent| silent.place()).zip(&asked);
+    Ok(places.filter_map(|(place, asked)| Some((place, *told.get(asked)?))).collect())
 }
 
 /// What nobody leads is silent for every client: no other one could do better, and a question about it takes the answers from those beside it.
