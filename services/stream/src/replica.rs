@@ -183,9 +183,16 @@ impl<'a, R: Record> Replica<'a, R> {
         self.position()
     }
 
-    /// Where a new client goes on.
-    pub(crate) fn resumes_at(&self) -> i64 {
-        self.scout.as_ref().map_or_else(|| self.position(), |scout| scout.from)
+    /// Lets go of all records, since the client that brought them waits at its end for each that somebody holds. Where another client
+    /// goes on; none where a META stands behind a record that is let go of: then the store has to be opened anew.
+    pub(crate) fn let_go(&mut self) -> Option<i64> {
+        let first = self.open.first().map(Record::offset);
+        self.open.clear();
+        if first.is_some_and(|first| self.meta_at.is_some_and(|at| at > first)) {
+            return None;
+        }
+        self.next = first.unwrap_or(self.next);
+        Some(self.scout.as_ref().map_or_else(|| self.position(), |scout| scout.from))
     }
 
     fn position(&self) -> i64 {

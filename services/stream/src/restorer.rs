@@ -449,18 +449,22 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
         self.renew();
     }
 
-    /// Takes a new client, by which whoever is followed goes on where he stands.
+    /// Takes a new client. Whoever is followed goes on where he stands, or is opened again.
     fn renew(&mut self) {
         (self.heard, self.renewed) = (Tick::now(), Some(Tick::now()));
         self.resting.clear();
+        // The old client ends within the next call, and waits for records that somebody holds.
+        let places: Vec<(i32, Option<i64>)> =
+            self.following.iter_mut().map(|(partition, replica)| (*partition, replica.let_go())).collect();
         if let Err(error) = self.changelogs.renew() {
             tracing::warn!("there is no new client yet: {error}");
         }
-        let following: Vec<(i32, i64)> =
-            self.following.iter().map(|(partition, replica)| (*partition, replica.resumes_at())).collect();
-        for (partition, offset) in following {
-            if let Err(error) = self.changelogs.start(partition, offset) {
-                self.fail(partition, &error);
+        for (partition, offset) in places {
+            let started = offset.map(|offset| self.changelogs.start(partition, offset));
+            match started {
+                Some(Ok(())) => {}
+                Some(Err(error)) => self.fail(partition, &error),
+                None => self.stop(partition),
             }
         }
     }

@@ -215,7 +215,9 @@ fn what_no_client_heals_takes_new_ones_ever_less_often() {
 fn who_is_followed_goes_on_where_he_stands_with_a_new_client() {
     let mut bench = Bench::new();
     bench.config.restore_window = 1_000;
-    let log = vec![row(0, "a", (1, 1), "word"), meta(1, (1, 1))];
+    // Of the last commit the META has not come yet.
+    let log =
+        vec![row(0, "a", (1, 1), "word"), meta(1, (1, 1)), row(2, "a", (1, 2), "other"), row(3, "b", (1, 2), "word")];
     let slow = Slow { log, end: 9, ..Slow::default() };
     simulated::set(Some(Duration::ZERO));
     let mut replicas = Replicas::new(bench.rules(), slow, Words, BTreeSet::from([0]));
