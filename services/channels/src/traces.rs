@@ -106,30 +106,19 @@ impl Followed {
 mod tests {
     use std::sync::Mutex;
 
-    use stream::traces::Collect;
-
     use super::*;
-
-    #[derive(Debug, Default)]
-    struct Told(Mutex<Vec<Span>>);
-
-    impl Collect for Told {
-        fn take(&self, span: Span) {
-            self.0.lock().unwrap().push(span);
-        }
-    }
 
     #[test]
     fn each_call_is_a_span_of_its_send_and_feedback_belongs_to_the_one_that_was_taken() {
-        let told = Arc::new(Told::default());
-        let teller = Teller { traces: Traces::to(Arc::<Told>::clone(&told)), ..Teller::default() };
+        let told = Arc::new(Mutex::default());
+        let teller = Teller { traces: Traces::to(Arc::<Mutex<Vec<Span>>>::clone(&told)), ..Teller::default() };
         let instance = Id::of_instance("c1", "cart-left", "cart-1", "e1");
         let id = Id::of_send(instance, 0, 0, 0);
         let sent = Context::of_send(instance, id);
         let busy = Answer::NotTaken { code: "busy".to_owned(), retry_after: None };
         let answers = [busy, Answer::Stale, Answer::TooLate, Answer::taken(None)];
         answers.iter().for_each(|answer| teller.of_call(sent, id).begins().ends(answer));
-        let spans = told.0.lock().unwrap();
+        let spans = told.lock().unwrap();
         let [in_vain, taken] = &spans[..] else { panic!("of who was called: {spans:?}") };
         assert_eq!([in_vain.parent, taken.parent], [Some(sent.span); 2]);
         assert_eq!((in_vain.failed, taken.failed), (Some("not taken"), None));

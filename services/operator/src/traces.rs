@@ -158,18 +158,7 @@ fn decision(root: Context, journal: &Journal) -> Context {
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use stream::traces::Collect;
-
     use super::*;
-
-    #[derive(Debug, Default)]
-    struct Told(Mutex<Vec<Span>>);
-
-    impl Collect for Told {
-        fn take(&self, span: Span) {
-            self.0.lock().unwrap().push(span);
-        }
-    }
 
     fn entry(reason: Reason) -> Journal {
         let instance = Id::of_instance("c1", "cart-left", "cart-1", "e1");
@@ -178,9 +167,9 @@ mod tests {
         Journal { instance: instance.to_string(), send_id, reason, due: Some(7), ..Journal::default() }
     }
 
-    fn all() -> (Arc<Told>, Following) {
-        let told = Arc::new(Told::default());
-        let following = Following::new(Traces::to(Arc::<Told>::clone(&told)), 1);
+    fn all() -> (Arc<Mutex<Vec<Span>>>, Following) {
+        let told = Arc::new(Mutex::default());
+        let following = Following::new(Traces::to(Arc::<Mutex<Vec<Span>>>::clone(&told)), 1);
         (told, following)
     }
 
@@ -194,7 +183,7 @@ mod tests {
         let (told, following) = all();
         let reasons = [Reason::Entered, Reason::Sent, Reason::NoInformation, Reason::NoInformation];
         reasons.iter().for_each(|reason| following.tell(&entry(*reason), None));
-        let spans = told.0.lock().unwrap();
+        let spans = told.lock().unwrap();
         let [root, sent, late, again] = &spans[..] else { panic!("{spans:?}") };
         assert_eq!((root.parent, sent.parent, late.parent), (None, Some(root.id), Some(sent.id)));
         assert_eq!((late.id, late.kind), (again.id, Kind::Internal));
@@ -210,6 +199,6 @@ mod tests {
         nowhere.tell(&entry(Reason::Entered), None);
         let (told, following) = all();
         following.tell(&Journal { reason: Reason::ProfileUpdated, ..Journal::default() }, None);
-        assert_eq!(told.0.lock().unwrap()[..], []);
+        assert_eq!(told.lock().unwrap()[..], []);
     }
 }

@@ -166,8 +166,7 @@ pub(crate) struct Outgoing<'a> {
 impl Outbox {
     /// Publishes a record with this transaction.
     pub fn publish(&mut self, topic: usize, partition: Option<i32>, key: &[u8], value: &[u8]) {
-        let entry = self.entry(topic, partition, key, value, Vec::new());
-        self.ready.push(entry);
+        self.publish_with(topic, partition, key, value, Vec::new());
     }
 
     /// The same with headers.

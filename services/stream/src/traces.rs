@@ -1,7 +1,7 @@
 //! Spans on their way to whoever collects them. What they are about, the application knows; where they go, the program does.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::Millis;
 
@@ -47,6 +47,13 @@ pub enum Kind {
 pub trait Collect: fmt::Debug + Send + Sync {
     /// Takes one; where there is no room, it is lost.
     fn take(&self, span: Span);
+}
+
+/// Keeps them all: for whoever looks at what is told.
+impl Collect for Mutex<Vec<Span>> {
+    fn take(&self, span: Span) {
+        self.lock().unwrap_or_else(PoisonError::into_inner).push(span);
+    }
 }
 
 /// Where spans go. Cheap to clone; nowhere, unless it is told.

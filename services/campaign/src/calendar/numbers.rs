@@ -19,8 +19,8 @@ const LONGEST: usize = 5;
 /// several.
 pub(crate) fn zone_of_number(address: &str) -> Option<&'static str> {
     let is_number = address.len() > 7 && address.bytes().skip(1).all(|byte| byte.is_ascii_digit());
-    let prefixes = (2..=LONGEST).rev().filter_map(|length| address.get(..length)).filter(|_| is_number);
-    prefixes.into_iter().find_map(|prefix| ZONES.get(prefix).copied())
+    let mut prefixes = (2..=LONGEST).rev().filter_map(|length| address.get(..length)).filter(|_| is_number);
+    prefixes.find_map(|prefix| ZONES.get(prefix).copied())
 }
 
 #[cfg(test)]

@@ -2,10 +2,8 @@
 
 use schemas::{Action, Customer, Done, Instance, Millis, Reason};
 
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
-
 use crate::language::{Match, Plan};
-use crate::predicate::{Event, FULFILLING, Scope};
+use crate::predicate::{Event, Scope};
 
 use super::case::{Case, Fate, each};
 use super::ending;
@@ -41,14 +39,6 @@ pub(super) fn has_what_it_asks(case: &Case<'_>, plan: &Plan, customer: &Customer
     condition.is_none_or(|it| it.holds(&Scope::of_event(Event::Action(action), customer, case.today(plan))))
 }
 
-/// What a row adds to the name of an action that fulfilled the goal's condition; none where there is no condition. What is the same for
-/// several campaigns or versions is kept once; a day is the zone's.
-pub(super) fn mark(plan: &Plan) -> Option<String> {
-    let condition = plan.goal.as_ref()?.condition.as_ref()?;
-    let zone = xxh3_64(plan.zone.iana_name().unwrap_or_default().as_bytes());
-    Some(format!("{FULFILLING}{:016x}", xxh3_64_with_seed(condition.as_written().as_bytes(), zone)))
-}
-
 /// The goal as it stands: an action since the trigger, less the grace. Of one with a condition counts what fulfilled it when it came.
 pub(super) fn reached_before<'d>(
     done: &'d [Done],
@@ -62,8 +52,7 @@ pub(super) fn reached_before<'d>(
     let since = occurred_at.min(now).saturating_sub(goal.grace);
     let recent = done.iter().filter(|done| done.occurred_at >= since);
     let own = recent.filter(|done| goal.matching == Match::Any || done.key.as_deref() == Some(key));
-    let mark = mark(plan);
-    let mut actions = own.filter_map(|done| match &mark {
+    let mut actions = own.filter_map(|done| match &goal.mark {
         None => Some(&*done.action),
         Some(mark) => done.action.strip_suffix(&**mark),
     });

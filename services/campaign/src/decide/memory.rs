@@ -72,7 +72,7 @@ pub(super) fn act(case: &Case<'_>, customer: &mut Customer, action: &Action) -> 
     let fulfilled: Vec<String> = plans
         .hoping_for(&action.action)
         .filter(|plan| goal::has_what_it_asks(case, plan, customer, action))
-        .filter_map(|plan| Some(action.action.clone() + &goal::mark(plan)?))
+        .filter_map(|plan| Some(action.action.clone() + plan.goal.as_ref()?.mark.as_deref()?))
         .collect();
     let mut news = plans.asks_for(Asked::Action(&action.action)) && done(customer, &action.action, &action.key, at);
     if action.action == "purchase" {

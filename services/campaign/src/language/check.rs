@@ -51,7 +51,7 @@ pub(super) fn plan(raw: &raw::Campaign, report: &mut Report<'_>) -> Option<Plan>
     let quiet = raw.quiet.as_ref().and_then(|quiet| night(quiet, report));
     let asleep = raw.asleep.as_ref().and_then(|raw| asleep(raw, report));
     let trigger = trigger(raw, report)?;
-    let goal = raw.goal.as_ref().map(|raw| goal(raw, &trigger, report));
+    let goal = raw.goal.as_ref().map(|raw| goal(raw, &trigger, &zone, report));
     let stop = stop?;
     if stop == Level::Goal && raw.goal.is_none() {
         let place = raw.stop.as_ref().map_or_else(|| raw.campaign.referenced, |stop| stop.referenced);
@@ -353,7 +353,7 @@ fn moment(word: &Word, report: &mut Report<'_>) -> Option<Millis> {
     found
 }
 
-fn goal(raw: &raw::Goal, trigger: &Trigger, report: &mut Report<'_>) -> Goal {
+fn goal(raw: &raw::Goal, trigger: &Trigger, zone: &TimeZone, report: &mut Report<'_>) -> Goal {
     if raw.action.value.0.is_empty() {
         report.error(raw.action.referenced, "a goal is at least one action", "for example `action: purchase`");
     }
@@ -365,10 +365,12 @@ fn goal(raw: &raw::Goal, trigger: &Trigger, report: &mut Report<'_>) -> Goal {
         true => Vocabulary::of_trigger(TriggerKind::Action),
         false => Vocabulary::of_goal(),
     };
+    let condition = raw.condition.as_ref().and_then(|text| condition(text, &vocabulary, report));
     Goal {
         actions: raw.action.value.0.clone(),
         matching: matching.unwrap_or(Match::Any),
-        condition: raw.condition.as_ref().and_then(|text| condition(text, &vocabulary, report)),
+        mark: condition.as_ref().map(|condition| condition.mark(zone)),
+        condition,
         grace: span(raw.grace.as_ref(), 0, report),
     }
 }

@@ -266,6 +266,8 @@ pub struct Goal {
     pub matching: Match,
     /// What must hold of the action.
     pub condition: Option<Predicate>,
+    /// What a row adds to the name of an action that fulfilled the condition.
+    pub(crate) mark: Option<String>,
     /// An action this long before the trigger counts as well.
     pub grace: Millis,
 }

@@ -19,6 +19,9 @@ pub(crate) use vocabulary::{FUNCTIONS, Type, Vocabulary, of_item, of_profile};
 
 use std::borrow::Cow;
 
+use jiff::tz::TimeZone;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
 use vocabulary::Field;
 
 /// A compiled expression over an event, the profile and what became of earlier steps.
@@ -41,6 +44,12 @@ impl Predicate {
     /// The expression as it is written.
     pub fn as_written(&self) -> &str {
         &self.text
+    }
+
+    /// By what a row recognises that it was fulfilled: the same for all campaigns and versions that ask the same. A day is the zone's.
+    pub(crate) fn mark(&self, zone: &TimeZone) -> String {
+        let zone = xxh3_64(zone.iana_name().unwrap_or_default().as_bytes());
+        format!("{FULFILLING}{:016x}", xxh3_64_with_seed(self.text.as_bytes(), zone))
     }
 
     /// Whether it holds. What is undefined does not.
