@@ -1,14 +1,19 @@
 //! Partitions that a shard waits for: what is shown of them, and clients that let them wait.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use prometheus::core::Collector;
+use rdkafka::ClientConfig;
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use super::*;
 use crate::Verdict;
 use crate::clock::simulated;
-use crate::kafka::Fetched;
+use crate::kafka::log::KafkaChangelogs;
+use crate::kafka::{Fetched, Settings};
 use crate::log::Changelogs;
 use crate::restorer::{Replicas, Word};
 
@@ -234,4 +239,73 @@ fn who_is_followed_goes_on_where_he_stands_with_a_new_client() {
     let Slow { renewals, started, .. } = replicas.changelogs();
     assert_eq!(*renewals, 1);
     assert_eq!(started.last(), Some(&(0, 2)), "{started:?}");
+}
+
+/// librdkafka itself, which waits at a client's end for every record that somebody holds: here a row whose META has not come yet.
+#[test]
+fn a_real_client_is_replaced_in_the_midst_of_a_commit() {
+    let (done, ended) = std::sync::mpsc::channel();
+    let body = move || {
+        replace_amid_a_commit();
+        done.send(())
+    };
+    std::thread::Builder::new().spawn(body).unwrap();
+    assert!(ended.recv_timeout(Duration::from_secs(60)).is_ok(), "nobody waits for the end of the old client for ever");
+}
+
+fn replace_amid_a_commit() {
+    let brokers = MockCluster::new(1).unwrap();
+    brokers.create_topic("changelog", 2, 1).unwrap();
+    let writer: BaseProducer =
+        ClientConfig::new().set("bootstrap.servers", brokers.bootstrap_servers()).create().unwrap();
+    let write = |partition: i32, records: &[Written]| {
+        for Written { key, value, .. } in records {
+            let record = BaseRecord::to("changelog").partition(partition).key(key).payload(value.as_ref().unwrap());
+            writer.send(record).unwrap();
+        }
+        writer.flush(Duration::from_secs(10)).unwrap();
+    };
+    let commit = [row(0, "a", (1, 1), "word"), meta(1, (1, 1))];
+    write(0, &commit);
+    write(1, &commit);
+    write(1, &[row(2, "b", (1, 2), "word")]);
+    let mut bench = Bench::new();
+    bench.config.restore_window = 1_000;
+    let rules = bench.rules();
+    let lag = rules.metrics.standby_lag.clone();
+    let client = KafkaChangelogs::new(&Settings::new(&brokers.bootstrap_servers(), "restorer"), "changelog").unwrap();
+    simulated::set(Some(Duration::ZERO));
+    let mut replicas = Replicas::new(rules, client, Words, BTreeSet::from([1]));
+    let mut second = 10;
+    let mut turn = |replicas: &mut Replicas<'_, KafkaChangelogs, Words>, seconds: u64| {
+        second += seconds;
+        simulated::set(Some(Duration::from_secs(second)));
+        replicas.fetch(Duration::from_millis(20)).unwrap();
+        replicas.work();
+        replicas.answer().map(|(_, answer)| (answer.partition, answer.outcome.map(|restored| restored.replayed)))
+    };
+    let is_held = || lag.collect()[0].get_metric().iter().any(|lag| lag.get_gauge().get_value() == 0.0);
+    while !is_held() {
+        turn(&mut replicas, 1);
+    }
+
+    // From now on it brings nothing, though it answers. What it asked for before comes to its end.
+    brokers.request_errors(RDKafkaApiKey::Fetch, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION; 1_000]);
+    std::thread::park_timeout(Duration::from_secs(1));
+    write(0, &[barrier(2, "mine")]);
+    write(1, &[meta(3, (1, 2)), barrier(4, "mine")]);
+    let ask = |partition: i32| Word::Restore { shard: 0, partition, nonce: "mine".to_owned() };
+    replicas.hear(ask(0));
+    assert!(turn(&mut replicas, 1).is_none());
+    let (partition, outcome) = turn(&mut replicas, 61).unwrap();
+    assert_eq!((partition, outcome.unwrap_err().verdict()), (0, Verdict::Retry), "whoever waits for it hears of it");
+
+    brokers.clear_request_errors(RDKafkaApiKey::Fetch);
+    (0..2).for_each(|partition| replicas.hear(ask(partition)));
+    let mut restored = BTreeMap::new();
+    while restored.len() < 2 {
+        restored.extend(turn(&mut replicas, 0).map(|(partition, outcome)| (partition, outcome.unwrap())));
+    }
+    simulated::set(None);
+    assert_eq!(restored, BTreeMap::from([(0, 3), (1, 3)]), "each goes on where it stood");
 }
