@@ -112,7 +112,6 @@ fn a_bad_word_about_a_message_that_was_left_says_which() {
         ("refused", "REFUSED"),
         ("expired", "EXPIRED"),
         ("revoked", "REVOKED"),
-        ("unknown", "UNKNOWN_OUTCOME"),
         ("deferred", "DEFERRED"),
         ("failed", "NOT_DELIVERED"),
         ("bounced", "NOT_DELIVERED"),
@@ -121,6 +120,8 @@ fn a_bad_word_about_a_message_that_was_left_says_which() {
         let world = lived(TWO, &format!("0 has email sms\n 0 does lead\n 4h {word} first"));
         assert_eq!(told(&world)[4..], [format!("4h {reason} first email")], "{word}");
     }
+    let world = lived(TWO, "0 has email sms\n 0 does lead\n 4h unknown first");
+    assert_eq!(told(&world).len(), 4, "that it was handed over is known");
 }
 
 #[test]

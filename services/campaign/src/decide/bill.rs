@@ -113,7 +113,7 @@ pub(super) fn late(customer: &mut Customer, id: Id, status: Status) -> Option<(M
     }
     let (price, after) = (account.price_minor, of(account));
     let campaign = account.campaign.clone();
-    if after == Standing::Owed || (after == Standing::Void && status > Status::Replied) {
+    if after == Standing::Owed || (after == Standing::Void && (never_left(status) || is_lost(status))) {
         customer.unsettled.remove(index);
     }
     Some((between(price, before, after), campaign))

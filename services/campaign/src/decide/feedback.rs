@@ -111,7 +111,8 @@ fn positive(
     let sent = &mut instance.sends[index];
     // Whoever reports a time of his own is bounded by ours: not before the decision, not after now.
     let at = word.occurred_at.min(case.now()).max(sent.decided_at);
-    let first = sent.handed_over_at.is_none();
+    // That it may have gone out was no word that it did.
+    let first = sent.reached == Status::Unspecified;
     let earlier = sent.handed_over_at.is_none_or(|known| at < known);
     let comes_to = word.outcome > sent.outcome;
     let further = status > sent.reached || comes_to;
@@ -200,8 +201,8 @@ fn negative(
 ) -> Fate {
     let is_current = index + 1 == instance.sends.len() && matches!(instance.stage, Stage::Dispatched | Stage::Waiting);
     let sent = &instance.sends[index];
-    // A human read it: whatever a provider says now is wrong.
-    if sent.reached >= Status::Opened {
+    // A human read it: whatever a provider says now is wrong. And whether it was handed over is known.
+    if sent.reached >= Status::Opened || (word.status == Status::Unknown && sent.handed_over_at.is_some()) {
         return Fate::Runs;
     }
     // What went out under another id went to another address.
@@ -211,8 +212,7 @@ fn negative(
     if is_current {
         return current_failed(case, customer, plan, instance, word);
     }
-    let is_vague = |status| matches!(status, Status::Unspecified | Status::Unknown | Status::BouncedSoft);
-    let is_settled = !is_vague(sent.failed) || (sent.failed != Status::Unspecified && is_vague(word.status));
+    let is_settled = !says_more(word.status, sent.failed);
     // Of outcomes the one further down the list holds, in whatever order they come.
     if is_settled && word.outcome <= sent.outcome {
         return Fate::Runs;
@@ -235,6 +235,14 @@ fn negative(
     Fate::Runs
 }
 
+/// Whether a negative word outdoes what is known. Two may leave open what becomes of a message, and a provider that defers it has it:
+/// so they join, in whatever order they come. Of the others the first holds.
+fn says_more(word: Status, known: Status) -> bool {
+    let vague = [Status::Unspecified, Status::Unknown, Status::BouncedSoft];
+    let rank = |status| vague.iter().position(|it| *it == status).unwrap_or(vague.len());
+    rank(word) > rank(known)
+}
+
 /// A negative word about the message at which the instance stands.
 fn current_failed(
     case: &mut Case<'_>,
@@ -249,18 +257,22 @@ fn current_failed(
     let exit = match word.status {
         Status::Revoked if handed_over => return Fate::Runs,
         Status::Revoked => return withdrawn(case, customer, plan, instance),
-        Status::Unknown if handed_over => return Fate::Runs,
         Status::Unknown => {
             let at = word.occurred_at.min(now).max(sent.decided_at);
-            // What was withdrawn may have gone out all the same.
-            let money = learn(sent, |sent| (sent.failed, sent.handed_over_at) = (Status::Unknown, Some(at)));
+            let money = learn(sent, |sent| {
+                // What was withdrawn may have gone out all the same.
+                if sent.failed != Status::BouncedSoft {
+                    sent.failed = Status::Unknown;
+                }
+                sent.handed_over_at = Some(at);
+            });
             (instance.stage, instance.due) = (Stage::Waiting, wait_over(case, customer, plan, instance, at));
             let entry = about_last(case, plan, instance, Reason::UnknownOutcome).coded(word).moves(money);
             case.write(entry);
             return Fate::Runs;
         }
         Status::BouncedSoft => {
-            if sent.failed == Status::Unspecified {
+            if says_more(word.status, sent.failed) {
                 sent.failed = Status::BouncedSoft;
                 let entry = about_last(case, plan, instance, Reason::Deferred).coded(word);
                 case.write(entry);
