@@ -22,7 +22,7 @@ files=(--file 'services/campaign/src/decide/*.rs')
 case " $* " in *' --file '* | *' -f '*) files=() ;; esac
 # To build takes longer than to test: so all quick tests are one program, the brain is not optimised, and nobody debugs it. The rules, which
 # take ten times as long, are asked about what the others did not notice.
-build=(--config=profile.dev.package.campaign.opt-level=0 --config=profile.dev.debug=false --lib --test=decisions --test=rules)
+build=(--config=profile.dev.package.campaign.opt-level=0 --config=profile.dev.debug=false --lib --test=decisions --test=rules --test=statuses)
 # What fails has failed: no smaller case is looked for.
 export CASCADE_CASES=few PROPTEST_MAX_SHRINK_ITERS=0 RUST_BACKTRACE=0
 # A copy of the checkout is changed, with a target directory that stays from one run to the next.

@@ -155,8 +155,10 @@ impl Cap {
     fn full(&self, counted: &[Counted], now: Millis, zone: &TimeZone) -> Option<Full<'_>> {
         let since = self.window.since(now, zone);
         let counts = |it: &&Counted| it.at >= since && self.covers(&it.channel, it.class);
-        let times: Vec<Millis> = counted.iter().filter(counts).map(|it| it.at).collect();
+        let mut times: Vec<Millis> = counted.iter().filter(counts).map(|it| it.at).collect();
         let surplus = times.len().checked_sub(self.most)?;
+        // What was taken for withdrawn and arrived all the same counts late, from its own moment.
+        times.sort_unstable();
         let until = match (times.get(surplus), self.window) {
             (None, _) => Millis::MAX,
             (Some(at), Window::Rolling(length)) => at.saturating_add(length),

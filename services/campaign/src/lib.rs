@@ -56,8 +56,8 @@
 //! *Other rows.* What one row says to another is an [`Effect`] too: a record forwarded into `input`. A budget is a row of its own, which
 //! sees all that is asked of it in one order, so its sum is exact. What was sent and is withdrawn stays counted in it: a withdrawal may
 //! prove wrong. A former id of a customer hands its row over once and passes on what comes for it, at most [`limits::HOPS`] times
-//! along a chain; a purchase under one id ends what runs under another one step of the input later than its own. A goal with a condition
-//! cannot look back, so a purchase that came before the ids were one does not reach it. Whoever is erased is forgotten under this id
+//! along a chain; a purchase under one id ends what runs under another one step of the input later than its own. A goal's
+//! condition is judged by what is known under the id under which the action comes. Whoever is erased is forgotten under this id
 //! alone: a shop that knows several erases each.
 //!
 //! *Addresses.* What is heard of an address that several customers have counts for all of them, if the caps say so, but at most
@@ -68,7 +68,7 @@
 //!
 //! # The rules that never bend
 //!
-//! Each is a property in `tests/rules.rs`, by its number.
+//! Each is a property in `tests/rules.rs` or `tests/statuses.rs`, by its number.
 //!
 //! 1. No step goes out after a stop fact that precedes it in the customer's input order.
 //! 2. At most one command per (instance, step, alternative, attempt), and its id is made of exactly those.

@@ -8,6 +8,8 @@ pub const OPTIONS: usize = 60;
 pub const INSTANCES: usize = 16;
 /// Cascades that ended and are remembered, so that late receipts find their send.
 pub const PAST: usize = 8;
+/// As many are remembered while campaigns ask for each of them: `was_in`, or a `cooldown` that is not over.
+pub const PAST_ASKED_FOR: usize = 16;
 /// Messages of cascades that ended, remembered because it is not known yet whether their price is owed.
 pub const UNSETTLED: usize = 16;
 /// Actions remembered, one for each (action, key), of those that campaigns ask for.

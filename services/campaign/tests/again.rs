@@ -102,6 +102,62 @@ steps: [{name: only, channel: email, template: t}]
     assert_eq!(last, ["7d1h ENTERED", "7d1h send only by email"]);
 }
 
+/// Eight ends of other keys, and of other campaigns, do not make it forget that it rests.
+#[test]
+fn a_rest_is_remembered_however_often_the_campaign_ended_since() {
+    let definition = "
+campaign: c
+version: 1
+trigger: {on: action, action: lead, key: key, cooldown: 7d}
+goal: {action: purchase, match: same key}
+steps: [{name: only, channel: email, template: t}]
+";
+    let mut world = World::new(&[definition]);
+    for line in ["0 worker off", "0 has email", "0 does lead a", "1m does purchase a"] {
+        play(&mut world, line);
+    }
+    for key in 1..16 {
+        play(&mut world, &format!("1h does lead k{key}"));
+        play(&mut world, &format!("1h does purchase k{key}"));
+    }
+    let last = |world: &World| told(world).pop().unwrap();
+    play(&mut world, "2d does lead a");
+    assert_eq!(last(&world), "2d COOLING_DOWN");
+    // Of that one it is the last end that counts; and what rests no more gives way.
+    play(&mut world, "8d does lead a");
+    play(&mut world, "8d does purchase a");
+    play(&mut world, "9d does lead a");
+    assert_eq!(last(&world), "9d COOLING_DOWN");
+    assert_eq!(world.customer.past.len(), 8);
+}
+
+/// That a campaign was gone through is known by its last end: eight later ones of another push out none that is asked for.
+#[test]
+fn whether_a_campaign_was_gone_through_is_known_however_often_another_one_was() {
+    let campaign = |name: &str, more: &str| {
+        format!(
+            "campaign: {name}
+version: 1
+trigger: {{on: action, action: {name}, key: key{more}}}
+goal: {{action: purchase}}
+steps: [{{name: only, channel: email, template: t}}]
+"
+        )
+    };
+    let (thanks, often) = (campaign("thanks", ""), campaign("often", ""));
+    let asks = campaign("asks", ", where: \"!was_in('thanks') && !was_in('never')\"");
+    let mut world = World::new(&[&thanks, &often, &asks]);
+    for line in ["0 has email", "0 does thanks a", "1m does purchase"] {
+        play(&mut world, line);
+    }
+    for key in 0..20 {
+        play(&mut world, &format!("1h does often k{key}"));
+        play(&mut world, "1h does purchase");
+    }
+    play(&mut world, "2h does asks a");
+    assert_eq!(told(&world).pop().unwrap(), "2h PREDICATE_FALSE");
+}
+
 /// Whoever is told of a flight, and when it leaves by the profile too.
 const FLIGHT: &str = "
 campaign: flight

@@ -127,6 +127,20 @@ fn what_was_handed_over_counts_whatever_becomes_of_it() {
     }
 }
 
+/// It was taken for one that never left, and arrived: it counts from its own moment, so there is room again five hours after that.
+#[test]
+fn what_counts_late_gives_room_as_early_as_if_it_had_always_counted() {
+    let mut world = capped("{most: 2, per: 5h, channel: email, then: hold}", &["a", "b", "c"]);
+    for line in ["0 has email push", "0 does a k", "1m revoked first", "2h does b k", "3h time passes"] {
+        play(&mut world, line);
+    }
+    let first = world.sends()[0].send_id.clone();
+    world.feedback(&first, "email", schemas::Status::Delivered, schemas::Actor::Unspecified);
+    ["4h does c k", "6h time passes"].iter().for_each(|line| play(&mut world, line));
+    let told = told(&world);
+    assert!(told.contains(&"5h send first by email".to_owned()), "{told:?}");
+}
+
 #[test]
 fn what_was_withdrawn_after_its_cascade_had_ended_does_not_count_either() {
     let mut world = capped("{most: 1, per: 24h, channel: email}", &["a", "b"]);

@@ -4,7 +4,7 @@ mod rows;
 mod world;
 
 use rows::Rows;
-use schemas::{Action, Cart, Fact, Feedback, Item, Reason, Status};
+use schemas::{Action, Cart, Customer, Fact, Feedback, Item, Reason, Status};
 use world::World;
 use world::script::play;
 
@@ -37,6 +37,24 @@ fn a_cart_and_a_reaction_may_change_a_row_although_nothing_follows_from_them() {
     });
     rows.settle();
     assert_ne!(rows.customer("ada"), between, "a sign of life");
+}
+
+/// What a row takes without the profile, whose size is that of what it says: an answer adds itself and the mark of its event.
+#[test]
+fn a_row_whose_message_is_out_takes_eighty_bytes() {
+    let mut world = World::of_examples(&["welcome"]);
+    ["0 worker off", "0 has push"].iter().for_each(|line| play(&mut world, line));
+    world.registration();
+    let size = |world: &World| {
+        let known = world.customer.clone();
+        let (instances, recent) = (known.instances, known.recent[1..].to_vec());
+        assert_eq!(instances.iter().map(|instance| instance.sends.len()).collect::<Vec<_>>(), [1]);
+        schemas::encode(&Customer { instances, recent, ..Customer::default() }).len()
+    };
+    assert!(size(&world) <= 80, "{}", size(&world));
+    let send = world.sends()[0].send_id.clone();
+    world.feedback(&send, "push", Status::Accepted, schemas::Actor::Unspecified);
+    assert!(size(&world) <= 92, "{}", size(&world));
 }
 
 /// Each cascade ends with the purchase after it; a word about its message comes last.

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use schemas::{Actor, Customer, Fact, Feedback, Outcome, Status};
 use world::definition::campaigns;
 use world::life::{Event, life, live};
-use world::{CUSTOMER, World};
+use world::{BEGIN, CUSTOMER, HOUR, MINUTE, World};
 
 fn world_of(campaigns: &[String]) -> World {
     World::new(&campaigns.iter().map(String::as_str).collect::<Vec<_>>())
@@ -104,5 +104,41 @@ proptest! {
         let (one, other) = (after(&campaigns, &events, &words), after(&campaigns, &events, &shuffled));
         assert_eq!(known(&one), known(&other));
         assert_eq!(one.sends(), other.sends());
+    }
+
+    /// Rule 7. Between two decisions the order in which statuses of one message arrive does not matter.
+    #[test]
+    fn rule_7_the_order_of_statuses_does_not_matter(order in Just(vec![
+        (Status::Accepted, 1), (Status::Sent, 2), (Status::Delivered, 3), (Status::Delivered, 5),
+        (Status::Opened, 4), (Status::Clicked, 6), (Status::BouncedSoft, 2),
+    ]).prop_shuffle()) {
+        let after = |order: &[(Status, i64)]| {
+            let mut world = World::of_examples(&["cart-left"]);
+            world.worker = false;
+            world.profile(&["push"]);
+            world.cart("c1", 1, 5000);
+            world.pass_until(BEGIN + 3 * HOUR);
+            let send = world.sends()[0].clone();
+            for (index, (status, minutes)) in order.iter().enumerate() {
+                world.tell(Fact::Feedback(Feedback {
+                    event_id: format!("{index}-{status}"),
+                    customer_id: CUSTOMER.into(),
+                    occurred_at: send.decided_at + minutes * MINUTE,
+                    send_id: Some(send.send_id.clone()),
+                    channel: send.channel.clone(),
+                    status: *status,
+                    ..Feedback::default()
+                }));
+            }
+            world.customer.instances.clone()
+        };
+        let mut sorted = order.clone();
+        sorted.sort();
+        let strip = |mut instances: Vec<schemas::Instance>| {
+            // A soft bounce after an opening is not believed; before it, it is noted and then outdone.
+            for sent in instances.iter_mut().flat_map(|instance| &mut instance.sends) { sent.failed = Status::Unspecified; }
+            instances
+        };
+        assert_eq!(strip(after(&order)), strip(after(&sorted)));
     }
 }

@@ -193,7 +193,7 @@ fn least_needed(done: &[Done], is_meant: impl Fn(&&Done) -> bool) -> usize {
     spare.or_else(oldest).map_or(0, |(index, _)| index)
 }
 
-/// Remembers an instance that ended, so that late feedback finds its sends. What some campaign asks for goes last.
+/// Remembers an instance that ended, so that late feedback finds its sends.
 pub(super) fn past(plans: &Plans, customer: &mut Customer, instance: &mut Instance, ended_at: Millis, reason: Reason) {
     let past = Past {
         campaign: instance.campaign.clone(),
@@ -205,10 +205,31 @@ pub(super) fn past(plans: &Plans, customer: &mut Customer, instance: &mut Instan
     };
     bill::leave_open(customer, instance);
     customer.past.push(past);
-    if customer.past.len() > limits::PAST {
-        let unasked = customer.past.iter().position(|past| !plans.asks_for(Asked::Campaign(&past.campaign)));
-        customer.past.remove(unasked.unwrap_or(0));
+    forget_past(plans, customer, ended_at);
+}
+
+/// Forgets cascades that ended beyond the limit: the oldest of what no campaign asks for, else of what a newer one stands in for. What is
+/// asked for by itself has further room.
+pub(super) fn forget_past(plans: &Plans, customer: &mut Customer, now: Millis) {
+    while customer.past.len() > limits::PAST {
+        let past = &customer.past;
+        let unasked = past.iter().position(|it| !plans.asks_for(Asked::Campaign(&it.campaign)));
+        let spare = || {
+            (0..past.len()).find(|index| past[index + 1..].iter().any(|new| stands_in(plans, &past[*index], new, now)))
+        };
+        let oldest = || (past.len() > limits::PAST_ASKED_FOR).then_some(0);
+        let Some(forgotten) = unasked.or_else(spare).or_else(oldest) else { return };
+        customer.past.remove(forgotten);
     }
+}
+
+/// Whether the newer end says all that is asked of the older one: when the campaign ended last, and whether it rests with this key.
+fn stands_in(plans: &Plans, old: &Past, new: &Past, now: Millis) -> bool {
+    let cooldown = plans.newest(&old.campaign).map_or(0, |plan| plan.trigger.cooldown);
+    let is_over = old.reason == Reason::Restarted || now >= old.ended_at.saturating_add(cooldown);
+    // A restart is no end that one recovers from.
+    let rests = || new.key == old.key && new.reason != Reason::Restarted;
+    new.campaign == old.campaign && (is_over || rests())
 }
 
 /// The version of the thing that a trigger with these fields is about; 0 where it has none.

@@ -235,7 +235,8 @@ fn remember(case: &mut Case<'_>, customer: &mut Customer, row: Customer) {
     let dead = &customer.dead;
     customer.contacts.retain(|it| !dead.contains(&memory::address_mark(&it.channel, &it.address)));
     shared::tell_changes(case, customer, &before);
-    join(&mut customer.past, row.past, limits::PAST, |past| past.ended_at);
+    join(&mut customer.past, row.past, usize::MAX, |past| past.ended_at);
+    memory::forget_past(case.plans, customer, now);
     join(&mut customer.counted, row.counted, limits::COUNTED, |counted| counted.at);
     join(&mut customer.unsettled, row.unsettled, limits::UNSETTLED, |_| 0);
     for done in row.done {

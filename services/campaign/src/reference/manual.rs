@@ -84,12 +84,14 @@ fn bounds() -> String {
          - No length of time is longer than {days} days, no name longer than {} characters.\n\
          - Of what customers did, {} actions are remembered that some campaign asks for, each with its `key`, and the last {} cascades. \
          What is forgotten first are old actions of which the customer did the same again: so sixteen later orders do not hide \
-         that he bought for school. Of goals with a condition, {} that were fulfilled are remembered.\n",
+         that he bought for school; and of cascades those that no campaign asks for, then older ones of the same campaign. As long as a \
+         `cooldown` is not over, it is remembered for each `key`, {} of them at most. Of goals with a condition, {} that were fulfilled are remembered.\n",
         limits::OPTIONS,
         limits::INSTANCES,
         limits::NAME_LENGTH,
         limits::DONE,
         limits::PAST,
+        limits::PAST_ASKED_FOR,
         limits::FULFILLED,
     )
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Zoned;
 use proptest::prelude::*;
 
 use super::example;
@@ -62,12 +63,61 @@ pub fn versions() -> impl Strategy<Value = (String, String, BTreeMap<String, Str
     })
 }
 
-/// A cap on all that is not transactional: the table, how many, and in which time.
-pub fn cap() -> impl Strategy<Value = (String, usize, i64)> {
-    let then = one_of(&["stop", "skip", "hold"]);
-    (0..4_usize, 1..72_i64, then).prop_map(|(most, hours, then)| {
-        (format!("caps: [{{most: {most}, per: {hours}h, then: {then}}}]"), most, hours * super::HOUR)
-    })
+/// A cap, and what it says without the brain's own calendar.
+#[derive(Clone, Debug)]
+pub struct Cap {
+    pub most: usize,
+    per: Per,
+    /// Of all, if none is named.
+    pub channel: Option<&'static str>,
+    pub class: &'static str,
+    then: String,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Per {
+    Hours(i64),
+    Day,
+    Week,
+    Month,
+}
+
+impl Cap {
+    pub fn table(&self) -> String {
+        let Cap { most, per, channel, class, then } = self;
+        let per = match per {
+            Per::Hours(hours) => format!("{hours}h"),
+            Per::Day => "day".to_owned(),
+            Per::Week => "week".to_owned(),
+            Per::Month => "month".to_owned(),
+        };
+        let channel = channel.map_or(String::new(), |name| format!(", channel: {name}"));
+        format!("caps: [{{most: {most}, per: {per}{channel}, class: {class}, then: {then}}}]")
+    }
+
+    /// Whether a message of one moment and one of a later moment are counted together.
+    pub fn joins(&self, one: &Zoned, other: &Zoned) -> bool {
+        match self.per {
+            Per::Hours(hours) => {
+                other.timestamp().as_millisecond() - one.timestamp().as_millisecond() < hours * super::HOUR
+            }
+            Per::Day => one.date() == other.date(),
+            Per::Week => {
+                let week = |at: &Zoned| (at.date().iso_week_date().year(), at.date().iso_week_date().week());
+                week(one) == week(other)
+            }
+            Per::Month => one.date().first_of_month() == other.date().first_of_month(),
+        }
+    }
+}
+
+/// Mostly one on all that is not transactional.
+pub fn cap() -> impl Strategy<Value = Cap> {
+    let per = prop_oneof![3 => (1..72_i64).prop_map(Per::Hours), 1 => Just(Per::Day), 1 => Just(Per::Week), 1 => Just(Per::Month)];
+    let channel = prop::sample::select(vec![None, None, Some("push"), Some("email"), Some("sms")]);
+    let class = prop::sample::select(vec!["marketing", "marketing", "marketing", "transactional"]);
+    (0..4_usize, per, channel, class, one_of(&["stop", "skip", "hold"]))
+        .prop_map(|(most, per, channel, class, then)| Cap { most, per, channel, class, then })
 }
 
 /// A price table: by channel, by the beginning of everybody's number, by the moment, owed early or late.

@@ -63,9 +63,11 @@ const SAID: [CampaignKind; 6] = [
     CampaignKind::Stopped,
 ];
 
-/// A life of up to 60 events.
+/// A life of up to 60 events. Half of them begin shortly before a leap day, or before the clocks change in America or in Europe.
 pub fn life() -> impl Strategy<Value = Vec<Event>> {
-    prop::collection::vec(event(), 1..60)
+    let before = prop::sample::select(vec![None, None, None, Some(105 * DAY), Some(115 * DAY), Some(345 * DAY)]);
+    (before, prop::collection::vec(event(), 1..60))
+        .prop_map(|(before, events)| before.map(Event::Outage).into_iter().chain(events).collect())
 }
 
 pub fn event() -> impl Strategy<Value = Event> {
