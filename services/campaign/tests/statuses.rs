@@ -14,8 +14,11 @@ fn world_of(campaigns: &[String]) -> World {
     World::new(&campaigns.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
+/// With how many minutes ago it happened.
+type Word = (Status, Actor, i64);
+
 /// A word that leaves open whether another message follows, or stops the cascade.
-fn word() -> impl Strategy<Value = (Status, Actor)> {
+fn word() -> impl Strategy<Value = Word> {
     let status = prop::sample::select(vec![
         Status::Accepted,
         Status::Sent,
@@ -26,11 +29,11 @@ fn word() -> impl Strategy<Value = (Status, Actor)> {
         Status::Unknown,
         Status::BouncedSoft,
     ]);
-    (status, prop::sample::select(vec![Actor::Human, Actor::Human, Actor::Machine]))
+    (status, prop::sample::select(vec![Actor::Human, Actor::Human, Actor::Machine]), 0..5_i64)
 }
 
-/// A life, and behind it these words about the newest message, all at one moment.
-fn after(campaigns: &[String], events: &[Event], words: &[(Status, Actor)]) -> World {
+/// A life, and behind it these words about the newest message, all told at one moment.
+fn after(campaigns: &[String], events: &[Event], words: &[Word]) -> World {
     let mut world = world_of(campaigns);
     live(&mut world, events, |_| {});
     let Some(send) = world.sends().last().map(|send| (*send).clone()) else { return world };
@@ -40,11 +43,13 @@ fn after(campaigns: &[String], events: &[Event], words: &[(Status, Actor)]) -> W
         return world;
     }
     let now = world.now;
-    for (status, actor) in words {
+    // Of an unknown outcome the moment counts only where nothing else is known.
+    let are_told_apart = words.iter().all(|(status, ..)| *status != Status::Unknown);
+    for (status, actor, minutes) in words {
         world.tell(Fact::Feedback(Feedback {
-            event_id: format!("{status}-{actor}"),
+            event_id: format!("{status}-{actor}-{minutes}"),
             customer_id: CUSTOMER.into(),
-            occurred_at: now,
+            occurred_at: if are_told_apart { now - minutes * MINUTE } else { now },
             send_id: Some(send.send_id.clone()),
             channel: send.channel.clone(),
             status: *status,
