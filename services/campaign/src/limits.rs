@@ -6,6 +6,9 @@ use schemas::Millis;
 pub const OPTIONS: usize = 60;
 /// Cascades that run for one customer at a time; a further trigger is refused.
 pub const INSTANCES: usize = 16;
+/// How often a campaign begins for one customer at one moment upon the ends of others: as many as can have run. A ring of campaigns ends
+/// here.
+pub const AT_ONCE: usize = 16;
 /// Cascades that ended and are remembered, so that late receipts find their send.
 pub const PAST: usize = 8;
 /// As many are remembered while campaigns ask for each of them: `was_in`, or a `cooldown` that is not over.

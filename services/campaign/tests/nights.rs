@@ -2,6 +2,7 @@
 
 mod world;
 
+use campaign::rehearsal::{self, Timeline};
 use schemas::{Consent, Contact, Fact, Profile};
 use world::script::{self, check, told};
 use world::{BEGIN, HOUR, MINUTE, World};
@@ -219,4 +220,164 @@ steps: [{name: only, channel: email, template: t, at: trigger + 2d, valid: until
 "]);
     let happens = "0 has email\n 0 does lead k\n 1d profile offer_ends=2033-11-20\n 2d time passes";
     check(world, happens, "0 ENTERED\n 2d send only by email");
+}
+
+/// Plays a timeline, with its own beginning, and compares what it expects.
+fn lives_through(definitions: &[&str], timeline: &str) {
+    let timeline = Timeline::parse("nights", timeline).unwrap_or_else(|problems| panic!("{}", problems[0]));
+    let world = timeline.play(world::plans(definitions)).unwrap_or_else(|problems| panic!("{}", problems[0]));
+    assert!(timeline.expectations() > 0);
+    let difference = timeline.difference(&world);
+    assert_eq!(difference, None, "{}", difference.as_deref().unwrap_or_default());
+}
+
+/// In Berlin clocks go from 2:00 to 3:00 on the 29th of March 2026, and from 3:00 to 2:00 on the 25th of October.
+#[test]
+fn a_wait_and_a_night_in_which_clocks_change_end_when_the_clock_says_so() {
+    let campaign = "campaign: c
+version: 1
+zone: Europe/Berlin
+quiet: {hours: 22:00-7:00, release: 0s}
+trigger: {on: action, action: lead}
+goal: {action: purchase}
+steps:
+  - {name: first, channel: email, template: t, wait: 1 day 02:30}
+  - {name: second, channel: sms, template: t, wait: 24h}
+";
+    // There is no 2:30: it is 3:00 in summer time, sixteen hours on. The night ends four hours later.
+    lives_through(
+        &[campaign],
+        "begin 2026-03-28T10:00+01:00
+         0 has email sms
+         0 does lead
+         3d time passes
+         => 0 ENTERED
+         => 0 send first by email
+         => 16h NO_INFORMATION first email
+         => 16h QUIET_HOURS second
+         => 20h send second by sms
+         => 1d20h NO_INFORMATION second sms
+         => 1d20h EXHAUSTED",
+    );
+    // Half past two comes twice, and the first one counts. The night is an hour longer.
+    lives_through(
+        &[campaign],
+        "begin 2026-10-24T10:00+02:00
+         0 has email sms
+         0 does lead
+         3d time passes
+         => 0 ENTERED
+         => 0 send first by email
+         => 16h30m NO_INFORMATION first email
+         => 16h30m QUIET_HOURS second
+         => 22h send second by sms
+         => 1d22h NO_INFORMATION second sms
+         => 1d22h EXHAUSTED",
+    );
+}
+
+#[test]
+fn what_comes_every_day_comes_once_on_the_day_on_which_clocks_change() {
+    let campaign = "campaign: c
+version: 1
+zone: Europe/Berlin
+trigger: {on: schedule, every: day 02:30, where: has_contact('email')}
+goal: {action: purchase}
+steps: [{name: only, channel: email, template: t, wait: 6h}]
+";
+    lives_through(
+        &[campaign],
+        "begin 2026-03-28T00:00+01:00
+         0 has email
+         3d time passes
+         => 2h30m ENTERED
+         => 2h30m send only by email
+         => 8h30m NO_INFORMATION only email
+         => 8h30m EXHAUSTED
+         => 1d2h ENTERED
+         => 1d2h send only by email
+         => 1d8h NO_INFORMATION only email
+         => 1d8h EXHAUSTED
+         => 2d1h30m ENTERED
+         => 2d1h30m send only by email
+         => 2d7h30m NO_INFORMATION only email
+         => 2d7h30m EXHAUSTED",
+    );
+    lives_through(
+        &[campaign],
+        "begin 2026-10-24T00:00+02:00
+         0 has email
+         3d time passes
+         => 2h30m ENTERED
+         => 2h30m send only by email
+         => 8h30m NO_INFORMATION only email
+         => 8h30m EXHAUSTED
+         => 1d2h30m ENTERED
+         => 1d2h30m send only by email
+         => 1d8h30m NO_INFORMATION only email
+         => 1d8h30m EXHAUSTED
+         => 2d3h30m ENTERED
+         => 2d3h30m send only by email
+         => 2d9h30m NO_INFORMATION only email
+         => 2d9h30m EXHAUSTED",
+    );
+}
+
+/// A day of 23 hours, then one of 25.
+#[test]
+fn a_cap_per_day_counts_the_day_on_which_clocks_change_as_one() {
+    let campaign = "campaign: c
+version: 1
+zone: Europe/Berlin
+trigger: {on: action, action: lead, key: key}
+goal: {action: purchase}
+steps: [{name: only, channel: email, template: t, valid: 2d, wait: 30h}]
+";
+    for (begin, room) in [("2026-03-29T00:10+01:00", "22h50m"), ("2026-10-25T00:10+02:00", "1d50m")] {
+        lives_through(
+            &[campaign, "caps: [{most: 1, per: day, then: hold}]"],
+            &format!(
+                "begin {begin}
+                 0 has email
+                 0 does lead a
+                 0 does lead b
+                 1d5h time passes
+                 => 0 ENTERED
+                 => 0 send only by email
+                 => 0 ENTERED
+                 => 0 CAPPED only email
+                 => {room} send only by email"
+            ),
+        );
+    }
+}
+
+/// In March 2024 Almaty's clocks went from six hours ahead of UTC to five. Whoever waited was told of a morning by a program that had not
+/// heard of it: an hour too early.
+#[test]
+fn a_moment_that_older_rules_of_a_zone_made_is_judged_by_those_of_today() {
+    let campaign = "campaign: c
+version: 1
+zone: Asia/Almaty
+quiet: {hours: 21:00-9:00, release: 0s}
+trigger: {on: action, action: lead}
+goal: {action: purchase}
+steps: [{name: only, channel: email, template: t, valid: 1d, late: skip}]
+";
+    // 23:00 in Almaty; nine o'clock there is ten hours later, at 4:00 in UTC.
+    let begin = 1_780_336_800_000;
+    let mut world = rehearsal::World::new(world::plans(&[campaign]), begin);
+    let mut play = |line: &str, older: Option<i64>| {
+        let timeline = Timeline::parse("line", line).unwrap_or_else(|problems| panic!("{}", problems[0]));
+        timeline.play_in(&mut world).unwrap_or_else(|problems| panic!("{}", problems[0]));
+        if let Some(due) = older {
+            let waits = &mut world.customer.instances[0];
+            assert_eq!(std::mem::replace(&mut waits.due, due), begin + 10 * HOUR);
+        }
+        rehearsal::told(&world)
+    };
+    play("0 has email", None);
+    play("0 does lead", Some(begin + 9 * HOUR));
+    let told = play("11h time passes", None);
+    assert_eq!(told, ["0 ENTERED", "0 QUIET_HOURS only", "9h QUIET_HOURS only", "10h send only by email"]);
 }

@@ -189,3 +189,51 @@ fn what_settles_takes_over_what_may_not_restart_it() {
     assert_eq!(told(&world), ["0 ENTERED", "0 REFRESHED", "1h send first by email"]);
     assert_eq!(world.sends()[0].fields["total_minor"], "7000");
 }
+
+/// A campaign for each of these triggers, `c0` and so on.
+fn row_of(triggers: &[String]) -> World {
+    let definition = |(number, trigger): (usize, &String)| {
+        format!(
+            "campaign: c{number}
+version: 1
+trigger: {{{trigger}}}
+steps: [{{name: only, channel: email, template: t}}]
+"
+        )
+    };
+    let definitions: Vec<String> = triggers.iter().enumerate().map(definition).collect();
+    World::new(&definitions.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Nobody can be reached, so all of it happens at one moment.
+#[test]
+fn however_many_campaigns_follow_upon_each_other_none_is_lost() {
+    let follow = |number: usize| format!("on: end, of: c{number}");
+    let triggers: Vec<String> = std::iter::once("on: registration".to_owned()).chain((0..20).map(follow)).collect();
+    let mut world = row_of(&triggers);
+    play(&mut world, "0 registers");
+    let entered: Vec<&str> = world
+        .journal()
+        .into_iter()
+        .filter(|entry| entry.reason == Reason::Entered)
+        .map(|entry| entry.campaign.as_str())
+        .collect();
+    let all: Vec<String> = (0..=20).map(|number| format!("c{number}")).collect();
+    assert_eq!(entered, all);
+}
+
+/// `check` and `apply` refuse it; whoever publishes it all the same finds in the journal where it ended.
+#[test]
+fn a_ring_of_campaigns_ends_and_says_so() {
+    let mut world = row_of(
+        &["on: registration", "on: end, of: [c0, c2, c3]", "on: end, of: [c1, c3]", "on: end, of: [c1, c2]"]
+            .map(str::to_owned),
+    );
+    play(&mut world, "0 registers");
+    assert_eq!(count(&world, Reason::Entered), 1 + 3 * 16);
+    assert_eq!(count(&world, Reason::Exhausted), 1 + 3 * 16);
+    let refused: Vec<_> = world.journal().into_iter().filter(|entry| entry.reason == Reason::OftenEnough).collect();
+    // Each of the 48 ends would begin two, and so does the first one: 97 in all, less those that did begin.
+    assert_eq!(refused.len(), 97 - 48);
+    assert!(refused.iter().all(|entry| entry.evidence["at_once"] == "16"));
+}

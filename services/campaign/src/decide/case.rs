@@ -1,6 +1,7 @@
 //! What one call of `decide` works with, and how it writes down what was decided.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use schemas::{
     Actor, Customer, Fact, Feedback, Grant, Id, Instance, Journal, Millis, Origin, Outcome, Queued, Reason, Sent,
@@ -30,6 +31,8 @@ pub(super) struct Case<'a> {
     pub ended: Vec<Ended>,
     /// Triggers that waited for the end of cascades that ended by this call.
     pub waiting: Vec<Waiting>,
+    /// How often each campaign began by this call upon the end of another.
+    pub followed: BTreeMap<String, usize>,
     /// What the campaign's budget has granted to a message, until it goes out.
     pub grant: Option<Grant>,
 }
@@ -63,8 +66,8 @@ impl<'a> Case<'a> {
             Input::Fact { appended_at, hops, .. } => (appended_at, hops),
             Input::Deadline | Input::Sweep { .. } => (0, 0),
         };
-        let (ended, waiting) = (Vec::new(), Vec::new());
-        Case { plans, customer_id: key, moment, caused_at, hops, effects, ended, waiting, grant: None }
+        let (ended, waiting, followed) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Case { plans, customer_id: key, moment, caused_at, hops, effects, ended, waiting, followed, grant: None }
     }
 }
 

@@ -167,9 +167,12 @@ fn enter_one(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &
         return false;
     }
     let refusal = refusal(case, customer, plan, cause, key.as_deref());
-    match (refusal, key) {
+    match (refusal.or_else(|| round_and_round(case, plan, cause)), key) {
         (Some(entry), _) => case.write(entry),
         (None, Some(key)) => {
+            if cause.kind == TriggerKind::End {
+                *case.followed.entry(plan.name.clone()).or_default() += 1;
+            }
             let (key, fields) = (key.into_owned(), fields(cause.event));
             begin(case, customer, plan, Start { id: cause.id, key, fields, at: case.now() });
             return true;
@@ -197,6 +200,13 @@ fn refusal(case: &Case<'_>, customer: &Customer, plan: &Plan, cause: &Cause<'_>,
         return entry(Reason::Superseded).map(|entry| entry.because("version", revision.to_string()));
     }
     unfit(case, customer, plan, cause.occurred_at, key)
+}
+
+/// Whether a campaign has followed so often by this call that others, or it, would do so for ever.
+fn round_and_round(case: &Case<'_>, plan: &Plan, cause: &Cause<'_>) -> Option<Entry> {
+    let times =
+        case.followed.get(&plan.name).filter(|times| cause.kind == TriggerKind::End && **times >= limits::AT_ONCE)?;
+    Some(case.entry(Reason::OftenEnough).plan(plan).because("at_once", times.to_string()))
 }
 
 /// Why this campaign does not begin with a trigger that it wants.

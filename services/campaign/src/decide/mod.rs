@@ -47,9 +47,6 @@ pub(crate) use fares::Fares;
 pub(crate) use moment::own_zone;
 pub use profile::refusals;
 
-/// Cascades that follow upon each other within one decision: a ring of campaigns ends here.
-const CHAIN: usize = 4;
-
 /// What is decided about.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
@@ -176,8 +173,9 @@ pub fn decide(
         }
         Input::Sweep { campaign } => entry::sweep(&mut case, customer, campaign),
     };
-    // What follows upon an end follows upon a change.
-    for _ in 0..CHAIN {
+    // What follows upon an end follows upon a change. One that ends at once may have followers of its own, and so on; a ring of
+    // campaigns comes to its end by [`limits::AT_ONCE`].
+    while !(case.waiting.is_empty() && case.ended.is_empty()) {
         for waiting in std::mem::take(&mut case.waiting) {
             entry::take_up(&mut case, customer, waiting);
         }

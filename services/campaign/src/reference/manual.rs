@@ -81,6 +81,8 @@ fn bounds() -> String {
         "## Bounds\n\n\
          - A campaign has at most {} messages; each channel of `any` counts as one.\n\
          - For one customer at most {} cascades run at a time; what would begin a further one is refused.\n\
+         - A cascade that reaches nobody ends at once, and what is `on: end` of it follows at the same moment, however long the row of \
+         campaigns is. Each of them begins at most {} times at one moment; then it is refused, with `OFTEN_ENOUGH`.\n\
          - No length of time is longer than {days} days, no name longer than {} characters.\n\
          - Of what customers did, {} actions are remembered that some campaign asks for, each with its `key`, and the last {} cascades. \
          What is forgotten first are old actions of which the customer did the same again: so sixteen later orders do not hide \
@@ -88,6 +90,7 @@ fn bounds() -> String {
          `cooldown` is not over, it is remembered for each `key`, {} of them at most. Of goals with a condition, {} that were fulfilled are remembered.\n",
         limits::OPTIONS,
         limits::INSTANCES,
+        limits::AT_ONCE,
         limits::NAME_LENGTH,
         limits::DONE,
         limits::PAST,
