@@ -42,7 +42,13 @@ fn a_cart_and_a_reaction_may_change_a_row_although_nothing_follows_from_them() {
 /// What a row takes without the profile, whose size is that of what it says: an answer adds itself and the mark of its event.
 #[test]
 fn a_row_whose_message_is_out_takes_eighty_bytes() {
-    let mut world = World::of_examples(&["welcome"]);
+    let mut world = World::new(&["
+campaign: welcome
+version: 1
+trigger: {on: registration}
+goal: {action: purchase}
+steps: [{name: first, channel: push, template: t, wait: 1d}]
+"]);
     ["0 worker off", "0 has push"].iter().for_each(|line| play(&mut world, line));
     world.registration();
     let size = |world: &World| {
