@@ -2,7 +2,8 @@
 //!
 //! Each customer is judged by [`decide`](crate::decide) itself, on a copy of the row, at the moment of the launch. The price is what
 //! would be owed if every message of the campaign that can go out to the customer did: whatever its waits, conditions, caps and
-//! quiet hours may keep back. It is reckoned with the addresses and consents of today and the prices of that moment.
+//! quiet hours may keep back. It is reckoned with the addresses and consents of today, and each message with the dearest price from that
+//! moment on: a later one may meet a later tariff.
 
 use std::collections::BTreeMap;
 
@@ -111,10 +112,9 @@ impl Forecast {
                 }
                 can_be_reached = true;
                 *self.messages.entry(channel.name).or_default() += 1;
-                match fares.price(step, channel) {
-                    Some(price) => self.most_minor += i128::from(price.minor),
-                    None => self.unpriced += u64::from(channel.paid),
-                }
+                self.most_minor += fares.dearest(step, channel).map_or(0, |price| i128::from(price.minor));
+                // If only a later tariff has a price, what goes out before it costs what nobody knows.
+                self.unpriced += u64::from(channel.paid && fares.price(step, channel).is_none());
             }
         }
         self.unreachable += u64::from(!can_be_reached);

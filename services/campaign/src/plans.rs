@@ -85,8 +85,6 @@ struct Versions {
     life: Life,
     /// The name of the sweep by which everybody hears what was said of its life: no campaign's.
     sweep: String,
-    /// Since when its newest version's schedule is in force.
-    scheduled_at: Millis,
 }
 
 /// Why everybody is looked at.
@@ -118,6 +116,9 @@ pub enum Turn {
 struct Defined {
     plan: Plan,
     text: String,
+    applied_at: Millis,
+    /// Since when its schedule is in force: a version before it may have had the same.
+    scheduled_at: Millis,
 }
 
 impl Plans {
@@ -170,10 +171,12 @@ impl Plans {
         }
         // How fast it goes does not matter here.
         let schedule = |plan: &Plan| plan.trigger.schedule.as_ref().map(|it| (it.at, it.every, plan.zone.clone()));
-        if versions.newest().and_then(schedule) != schedule(&plan) {
-            versions.scheduled_at = record.applied_at;
-        }
-        versions.plans.insert(record.version, Defined { plan, text: record.definition.clone() });
+        let applied_at = record.applied_at;
+        let before = versions.plans.values().next_back();
+        let same = before.filter(|before| schedule(&before.plan) == schedule(&plan));
+        let scheduled_at = same.map_or(applied_at, |same| same.scheduled_at);
+        let defined = Defined { plan, text: record.definition.clone(), applied_at, scheduled_at };
+        versions.plans.insert(record.version, defined);
         versions.life.define();
         versions.sweep = format!("{} changed", record.campaign);
         self.index();
@@ -304,8 +307,27 @@ impl Plans {
     /// What comes again begins with its first moment after the campaign came into force. Whoever names a single moment that is past
     /// means it.
     fn is_before_its_time(&self, plan: &Plan, schedule: &Schedule, at: Millis) -> bool {
-        let scheduled_at = self.campaigns.get(&plan.name).map(|versions| versions.scheduled_at);
-        schedule.every.is_some() && scheduled_at.is_some_and(|scheduled_at| at < scheduled_at)
+        let newest = self.campaigns.get(&plan.name).and_then(|versions| versions.plans.values().next_back());
+        schedule.every.is_some() && newest.is_some_and(|newest| at < newest.scheduled_at)
+    }
+
+    /// A version before this one, and a moment that it has had by now, where this one's only moment is no later: a sweep is known by the
+    /// campaign's name and its moment, so whoever was met is not met again. What a stop or a pause has kept it from is not asked.
+    pub fn met_before(&self, plan: &Plan, now: Millis) -> Option<(i32, Millis)> {
+        let at = plan.trigger.schedule.as_ref().filter(|schedule| schedule.every.is_none())?.at;
+        let versions = &self.campaigns.get(&plan.name)?.plans;
+        let mut until = now;
+        versions.range(..plan.version).rev().find_map(|(version, Defined { plan, applied_at, scheduled_at, .. })| {
+            let schedule = plan.trigger.schedule.as_ref();
+            let moment = schedule.and_then(|schedule| schedule.latest(until, &plan.zone));
+            until = until.min(*applied_at);
+            let comes_again = schedule.is_some_and(|schedule| schedule.every.is_some());
+            // Nobody was met if it came into force too late for it.
+            let could_begin = |moment: &Millis| {
+                applied_at.saturating_sub(*moment) <= plan.trigger.max_age && (!comes_again || scheduled_at <= moment)
+            };
+            Some((*version, moment.filter(|moment| at <= *moment).filter(could_begin)?))
+        })
     }
 
     /// The first moment after this one at which some campaign looks at everybody.

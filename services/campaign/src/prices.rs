@@ -92,6 +92,14 @@ impl Prices {
         tariffs.iter().find(holds).map(|it| it.price)
     }
 
+    /// What one message to an address costs at most, if it goes out at a moment or at whatever later one; none where the table never
+    /// says so.
+    pub fn dearest_from(&self, channel: &Channel, address: &str, at: Millis) -> Option<Price> {
+        let later = self.tariffs.get(channel.name)?.iter().map(|it| it.from).filter(|from| at < *from);
+        let prices = std::iter::once(at).chain(later).filter_map(|moment| self.price(channel, address, moment));
+        prices.max_by_key(|price| price.minor)
+    }
+
     /// What one message costs at most, whatever number it goes to and whenever, an SMS of one segment, in minor units; none where the
     /// table does not say so.
     pub fn dearest(&self, channel: &Channel) -> Option<i64> {

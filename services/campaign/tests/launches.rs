@@ -3,9 +3,9 @@
 mod world;
 
 use campaign::{Forecast, Plans};
-use schemas::{CampaignKind, Customer, Reason};
+use schemas::{Actor, CampaignKind, Customer, Outcome, Reason, Status};
 use world::definition::campaigns;
-use world::life::{life, live};
+use world::life::{Event, life, live};
 use world::script::play;
 use world::{BEGIN, DAY, HOUR, World};
 
@@ -100,6 +100,24 @@ fn the_audience_is_counted_and_its_price_is_that_of_all_that_could_go_out() {
 }
 
 #[test]
+fn a_step_that_may_meet_a_later_tariff_is_reckoned_with_it() {
+    let of = |from: &str| {
+        let mut world = World::new(&[SALE]);
+        let table = format!(
+            "{PRICES}  - {{channel: viber, minor: 1, from: {from}}}\n  - {{channel: sms, minor: 9, from: {from}}}\n"
+        );
+        world.apply(CampaignKind::Prices, &table);
+        let mut forecast = Forecast::of(&world.plans, "sale", BEGIN).unwrap();
+        forecast.look(&world.plans, "a", &customer("sms viber"), BEGIN);
+        (forecast.most_minor, forecast.unpriced)
+    };
+    // An SMS has two segments. Until then nobody knows what viber costs.
+    assert_eq!(of("2023-11-16"), (2 * 9 + 1, 1));
+    // The table's own tariff of the day after holds by then.
+    assert_eq!(of("2023-11-14"), (2 * 5 + 1, 0));
+}
+
+#[test]
 fn who_refused_or_is_held_out_costs_nothing() {
     let refused = {
         let mut world = World::new(&[]);
@@ -143,12 +161,20 @@ proptest! {
 
     /// Whatever was before: it begins for whom it was said to begin, and nothing costs more than was said.
     #[test]
-    fn a_launch_keeps_its_word(campaigns in campaigns(), before in life(), after in life()) {
+    fn a_launch_keeps_its_word(
+        campaigns in campaigns(),
+        before in life(),
+        all_is_taken in any::<bool>(),
+        after in life(),
+        dearer in -DAY..3 * DAY,
+    ) {
         let texts: Vec<&str> = campaigns.iter().map(String::as_str).filter(|text| !text.starts_with("currency")).collect();
         let mut world = World::new(&texts);
-        world.apply(CampaignKind::Prices, &PRICES.replace(", from: 2023-11-15", ", prefix: '+44'"));
+        world.apply(CampaignKind::Prices, PRICES);
         live(&mut world, &before, |_| {});
-        let at = jiff::Timestamp::from_millisecond(world.now + HOUR).unwrap();
+        let moment = |after| jiff::Timestamp::from_millisecond(world.now + after).unwrap();
+        let (at, from) = (moment(HOUR), moment(HOUR + dearer));
+        world.apply(CampaignKind::Prices, &PRICES.replace("from: 2023-11-15", &format!("from: {from}")));
         let text = SALE.replace("2023-11-15T10:00Z", &at.to_string());
         world.plans.apply(&world::record(&text)).unwrap();
         let mut forecast = Forecast::of(&world.plans, "sale", world.now).unwrap();
@@ -163,8 +189,10 @@ proptest! {
         world.pass_until(quiet);
         let begun = world.journal().iter().filter(|entry| entry.campaign == "sale" && entry.reason == Reason::Entered).count();
         prop_assert_eq!(u64::try_from(begun).unwrap(), forecast.begins);
-        let words: Vec<world::life::Event> = after.into_iter().filter(|event| matches!(event, world::life::Event::Word { .. } | world::life::Event::Passes(_))).collect();
-        live(&mut world, &words, |_| {});
+        let taken = Event::Word { back: 0, status: Status::Accepted, actor: Actor::Unspecified, outcome: Outcome::Unspecified };
+        let taken = [taken, Event::Passes(8 * HOUR)].into_iter().cycle().take(if all_is_taken { 16 } else { 0 });
+        let words = after.into_iter().filter(|event| matches!(event, Event::Word { .. } | Event::Passes(_)));
+        live(&mut world, &taken.chain(words).collect::<Vec<_>>(), |_| {});
         let owed: i64 = world.journal().iter().filter(|entry| entry.campaign == "sale").map(|entry| entry.amount_minor).sum();
         prop_assert!(i128::from(owed) <= forecast.most_minor, "{} of {}", owed, forecast.most_minor);
     }

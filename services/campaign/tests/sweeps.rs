@@ -78,3 +78,37 @@ fn what_comes_daily_begins_at_its_first_moment_after_it_came_into_force() {
     assert!(comes(&plans, applied_at).is_empty());
     assert_eq!(comes(&plans, noon + 3 * DAY), [noon + 3 * DAY - HOUR]);
 }
+
+#[test]
+fn a_version_that_names_a_moment_that_another_one_has_had_is_known() {
+    let noon = BEGIN - BEGIN % DAY + 12 * HOUR;
+    let version = |version: i32, schedule: &str, applied_at: i64| {
+        let text = DAILY.replace("version: 1", &format!("version: {version}"));
+        Campaign { applied_at, ..record(&text.replace("at: 2023-11-13T12:00Z, every: day 12:00", schedule)) }
+    };
+    let met = |versions: &[(&str, i64)]| {
+        let mut plans = Plans::default();
+        for (number, (schedule, applied_at)) in (1..).zip(versions) {
+            plans.apply(&version(number, schedule, *applied_at)).unwrap();
+        }
+        plans.met_before(plans.newest("two").unwrap(), versions.last().unwrap().1)
+    };
+    const NOON: &str = "at: 2023-11-14T12:00Z";
+    let before = noon - HOUR;
+    assert_eq!(met(&[(NOON, before)]), None, "it is the first");
+    assert_eq!(met(&[(NOON, before), (NOON, noon)]), Some((1, noon)));
+    assert_eq!(met(&[(NOON, before), ("at: 2023-11-14T11:59Z", noon + HOUR)]), Some((1, noon)));
+    assert_eq!(met(&[(NOON, before), ("at: 2023-11-14T12:01Z", noon + HOUR)]), None, "a later moment");
+    assert_eq!(met(&[(NOON, before), (NOON, noon - 1)]), None, "it has not come");
+    // The first was replaced before its moment came, and the second's has not.
+    let postponed = ("at: 2023-11-14T20:00Z", noon - 1);
+    assert_eq!(met(&[(NOON, before), postponed, (NOON, noon + HOUR)]), None);
+    assert_eq!(met(&[(NOON, before), (NOON, noon + 1), (NOON, noon + 2)]), Some((2, noon)));
+    // It came into force too late for its moment.
+    assert_eq!(met(&[(NOON, noon + 7 * HOUR), (NOON, noon + 8 * HOUR)]), None);
+    // What comes again has had its latest moment, unless it came into force after that.
+    const AGAIN: &str = "at: 2023-11-13T12:00Z, every: day 12:00";
+    assert_eq!(met(&[(AGAIN, before), (NOON, noon + HOUR)]), Some((1, noon)));
+    assert_eq!(met(&[(AGAIN, noon + 1), (NOON, noon + HOUR)]), None);
+    assert_eq!(met(&[(NOON, before), (AGAIN, noon + HOUR)]), None, "what comes again has a next moment");
+}

@@ -18,10 +18,17 @@ pub(crate) struct Fares<'a> {
 impl Fares<'_> {
     /// The price of a step's message on a channel, with all of its segments; none where no table says so.
     pub fn price(&self, step: &Step, channel: &Channel) -> Option<Price> {
-        let address = self.contacts.iter().find(|contact| contact.channel == channel.name);
-        let address = address.map_or("", |contact| contact.address.as_str());
-        let price = self.plans.prices().price(channel, address, self.now)?;
-        Some(Price { minor: price.minor.saturating_mul(step.prices_of(channel)), ..price })
+        whole(step, channel, self.plans.prices().price(channel, self.address(channel), self.now))
+    }
+
+    /// The same, if it goes out now or whenever later the table names it dearer.
+    pub fn dearest(&self, step: &Step, channel: &Channel) -> Option<Price> {
+        whole(step, channel, self.plans.prices().dearest_from(channel, self.address(channel), self.now))
+    }
+
+    fn address(&self, channel: &Channel) -> &str {
+        let contact = self.contacts.iter().find(|contact| contact.channel == channel.name);
+        contact.map_or("", |contact| contact.address.as_str())
     }
 
     /// What decisions compare: the price, and for a paid channel without a price the dearest there can be.
@@ -34,4 +41,9 @@ impl Fares<'_> {
     pub fn per_mille(&self, channel: &Channel, level: Level) -> u32 {
         self.plans.rates().per_mille(channel, level, self.now)
     }
+}
+
+/// The price of all segments.
+fn whole(step: &Step, channel: &Channel, price: Option<Price>) -> Option<Price> {
+    price.map(|price| Price { minor: price.minor.saturating_mul(step.prices_of(channel)), ..price })
 }

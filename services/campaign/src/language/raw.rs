@@ -219,7 +219,7 @@ pub(crate) struct Trigger {
     #[schemars(with = "Option<Recurrence>", example = &"day 10:00", example = &"year 02-20 10:00")]
     pub every: Option<Word>,
     /// How many customers are looked at in a second, for each partition of the input, with `on: schedule`. The whole base at once
-    /// would be more than a shop's site, or a provider, can take.
+    /// would be more than a shop's site, or a provider, can take. Former ids, budgets and shared addresses are looked at, too.
     ///
     /// Without it: as many as can be.
     #[schemars(with = "Option<u32>", range(min = 1), example = 500)]

@@ -48,6 +48,32 @@ fn the_longest_prefix_holds_and_of_that_the_latest() {
 }
 
 #[test]
+fn the_dearest_price_from_a_moment_on_is_one_that_will_hold() {
+    let prices = Prices::parse("prices.yaml", TABLE).unwrap();
+    let before = DECEMBER - 1;
+    let cases = [
+        // The country's is dearer in December; but the operator's own holds for its numbers.
+        ("sms", "+79998887766", before, Some(6)),
+        ("sms", "+79998887766", DECEMBER, Some(6)),
+        ("sms", "+79128887766", before, Some(3)),
+        // The country's holds for a moment longer than the operator's cheaper one begins.
+        ("sms", "+79138887766", DECEMBER - 3 * 3_600_000 - 1, Some(4)),
+        ("sms", "+79138887766", DECEMBER, Some(2)),
+        ("sms", "+15550100", before, Some(5)),
+        ("call", "+4920", before, None),
+        ("viber", "+79128887766", before, None),
+    ];
+    for (channel, address, at, wanted) in cases {
+        let price = prices.dearest_from(Channel::find(channel).unwrap(), address, at);
+        assert_eq!(price.map(|price| price.minor), wanted, "{channel} {address} {at}");
+    }
+    let later = "currency: USD\nprices: [{channel: sms, minor: 4, from: 2026-12-01}, {channel: sms, minor: 1, from: 2026-12-02}]\n";
+    let prices = Prices::parse("prices.yaml", later).unwrap();
+    let dearest = |at| prices.dearest_from(Channel::find("sms").unwrap(), "", at).map(|price| price.minor);
+    assert_eq!([dearest(before), dearest(DECEMBER), dearest(DECEMBER + 86_400_000)], [Some(4), Some(4), Some(1)]);
+}
+
+#[test]
 fn each_mistake_is_told_with_its_place() {
     let mistakes = [
         ("{channel: email, prefix: '+7', minor: 1}", "addresses on email are no telephone numbers"),

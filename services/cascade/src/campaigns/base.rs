@@ -40,7 +40,7 @@ pub fn launch(common: &Common, args: &Launch) -> Result<String, Failure> {
     let (plans, name) = planned(&book, &document, now)?;
     let mut forecast = Forecast::of(&plans, &name, now).map_err(|sentence| Failure::new(Exit::Campaign, sentence))?;
     let largest = everybody(common, |id, customer| forecast.look(&plans, id, customer, now))?;
-    in_time(&plans, &name, largest)?;
+    in_time(&plans, &name, largest, now)?;
     let told = told(&forecast, &plans, &name, largest);
     let warnings = document.warnings.clone() + &book.unknown_past(&document);
     if !args.yes {
@@ -51,18 +51,26 @@ pub fn launch(common: &Common, args: &Launch) -> Result<String, Failure> {
     Ok(format!("{warnings}{told}{title}: launched\n"))
 }
 
-/// Whoever is met later than `max_age` is not begun for: a pace that is too slow would leave out the rest of the base.
-pub(super) fn in_time(plans: &Plans, name: &str, largest: u64) -> Result<(), Failure> {
+/// Whoever is met later than `max_age` after the moment is not begun for: a pace that is too slow would leave out the rest of the base.
+/// What is over of that time when it is launched is gone.
+pub(super) fn in_time(plans: &Plans, name: &str, largest: u64, now: Millis) -> Result<(), Failure> {
     let trigger = plans.newest(name).map(|plan| &plan.trigger);
-    let paced = trigger.and_then(|trigger| Some((trigger.max_age / 1_000, trigger.schedule.as_ref()?.pace?)));
-    let Some((most, pace)) = paced else { return Ok(()) };
+    let paced = trigger.and_then(|trigger| {
+        let schedule = trigger.schedule.as_ref()?;
+        Some((trigger.max_age, schedule.pace?, now.saturating_sub(schedule.at).max(0)))
+    });
+    let Some((most, pace, late)) = paced else { return Ok(()) };
     let seconds = largest.div_ceil(u64::from(pace.max(1)));
-    if i64::try_from(seconds).is_ok_and(|seconds| seconds <= most) {
+    let left = most.saturating_sub(late);
+    if i64::try_from(seconds).is_ok_and(|seconds| seconds.saturating_mul(1_000) <= left) {
         return Ok(());
     }
+    let begins = if late > 0 { format!("it begins {} s after its moment, and ", late / 1_000) } else { String::new() };
     let words = format!(
-        "with a pace of {pace} everybody is met after {seconds} s, and whoever is met later than max_age, {most} s, is left out: a \
-         greater pace, or a greater max_age"
+        "{begins}with a pace of {pace} everybody is met after {seconds} s, and whoever is met later than max_age, {} s after the moment, \
+         is left out: a greater pace, a greater max_age{}",
+        most / 1_000,
+        if late > 0 { ", or a later `at`" } else { "" }
     );
     Err(Failure::new(Exit::Campaign, words))
 }
@@ -73,23 +81,22 @@ pub(super) fn planned(book: &Book, document: &Document, now: Millis) -> Result<(
     if !book.judge(document).map_err(refused)? {
         return Err(refused(format!("{} was applied before: make another version of it", document.title())));
     }
-    let Kind::Definition { campaign, version } = &document.kind else {
+    let Kind::Definition { campaign, .. } = &document.kind else {
         return Err(refused("only a campaign can be launched".to_owned()));
     };
+    if let Some(sentence) = book.met_before(document, now) {
+        let also =
+            "; for the cascades that run, `cascade campaign apply` this version and `cascade campaign migrate` them";
+        return Err(refused(sentence + also));
+    }
     let mut plans = book.plans().clone();
-    let record = schemas::Campaign {
-        campaign: campaign.clone(),
-        version: *version,
-        kind: schemas::CampaignKind::Definition,
-        definition: document.text.clone(),
-        applied_at: now,
-        ..schemas::Campaign::default()
-    };
-    plans.apply(&record).map_err(|problems| documents::refused(Exit::Campaign, &problems, "it cannot be launched"))?;
+    plans
+        .apply(&document.clone().into_record(now))
+        .map_err(|problems| documents::refused(Exit::Campaign, &problems, "it cannot be launched"))?;
     Ok((plans, campaign.clone()))
 }
 
-/// What a launch would come to, in words. `largest` is the number of customers in the largest partition.
+/// What a launch would come to, in words. `largest` is the number of rows in the largest partition.
 pub(super) fn told(forecast: &Forecast, plans: &Plans, name: &str, largest: u64) -> String {
     let mut lines = vec![
         ("begins".to_owned(), format!("once, on {}", times::utc(forecast.at()))),
@@ -167,29 +174,42 @@ fn table<const N: usize>(rows: impl Iterator<Item = [String; N]>) -> String {
     format!("{}\n", table.trim_fmt())
 }
 
-/// Shows every customer of whom something is known. Gives back how many are in the largest partition.
+/// Shows every customer of whom something is known. Gives back how many rows are in the largest partition, whosever they are: a sweep
+/// looks at all of them, at its pace.
 fn everybody(common: &Common, mut each: impl FnMut(&str, &Customer)) -> Result<u64, Failure> {
     let topic = common.topics.changelog();
     topics::require(common, std::slice::from_ref(&topic))?;
     let mut largest = 0;
     for partition in 0..reading::partitions(&common.kafka, &topic)? {
-        let (mut count, mut unreadable) = (0, 0_u64);
-        stream::read_rows(&common.kafka, &topic, partition, |key, bytes| {
-            match (std::str::from_utf8(key), Row::decode(bytes)) {
-                // Who is known under another id now is counted there.
-                (Ok(id), Ok(Row::Customer(customer))) if customer.moved_to.is_none() => {
-                    count += 1;
-                    each(id, &customer);
-                }
-                (Ok(_), Ok(Row::Customer(_) | Row::Budget(_) | Row::Address(_))) => {}
-                _ => unreadable += 1,
-            }
-        })?;
-        if unreadable > 0 {
-            let sentence = format!("{unreadable} rows of {topic}/{partition} cannot be read: upgrade first");
+        let mut seen = Seen::default();
+        stream::read_rows(&common.kafka, &topic, partition, |key, bytes| seen.row(key, bytes, &mut each))?;
+        if seen.unreadable > 0 {
+            let sentence = format!("{} rows of {topic}/{partition} cannot be read: upgrade first", seen.unreadable);
             return Err(Failure::new(Exit::Unexpected, sentence));
         }
-        largest = largest.max(count);
+        largest = largest.max(seen.rows);
     }
     Ok(largest)
+}
+
+/// What was seen of a partition.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// All rows: those of customers, of former ids, of budgets and of shared addresses.
+    pub rows: u64,
+    /// Of these, what cannot be read.
+    pub unreadable: u64,
+}
+
+impl Seen {
+    /// Counts a row, and shows it if it is a customer's.
+    pub fn row(&mut self, key: &[u8], bytes: &[u8], each: &mut impl FnMut(&str, &Customer)) {
+        self.rows += 1;
+        match (std::str::from_utf8(key), Row::decode(bytes)) {
+            // Who is known under another id now is shown there.
+            (Ok(id), Ok(Row::Customer(customer))) if customer.moved_to.is_none() => each(id, &customer),
+            (Ok(_), Ok(Row::Customer(_) | Row::Budget(_) | Row::Address(_))) => {}
+            _ => self.unreadable += 1,
+        }
+    }
 }

@@ -1,13 +1,13 @@
 //! The topic `campaign` in the hands of one applicant.
 
 use campaign::{Plans, Problem, State};
-use schemas::{Campaign, CampaignKind};
+use schemas::{Campaign, CampaignKind, Millis};
 use stream::kafka::Producer;
 
 use super::documents::{Document, Kind};
 use crate::config::Common;
 use crate::failure::{Exit, Failure};
-use crate::{reading, topics};
+use crate::{reading, times, topics};
 
 /// Everything that was ever said about campaigns, and the right to add to it. Two who apply at once cannot both succeed: the
 /// producer of the second fences the first, which has read the topic before.
@@ -108,6 +108,18 @@ impl Book {
                 .collect(),
             Kind::Prices | Kind::Rates | Kind::Caps => String::new(),
         }
+    }
+
+    /// That a campaign which is news names a moment that an earlier version has had, and what to do; nothing if that is not so.
+    pub fn met_before(&self, document: &Document, now: Millis) -> Option<String> {
+        let plan = campaign::parse(&document.path, &document.text).ok();
+        let plan = plan.filter(|_| matches!(document.kind, Kind::Definition { .. }))?;
+        let (version, at) = self.plans.met_before(&plan, now)?;
+        Some(format!(
+            "the moment of version {version}, {}, has come already, and whoever was met then is not met again for that moment or an \
+             earlier one: write a later `at`",
+            times::utc(at)
+        ))
     }
 
     fn is_new_table(&self, kind: CampaignKind, document: &Document) -> bool {

@@ -8,6 +8,7 @@ use schemas::{Campaign, CampaignKind, Millis};
 use crate::failure::{Exit, Failure};
 
 /// A file that was understood.
+#[derive(Clone)]
 pub struct Document {
     /// As it was named.
     pub path: String,

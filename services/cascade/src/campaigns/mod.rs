@@ -171,7 +171,10 @@ fn news(book: &mut Book, documents: Vec<Document>, now: Millis) -> Result<(Vec<C
         match book.judge(&document) {
             Ok(false) => lines.push(format!("{title}: unchanged\n")),
             Ok(true) => {
-                lines.push(format!("{}{}{title}: applied\n", document.warnings, book.unknown_past(&document)));
+                // Whoever wants to migrate running cascades has to apply it all the same.
+                let met = book.met_before(&document, now).map(|sentence| format!("warning: {title}: {sentence}\n\n"));
+                let warnings = document.warnings.clone() + &book.unknown_past(&document) + &met.unwrap_or_default();
+                lines.push(format!("{warnings}{title}: applied\n"));
                 let record = document.into_record(now);
                 book.note(&record);
                 records.push(record);

@@ -176,20 +176,72 @@ fn a_migration_is_shown_before_it_is_done() {
     assert_eq!(life::preview(&book, &args(1, 3)).unwrap_err().exit, Exit::Campaign);
 }
 
+/// A launch at `NOW`.
+fn sale(version: i32, text: &str) -> Document {
+    let trigger = "{on: schedule, at: 2026-03-02T12:00Z, pace: 10, max_age: 1h}";
+    let definition = format!(
+        "campaign: sale\nversion: {version}\ntrigger: {trigger}\ngoal: {{action: purchase}}\n\
+         steps:\n  - {{name: tell, channel: push, template: {text}}}\n"
+    );
+    understand("sale.yaml", definition).unwrap()
+}
+
 #[test]
 fn a_launch_that_would_leave_out_whom_it_meets_too_late_is_refused() {
-    let paced = |pace: u32| {
-        format!(
-            "campaign: sale\nversion: 1\ntrigger: {{on: schedule, at: 2026-03-02T12:00Z, pace: {pace}, max_age: 1h}}\n\
-             goal: {{action: purchase}}\nsteps:\n  - {{name: tell, channel: push, template: t}}\n"
-        )
+    let asked = |largest: u64, now: Millis| {
+        let (plans, name) = base::planned(&book(Vec::new()), &sale(1, "t"), now).unwrap();
+        base::in_time(&plans, &name, largest, now).map_err(|failure| failure.to_string())
     };
-    let asked = |pace: u32, largest: u64| {
-        let document = understand("sale.yaml", paced(pace)).unwrap();
-        let (plans, name) = base::planned(&book(Vec::new()), &document, NOW).unwrap();
-        base::in_time(&plans, &name, largest).map_err(|failure| failure.to_string())
-    };
-    assert_eq!(asked(10, 36_000), Ok(()));
-    let words = asked(10, 36_001).unwrap_err();
+    assert_eq!(asked(36_000, NOW - 1), Ok(()));
+    assert_eq!(asked(36_000, NOW), Ok(()));
+    let words = asked(36_001, NOW).unwrap_err();
     assert!(words.contains("everybody is met after 3601 s") && words.contains("max_age, 3600 s"), "{words}");
+    // Half of the time is over.
+    let late = NOW + 1_800_000;
+    assert_eq!(asked(18_000, late), Ok(()));
+    let words = asked(18_001, late).unwrap_err();
+    assert!(words.starts_with("it begins 1800 s after its moment") && words.contains("a later `at`"), "{words}");
+}
+
+#[test]
+fn a_sweep_spends_its_pace_on_every_row_and_only_customers_are_shown() {
+    let known = schemas::Customer { profile_at: Some(NOW), ..schemas::Customer::default() };
+    let former = schemas::Customer { moved_to: Some("dan".to_owned()), ..schemas::Customer::default() };
+    let budget = schemas::Budget { granted: 4, ..schemas::Budget::default() };
+    let rows = [
+        ("dan", schemas::encode(&known)),
+        ("visitor", schemas::encode(&former)),
+        ("\u{1}sale", schemas::encode(&budget)),
+        ("\u{1}email", schemas::encode(&schemas::Address::default())),
+    ];
+    let (mut seen, mut shown) = (base::Seen::default(), Vec::new());
+    for (key, bytes) in &rows {
+        seen.row(key.as_bytes(), bytes, &mut |id: &str, _: &schemas::Customer| shown.push(id.to_owned()));
+    }
+    assert_eq!((seen, shown), (base::Seen { rows: 4, unreadable: 0 }, vec!["dan".to_owned()]));
+}
+
+#[test]
+fn a_corrected_launch_needs_a_later_moment_once_the_first_has_come() {
+    let launched = Book::of(vec![sale(1, "first").into_record(NOW - 60_000)]);
+    let corrected = sale(2, "second");
+    let planned = |now: Millis| base::planned(&launched, &corrected, now).map(|(_, name)| name);
+    assert_eq!(planned(NOW - 1).unwrap(), "sale");
+    let refused = planned(NOW + 1_800_000).unwrap_err();
+    assert_eq!(refused.exit, Exit::Campaign);
+    for words in ["the moment of version 1, 2026-03-02", "write a later `at`", "cascade campaign migrate"] {
+        assert!(refused.sentence.contains(words), "{refused}");
+    }
+    let later = corrected.text.replace("T12:00Z", "T12:30Z");
+    let later = understand("sale.yaml", later).unwrap();
+    assert!(base::planned(&launched, &later, NOW + 1_800_000).is_ok());
+    // To move what runs it may be applied; that it begins nothing is said.
+    let told = |now: Millis| {
+        let mut book = Book::of(vec![sale(1, "first").into_record(NOW - 60_000)]);
+        news(&mut book, vec![sale(2, "second")], now).unwrap().1.concat()
+    };
+    assert_eq!(told(NOW - 1), "campaign sale version 2: applied\n");
+    let warned = told(NOW + 1_800_000);
+    assert!(warned.starts_with("warning: campaign sale version 2: the moment of version 1"), "{warned}");
+    assert!(warned.ends_with("\n\ncampaign sale version 2: applied\n"), "{warned}");
 }
