@@ -2,7 +2,8 @@
 //!
 //! *The way of the data.* The journal says what was sent, by which campaign and step. `input` says when people opened, followed or answered
 //! it, and when they ordered: facts, in business time, in whatever order they were told. A named model joins them when it is asked, and
-//! keeps nothing: the same topics, model and window give the same answer, also where an opening was told long after the order.
+//! keeps nothing: the same topics, model and window give the same answer, also where an opening was told long after the order. `input` is
+//! read first, so that of both topics only that is kept which the question needs.
 //!
 //! *What is not known.* What `input` and the journal have forgotten (`retention.ms`).
 
@@ -18,7 +19,7 @@ use schemas::{Fact, Input, Journal, Millis};
 use crate::config::Common;
 use crate::failure::{Exit, Failure};
 use crate::{reading, topics};
-use model::{Credit, Facts};
+use model::{Credit, Question, Told};
 
 const DAY: Millis = 24 * 60 * 60 * 1000;
 
@@ -50,27 +51,22 @@ fn moment(text: &str) -> Result<Millis, String> {
     moment.map_err(|_| "this is no moment: write date, time and offset, such as 2026-11-01T00:00:00Z".to_owned())
 }
 
-impl Args {
-    fn wants(&self, ordered_at: Millis) -> bool {
-        self.from.is_none_or(|from| from <= ordered_at) && self.to.is_none_or(|to| ordered_at < to)
-    }
-}
-
 /// The orders and what each is owed to, as sums or one by one.
 ///
 /// # Errors
 /// Those of Kafka; `Unknown` if there is no such order.
 pub fn run(common: &Common, args: &Args) -> Result<String, Failure> {
     topics::reach(common)?;
-    let mut facts = Facts::default();
-    read::<Journal>(common, &common.topics.journal(), |record| facts.decided(record))?;
+    let Args { model, from, to, .. } = *args;
+    let mut told = Told::of(Question { model, window: args.within * DAY, from, to });
     read::<Input>(common, &common.topics.input(), |input| match input.fact {
-        Fact::Feedback(word) => facts.heard(word),
-        Fact::Action(it) if it.action == args.action => facts.ordered(it),
+        Fact::Feedback(word) => told.heard(word),
+        Fact::Action(it) if it.action == args.action => told.ordered(it),
         _ => {}
     })?;
-    let mut credits = facts.credits(args.model, args.within * DAY);
-    credits.retain(|credit| args.wants(credit.order.occurred_at));
+    let mut facts = told.whole();
+    read::<Journal>(common, &common.topics.journal(), |record| facts.decided(record))?;
+    let credits = facts.credits();
     if credits.is_empty() {
         let sentence = format!("no {} is known of that time: check --action, --from, --to", args.action);
         return Err(Failure::new(Exit::Unknown, sentence));
