@@ -3,7 +3,7 @@
 //! *The way of the data.* The journal says what was sent, by which campaign and step. `input` says when people opened, followed or answered
 //! it, and when they ordered: facts, in business time, in whatever order they were told. A named model joins them when it is asked, and
 //! keeps nothing: the same topics, model and window give the same answer, also where an opening was told long after the order. `input` is
-//! read first: what orders of another time, or no word within the window, are about is let go of while it is read.
+//! read first, so that of both topics only that is kept which the question needs.
 //!
 //! *What is not known.* What `input` and the journal have forgotten (`retention.ms`).
 
