@@ -25,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A client of which nothing is heard for so long, though somebody waits, not even where a changelog ends, is replaced: librdkafka's may
 /// have forgotten, for good, who leads it, when a broker came back.
 const MUTE: Duration = Duration::from_secs(30);
+/// On a link where one answer takes longer than that, another client only loses the answer that is on its way: so the next one is given
+/// twice as long, and so long at most. librdkafka gives an answer a minute (`socket.timeout.ms`).
+const LONGEST_MUTE: Duration = Duration::from_secs(2 * 60);
 /// So is one that answers, and has brought nothing of a standby for so long though there is more.
 const STANDBY_SILENCE: Duration = Duration::from_secs(5 * 60);
 /// On account of one partition there is a new client at most so seldom: a restore may take as long.
@@ -100,6 +103,8 @@ pub(crate) struct Replicas<'a, C: Changelogs, P> {
     /// When the brokers have said something last, or nobody waited for it.
     heard: Tick,
     renewed: Option<Tick>,
+    /// For how long nothing may be heard now.
+    mute: Duration,
     /// For how long there is no other new client on account of one partition.
     rest: Duration,
     /// Until when partitions that could not be opened are not asked for again.
@@ -141,6 +146,7 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
             measured_last: -1,
             heard: Tick::now(),
             renewed: None,
+            mute: MUTE,
             rest: PATIENCE,
             resting: BTreeMap::new(),
         }
@@ -311,10 +317,10 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
     }
 
     fn note(&mut self) {
-        let since_renewal = self.since_renewal();
+        let (since_renewal, patience) = (self.since_renewal(), PATIENCE.max(self.mute));
         let impatient = self.claims.iter().find(|(partition, claim)| {
             let silence = self.following.get(partition).map_or(Duration::MAX, Replica::silence);
-            silence.min(claim.since.elapsed()).min(since_renewal) > PATIENCE
+            silence.min(claim.since.elapsed()).min(since_renewal) > patience
         });
         if let Some(partition) = impatient.map(|(partition, _)| *partition) {
             let words = format!("partition {partition} brings nothing; is a foreign transaction open on it?");
@@ -346,6 +352,11 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
         }
     }
 
+    /// Whether the last new client was long ago, compared with how long one is given.
+    fn was_calm(&self, given: Duration) -> bool {
+        self.since_renewal() > given * 4 + STANDBY_SILENCE
+    }
+
     fn since_renewal(&self) -> Duration {
         self.renewed.map_or(Duration::MAX, |at| at.elapsed())
     }
@@ -362,8 +373,7 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
         if self.renewed.is_some_and(|at| at.elapsed() < self.rest) {
             return;
         }
-        let is_calm = self.renewed.is_none_or(|at| at.elapsed() > self.rest * 4 + STANDBY_SILENCE);
-        self.rest = if is_calm { PATIENCE } else { (self.rest * 2).min(LONGEST_REST) };
+        self.rest = if self.was_calm(self.rest) { PATIENCE } else { (self.rest * 2).min(LONGEST_REST) };
         tracing::warn!(partition, "it brings nothing, though there is more: asking with a new client");
         self.renew();
     }
@@ -442,10 +452,14 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
         if self.claims.is_empty() {
             self.heard = Tick::now();
         }
-        if self.heard.elapsed() < MUTE {
+        if self.was_calm(self.mute) {
+            self.mute = MUTE;
+        }
+        if self.heard.elapsed() < self.mute {
             return;
         }
-        tracing::warn!("the brokers say nothing of changelogs for {MUTE:?}: asking with a new client");
+        tracing::warn!("the brokers say nothing of changelogs for {:?}: asking with a new client", self.mute);
+        self.mute = (self.mute * 2).min(LONGEST_MUTE);
         self.renew();
     }
 

@@ -46,7 +46,10 @@ const TUNING: [(&str, &str); 5] = [
     ("log.connection.close", "false"),
 ];
 
-const READING: [(&str, &str); 5] = [
+const READING: [(&str, &str); 6] = [
+    // Of all partitions of a broker. By default an answer has 50 MB, which a slow link brings in minutes, and whatever is asked on the same
+    // connection waits behind it until it is given up.
+    ("fetch.max.bytes", "4194304"),
     // The default of 1 s stalls a partition whose queue was full once.
     ("fetch.queue.backoff.ms", "5"),
     ("queued.max.messages.kbytes", "16384"),

@@ -29,6 +29,10 @@ struct Slow {
     is_idle: bool,
     /// And no other client does.
     is_broken: bool,
+    /// How long each of its answers is under way, with one record; meanwhile no question is answered.
+    answer: Option<Duration>,
+    /// When it has asked for the one that is under way.
+    under_way: Duration,
     renewals: usize,
     started: Vec<(i32, i64)>,
     asked: Vec<i32>,
@@ -38,9 +42,10 @@ impl Changelogs for Slow {
     type Record = Written;
 
     fn range(&mut self, partition: i32) -> Result<(i64, i64), Error> {
-        if self.is_mute {
+        let is_held_up = self.answer.is_some() && !self.started.is_empty() && elapsed() > self.under_way;
+        if self.is_mute || is_held_up {
             self.asked.push(partition);
-            simulated::set(Some(Duration::from_millis(machine_now().unsigned_abs()) + Duration::from_secs(10)));
+            simulated::set(Some(elapsed() + Duration::from_secs(10)));
             return Err(Error::new(Verdict::Retry, "ask", "timed out"));
         }
         Ok((0, self.end))
@@ -48,6 +53,7 @@ impl Changelogs for Slow {
 
     fn start(&mut self, partition: i32, offset: i64) -> Result<(), Error> {
         self.started.push((partition, offset));
+        self.under_way = elapsed();
         // All that has been written is of the first one.
         if partition == 0 {
             self.brought = self.log.iter().take_while(|record| record.offset < offset).count();
@@ -58,7 +64,7 @@ impl Changelogs for Slow {
     fn stop(&mut self, _: i32) {}
 
     fn renew(&mut self) -> Result<(), Error> {
-        (self.is_mute, self.is_idle) = (false, self.is_broken);
+        (self.is_mute, self.is_idle, self.under_way) = (false, self.is_broken, elapsed());
         self.renewals += 1;
         Ok(())
     }
@@ -67,11 +73,22 @@ impl Changelogs for Slow {
         if self.is_idle {
             return Ok(());
         }
+        let limit = match self.answer {
+            Some(answer) if elapsed() < self.under_way + answer => return Ok(()),
+            Some(_) => 1,
+            None => limit,
+        };
+        self.under_way = elapsed();
         let more = self.log.iter().skip(self.brought).take(limit);
         fetched.extend(more.cloned().map(Fetched::Record));
-        self.brought = self.log.len();
+        self.brought = self.log.len().min(self.brought + limit);
         Ok(())
     }
+}
+
+/// On the simulated clock.
+fn elapsed() -> Duration {
+    Duration::from_millis(machine_now().unsigned_abs())
 }
 
 #[test]
@@ -133,6 +150,31 @@ fn a_client_that_answers_nothing_any_more_is_replaced_and_holds_nobody_up_for_lo
     let (_, answer) = replicas.answer().unwrap();
     assert_eq!(answer.outcome.map(|restored| restored.partition).ok(), Some(0));
     simulated::set(None);
+}
+
+/// Each answer takes longer than a client may say nothing. Whoever replaces it again and again comes nowhere.
+#[test]
+fn on_a_slow_link_a_client_is_given_ever_longer() {
+    let mut bench = Bench::new();
+    bench.config.restore_window = 1_000;
+    let commits = (0..4_i64)
+        .flat_map(|n| [row(2 * n, "a", (1, 1 + n.unsigned_abs()), "word"), meta(2 * n + 1, (1, 1 + n.unsigned_abs()))]);
+    let log: Vec<Written> = commits.chain([barrier(8, "mine")]).collect();
+    let slow = Slow { end: 9, log, answer: Some(Duration::from_secs(40)), ..Slow::default() };
+    simulated::set(Some(Duration::ZERO));
+    let mut replicas = Replicas::new(bench.rules(), slow, Words, BTreeSet::new());
+    replicas.hear(Word::Restore { shard: 0, partition: 0, nonce: "mine".to_owned() });
+    let restored = loop {
+        simulated::set(Some(elapsed() + Duration::from_secs(1)));
+        replicas.fetch(Duration::ZERO).unwrap();
+        replicas.work();
+        if let Some((_, answer)) = replicas.answer() {
+            break answer.outcome.map(|restored| restored.replayed);
+        }
+        assert!(elapsed() < Duration::from_secs(20 * 60), "it brings nine answers of forty seconds each");
+    };
+    simulated::set(None);
+    assert_eq!((restored.ok(), replicas.changelogs().renewals), (Some(9), 1));
 }
 
 #[test]
