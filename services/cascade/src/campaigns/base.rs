@@ -176,7 +176,7 @@ fn table<const N: usize>(rows: impl Iterator<Item = [String; N]>) -> String {
 
 /// Shows every customer of whom something is known. Gives back how many rows are in the largest partition, whosever they are: a sweep
 /// looks at all of them, at its pace.
-fn everybody(common: &Common, mut each: impl FnMut(&str, &Customer)) -> Result<u64, Failure> {
+pub(super) fn everybody(common: &Common, mut each: impl FnMut(&str, &Customer)) -> Result<u64, Failure> {
     let topic = common.topics.changelog();
     topics::require(common, std::slice::from_ref(&topic))?;
     let mut largest = 0;

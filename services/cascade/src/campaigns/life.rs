@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use campaign::{Migration, State};
 use comfy_table::{Table, presets::NOTHING};
-use schemas::{Campaign, CampaignKind, OnResume};
+use schemas::{Campaign, CampaignKind, Millis, OnResume};
 
+use super::base;
 use super::book::{self, Book};
+use super::moving::Moving;
 use crate::config::Common;
 use crate::failure::{Exit, Failure};
 use crate::times;
@@ -94,7 +96,7 @@ pub struct Migrate {
     /// A step whose name differs; nothing behind `=`: whoever stands there goes on with what comes next
     #[arg(long, value_name = "OLD=NEW", num_args = 1.., value_parser = renamed)]
     pub map: Vec<(String, String)>,
-    /// Show what it would change, and do nothing: what happens without --yes, too
+    /// Show what it would change, and how many cascades stand where, and do nothing: what happens without --yes, too
     #[arg(long, conflicts_with = "yes")]
     pub dry_run: bool,
     /// Do it
@@ -107,31 +109,38 @@ fn renamed(text: &str) -> Result<(String, String), String> {
     Ok((old.to_owned(), new.to_owned()))
 }
 
-/// Shows what a migration changes, and tells all replicas if that is wanted.
+/// Shows what a migration changes and who stands where, as the base is now; or tells all replicas, if that is wanted.
 ///
 /// # Errors
-/// `Campaign` if there is no such campaign or version, or a step has no counterpart.
+/// `Campaign` if there is no such campaign or version, or a step has no counterpart; those of Kafka.
 pub fn migrate(common: &Common, args: &Migrate) -> Result<String, Failure> {
+    let now = common.time.clock()?.now();
     if !args.yes {
-        return preview(&Book::of(book::read(common)?), args);
+        let book = Book::of(book::read(common)?);
+        let preview = preview(&book, args)?;
+        let mut moving = Moving::of(book.plans(), record(args, now))?;
+        base::everybody(common, |id, customer| moving.look(id, customer))?;
+        return Ok(format!("{preview}{}Nothing was changed: add --yes to do it.\n", moving.told()));
     }
     let mut book = Book::open(common)?;
     let preview = preview(&book, args)?;
-    let record = Campaign { applied_at: common.time.clock()?.now(), ..record(args) };
+    let record = record(args, now);
     book.say(&record)?;
     book.publish(&[record])?;
     Ok(format!("{preview}{} moves from version {} to version {} from now on\n", args.name, args.from, args.to))
 }
 
-fn record(args: &Migrate) -> Campaign {
+/// As it is published.
+pub(super) fn record(args: &Migrate, applied_at: Millis) -> Campaign {
     let steps: BTreeMap<String, String> = args.map.iter().cloned().collect();
-    Campaign { from_version: args.from, version: args.to, steps, ..said(&args.name, CampaignKind::Migrated) }
+    let said = said(&args.name, CampaignKind::Migrated);
+    Campaign { from_version: args.from, version: args.to, steps, applied_at, ..said }
 }
 
 /// What a migration changes.
 ///
 /// # Errors
-/// Those of [`migrate`].
+/// Those of [`migrate`], but for Kafka's.
 pub(super) fn preview(book: &Book, args: &Migrate) -> Result<String, Failure> {
     let version = |version| {
         let missing = || format!("there is no version {version} of {}: see `cascade campaign list`", args.name);
@@ -141,10 +150,10 @@ pub(super) fn preview(book: &Book, args: &Migrate) -> Result<String, Failure> {
     if let Some(words) = campaign::of_another_thing(from, to) {
         return Err(Failure::new(Exit::Campaign, words));
     }
-    let migration = Migration::between(from, to, &record(args).steps)
-        .map_err(|sentences| Failure::new(Exit::Campaign, sentences.join("\n")))?;
-    let text = campaign::picture::migration(&migration, from, to);
-    Ok(if args.yes { text } else { format!("{text}Nothing was changed: add --yes to do it.\n") })
+    let steps = args.map.iter().cloned().collect();
+    let migration =
+        Migration::between(from, to, &steps).map_err(|sentences| Failure::new(Exit::Campaign, sentences.join("\n")))?;
+    Ok(campaign::picture::migration(&migration, from, to))
 }
 
 /// All campaigns: newest version, state, and migrations so far.

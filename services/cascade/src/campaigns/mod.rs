@@ -9,6 +9,7 @@ mod life;
 mod templates;
 pub mod preview;
 mod base;
+mod moving;
 #[cfg(test)]
 mod tests;
 

@@ -172,8 +172,44 @@ fn a_migration_is_shown_before_it_is_done() {
     let book = book(vec![document(1, "first"), document(2, "second")]);
     let args = |from, to| Migrate { name: "order-ready".into(), from, to, map: Vec::new(), dry_run: false, yes: false };
     let preview = life::preview(&book, &args(1, 2)).unwrap();
-    assert!(preview.contains("template first") && preview.ends_with("Nothing was changed: add --yes to do it.\n"));
+    assert!(preview.contains("template first"), "{preview}");
     assert_eq!(life::preview(&book, &args(1, 3)).unwrap_err().exit, Exit::Campaign);
+}
+
+#[test]
+fn a_migration_says_how_many_stand_where_and_what_becomes_of_them() {
+    let of = |version: i32, stop: &str, names: [&str; 2]| {
+        let steps: String =
+            names.iter().map(|name| format!("  - {{name: {name}, channel: push, template: t, wait: 1h}}\n")).collect();
+        let trigger = "{on: action, action: order_ready, settle: 1h}";
+        let text =
+            format!("campaign: order-ready\nversion: {version}\ntrigger: {trigger}\nstop: {stop}\nsteps:\n{steps}");
+        understand("order-ready.yaml", text).unwrap()
+    };
+    let book = book(vec![of(1, "clicked", ["one", "two"]), of(2, "opened", ["one", "three"])]);
+    let map = vec![("two".to_owned(), String::new())];
+    let args = Migrate { name: "order-ready".into(), from: 1, to: 2, map, dry_run: false, yes: false };
+    let begun = "0 has push\n0 does order_ready\n";
+    let lives = |happens: &str| {
+        let mut plans = campaign::Plans::default();
+        plans.apply(&of(1, "clicked", ["one", "two"]).into_record(0)).unwrap();
+        let timeline = campaign::rehearsal::Timeline::parse("line", &format!("{begun}{happens}")).unwrap();
+        timeline.play(plans).unwrap().customer
+    };
+    let told = |lives: &[schemas::Customer]| {
+        let mut moving = moving::Moving::of(book.plans(), life::record(&args, NOW)).unwrap();
+        lives.iter().for_each(|customer| moving.look(campaign::rehearsal::CUSTOMER, customer));
+        moving.told()
+    };
+    assert_eq!(told(&[schemas::Customer::default()]), "no cascade of version 1 runs\n");
+    let standing =
+        ["", "1h time passes", "1h time passes", "2h time passes", "2h opened two", "2h clicked two"].map(lives);
+    assert_eq!(
+        told(&standing),
+        "running cascades of version 1:\n  1 before its first step -> still before its first step\n  \
+         2 at step one -> at step one\n  1 at step two -> on with what comes next\n  1 at step two -> ended\n"
+    );
+    assert!(standing[4].instances.iter().all(|instance| instance.version == 1), "only copies have moved");
 }
 
 /// A launch at `NOW`.
