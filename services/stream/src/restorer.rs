@@ -203,9 +203,10 @@ impl<'a, C: Changelogs, P: Processor> Replicas<'a, C, P> {
         }
         self.fetched = fetched;
         self.open_wanted();
-        self.note();
         self.measure_if_due();
+        // Before it is asked whether somebody waits in vain: a new client gives him time.
         self.renew_if_mute();
+        self.note();
     }
 
     #[cfg(all(test, feature = "simulation"))]

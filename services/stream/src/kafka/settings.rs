@@ -46,10 +46,13 @@ const TUNING: [(&str, &str); 5] = [
     ("log.connection.close", "false"),
 ];
 
+/// How large an answer to a reader may be.
+const FETCHED: &str = "fetch.max.bytes";
+
 const READING: [(&str, &str); 6] = [
-    // Of all partitions of a broker. By default an answer has 50 MB, which a slow link brings in minutes, and whatever is asked on the same
-    // connection waits behind it until it is given up.
-    ("fetch.max.bytes", "4194304"),
+    // Of all partitions of a broker. By default an answer has as much as the queue, which a slow link brings in half a minute, and whatever
+    // is asked on the same connection waits behind it until it is given up.
+    (FETCHED, "4194304"),
     // The default of 1 s stalls a partition whose queue was full once.
     ("fetch.queue.backoff.ms", "5"),
     ("queued.max.messages.kbytes", "16384"),
@@ -128,6 +131,11 @@ impl Settings {
         all.extend(self.properties.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         all.extend([("bootstrap.servers", self.brokers.as_str()), ("client.id", self.instance.as_str())]);
         all.extend(must.iter().copied());
+        // The client refuses to fetch less than a record may have. Without a word it fetches as much as it needs.
+        let bytes = |name: &str| all.get(name).and_then(|bytes| bytes.parse::<u64>().ok());
+        if bytes("message.max.bytes") > bytes(FETCHED) && !self.properties.contains_key(FETCHED) {
+            all.remove(FETCHED);
+        }
         Client::new(role, all.into_iter(), watch)
     }
 
@@ -171,5 +179,23 @@ impl Settings {
     pub fn partitions(&self, topic: &str) -> Result<Option<i32>, Error> {
         let client = self.client(Role::Producer, &[])?;
         ask_again(|left| client.partitions(topic, left), |moment| drop(client.main_queue().poll(moment)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_larger_records_is_not_refused_on_account_of_our_own_sizes() {
+        let with = |properties: &[(&str, &str)]| {
+            let properties = properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            let settings = Settings { properties: Arc::new(properties.collect()), ..Settings::new("127.0.0.1:1", "a") };
+            settings.client(Role::Reader, &[("group.id", "g")]).map(|_| ())
+        };
+        with(&[]).unwrap();
+        with(&[("message.max.bytes", "10000000")]).unwrap();
+        let contradiction = [("message.max.bytes", "10000000"), (FETCHED, "1000000")];
+        assert!(with(&contradiction).unwrap_err().to_string().contains(FETCHED));
     }
 }
