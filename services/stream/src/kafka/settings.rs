@@ -184,7 +184,46 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::ClientConfig;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
     use super::*;
+    use crate::kafka::{Fetched, Reader};
+
+    /// An answer takes a second, so what comes at once came in one.
+    #[test]
+    fn an_answer_to_a_reader_is_small_however_many_partitions_there_are() {
+        const PARTITIONS: i32 = 12;
+        let brokers = MockCluster::new(1).unwrap();
+        brokers.create_topic("wide", PARTITIONS, 1).unwrap();
+        let producer: BaseProducer =
+            ClientConfig::new().set("bootstrap.servers", brokers.bootstrap_servers()).create().unwrap();
+        let large = vec![0_u8; 900_000];
+        for partition in 0..PARTITIONS {
+            producer.send(BaseRecord::<(), [u8]>::to("wide").partition(partition).payload(&large)).unwrap();
+        }
+        producer.flush(Duration::from_secs(20)).unwrap();
+        let mut reader = Reader::new(&Settings::new(&brokers.bootstrap_servers(), "reader")).unwrap();
+        let topic = reader.topic("wide").unwrap();
+        (0..PARTITIONS).for_each(|partition| reader.start(topic, partition, 0).unwrap());
+        brokers.broker_round_trip_time(-1, Duration::from_secs(1)).unwrap();
+        let (mut answers, mut came, mut last) = (vec![0], 0, Tick::now());
+        while came < PARTITIONS {
+            let mut fetched = Vec::new();
+            reader.fetch(Duration::from_millis(50), 100, &mut fetched).unwrap();
+            let records = fetched.iter().filter(|item| matches!(item, Fetched::Record(_))).count();
+            if records > 0 {
+                if last.elapsed() > Duration::from_millis(300) {
+                    answers.push(0);
+                }
+                (came, last) = (came + i32::try_from(records).unwrap(), Tick::now());
+                *answers.last_mut().unwrap() += records;
+            }
+        }
+        // Once the limit is reached, no further one is added.
+        assert!(answers.iter().all(|records| *records <= 5), "{answers:?}");
+    }
 
     #[test]
     fn whoever_has_larger_records_is_not_refused_on_account_of_our_own_sizes() {
