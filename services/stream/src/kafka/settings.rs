@@ -191,7 +191,7 @@ mod tests {
     use super::*;
     use crate::kafka::{Fetched, Reader};
 
-    /// An answer takes a second, so what comes at once came in one.
+    /// An answer takes two seconds, so what comes at once came in one.
     #[test]
     fn an_answer_to_a_reader_is_small_however_many_partitions_there_are() {
         const PARTITIONS: i32 = 12;
@@ -207,7 +207,7 @@ mod tests {
         let mut reader = Reader::new(&Settings::new(&brokers.bootstrap_servers(), "reader")).unwrap();
         let topic = reader.topic("wide").unwrap();
         (0..PARTITIONS).for_each(|partition| reader.start(topic, partition, 0).unwrap());
-        brokers.broker_round_trip_time(-1, Duration::from_secs(1)).unwrap();
+        brokers.broker_round_trip_time(-1, Duration::from_secs(2)).unwrap();
         let (mut answers, mut came, mut last) = (vec![0], 0, Tick::now());
         while came < PARTITIONS {
             let mut fetched = Vec::new();
