@@ -287,7 +287,7 @@ proptest! {
     /// Whoever reacted is awake, and only whoever was written to can be asleep; nobody is counted twice.
     #[test]
     fn only_whoever_was_written_to_and_said_nothing_is_asleep(campaigns in campaigns(), events in life()) {
-        let mut world = World::new(&campaigns.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut world = World::of_texts(&campaigns);
         let mut written: std::collections::BTreeSet<String> = Default::default();
         live(&mut world, &events, |decision| {
             for (_, effect) in decision.effects {

@@ -22,7 +22,7 @@ steps:
         )
     };
     let definitions: Vec<String> = names.iter().map(definition).collect();
-    let mut world = World::new(&definitions.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut world = World::of_texts(&definitions);
     world.cap(&format!("caps: [{caps}]"));
     world
 }

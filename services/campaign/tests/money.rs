@@ -281,7 +281,7 @@ proptest! {
     /// Whatever is said, and however often: of each price all is given back or owed, or it is still open; never more than was reserved.
     #[test]
     fn a_price_is_owed_once_or_given_back(campaigns in campaigns(), events in life()) {
-        let mut world = World::new(&campaigns.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut world = World::of_texts(&campaigns);
         // After an erasure nobody knows any more what was sent.
         let events: Vec<Event> = events.into_iter().filter(|event| !matches!(event, Event::Erased)).collect();
         live(&mut world, &events, |decision| {

@@ -47,10 +47,6 @@ fn examples() -> World {
     World::of_examples(&EXAMPLES)
 }
 
-fn world_of(campaigns: &[String]) -> World {
-    World::new(&campaigns.iter().map(String::as_str).collect::<Vec<_>>())
-}
-
 /// Whether it is quiet where a message goes, reckoned without the calendar of the brain: on the customer's own clock, or on the campaign's
 /// where that is not known.
 fn is_quiet(plan: &Plan, customer: &Customer, send: &Send) -> bool {
@@ -161,7 +157,7 @@ proptest! {
     /// Rule 1. What is known leaves nothing running that hoped for it, or that it stops, and what has ended sends no more.
     #[test]
     fn rule_1_nothing_goes_out_after_a_stop_fact(campaigns in campaigns(), events in life()) {
-        let mut world = world_of(&campaigns);
+        let mut world = World::of_texts(&campaigns);
         let mut ended: BTreeSet<String> = BTreeSet::new();
         live(&mut world, &events, |decision| {
             for (send, _) in sends(decision) {
@@ -199,7 +195,7 @@ proptest! {
     /// Rule 2. No two commands have one id, and none goes out twice for one (instance, step, channel, attempt).
     #[test]
     fn rule_2_a_message_is_commanded_once(campaigns in campaigns(), events in life()) {
-        let mut world = world_of(&campaigns);
+        let mut world = World::of_texts(&campaigns);
         let (mut ids, mut names) = (BTreeSet::new(), BTreeSet::new());
         live(&mut world, &events, |decision| {
             if is_erasure(decision) {
@@ -217,7 +213,7 @@ proptest! {
     /// Rule 3. Under cost order a message goes out only when no cheaper one that could go was left out.
     #[test]
     fn rule_3_under_cost_order_the_cheaper_one_is_tried_first(campaigns in campaigns(), events in life()) {
-        let mut world = world_of(&campaigns);
+        let mut world = World::of_texts(&campaigns);
         live(&mut world, &events, |decision| {
             for (_, effect) in decision.effects {
                 let Effect::Send(send) = effect else { continue };
@@ -242,7 +238,7 @@ proptest! {
     /// Rule 4. The same life gives the same rows, sends and journal.
     #[test]
     fn rule_4_the_same_inputs_give_the_same_bytes(campaigns in campaigns(), events in life()) {
-        let (mut one, mut other) = (world_of(&campaigns), world_of(&campaigns));
+        let (mut one, mut other) = (World::of_texts(&campaigns), World::of_texts(&campaigns));
         live(&mut one, &events, |_| {});
         live(&mut other, &events, |_| {});
         assert_eq!(one.effects, other.effects);
@@ -252,7 +248,7 @@ proptest! {
     /// Rule 5. Contact, consent and validity are judged when the command is made.
     #[test]
     fn rule_5_no_marketing_without_consent_or_past_its_validity(campaigns in campaigns(), events in life()) {
-        let mut world = world_of(&campaigns);
+        let mut world = World::of_texts(&campaigns);
         live(&mut world, &events, |decision| {
             for (send, _) in sends(decision) {
                 assert!(has_channel(&decision.world.customer, send.class, &send.channel), "{send:?}");
@@ -271,7 +267,7 @@ proptest! {
     /// Rule 5, caps. A message counts unless a word came that it never left.
     #[test]
     fn rule_5_no_marketing_over_a_cap(campaigns in campaigns(), cap in cap(), events in life()) {
-        let mut world = world_of(&campaigns);
+        let mut world = World::of_texts(&campaigns);
         let table = cap.table();
         world.cap(&table);
         let mut counted: Vec<(String, i64)> = Vec::new();
@@ -316,7 +312,7 @@ proptest! {
     /// Rule 6. Whatever happened, left alone every instance ends, and is told of once at its begin and once at its end.
     #[test]
     fn rule_6_every_instance_ends(campaigns in campaigns(), events in life()) {
-        let mut world = world_of(&campaigns);
+        let mut world = World::of_texts(&campaigns);
         live(&mut world, &events, |_| {});
         world.resume_all();
         let mut rounds = 0;
@@ -336,7 +332,7 @@ proptest! {
     /// Rule 7. A repeat changes neither the row nor what goes out.
     #[test]
     fn rule_7_a_repeat_changes_nothing(campaigns in campaigns(), events in life()) {
-        let mut world = world_of(&campaigns);
+        let mut world = World::of_texts(&campaigns);
         for event in &events {
             let mut fact = None;
             live(&mut world, std::slice::from_ref(event), |decision| fact = decision.fact.cloned());
@@ -365,7 +361,7 @@ proptest! {
     /// Rule 8. Who opts out hears no more of that cascade, and what an outage held back is not replaced by something dearer.
     #[test]
     fn rule_8_neither_an_opt_out_nor_an_outage_escalates(campaigns in campaigns(), events in life()) {
-        let mut world = world_of(&campaigns);
+        let mut world = World::of_texts(&campaigns);
         live(&mut world, &events, |decision| {
             let told = match decision.fact {
                 Some(Fact::Feedback(word)) if !is_repeat(decision) => Some(word),
@@ -404,7 +400,7 @@ proptest! {
     /// Rule 9. A machine's open or click proves arrival and no more.
     #[test]
     fn rule_9_a_machine_opens_nothing(campaigns in campaigns(), events in life()) {
-        let mut world = world_of(&campaigns);
+        let mut world = World::of_texts(&campaigns);
         let machines: Vec<_> = events.iter().map(|event| match event {
             world::life::Event::Word { back, status, .. } => world::life::Event::Word { back: *back, status: *status, actor: Actor::Machine, outcome: Outcome::Unspecified },
             other => other.clone(),
@@ -446,7 +442,7 @@ steps:
     /// Rule 11. While a command may still go out, nothing further is decided.
     #[test]
     fn rule_11_one_command_at_a_time(campaigns in campaigns(), events in life()) {
-        let mut world = world_of(&campaigns);
+        let mut world = World::of_texts(&campaigns);
         let mut words: BTreeMap<String, Vec<Status>> = BTreeMap::new();
         live(&mut world, &events, |decision| {
             if let Some(Fact::Feedback(word)) = decision.fact
@@ -471,7 +467,7 @@ steps:
     /// Rule 11. A wait of a length counts from the hand-over, as far as that is known.
     #[test]
     fn rule_11_a_wait_counts_from_the_hand_over(campaigns in campaigns(), events in life()) {
-        let mut world = world_of(&campaigns);
+        let mut world = World::of_texts(&campaigns);
         live(&mut world, &events, |decision| {
             for instance in &decision.world.customer.instances {
                 // Pauses are no part of a wait.
@@ -490,7 +486,7 @@ steps:
     /// Rule 12. While a customer is held nothing goes out.
     #[test]
     fn rule_12_nothing_goes_out_while_a_customer_is_held(campaigns in campaigns(), events in life()) {
-        let mut world = world_of(&campaigns);
+        let mut world = World::of_texts(&campaigns);
         live(&mut world, &events, |decision| {
             assert!(decision.world.customer.held.is_none() || sends(decision).is_empty());
         });
@@ -499,7 +495,7 @@ steps:
     /// While a campaign is paused or stopped nothing of it goes out, and nothing of it falls due.
     #[test]
     fn nothing_goes_out_while_a_campaign_is_paused(campaigns in campaigns(), events in life()) {
-        let mut world = world_of(&campaigns);
+        let mut world = World::of_texts(&campaigns);
         live(&mut world, &events, |decision| {
             let state = |campaign: &str| decision.world.plans.state(campaign);
             for (send, _) in sends(decision) {
@@ -515,7 +511,7 @@ steps:
     /// Every list of a row stays within its limit.
     #[test]
     fn a_row_stays_bounded(campaigns in campaigns(), events in prop::collection::vec(event(), 200..400)) {
-        let mut world = world_of(&campaigns);
+        let mut world = World::of_texts(&campaigns);
         live(&mut world, &events, |decision| {
             let row = &decision.world.customer;
             assert!(row.instances.len() <= limits::INSTANCES && row.past.len() <= limits::PAST_ASKED_FOR);
@@ -533,7 +529,7 @@ steps:
     /// Whatever times and amounts are told, a decision is made and nothing overflows.
     #[test]
     fn decide_is_total(campaigns in campaigns(), times in prop::collection::vec(any::<i64>(), 12), amounts in prop::collection::vec(any::<i64>(), 4)) {
-        let mut world = world_of(&campaigns);
+        let mut world = World::of_texts(&campaigns);
         world.worker = false;
         world.profile(&["push", "email", "sms"]);
         for pair in times.windows(2) {

@@ -10,10 +10,6 @@ use world::definition::campaigns;
 use world::life::{Event, life, live};
 use world::{BEGIN, CUSTOMER, HOUR, MINUTE, World};
 
-fn world_of(campaigns: &[String]) -> World {
-    World::new(&campaigns.iter().map(String::as_str).collect::<Vec<_>>())
-}
-
 /// With how many minutes ago it happened.
 type Word = (Status, Actor, i64);
 
@@ -34,7 +30,7 @@ fn word() -> impl Strategy<Value = Word> {
 
 /// A life, and behind it these words about the newest message, all told at one moment.
 fn after(campaigns: &[String], events: &[Event], words: &[Word]) -> World {
-    let mut world = world_of(campaigns);
+    let mut world = World::of_texts(campaigns);
     live(&mut world, events, |_| {});
     let Some(send) = world.sends().last().map(|send| (*send).clone()) else { return world };
     let mut sent = world.customer.instances.iter().flat_map(|instance| &instance.sends);
@@ -79,7 +75,7 @@ proptest! {
     /// unless a word came that it did not, or what it came to leads on.
     #[test]
     fn rule_3_nothing_follows_what_is_undecided(campaigns in campaigns(), events in life()) {
-        let mut world = world_of(&campaigns);
+        let mut world = World::of_texts(&campaigns);
         live(&mut world, &events, |decision| {
             for (_, effect) in decision.effects {
                 let Effect::Send(send) = effect else { continue };

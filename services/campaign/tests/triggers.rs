@@ -202,7 +202,7 @@ steps: [{{name: only, channel: email, template: t}}]
         )
     };
     let definitions: Vec<String> = triggers.iter().enumerate().map(definition).collect();
-    World::new(&definitions.iter().map(String::as_str).collect::<Vec<_>>())
+    World::of_texts(&definitions)
 }
 
 /// Nobody can be reached, so all of it happens at one moment.

@@ -52,6 +52,11 @@ impl World {
     /// A world with campaigns of `deploy/campaigns`.
     pub fn of_examples(names: &[&str]) -> Self {
         let texts: Vec<String> = names.iter().map(|name| example(name)).collect();
+        World::of_texts(&texts)
+    }
+
+    /// A world with these campaigns and tables, as texts that were made.
+    pub fn of_texts(texts: &[String]) -> Self {
         World::new(&texts.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
