@@ -154,14 +154,19 @@ pub(super) fn silent(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, 
         limit_cost(instance, step, cost);
     }
     let Some(sent) = instance.sends.last_mut() else { return exhausted(case, customer, plan, instance) };
-    // A provider that has deferred it, has it.
-    let is_deferred = sent.failed == Status::BouncedSoft;
-    let money = learn(sent, |sent| sent.failed = if is_deferred { sent.failed } else { Status::Unknown });
+    let money = learn(sent, leave_in_doubt);
     let handed_over_by = sent.send_before;
     (instance.stage, instance.due) = (Stage::Waiting, wait_over(case, customer, plan, instance, handed_over_by));
     let entry = about_last(case, plan, instance, Reason::UnknownOutcome).because("answer", "none").moves(money);
     case.write(entry);
     Fate::Runs
+}
+
+/// It may have gone out, also where it was withdrawn. A provider that has deferred it, has it.
+pub(super) fn leave_in_doubt(sent: &mut Sent) {
+    if sent.failed != Status::BouncedSoft {
+        sent.failed = Status::Unknown;
+    }
 }
 
 /// An entry about the message at which the instance stands.

@@ -9,7 +9,7 @@ use crate::language::{Cause, Plan};
 
 use super::bill::{Move, learn};
 use super::case::{Case, Fate, each};
-use super::exit::{Exit, about_last, leave, withdrawn};
+use super::exit::{Exit, about_last, leave, leave_in_doubt, withdrawn};
 use super::pause::wait_over;
 use super::{bill, ending, memory, merge, profile};
 
@@ -260,10 +260,7 @@ fn current_failed(
         Status::Unknown => {
             let at = word.occurred_at.min(now).max(sent.decided_at);
             let money = learn(sent, |sent| {
-                // What was withdrawn may have gone out all the same.
-                if sent.failed != Status::BouncedSoft {
-                    sent.failed = Status::Unknown;
-                }
+                leave_in_doubt(sent);
                 sent.handed_over_at = Some(at);
             });
             (instance.stage, instance.due) = (Stage::Waiting, wait_over(case, customer, plan, instance, at));
