@@ -44,6 +44,8 @@ pub struct Send {
     pub price_minor: i64,
     /// ISO 4217.
     pub currency: String,
+    /// Segments of an SMS that this price pays for: a text that takes more is refused. 0 where none are counted.
+    pub segments: i32,
     /// Kafka timestamp (machine time) of the record that caused it; 0 where a deadline did.
     pub caused_at: Millis,
 }

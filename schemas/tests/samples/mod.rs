@@ -319,6 +319,7 @@ fn send() -> Send {
         send_before: NOON + 900_000,
         price_minor: 1,
         currency: "EUR".into(),
+        segments: 2,
         caused_at: NOON + 3,
     }
 }

@@ -133,7 +133,14 @@ fn each_segment_costs_the_price_and_only_of_an_sms() {
             play(&mut world, &line);
         }
         assert_eq!(world.sends()[0].price_minor, wanted, "{channels}");
+        // The worker refuses what is longer than that.
+        assert_eq!(world.sends()[0].segments, if channels == "sms" { 3 } else { 0 }, "{channels}");
     }
+    // Without a price nothing is reserved, so nothing bounds it.
+    let mut world = World::new(&[&long]);
+    world.apply(CampaignKind::Prices, "currency: USD\nprices: [{channel: viber, minor: 2}]\n");
+    ["0 has sms", "0 does lead"].iter().for_each(|line| play(&mut world, line));
+    assert_eq!((world.sends()[0].price_minor, world.sends()[0].segments), (0, 0));
     let mistake = |steps: &str| {
         let text = SMS_FIRST.replace("channel: sms, template: t,", steps);
         campaign::parse("c.yaml", &text).unwrap_err()[0].message.clone()

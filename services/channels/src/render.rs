@@ -74,6 +74,9 @@ impl Flaw {
 
     /// No refusal: the campaign names a version of the template that is not here, and the message waits for a worker that has it.
     pub const OTHER_TEXT: Flaw = Flaw("other_text");
+
+    /// The text takes more segments of an SMS than its price pays for.
+    pub const SEGMENTS: Flaw = Flaw("segments");
 }
 
 /// The same, for those who write templates. May show a customer's data.
@@ -161,15 +164,19 @@ impl Renderer {
     /// The message of a command. `now` is business time.
     ///
     /// # Errors
-    /// The code of the refusal: `no_address`, `no_template`, `render`; or why it waits: [`Flaw::WAITS`], [`Flaw::OTHER_TEXT`].
+    /// The code of the refusal: `no_address`, `no_template`, `render`, `segments`; or why it waits: [`Flaw::WAITS`], [`Flaw::OTHER_TEXT`].
     pub fn render(&self, id: Id, send: &Send, now: Millis) -> Result<Message, Flaw> {
         if send.address.is_empty() {
             return Err(Flaw("no_address"));
         }
-        self.compose(id, send, now).map_err(|trouble| {
+        self.compose(id, send, now).and_then(|message| Self::paid_for(send, message)).map_err(|trouble| {
             if let Some((template, line)) = &trouble.place {
                 // The kind says enough to find the flaw; the details could quote a customer's data.
                 tracing::warn!(template, line, kind = ?trouble.kind, "a message cannot be rendered");
+            }
+            if trouble.flaw == Flaw::SEGMENTS {
+                let (template, segments) = (&send.template, send.segments);
+                tracing::warn!(template, segments, "a message takes more segments than its price pays for");
             }
             let lacks = || self.lacks.lock().unwrap_or_else(PoisonError::into_inner).insert(send.template.clone());
             if trouble.flaw == Flaw::OTHER_TEXT && lacks() {
@@ -181,6 +188,15 @@ impl Renderer {
             }
             trouble.flaw
         })
+    }
+
+    /// What was reserved for an SMS pays for so many segments and no more: a longer text would cost what no budget knows of.
+    fn paid_for(send: &Send, message: Message) -> Result<Message, Trouble> {
+        let paid = usize::try_from(send.segments).unwrap_or(0);
+        if paid > 0 && schemas::sms::segments(&message.text) > paid {
+            return Err(Trouble::of(Flaw::SEGMENTS, "the text takes more segments than are paid for"));
+        }
+        Ok(message)
     }
 
     /// The same with an explanation, and without asking for an address.

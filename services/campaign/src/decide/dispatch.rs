@@ -432,8 +432,10 @@ fn send(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mu
     let channel = channel_of(step, instance).and_then(|channel| eligible(plan.class, channel, customer).ok());
     let Some(Contact { channel, address }) = channel else { return };
     let attempt = attempts(instance);
-    let price = channel_of(step, instance).and_then(|channel| case.fares(customer).price(step, channel));
+    let known = channel_of(step, instance);
+    let price = known.and_then(|channel| case.fares(customer).price(step, channel));
     let price_minor = price.map_or(0, |price| price.minor);
+    let segments = known.filter(|_| price_minor > 0).and_then(|channel| step.segments_on(channel));
     let id = next_send(instance);
     asking::spend(case, id, price_minor);
     let sent = Sent {
@@ -476,6 +478,7 @@ fn send(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mu
         send_before,
         price_minor,
         currency: case.plans.prices().currency.clone(),
+        segments: segments.and_then(|segments| i32::try_from(segments).ok()).unwrap_or(0),
         caused_at: case.caused_at,
     })));
     case.write(entry.send(plan, &sent).amount(price_minor));

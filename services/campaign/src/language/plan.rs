@@ -416,9 +416,14 @@ impl Step {
         self.channels.iter().flat_map(|channel| self.template.names().into_iter().map(move |name| (*channel, name)))
     }
 
+    /// The segments that a message on this channel is paid for by, if it is.
+    pub fn segments_on(&self, channel: &Channel) -> Option<u32> {
+        channel.in_segments().then_some(self.segments)
+    }
+
     /// How many times a message on this channel costs its price: once for each segment.
     pub fn prices_of(&self, channel: &Channel) -> i64 {
-        if channel.in_segments() { i64::from(self.segments) } else { 1 }
+        self.segments_on(channel).map_or(1, i64::from)
     }
 
     /// Whether a person is to do it, and tells what it came to.

@@ -373,7 +373,8 @@ pub(crate) struct Step {
     #[schemars(with = "Template", example = &"cart", example = json!({"friendly": "cart-warm", "short": "cart"}))]
     pub template: Spanned<Template>,
     /// How many segments the message takes as an SMS, at most ten: each of them costs the price. One has room for 160 letters of the
-    /// Latin alphabet, or 70 of another; of several each has room for 153, or 67.
+    /// Latin alphabet, or 70 of another; of several each has room for 153, or 67. Where an SMS has a price, a text that takes more is
+    /// refused.
     #[schemars(with = "Option<u32>", range(min = 1, max = 10), example = 2, extend("default" = 1))]
     pub segments: Option<Spanned<u32>>,
     /// Whether the message is for this customer at all. It is asked when it is the message's turn; where it does not hold, the

@@ -33,7 +33,7 @@ pub(super) fn check(documents: &[Document], directory: &Path, pins: bool) -> Res
         for step in &plan.steps {
             let place = format!("{path}, step {}", step.name);
             for (channel, template) in step.messages() {
-                checked.step(&place, template, channel.name, channel.in_segments().then_some(step.segments));
+                checked.step(&place, template, channel.name, step.segments_on(channel));
                 checked.version(&place, plan, template, channel.name);
             }
         }
@@ -79,7 +79,7 @@ impl Checked<'_> {
                     if u32::try_from(most).is_ok_and(|most| most > declared) {
                         self.said.insert(format!(
                             "{place}: template {template}{named} takes up to {most} segments, and the step says {declared}: say \
-                             `segments: {most}`, so that its price is reckoned with, or shorten it\n"
+                             `segments: {most}`, or shorten it: where an SMS has a price, what is longer than was paid for is refused\n"
                         ));
                     }
                 }

@@ -35,7 +35,7 @@ impl Renderer {
                 ..Send::default()
             };
             let message = self.compose(Id::of_instance("customer", "", "", ""), &send, 0)?;
-            Ok::<_, Trouble>(sms::segments(&message.plain()))
+            Ok::<_, Trouble>(sms::segments(&message.text))
         };
         let filled =
             |by: &dyn Fn(&str) -> String| names.iter().map(|name| (name.clone(), by(name))).collect::<BTreeMap<_, _>>();

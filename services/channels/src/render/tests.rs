@@ -251,6 +251,21 @@ fn segments_are_reckoned_before_anybody_is_written_to() {
     assert_eq!(of("long", ""), (1, 3), "one letter that the alphabet lacks makes all of them wide");
 }
 
+#[test]
+fn a_text_that_takes_more_segments_than_are_paid_for_is_refused() {
+    let renderer =
+        renderer(&[("cart.email.txt", "{{ name }}"), ("cart.email.subject", "A subject is no part of an SMS")]);
+    let made = |name: &str, segments: i32| {
+        let send = Send { segments, ..send(&[("name", name)]) };
+        renderer.render(id(), &send, 0).map(|message| message.text.chars().count())
+    };
+    assert_eq!(made(&"x".repeat(160), 1), Ok(160));
+    assert_eq!(made(&"x".repeat(161), 1), Err(Flaw("segments")));
+    assert_eq!(made(&"x".repeat(161), 2), Ok(161));
+    assert_eq!(made(&"ж".repeat(71), 1), Err(Flaw("segments")), "letters that the short alphabet lacks");
+    assert_eq!(made(&"x".repeat(5_000), 0), Ok(5_000), "nobody counts");
+}
+
 /// Every example renders on every channel that it is for, with no more than what the campaigns' triggers bring.
 #[test]
 fn the_examples_can_be_sent() {
