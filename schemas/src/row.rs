@@ -105,7 +105,8 @@ pub struct Instance {
     pub settled_at: Millis,
     /// Alternatives of steps that are behind, one bit each, in the order of the plan.
     pub tried: i64,
-    /// After an outage: nothing dearer goes out until something was handed over. Minor units.
+    /// What a message may cost at most after one was kept back by a cap, by quiet hours or since its time was over, to the end of the
+    /// cascade. What sends came to closes more, and follows from them. Minor units.
     pub ceiling: Option<i64>,
     /// When it was the turn of the message at which it stands: its validity counts from then.
     pub turn: Millis,

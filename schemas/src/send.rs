@@ -40,6 +40,8 @@ pub struct Send {
     pub decided_at: Millis,
     /// After this moment it must not be handed over any more.
     pub send_before: Millis,
+    /// Until when the provider may go on trying to deliver it; 0 for no longer than `send_before`.
+    pub valid_until: Millis,
     /// Reserved for it, in minor units.
     pub price_minor: i64,
     /// ISO 4217.
@@ -82,7 +84,7 @@ symbols! {
         Unspecified = "UNSPECIFIED",
         /// Caps, quiet hours and one-click unsubscribe apply.
         Marketing = "MARKETING",
-        /// What the customer waits for: quiet hours do not apply, nor do caps that do not name it.
+        /// What the customer waits for: caps that do not name it do not apply, nor do consents.
         Transactional = "TRANSACTIONAL",
     }
 }

@@ -317,6 +317,7 @@ fn send() -> Send {
         fields: map(&[("first_name", "Ada"), ("total_minor", "12990")]),
         decided_at: NOON,
         send_before: NOON + 900_000,
+        valid_until: NOON + 1_800_000,
         price_minor: 1,
         currency: "EUR".into(),
         segments: 2,

@@ -55,8 +55,9 @@ pub const ASK_AGAIN: Millis = 60 * 1000;
 pub const OWNERS: usize = 8;
 /// Grants that a budget remembers as given back, so that each counts once.
 pub const RETURNED: usize = 64;
-/// The longest duration that a campaign may state.
-pub const LONGEST: Millis = 400 * 24 * 60 * 60 * 1000;
+/// The longest duration that a campaign may state, and how far ahead a date may lie that is waited for: five years, since contracts
+/// run for some.
+pub const LONGEST: Millis = 1_830 * 24 * 60 * 60 * 1000;
 /// Characters of a name: of a campaign, a step, a template, an action, a variant.
 pub const NAME_LENGTH: usize = 200;
 /// Bytes of an expression.

@@ -106,6 +106,12 @@ impl Prices {
         self.tariffs.get(channel.name)?.iter().map(|it| it.price.minor).max()
     }
 
+    /// Whether the table names a price to whatever address, and named it from the beginning on.
+    pub fn always(&self, channel: &Channel) -> bool {
+        let of_all = |tariffs: &Vec<Tariff>| tariffs.iter().any(|it| it.prefix.is_empty() && it.from == Millis::MIN);
+        self.tariffs.get(channel.name).is_some_and(of_all)
+    }
+
     /// For overviews: what one message costs in the end where no prefix says otherwise, in minor units; 0 where no table says so.
     pub fn price_minor(&self, channel: &Channel) -> i64 {
         self.price(channel, "", Millis::MAX).map_or(0, |price| price.minor)

@@ -15,7 +15,7 @@ pub struct Spend {
     pub most_minor: i64,
     /// ISO 4217.
     pub currency: String,
-    /// Channels of it that cost money, of which the table does not say how much.
+    /// Channels of it that cost money, of which the table does not say how much, to whatever number and at any time.
     pub unpriced: BTreeSet<&'static str>,
     /// What all customers together may cost, if that is bounded.
     pub budget: Option<Allowance>,
@@ -37,7 +37,7 @@ impl Spend {
             let own = messages(plan).filter(|(step, _)| step.is_for(variant));
             own.fold(0_i64, |sum, (step, channel)| sum.saturating_add(price(prices, step, channel).unwrap_or(0)))
         };
-        let unpriced = messages(plan).filter(|(step, channel)| channel.paid && price(prices, step, channel).is_none());
+        let unpriced = messages(plan).filter(|(_, channel)| channel.paid && !prices.always(channel));
         Spend {
             most_minor: variants.into_iter().map(whole).max().unwrap_or(0),
             currency: prices.currency.clone(),
@@ -71,7 +71,11 @@ impl fmt::Display for Spend {
         write!(f, "costs at most {} minor units of {} a cascade and customer", self.most_minor, self.currency)?;
         if !self.unpriced.is_empty() {
             let names: Vec<&str> = self.unpriced.iter().copied().collect();
-            write!(f, ", and what no table says of {}", names.join(", "))?;
+            match self.budget {
+                // Nobody could say whether the budget has room.
+                Some(_) => write!(f, ", and nothing goes out where the table names no price of {}", names.join(", "))?,
+                None => write!(f, ", and what no table says of {}", names.join(", "))?,
+            }
         }
         if let Some(maximum) = self.maximum {
             write!(f, ", {maximum} cascades at most")?;
@@ -121,7 +125,8 @@ mod tests {
         let head = "trigger: {on: registration, maximum: 3}\nbudget: {minor: 500, per: day}\n";
         assert_eq!(
             told(head, "{name: a, channel: sms, template: t, wait: 1h}, {name: b, channel: whatsapp, template: t}"),
-            "costs at most 7 minor units of USD a cascade and customer, and what no table says of whatsapp, 3 cascades at most; \
+            "costs at most 7 minor units of USD a cascade and customer, and nothing goes out where the table names no price of whatsapp, \
+             3 cascades at most; \
              all customers together 500 a day"
         );
     }

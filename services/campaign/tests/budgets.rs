@@ -68,6 +68,25 @@ fn check_that_the_second_ends(world: World) {
     );
 }
 
+/// Nobody could say whether there is room for it.
+#[test]
+fn what_has_no_price_does_not_go_out_where_there_is_a_budget() {
+    let mut world = world("minor: 4, per: day", "");
+    world.apply(
+        schemas::CampaignKind::Prices,
+        "currency: USD\nprices: [{channel: whatsapp, minor: 3}, {channel: sms, minor: 4, prefix: \"+7\"}]\n",
+    );
+    check(
+        world,
+        "0 has sms whatsapp
+         0 does a k1",
+        "0 ENTERED
+         0 CANNOT_SEND first
+         0 BUDGET_ASKED second whatsapp
+         0 send second by whatsapp",
+    );
+}
+
 #[test]
 fn or_its_cascade_ends_and_nothing_dearer_goes_out_instead() {
     check_that_the_second_ends(world("minor: 4, per: day, then: stop", ", valid: 2h"));

@@ -51,6 +51,29 @@ fn a_skipped_message_makes_room_for_one_that_is_no_dearer() {
     check(capped(skip, &["a", "b"]), &happens("email sms"), &format!("{begin} 10m CANNOT_SEND second\n 10m EXHAUSTED"));
 }
 
+/// Whatever becomes of those that are no dearer: the way to the dearer ones is closed for good.
+#[test]
+fn what_follows_a_skipped_message_opens_no_way_to_a_dearer_one() {
+    let of = |name: &str| {
+        let steps = ["push", "email", "sms"]
+            .map(|channel| format!("  - {{name: {channel}, channel: {channel}, template: t, wait: 3h}}\n"));
+        let head = format!(
+            "campaign: {name}\nversion: 1\ntrigger: {{on: action, action: {name}}}\ngoal: {{action: purchase}}\n"
+        );
+        format!("{head}steps:\n{}", steps.concat())
+    };
+    for word in ["accepted", "bounced", "failed"] {
+        let mut world = World::of_texts(&[of("a"), of("b")]);
+        world.cap("caps: [{most: 1, per: day, channel: push, then: skip}]");
+        let happens = format!(
+            "0 has push email sms\n 0 does a\n 1m delivered push\n 10m does b\n 11m {word} email\n 1d time passes"
+        );
+        happens.lines().for_each(|line| play(&mut world, line.trim()));
+        let sent: Vec<&str> = world.sends().iter().map(|send| &*send.channel).collect();
+        assert_eq!(sent, ["push", "email"], "{word}: {:?}", told(&world));
+    }
+}
+
 #[test]
 fn what_is_held_goes_out_as_soon_as_there_is_room_and_ends_where_it_would_be_too_late() {
     check(

@@ -152,6 +152,27 @@ fn a_held_out_cascade_goes_its_way_in_silence_until_the_goal_or_its_end() {
     assert_eq!((spared.amount_minor, spared.evidence["spared_minor"].as_str()), (0, "4"));
 }
 
+/// Else who hears nothing of a letter would be told that he has not opened it.
+#[test]
+fn what_follows_a_held_out_cascade_is_held_out_too() {
+    let letter = SUBJECTS.replace("hold_out: 10", "hold_out: 99");
+    let after = "
+campaign: after
+version: 1
+trigger: {on: end, of: subjects, ended: exhausted}
+steps:
+  - {name: sms, channel: sms, template: t}
+";
+    let sends = |letter: &str| {
+        let mut world = World::new(&[letter, after]);
+        ["0 has email sms push", "0 does lead k", "9d time passes"].iter().for_each(|line| play(&mut world, line));
+        assert!(world.journal().into_iter().any(|entry| entry.campaign == "after" && entry.reason == Reason::Entered));
+        world.sends().iter().map(|send| send.campaign.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(sends(&letter), Vec::<String>::new());
+    assert!(sends(&SUBJECTS.replace(", hold_out: 10", "")).contains(&"after".to_owned()));
+}
+
 /// Whatever the order in which they are written, nobody waits for what is not for him.
 #[test]
 fn each_variant_has_its_own_moment() {

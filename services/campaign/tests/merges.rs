@@ -92,24 +92,40 @@ fn a_purchase_under_either_id_ends_both_whenever_it_comes() {
 }
 
 #[test]
-fn of_two_cascades_about_the_same_thing_the_customers_own_goes_on() {
-    let mut rows = rows();
-    rows.profile("visitor", &["push"], &[]);
-    rows.cart("visitor", "c1");
-    rows.settle();
-    rows.now += HOUR;
-    rows.fire(0);
-    rows.profile("ada", &["email"], &[]);
-    rows.cart("ada", "c1");
-    rows.settle();
-    rows.profile("ada", &["email"], &["visitor"]);
-    rows.settle();
-    let running = rows.running();
-    assert_eq!(running.len(), 1);
-    assert!(running[0].adoption.is_none());
-    assert_eq!(rows.revokes.len(), 1, "what the other one had out is withdrawn");
-    assert_eq!((&*rows.revokes[0].customer_id, rows.revokes[0].reason), ("visitor", Reason::Merged));
-    assert!(reasons(&rows, "ada").contains(&Reason::Merged));
+fn of_two_cascades_about_the_same_thing_the_one_that_has_said_more_goes_on() {
+    // Which of both have spoken, and whose goes on.
+    for (visitor, own, adopted) in
+        [(false, false, false), (false, true, false), (true, false, true), (true, true, false)]
+    {
+        let mut rows = rows();
+        rows.profile("visitor", &["push"], &[]);
+        rows.profile("ada", &["email"], &[]);
+        let begin = |rows: &mut Rows, id: &str, speaks: bool| {
+            rows.cart(id, "c1");
+            rows.settle();
+            rows.now += if speaks { HOUR } else { 0 };
+            while rows.fire(0) {}
+        };
+        if own {
+            begin(&mut rows, "ada", own);
+            begin(&mut rows, "visitor", visitor);
+        } else {
+            begin(&mut rows, "visitor", visitor);
+            begin(&mut rows, "ada", own);
+        }
+        assert_eq!(rows.sends.len(), usize::from(visitor) + usize::from(own), "{visitor} {own}");
+        rows.profile("ada", &["email"], &["visitor"]);
+        rows.settle();
+        let running = rows.running();
+        assert_eq!((running.len(), running[0].adoption.is_some()), (1, adopted), "{visitor} {own}");
+        assert!(reasons(&rows, "ada").contains(&Reason::Merged));
+        let withdrawn: Vec<_> = rows.revokes.iter().map(|it| (&*it.customer_id, it.reason)).collect();
+        let wanted = if visitor && own { vec![("visitor", Reason::Merged)] } else { vec![] };
+        assert_eq!(withdrawn, wanted, "what the other one had out is withdrawn");
+        rows.now += HOUR;
+        while rows.fire(0) {}
+        assert_eq!(rows.sends.len(), 1 + usize::from(visitor && own), "nothing is said a second time");
+    }
 }
 
 #[test]

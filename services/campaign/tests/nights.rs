@@ -1,15 +1,21 @@
 //! Quiet hours: what waits, what is judged anew in the morning, and on whose clock.
 
+mod rows;
 mod world;
 
 use campaign::rehearsal::{self, Timeline};
+use rows::Rows;
 use schemas::{Consent, Contact, Fact, Profile};
 use world::script::{self, check, told};
 use world::{BEGIN, HOUR, MINUTE, World};
 
 /// An email, then an SMS. The world begins at 22:13:20 in UTC, an hour into the night.
 fn nightly(quiet: &str, valid: &str) -> World {
-    World::new(&[&format!(
+    World::new(&[&of_nights(quiet, valid)])
+}
+
+fn of_nights(quiet: &str, valid: &str) -> String {
+    format!(
         "campaign: c
 version: 1
 quiet: {{hours: 21:00-7:00{quiet}}}
@@ -19,7 +25,7 @@ steps:
   - {{name: first, channel: email, template: t, wait: 3h, valid: {valid}}}
   - {{name: second, channel: sms, template: t, quiet: ignore}}
 "
-    )])
+    )
 }
 
 const EXACTLY: &str = ", release: 0s";
@@ -127,37 +133,108 @@ fn what_is_not_valid_until_the_morning_does_not_wait_and_nothing_dearer_follows(
     );
 }
 
+/// When ten customers get what waited for the morning, counted from its begin.
+fn in_the_morning(release: &str, valid: &str) -> Vec<i64> {
+    let mut rows = Rows::new(&[&of_nights(release, valid)]);
+    for customer in (0..10).map(|number| format!("c{number}")) {
+        rows.profile(&customer, &["email"], &[]);
+        rows.action(&customer, "lead", "k");
+    }
+    rows.settle();
+    while let Some(due) = rows.rows.values().filter_map(campaign::Row::due).min().filter(|due| *due < BEGIN + 10 * HOUR)
+    {
+        rows.now = rows.now.max(due);
+        rows.fire(0);
+    }
+    let morning = BEGIN + 8 * HOUR + 46 * MINUTE + 40_000;
+    rows.sends.iter().map(|(_, send)| send.decided_at - morning).collect()
+}
+
 #[test]
 fn what_was_held_through_the_night_goes_out_one_by_one() {
-    let moments = || {
-        let mut world = nightly(", release: 1h", "1d");
-        script::play(&mut world, "0 has email");
-        for key in 0..10 {
-            script::play(&mut world, &format!("0 does lead k{key}"));
-        }
-        world.pass_until(BEGIN + 10 * HOUR);
-        world.sends().iter().map(|send| send.decided_at - BEGIN).collect::<Vec<_>>()
-    };
-    let some = moments();
-    assert_eq!(some, moments(), "the same cascades have the same moments");
-    let morning = 8 * HOUR + 46 * MINUTE + 40_000;
-    assert!(some.len() == 10 && some.iter().all(|at| (morning..morning + HOUR).contains(at)), "{some:?}");
+    let some = in_the_morning(", release: 1h", "1d");
+    assert_eq!(some, in_the_morning(", release: 1h", "1d"), "the same customers have the same moments");
+    assert!(some.len() == 10 && some.iter().all(|at| (0..HOUR).contains(at)), "{some:?}");
     assert!(some.iter().max().unwrap() - some.iter().min().unwrap() > 20 * MINUTE, "{some:?}");
 }
 
 /// Valid until twenty minutes after the night, of a release of an hour: nobody's share lies behind that.
 #[test]
 fn what_is_valid_for_a_part_of_the_release_goes_out_within_that_part() {
-    let mut world = nightly(", release: 1h", "9h6m40s");
-    script::play(&mut world, "0 has email");
-    for key in 0..10 {
-        script::play(&mut world, &format!("0 does lead k{key}"));
-    }
-    world.pass_until(BEGIN + 10 * HOUR);
-    let morning = 8 * HOUR + 46 * MINUTE + 40_000;
-    let moments: Vec<_> = world.sends().iter().map(|send| send.decided_at - BEGIN - morning).collect();
+    let moments = in_the_morning(", release: 1h", "9h6m40s");
     assert!(moments.len() == 10 && moments.iter().all(|at| (0..20 * MINUTE).contains(at)), "{moments:?}");
     assert!(moments.iter().max().unwrap() - moments.iter().min().unwrap() > 5 * MINUTE, "{moments:?}");
+}
+
+/// Whatever their names: by names went the shares of the release.
+#[test]
+fn of_what_waited_for_one_customer_that_goes_first_which_has_priority() {
+    for name in ["b", "news", "sale", "x1", "x2", "x3"] {
+        let of = |name: &str, priority: i32| {
+            let own = format!("campaign: {name}\npriority: {priority}\n");
+            of_nights(", release: 1h", "1d").replace("campaign: c\n", &own)
+        };
+        let mut world = World::of_texts(&[of("a", 1), of(name, 5)]);
+        world.cap("caps: [{most: 1, per: day, channel: email}]");
+        ["0 has email", "0 does lead k", "10h time passes"].iter().for_each(|line| script::play(&mut world, line));
+        let sent: Vec<&str> = world.sends().iter().map(|send| &*send.campaign).collect();
+        assert_eq!(sent, [name]);
+    }
+}
+
+/// Its worker was busy until the night, or down: nobody is woken by what was decided in the evening.
+#[test]
+fn what_its_worker_could_not_hand_over_before_the_night_has_another_chance_in_the_morning() {
+    let evening = "0 worker off\n 0 has email sms\n 22h36m40s does lead k\n";
+    let sent = "22h36m40s ENTERED\n 22h36m40s send first by email\n";
+    check(
+        nightly(EXACTLY, "1d"),
+        &format!("{evening} 23h expired first\n 33h time passes"),
+        &format!(
+            "{sent} 23h EXPIRED first email
+             23h QUIET_HOURS first
+             1d8h46m40s send first by email"
+        ),
+    );
+    let mut world = nightly(EXACTLY, "1d");
+    evening.lines().for_each(|line| script::play(&mut world, line.trim()));
+    let (night, decided_at) = (BEGIN + 22 * HOUR + 46 * MINUTE + 40_000, BEGIN + 22 * HOUR + 36 * MINUTE + 40_000);
+    let send = &world.sends()[0];
+    assert_eq!((send.send_before, send.valid_until), (night - 1, decided_at + 24 * HOUR), "the provider may try on");
+    // Also where the worker comes back after a night of silence.
+    check(
+        nightly(EXACTLY, "1d"),
+        &format!("{evening} 34h expired first\n 35h time passes"),
+        &format!(
+            "{sent} 1d10h EXPIRED first email
+             1d10h send first by email"
+        ),
+    );
+    // What is of no use in the morning does not wait for it, and nothing dearer follows.
+    check(
+        nightly(EXACTLY, "6h"),
+        &format!("{evening} 23h expired first\n 33h time passes"),
+        &format!("{sent} 23h EXPIRED first email\n 23h QUIET_HOURS first\n 23h EXHAUSTED"),
+    );
+    // Where night does not count, its validity does.
+    let mut world = nightly(EXACTLY, "1d, quiet: ignore");
+    evening.lines().for_each(|line| script::play(&mut world, line.trim()));
+    assert_eq!(world.sends()[0].send_before, decided_at + 24 * HOUR);
+}
+
+#[test]
+fn whoever_has_no_contact_has_none_in_the_morning() {
+    check(nightly(EXACTLY, "1d"), "0 has sms\n 0 does lead k", "0 ENTERED\n 0 NO_CONTACT first\n 0 send second by sms");
+}
+
+#[test]
+fn quiet_hours_that_stand_in_a_transactional_campaign_hold() {
+    let order = of_nights(EXACTLY, "1d").replace("version: 1", "version: 1\nclass: transactional");
+    check(
+        World::new(&[&order]),
+        "0 has email sms\n 0 does lead k\n 9h time passes",
+        "0 ENTERED\n 0 QUIET_HOURS first\n 8h46m40s send first by email",
+    );
 }
 
 #[test]

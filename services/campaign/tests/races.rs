@@ -89,7 +89,7 @@ fn an_outage_of_a_free_channel_never_becomes_a_paid_message() {
 }
 
 #[test]
-fn after_an_outage_an_equally_cheap_message_goes_out_and_opens_the_way_again() {
+fn after_an_outage_an_equally_cheap_message_goes_out_and_nothing_dearer_after_it() {
     check(
         World::new(&[FREE_PAID_FREE]),
         "0 worker off
@@ -97,6 +97,26 @@ fn after_an_outage_an_equally_cheap_message_goes_out_and_opens_the_way_again() {
          0 does lead
          1h expired first
          1h accepted third
+         9d time passes",
+        "0 ENTERED
+         0 send first by email
+         1h EXPIRED first email
+         1h send third by push
+         4h NO_INFORMATION third push
+         4h EXHAUSTED",
+    );
+}
+
+#[test]
+fn what_went_out_after_all_opens_what_it_had_closed() {
+    check(
+        World::new(&[FREE_PAID_FREE]),
+        "0 worker off
+         0 has email sms push
+         0 does lead
+         1h expired first
+         1h accepted third
+         2h accepted first
          4h1m accepted second
          9d time passes",
         "0 ENTERED

@@ -6,8 +6,8 @@ mod world;
 use std::collections::{BTreeMap, BTreeSet};
 
 use campaign::{
-    Anchor, Channel, Effect, Input, Level, Match, Moment, Order, Plan, Plans, Point, Shift, State, Step, Wait, decide,
-    due, limits,
+    Anchor, AtNight, Channel, Effect, Input, Level, Match, Moment, Order, Plan, Plans, Point, Shift, State, Step, Wait,
+    decide, due, limits,
 };
 use proptest::prelude::*;
 use schemas::{
@@ -50,10 +50,30 @@ fn examples() -> World {
 /// Whether it is quiet where a message goes, reckoned without the calendar of the brain: on the customer's own clock, or on the campaign's
 /// where that is not known.
 fn is_quiet(plan: &Plan, customer: &Customer, send: &Send) -> bool {
-    let Some(night) = plan.quiet.filter(|_| plan.class == Class::Marketing) else { return false };
-    let time = local(plan, customer, send.decided_at).time();
+    let Some(night) = plan.quiet else { return false };
+    let step = plan.steps.iter().find(|step| step.name == send.step).unwrap();
     let (from, to) = (night.hours.from, night.hours.to);
-    if from < to { (from..to).contains(&time) } else { time >= from || time < to }
+    let is_night = |at: i64| {
+        let time = local(plan, customer, at).time();
+        if from < to { (from..to).contains(&time) } else { time >= from || time < to }
+    };
+    // Nor may it be handed over in the night that comes.
+    let span = send.send_before - send.decided_at;
+    let moments = (0..=20).map(|part| send.decided_at + span / 20 * part).chain([send.send_before]);
+    step.at_night.unwrap_or(night.policy) != AtNight::Ignore && moments.into_iter().any(is_night)
+}
+
+/// Whether a message is known to have come to nothing, and nothing dearer may follow it.
+fn is_in_vain(sent: &Sent) -> bool {
+    matches!(sent.failed, Status::Expired | Status::Revoked | Status::Unknown) && sent.handed_over_at.is_none()
+}
+
+/// The last command for each message.
+fn last_chances<'s>(sends: &[&'s Sent]) -> Vec<&'s Sent> {
+    let is_last = |(index, sent): &(usize, &&'s Sent)| {
+        sends[index + 1..].iter().all(|later| (later.step, &later.channel) != (sent.step, &sent.channel))
+    };
+    sends.iter().enumerate().filter(is_last).map(|(_, sent)| *sent).collect()
 }
 
 /// A moment on the customer's own clock, or on the campaign's where that is not known.
@@ -221,7 +241,10 @@ proptest! {
                 let of_send = plan.steps.iter().find(|step| step.name == send.step).unwrap();
                 let Some(sent) = rank(world, plan, of_send, Channel::find(&send.channel).unwrap()) else { continue };
                 let instance = world.customer.instances.iter().find(|it| it.id.to_string() == send.instance);
-                let (tried, ceiling) = instance.map_or((0, None), |it| (it.tried, it.ceiling));
+                let tried = instance.map_or(0, |it| it.tried);
+                let earlier: Vec<&Sent> = instance.iter().flat_map(|it| &it.sends).take_while(|sent| sent.id.to_string() != send.send_id).collect();
+                let closing = last_chances(&earlier).into_iter().filter(|sent| is_in_vain(sent)).map(|sent| sent.price_minor);
+                let ceiling = closing.chain(instance.and_then(|it| it.ceiling)).min();
                 let options = plan.steps.iter().flat_map(|step| step.channels.iter().enumerate().map(move |(index, channel)| (step, step.first_option + index, *channel)));
                 for (step, option, channel) in options {
                     let rank = rank(world, plan, step, channel).unwrap();
@@ -382,15 +405,12 @@ proptest! {
             for (send, earlier) in sends(decision) {
                 // A step may say that a dearer one may follow.
                 let may = |last: &&Sent| plan_of(decision.world, send).steps[usize::try_from(last.step).unwrap()].escalate_on_outage;
-                let last = earlier.last().copied().filter(|last| !may(last));
-                if let Some(last) = last.filter(|last| last.failed == Status::Expired && last.handed_over_at.is_none()) {
-                    let plan = plan_of(decision.world, send);
-                    let channel = Channel::find(&last.channel).unwrap();
-                    let before = decision.before.instances.iter().find(|it| it.id.to_string() == send.instance);
-                    // The price of then, if it was known before: prices change.
-                    let limit = before.and_then(|it| it.ceiling).unwrap_or_else(|| {
-                        cost(decision.world, &plan.steps[usize::try_from(last.step).unwrap()], channel)
-                    });
+                // The same message may have another chance.
+                let others = earlier.iter().copied().filter(|sent| sent.channel != send.channel).collect::<Vec<_>>();
+                for last in last_chances(&others).into_iter().filter(|last| is_in_vain(last) && !may(last)) {
+                    let step = &plan_of(decision.world, send).steps[usize::try_from(last.step).unwrap()];
+                    // Prices change.
+                    let limit = cost(decision.world, step, Channel::find(&last.channel).unwrap()).max(last.price_minor);
                     assert!(send.price_minor <= limit, "{} for {} after {limit}", send.channel, send.price_minor);
                 }
             }

@@ -129,6 +129,36 @@ fn a_trigger_that_queues_begins_when_the_running_one_has_ended_and_only_the_late
     assert_eq!(queued[1].evidence["instead_of"], queued[0].evidence["trigger"]);
 }
 
+/// It had been promised before the pause: it stands still until that is over, as the others do.
+#[test]
+fn what_queued_before_a_pause_begins_after_it() {
+    let mut world = World::new(&[&QUEUE.replace("max_age: 5h", "max_age: 1d")]);
+    for line in [
+        "0 has email",
+        "0 does lead a n=1",
+        "1h does lead a n=2",
+        "2h pause two",
+        "3h delivered first",
+        "4h does lead b",
+    ] {
+        play(&mut world, line);
+    }
+    assert_eq!(
+        told(&world)[4..],
+        ["3h DELIVERED first email", "3h STOP_REACHED", "3h ENTERED", "3h FROZEN", "4h CAMPAIGN_PAUSED"],
+        "{:?}",
+        told(&world)
+    );
+    play(&mut world, "9h resume two");
+    play(&mut world, "10h time passes");
+    assert_eq!(
+        world.sends().iter().map(|send| &*send.fields["n"]).collect::<Vec<_>>(),
+        ["1", "2"],
+        "{:?}",
+        told(&world)
+    );
+}
+
 #[test]
 fn what_queued_comes_to_nothing_if_it_is_too_old_or_the_goal_came() {
     let slow = QUEUE.replace("wait: 3h", "wait: 8h");
@@ -222,7 +252,10 @@ fn what_a_pause_has_withdrawn_is_sent_again_only_if_the_worker_says_that_it_did_
          2h UNKNOWN_OUTCOME first email
          3h UNKNOWN_OUTCOME first email
          6h NO_GOAL first email
-         6h EXHAUSTED",
+         6h send second by sms
+         7h5m UNKNOWN_OUTCOME second sms
+         10h NO_GOAL second sms
+         10h EXHAUSTED",
     );
 }
 

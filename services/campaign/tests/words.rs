@@ -234,6 +234,17 @@ fn a_date_in_the_year_9999_is_waited_for_by_nobody() {
     }
 }
 
+/// Contracts run for years.
+#[test]
+fn a_date_in_three_years_is_waited_for() {
+    let dated = TWO.replace("template: t, wait: 3h, valid: 1h", "template: t, at: event.ends - 7d, wait: 3h");
+    let mut world = World::new(&[&dated]);
+    for line in ["0 has email", "0 does lead ends=2026-11-30T10:00:00Z", "1105d time passes", "1106d time passes"] {
+        play(&mut world, line);
+    }
+    assert_eq!(world.sends().len(), 1, "{:?}", told(&world));
+}
+
 /// Half an hour earlier the same word would have ended it: the SMS would be the answer to "no more".
 #[test]
 fn whoever_wants_no_more_while_the_next_message_waits_for_the_morning_does_not_get_it() {

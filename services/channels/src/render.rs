@@ -231,6 +231,7 @@ impl Renderer {
             return_token: links.as_ref().map(Links::bounce),
             now,
             send_before: send.send_before,
+            valid_until: send.valid_until.max(send.send_before),
         })
     }
 

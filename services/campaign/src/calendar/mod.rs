@@ -160,6 +160,10 @@ pub(crate) fn local(at: Millis, zone: &TimeZone) -> Option<DateTime> {
 }
 
 /// When clocks of a zone show this.
+pub(crate) fn later(local: DateTime, zone: &TimeZone) -> Option<Millis> {
+    zone.to_ambiguous_timestamp(local).later().ok().map(jiff::Timestamp::as_millisecond)
+}
+
 pub(crate) fn instant(local: DateTime, zone: &TimeZone) -> Option<Millis> {
     let ambiguous = zone.to_ambiguous_timestamp(local);
     let is_gap = matches!(ambiguous.offset(), AmbiguousOffset::Gap { .. });

@@ -3,24 +3,27 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-/// Zones by the prefixes of their numbers.
+/// Zones by the first digits of their numbers.
 static ZONES: LazyLock<BTreeMap<&str, &str>> = LazyLock::new(|| {
     let lines = include_str!("numbers.txt").lines().filter(|line| !line.starts_with('#'));
     lines
         .filter_map(|line| line.split_once(' '))
-        .flat_map(|(zone, prefixes)| prefixes.split(' ').map(move |prefix| (prefix, zone)))
+        .flat_map(|(zone, prefixes)| prefixes.split(' ').map(move |prefix| (prefix.trim_start_matches('+'), zone)))
         .collect()
 });
 
-/// The longest prefix, its plus included.
-const LONGEST: usize = 5;
+/// Digits of the longest prefix.
+const LONGEST: usize = 4;
 
-/// The IANA name of the zone in which a number (ITU-T E.164, with its plus) was given out; none where that is not known, or may be
-/// several.
+/// The IANA name of the zone in which a number (ITU-T E.164) was given out; none where that is not known, or may be several. Its plus
+/// may be left out, as providers do; not of eleven digits that begin with 8, as Russians write their own numbers among themselves.
 pub(crate) fn zone_of_number(address: &str) -> Option<&'static str> {
-    let is_number = address.len() > 7 && address.bytes().skip(1).all(|byte| byte.is_ascii_digit());
-    let mut prefixes = (2..=LONGEST).rev().filter_map(|length| address.get(..length)).filter(|_| is_number);
-    prefixes.find_map(|prefix| ZONES.get(prefix).copied())
+    let digits = address.strip_prefix('+').unwrap_or(address);
+    let is_local = digits.len() == address.len() && digits.len() == 11 && digits.starts_with('8');
+    if digits.len() < 7 || is_local || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    (1..=LONGEST).rev().find_map(|length| ZONES.get(digits.get(..length)?).copied())
 }
 
 #[cfg(test)]
@@ -35,7 +38,7 @@ mod tests {
         assert_eq!(written.count(), ZONES.len(), "a prefix stands there twice");
         for (prefix, zone) in ZONES.iter() {
             assert!(calendar::zone(zone).is_some(), "{prefix}: {zone} is no zone");
-            assert!(prefix.starts_with('+') && (2..=LONGEST).contains(&prefix.len()), "{prefix}");
+            assert!((1..=LONGEST).contains(&prefix.len()) && prefix.bytes().all(|it| it.is_ascii_digit()), "{prefix}");
         }
     }
 
@@ -47,6 +50,10 @@ mod tests {
             ("+74232123456", Some("Asia/Vladivostok")),
             ("+77012345678", Some("Asia/Almaty")),
             ("+79161234567", None),
+            ("74232123456", Some("Asia/Vladivostok")),
+            ("12125550123", Some("America/New_York")),
+            // At home in Vladivostok, not abroad in Vietnam.
+            ("84232123456", None),
             ("+12125550123", Some("America/New_York")),
             ("+18085550123", Some("Pacific/Honolulu")),
             // Of Tennessee, Florida and Kentucky the parts, each in its zone.

@@ -4,7 +4,7 @@ use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use schemas::Millis;
 
-use super::{instant, local};
+use super::{instant, later, local};
 
 /// Quiet hours, `[from, to)` on the customer's clock. They may reach over midnight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +28,9 @@ impl Quiet {
             (false, true, false) => date.tomorrow().ok()?,
             _ => return None,
         };
-        // Where clocks change, an end may lie before.
-        instant(day.to_datetime(self.to), zone).filter(|end| *end > at)
+        // Where clocks go back in between, the first of two ends lies before.
+        let ends = [instant(day.to_datetime(self.to), zone), later(day.to_datetime(self.to), zone)];
+        ends.into_iter().flatten().find(|end| *end > at)
     }
 
     /// When a length is over of which quiet hours are no part.
@@ -37,7 +38,7 @@ impl Quiet {
         let (mut at, mut left) = (from, length);
         for _ in 0..NIGHTS {
             at = self.end(at, zone).unwrap_or(at);
-            let Some(night) = self.next_from(at, zone) else { break };
+            let Some(night) = self.next(at, zone) else { break };
             if at.saturating_add(left) <= night {
                 break;
             }
@@ -48,7 +49,7 @@ impl Quiet {
     }
 
     /// When they begin next, behind `at`.
-    fn next_from(self, at: Millis, zone: &TimeZone) -> Option<Millis> {
+    pub(crate) fn next(self, at: Millis, zone: &TimeZone) -> Option<Millis> {
         let date = local(at, zone)?.date();
         let today = instant(date.to_datetime(self.from), zone)?;
         if today > at { Some(today) } else { instant(date.tomorrow().ok()?.to_datetime(self.from), zone) }

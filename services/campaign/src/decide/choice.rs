@@ -2,7 +2,7 @@
 
 use std::cmp::{Ordering, Reverse};
 
-use schemas::{Customer, Instance};
+use schemas::{Customer, Instance, Sent, Status};
 
 use crate::channel::Channel;
 use crate::language::{Order, PREFERRED, Plan, Step};
@@ -47,9 +47,37 @@ struct Candidate<'p> {
     alternative: usize,
 }
 
-/// What is untried and not dearer than an outage allows, as written.
+/// What may be paid for the next message at most, where something is closed: what could not go out in time, was withdrawn, or was never
+/// answered makes no room for anything dearer, nor does what was kept back ([`Instance::ceiling`]). Only a word by which such a message
+/// went out after all opens what it had closed.
+pub(super) fn ceiling(plan: &Plan, fares: &Fares<'_>, instance: &Instance) -> Option<i64> {
+    let sends = instance.sends.iter().enumerate();
+    let closes = sends.filter(|(index, sent)| is_in_vain(sent) && !is_repeated(&instance.sends[index + 1..], sent));
+    let costs = closes.filter_map(|(_, sent)| {
+        // A step that a migration gave up was to be given up.
+        let step = plan.steps.get(usize::try_from(sent.step).ok()?)?;
+        let cost = fares.cost(step, Channel::find(&sent.channel)?);
+        // The customer may have another address by now, or none.
+        let cost = if sent.price_minor > 0 { cost.min(sent.price_minor) } else { cost };
+        (!step.escalate_on_outage).then_some(cost)
+    });
+    costs.chain(instance.ceiling).min()
+}
+
+/// Nobody saw it, or nobody answered. What a worker does not know of a call that it made is no such thing: that is undecided until its
+/// wait is over.
+fn is_in_vain(sent: &Sent) -> bool {
+    matches!(sent.failed, Status::Expired | Status::Revoked | Status::Unknown) && sent.handed_over_at.is_none()
+}
+
+/// The same message had a further chance.
+fn is_repeated(later: &[Sent], sent: &Sent) -> bool {
+    later.iter().any(|it| (it.step, &it.channel) == (sent.step, &sent.channel))
+}
+
+/// What is untried and not dearer than the ceiling, as written.
 fn options<'p>(plan: &'p Plan, instance: &Instance, fares: &'p Fares<'_>) -> impl Iterator<Item = Candidate<'p>> + 'p {
-    let (tried, ceiling) = (instance.tried, instance.ceiling);
+    let (tried, ceiling) = (instance.tried, ceiling(plan, fares, instance));
     plan.steps.iter().enumerate().flat_map(move |(index, step)| {
         step.channels.iter().enumerate().filter_map(move |(alternative, channel)| {
             let open = tried & bit(step, alternative) == 0

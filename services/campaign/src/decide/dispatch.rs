@@ -10,7 +10,7 @@ use crate::predicate::Scope;
 use crate::prices::Charge;
 
 use super::case::{Case, Entry, Fate};
-use super::choice::{bit, is_open, next};
+use super::choice::{self, bit, is_open, next};
 use super::{Effect, asking, ending, exit, memory, moment, pause};
 
 /// Chooses the next message and sends it, waits for its moment, or ends the instance. `ready` is when it was this
@@ -167,7 +167,12 @@ fn keep_back(
         (instance.stage, instance.due) = (Stage::Held, times.send_before);
         return Some(Kept::Waits);
     }
-    let (policy, release) = moment::at_night(plan, customer, instance, step, (case.now(), times.send_before))?;
+    // Who has no contact has none in the morning: what follows need not wait for that.
+    if !step.channels.iter().any(|channel| eligible(plan.class, channel, customer).is_ok()) {
+        return None;
+    }
+    let span = (case.now(), times.send_before);
+    let (policy, release) = moment::at_night(plan, customer, case.customer_id, step, span)?;
     let waits = policy == AtNight::Hold && release < times.send_before;
     let entry = quiet(case, plan, customer, step, instance, waits);
     case.write(entry);
@@ -192,8 +197,8 @@ fn close_dearer(case: &Case<'_>, customer: &Customer, plan: &Plan, instance: &mu
     let chosen = channel_of(step, instance).filter(is_usable);
     let others = step.channels.iter().copied().filter(is_usable);
     let cost = chosen.or_else(|| others.min_by_key(|channel| fares.cost(step, channel)));
-    if let Some(cost) = cost.map(|channel| fares.cost(step, channel)) {
-        limit_cost(instance, step, cost);
+    if let Some(cost) = cost.map(|channel| fares.cost(step, channel)).filter(|_| !step.escalate_on_outage) {
+        lower_ceiling(instance, cost);
     }
 }
 
@@ -206,7 +211,7 @@ fn is_usable(
     step: &Step,
     channel: &Channel,
 ) -> bool {
-    if eligible(plan.class, channel, customer).is_err() {
+    if eligible(plan.class, channel, customer).is_err() || lacks_price(case, customer, plan, step, channel) {
         return false;
     }
     let asleep = plan.asleep.zip(moment::asleep_since(plan, customer, channel, case.now()));
@@ -304,13 +309,6 @@ pub(super) fn channel_of(step: &Step, instance: &Instance) -> Option<&'static Ch
     usize::try_from(instance.alternative).ok().and_then(|index| step.channels.get(index)).copied()
 }
 
-/// After an outage nothing dearer goes out until something was handed over, unless the step says otherwise.
-pub(super) fn limit_cost(instance: &mut Instance, step: &Step, cost: i64) {
-    if !step.escalate_on_outage {
-        lower_ceiling(instance, cost);
-    }
-}
-
 fn lower_ceiling(instance: &mut Instance, cost: i64) {
     instance.ceiling = Some(instance.ceiling.map_or(cost, |ceiling| ceiling.min(cost)));
 }
@@ -341,8 +339,8 @@ pub(super) fn exhausted(case: &mut Case<'_>, customer: &mut Customer, plan: &Pla
     let mut evidence = vec![("sends", instance.sends.len().to_string())];
     let count: usize = plan.steps.iter().map(|step| step.channels.len()).sum();
     let left = usize::try_from(instance.tried.count_ones()).unwrap_or(count);
-    if instance.ceiling.is_some() && left < count {
-        evidence.push(("outage", "dearer channels stay closed".to_owned()));
+    if left < count && choice::ceiling(plan, &case.fares(customer), instance).is_some() {
+        evidence.push(("dearer", "stays closed after what did not go out".to_owned()));
     }
     ending::close(case, customer, instance, Reason::Exhausted, &evidence)
 }
@@ -388,6 +386,11 @@ fn eligible<'c>(class: Class, channel: &Channel, customer: &'c Customer) -> Resu
     }
 }
 
+/// Whether nobody knows what a message would cost, and its campaign may not spend more than its budget.
+fn lacks_price(case: &Case<'_>, customer: &Customer, plan: &Plan, step: &Step, channel: &Channel) -> bool {
+    plan.budget.is_some() && channel.paid && case.fares(customer).price(step, channel).is_none()
+}
+
 /// Whether the customer agreed to be written to on a channel.
 pub(crate) fn has_consent(customer: &Customer, channel: &str) -> bool {
     customer.consents.iter().any(|consent| consent.channel == channel && consent.granted)
@@ -412,12 +415,14 @@ fn judged(
     instance: &Instance,
 ) -> Entry {
     let fares = case.fares(customer);
+    let ceiling = choice::ceiling(plan, &fares, instance);
     let entry = case.entry(reason).instance(instance).step(step);
     step.channels.iter().fold(entry, |entry, channel| {
         let word = match eligible(plan.class, channel, customer) {
-            Ok(_) if instance.ceiling.is_some_and(|ceiling| fares.cost(step, channel) > ceiling) => {
-                "too dear after what was kept back"
+            Ok(_) if ceiling.is_some_and(|ceiling| fares.cost(step, channel) > ceiling) => {
+                "too dear after what did not go out"
             }
+            Ok(_) if lacks_price(case, customer, plan, step, channel) => "no price, and there is a budget",
             Ok(_) if moment::asleep_since(plan, customer, channel, case.now()).is_some() => "asleep",
             Ok(_) => "ok",
             Err(Reason::NoContact) => "no contact",
@@ -427,8 +432,9 @@ fn judged(
     })
 }
 
-fn send(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mut Instance, send_before: Millis) {
+fn send(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mut Instance, valid_until: Millis) {
     let Some(step) = current(plan, instance) else { return };
+    let send_before = moment::before_night(plan, customer, step, case.now(), valid_until);
     let channel = channel_of(step, instance).and_then(|channel| eligible(plan.class, channel, customer).ok());
     let Some(Contact { channel, address }) = channel else { return };
     let attempt = attempts(instance);
@@ -476,6 +482,7 @@ fn send(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mu
         fields: fields(customer, instance),
         decided_at: case.now(),
         send_before,
+        valid_until,
         price_minor,
         currency: case.plans.prices().currency.clone(),
         segments: segments.and_then(|segments| i32::try_from(segments).ok()).unwrap_or(0),
@@ -486,7 +493,8 @@ fn send(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mu
     instance.sends.push(sent);
     instance.stage = Stage::Dispatched;
     instance.asked_at = None;
-    instance.due = send_before.saturating_add(limits::ANSWER_MARGIN);
+    // Where the night ends its time, a worker that comes back in the morning says so, and it has another chance.
+    instance.due = valid_until.saturating_add(limits::ANSWER_MARGIN);
 }
 
 /// What a template may use: of the same name, the trigger's holds.

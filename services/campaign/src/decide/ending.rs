@@ -64,6 +64,7 @@ fn end(case: &mut Case<'_>, customer: &mut Customer, instance: &mut Instance, re
         reason,
         id: instance.id.to_string(),
         at: now,
+        held_out: instance.held_out,
     });
     memory::past(case.plans, customer, instance, now, reason);
     Fate::Ended

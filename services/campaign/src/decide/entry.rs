@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use schemas::{Customer, Fields, Id, Instance, Millis, Queued, Reason, Stage};
 
+use crate::changes::State;
 use crate::language::{Plan, TriggerKind};
 use crate::limits;
 use crate::predicate::{Ended, Event, Scope, Today, Vocabulary};
 
 use super::case::{Case, Entry, Fate, Waiting, announce};
-use super::{dispatch, goal, memory};
+use super::{dispatch, goal, memory, pause};
 
 /// What may begin a cascade.
 pub(super) struct Cause<'a> {
@@ -136,7 +137,7 @@ pub(super) fn follow(case: &mut Case<'_>, customer: &mut Customer, ended: &Ended
 }
 
 /// A cascade ended for which a trigger waited: it begins now, unless it has come to nothing meanwhile. Whether the campaign wanted it
-/// was asked when it came.
+/// was asked when it came; where that has been paused since, it begins and stands still.
 pub(super) fn take_up(case: &mut Case<'_>, customer: &mut Customer, waiting: Waiting) {
     let Waiting { campaign, key, queued: Queued { id, occurred_at, at, fields } } = waiting;
     let Some(plan) = case.plans.newest(&campaign) else { return };
@@ -144,9 +145,10 @@ pub(super) fn take_up(case: &mut Case<'_>, customer: &mut Customer, waiting: Wai
         // Something else has begun it meanwhile.
         return;
     }
-    match unfit(case, customer, plan, occurred_at, &key) {
+    let unfit = unfit(case, customer, plan, occurred_at, &key).or_else(|| closed(case, plan, true));
+    match unfit {
         Some(entry) => case.write(entry.because("waited_ms", case.now().saturating_sub(at).to_string())),
-        None => begin(case, customer, plan, Start { id: &id, key, fields, at }),
+        None => begin(case, customer, plan, Start { id: &id, key, fields, at, held_out: false }),
     }
 }
 
@@ -174,7 +176,9 @@ fn enter_one(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &
                 *case.followed.entry(plan.name.clone()).or_default() += 1;
             }
             let (key, fields) = (key.into_owned(), fields(cause.event));
-            begin(case, customer, plan, Start { id: cause.id, key, fields, at: case.now() });
+            // What follows upon a cascade that nobody heard of is heard of by nobody, too.
+            let held_out = matches!(cause.event, Event::End(ended) if ended.held_out);
+            begin(case, customer, plan, Start { id: cause.id, key, fields, at: case.now(), held_out });
             return true;
         }
         (None, None) => {}
@@ -199,7 +203,21 @@ fn refusal(case: &Case<'_>, customer: &Customer, plan: &Plan, cause: &Cause<'_>,
     if revision > 0 && has_been(customer, plan, key, revision) {
         return entry(Reason::Superseded).map(|entry| entry.because("version", revision.to_string()));
     }
-    unfit(case, customer, plan, cause.occurred_at, key)
+    unfit(case, customer, plan, cause.occurred_at, key).or_else(|| closed(case, plan, false))
+}
+
+/// Whether the campaign takes nobody: a paused one takes at most what it had promised to take up.
+fn closed(case: &Case<'_>, plan: &Plan, is_promised: bool) -> Option<Entry> {
+    let is_open = case.plans.takes_new(&plan.name) || (is_promised && paused_since(case, plan).is_some());
+    (!is_open).then(|| case.entry(Reason::CampaignPaused).plan(plan))
+}
+
+/// Since when a campaign is paused, if it is.
+fn paused_since(case: &Case<'_>, plan: &Plan) -> Option<Millis> {
+    match case.plans.state(&plan.name) {
+        Some(State::Paused { since, .. }) => Some(since),
+        _ => None,
+    }
 }
 
 /// Whether a campaign has followed so often by this call that others, or it, would do so for ever.
@@ -235,9 +253,6 @@ pub(super) fn unfit(
             return entry(Reason::CoolingDown).map(|entry| entry.because("until", until.to_string()));
         }
     }
-    if !case.plans.takes_new(&plan.name) {
-        return entry(Reason::CampaignPaused);
-    }
     if let Some(action) = goal::reached_before(&customer.done, plan, occurred_at, key, case.now()) {
         return entry(Reason::GoalBefore).map(|entry| entry.because("action", action));
     }
@@ -255,10 +270,12 @@ struct Start<'a> {
     fields: Fields,
     /// When the trigger came: it settles from then on.
     at: Millis,
+    /// Nobody is to hear of it, whatever the campaign's own experiment says.
+    held_out: bool,
 }
 
 fn begin(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, start: Start<'_>) {
-    let Start { id, key, fields, at } = start;
+    let Start { id, key, fields, at, held_out } = start;
     let experiment = plan.experiment.as_ref();
     let settled_at = at.saturating_add(plan.trigger.settle).max(case.now());
     let changes = case.plans.life(&plan.name).map_or(0, |life| life.said().len());
@@ -278,7 +295,7 @@ fn begin(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, start: Start
         ceiling: None,
         turn: settled_at,
         variant: experiment.and_then(|it| it.variant(case.customer_id)).map(str::to_owned),
-        held_out: experiment.is_some_and(|it| it.holds_out(case.customer_id)),
+        held_out: held_out || experiment.is_some_and(|it| it.holds_out(case.customer_id)),
         changes: i32::try_from(changes).unwrap_or(i32::MAX),
         frozen_at: None,
         skip_until: None,
@@ -299,7 +316,10 @@ fn begin(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, start: Start
     if plan.trigger.maximum.is_some() {
         memory::begun(customer, &plan.name);
     }
-    let fate = if settled_at == case.now() {
+    let fate = if let Some(since) = paused_since(case, plan) {
+        pause::freeze(case, &mut instance, since.max(case.now()), false);
+        Fate::Runs
+    } else if settled_at == case.now() {
         dispatch::advance(case, customer, plan, &mut instance, settled_at)
     } else {
         Fate::Runs

@@ -1,15 +1,16 @@
 //! A message is given up: on to the step's next alternative, to the next step, or to the end.
 
-use schemas::{Customer, Instance, Millis, Outcome, Reason, Sent, Stage, Status};
+use schemas::{Customer, Feedback, Instance, Millis, Outcome, Reason, Sent, Stage, Status};
 
-use crate::channel::{Channel, reason_of};
+use crate::channel::reason_of;
 use crate::language::{Cause, Plan, Step};
 use crate::limits;
 
 use super::bill::{Move, learn};
 use super::case::{Case, Entry, Fate};
 use super::choice::is_open;
-use super::dispatch::{self, advance, chances, current, exhausted, leave_behind, limit_cost, untry};
+use super::dispatch::{self, advance, chances, current, exhausted, leave_behind, untry};
+use super::moment;
 use super::pause::wait_over;
 
 /// Why a message is given up.
@@ -106,10 +107,6 @@ pub(super) fn leave(
     case.write(entry);
     // A step that a migration gave up: on to what comes next.
     let Some(step) = current(plan, instance) else { return advance(case, customer, plan, instance, ready) };
-    if exit == Exit::Expired {
-        let cost = cost_of_last(case, customer, step, instance);
-        limit_cost(instance, step, cost);
-    }
     if !(exit.leaves_step_open() && is_open(plan, &case.fares(customer), step, instance)) {
         leave_behind(instance, step);
         if !exit.leads_on(step) {
@@ -130,11 +127,41 @@ pub(super) fn withdrawn(case: &mut Case<'_>, customer: &mut Customer, plan: &Pla
         let entry = about_last(case, plan, instance, Reason::Revoked).moves(money);
         return leave(case, customer, plan, instance, Exit::Revoked, entry, now);
     };
-    let now = case.now();
-    let send_before = instance.sends.last().map_or(now, |sent| sent.send_before);
     // Its price was given back when it was withdrawn.
     let entry = about_last(case, plan, instance, Reason::Revoked);
     case.write(entry);
+    again(case, customer, plan, instance, step)
+}
+
+/// It could not be handed over in time. Where only the night ended that time, the same message has another chance within its validity.
+pub(super) fn expired(
+    case: &mut Case<'_>,
+    customer: &mut Customer,
+    plan: &Plan,
+    instance: &mut Instance,
+    word: &Feedback,
+) -> Fate {
+    let now = case.now();
+    let Some(last) = instance.sends.last_mut() else { return Fate::Runs };
+    let (money, send_before) = (learn(last, |sent| sent.failed = Status::Expired), last.send_before);
+    let entry = about_last(case, plan, instance, Reason::Expired).coded(word).moves(money);
+    let goes_on = |step: &&Step| {
+        let until = moment::valid_until(plan, customer, instance, step, instance.turn);
+        until.is_some_and(|until| send_before.max(now) < until) && chances(instance) < limits::ATTEMPTS
+    };
+    match current(plan, instance).filter(goes_on) {
+        Some(step) => {
+            case.write(entry);
+            again(case, customer, plan, instance, step)
+        }
+        None => leave(case, customer, plan, instance, Exit::Expired, entry, now),
+    }
+}
+
+/// The message at which the instance stands has another chance: nobody saw its command.
+fn again(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mut Instance, step: &Step) -> Fate {
+    let now = case.now();
+    let send_before = instance.sends.last().map_or(now, |sent| sent.send_before);
     untry(instance, step);
     if customer.held.is_some() {
         (instance.stage, instance.due) = (Stage::Held, send_before);
@@ -149,10 +176,6 @@ pub(super) fn withdrawn(case: &mut Case<'_>, customer: &mut Customer, plan: &Pla
 /// Nobody answered until no worker could hand it over any more. It may have gone out all the same: undecided until its
 /// wait is over, and never the cause of a dearer message, for silence is an outage of ours.
 pub(super) fn silent(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, instance: &mut Instance) -> Fate {
-    if let Some(step) = current(plan, instance) {
-        let cost = cost_of_last(case, customer, step, instance);
-        limit_cost(instance, step, cost);
-    }
     let Some(sent) = instance.sends.last_mut() else { return exhausted(case, customer, plan, instance) };
     let money = learn(sent, leave_in_doubt);
     let handed_over_by = sent.send_before;
@@ -176,11 +199,4 @@ pub(super) fn about_last(case: &Case<'_>, plan: &Plan, instance: &Instance, reas
         Some(sent) => entry.send(plan, sent),
         None => entry,
     }
-}
-
-fn cost_of_last(case: &Case<'_>, customer: &Customer, step: &Step, instance: &Instance) -> i64 {
-    let Some(sent) = instance.sends.last() else { return 0 };
-    let cost = Channel::find(&sent.channel).map_or(0, |channel| case.fares(customer).cost(step, channel));
-    // The customer may have another address by now, or none.
-    if sent.price_minor > 0 { cost.min(sent.price_minor) } else { cost }
 }

@@ -9,7 +9,7 @@ use crate::language::{Cause, Plan};
 
 use super::bill::{Move, learn};
 use super::case::{Case, Fate, each};
-use super::exit::{Exit, about_last, leave, leave_in_doubt, withdrawn};
+use super::exit::{Exit, about_last, expired, leave, leave_in_doubt, withdrawn};
 use super::pause::wait_over;
 use super::{bill, ending, memory, merge, profile};
 
@@ -109,8 +109,10 @@ fn positive(
     let status = word.meant();
     let is_last = index + 1 == instance.sends.len();
     let sent = &mut instance.sends[index];
-    // Whoever reports a time of his own is bounded by ours: not before the decision, not after now.
-    let at = word.occurred_at.min(case.now()).max(sent.decided_at);
+    // Only the worker knows when it handed over: whoever tells of what came later tells nothing of that. And his clock is bounded by
+    // ours: not before the decision, not after now.
+    let told_at = if word.status == Status::Accepted { word.occurred_at } else { case.now() };
+    let at = told_at.min(case.now()).max(sent.decided_at);
     // That it may have gone out was no word that it did.
     let first = sent.reached == Status::Unspecified;
     let earlier = sent.handed_over_at.is_none_or(|known| at < known);
@@ -132,9 +134,6 @@ fn positive(
         memory::speak(case.plans, customer, sent);
     }
     let (reached, handed_over_at) = (sent.reached, sent.handed_over_at.unwrap_or(at));
-    if is_last {
-        instance.ceiling = None;
-    }
     if is_last && matches!(instance.stage, Stage::Dispatched | Stage::Waiting) {
         (instance.stage, instance.due) = (Stage::Waiting, wait_over(case, customer, plan, instance, handed_over_at));
     }
@@ -277,7 +276,7 @@ fn current_failed(
             return Fate::Runs;
         }
         Status::Refused => Exit::Refused,
-        Status::Expired if !handed_over => Exit::Expired,
+        Status::Expired if !handed_over => return expired(case, customer, plan, instance, word),
         _ if word.outcome != Outcome::Unspecified => Exit::Outcome(word.outcome),
         _ => Exit::NotDelivered,
     };

@@ -141,7 +141,8 @@ fn forget(case: &mut Case<'_>, mut row: Customer, from: &str) {
     case.waiting.truncate(waiting);
 }
 
-/// A cascade goes on here, unless the customer's own, on the same thing, does.
+/// A cascade goes on here, unless the customer's own, on the same thing, does: of two the one that has said more, so that nothing is said
+/// a second time.
 fn take_in(case: &mut Case<'_>, customer: &mut Customer, mut instance: Instance, from: &str) {
     if from != case.customer_id {
         stamp(&mut instance, from, case.now());
@@ -156,14 +157,22 @@ fn take_in(case: &mut Case<'_>, customer: &mut Customer, mut instance: Instance,
         announce(&mut case.effects[start..], &instance, Fate::Ended);
         return;
     }
-    let evidence = match customer.instances.iter_mut().find(|own| is_same(own)) {
-        Some(own) => {
-            // What waits for its end waits for the end of the other one now.
-            if let Some(queued) = instance.queued.take()
-                && own.queued.as_ref().is_none_or(|known| known.at < queued.at)
-            {
-                own.queued = Some(queued);
+    let own = customer.instances.iter().position(is_same);
+    let evidence = match own {
+        Some(index) if customer.instances[index].sends.len() < instance.sends.len() => {
+            let mut own = customer.instances.remove(index);
+            inherit(&mut own, &mut instance);
+            if memory::revision(&own.fields) > memory::revision(&instance.fields) {
+                instance.fields.clone_from(&own.fields);
             }
+            let evidence = ("instead", instance.id.to_string());
+            ending::close(case, customer, &mut own, Reason::Merged, &[evidence]);
+            announce(&mut case.effects[start..], &own, Fate::Ended);
+            None
+        }
+        Some(index) => {
+            let own = &mut customer.instances[index];
+            inherit(&mut instance, own);
             Some(("instead", own.id.to_string()))
         }
         None if running >= limits::INSTANCES => Some(("running", limits::INSTANCES.to_string())),
@@ -174,10 +183,20 @@ fn take_in(case: &mut Case<'_>, customer: &mut Customer, mut instance: Instance,
         announce(&mut case.effects[start..], &instance, Fate::Ended);
         return;
     }
+    let start = case.effects.len();
     let entry = case.entry(Reason::Adopted).instance(&instance).because("from", from);
     case.write(entry);
     announce(&mut case.effects[start..], &instance, Fate::Runs);
     entry::join(case, customer, instance);
+}
+
+/// What waits for the end of one waits for the end of the other one now: the later of both.
+fn inherit(from: &mut Instance, to: &mut Instance) {
+    if let Some(queued) = from.queued.take()
+        && to.queued.as_ref().is_none_or(|known| known.at < queued.at)
+    {
+        to.queued = Some(queued);
+    }
 }
 
 /// Notes under which id the sends so far went out. Those of a still earlier id keep theirs.

@@ -1,7 +1,7 @@
 //! When: the turn of a message, its validity, its wait, and quiet hours, all on the customer's own clock.
 
 use jiff::tz::TimeZone;
-use schemas::{Class, Customer, Instance, Millis, Sent};
+use schemas::{Class, Contact, Customer, Id, Instance, Millis, Sent};
 
 use crate::calendar::{self, Shift};
 use crate::channel::Channel;
@@ -30,7 +30,7 @@ pub(super) fn turn(
         Point { anchor: Anchor::Turn, shift } => from.way(*shift, ready),
         point => from.point(point, last)?,
     };
-    let moment = moment.saturating_add(share(step.spread, instance));
+    let moment = moment.saturating_add(share(step.spread, || instance.id));
     Some(if step.start.is_dated() { moment } else { moment.max(ready) })
 }
 
@@ -76,18 +76,31 @@ pub(super) fn wait_over(plan: &Plan, customer: &Customer, instance: &Instance, h
 pub(super) fn at_night(
     plan: &Plan,
     customer: &Customer,
-    instance: &Instance,
+    customer_id: &str,
     step: &Step,
     (now, send_before): (Millis, Millis),
 ) -> Option<(AtNight, Millis)> {
-    let Night { hours, policy, release } = plan.quiet.filter(|_| plan.class == Class::Marketing)?;
-    let policy = step.at_night.unwrap_or(policy);
-    if policy == AtNight::Ignore {
-        return None;
-    }
+    let (Night { hours, release, .. }, policy) = night(plan, step)?;
     let end = hours.end(now, &zone(plan, customer).0)?;
     let within = release.min(send_before.saturating_sub(end));
-    Some((policy, end.saturating_add(share(within, instance))))
+    // All that waits for one customer has one moment, so that what goes first is what has priority.
+    let of_customer = || Id::of_instance(customer_id, "", "", "");
+    Some((policy, end.saturating_add(share(within, of_customer))))
+}
+
+/// Until when a message that goes to its worker now may be handed over: not in the quiet hours that come next, however long it waits
+/// there.
+pub(super) fn before_night(plan: &Plan, customer: &Customer, step: &Step, now: Millis, send_before: Millis) -> Millis {
+    let Some((Night { hours, .. }, _)) = night(plan, step) else { return send_before };
+    let next = hours.next(now, &zone(plan, customer).0);
+    next.map_or(send_before, |night| send_before.min(night.saturating_sub(1)).max(now))
+}
+
+/// The quiet hours that concern a step, and what is done with it then.
+fn night(plan: &Plan, step: &Step) -> Option<(Night, AtNight)> {
+    let night = plan.quiet?;
+    let policy = step.at_night.unwrap_or(night.policy);
+    (policy != AtNight::Ignore).then_some((night, policy))
 }
 
 /// Since when nothing has come back on a channel, if that is so long that the contact counts as asleep.
@@ -98,9 +111,9 @@ pub(super) fn asleep_since(plan: &Plan, customer: &Customer, channel: &Channel, 
     (after.lead(since, &zone(plan, customer).0) <= now).then_some(since)
 }
 
-/// A part of a span that is the instance's own: ids are made by SHA-1, so the parts lie evenly.
-fn share(span: Millis, instance: &Instance) -> Millis {
-    let part = u128::try_from(span).ok().and_then(|span| instance.id.as_u128().checked_rem(span));
+/// A part of a span that goes with an id: ids are made by SHA-1, so the parts lie evenly.
+fn share(span: Millis, id: impl FnOnce() -> Id) -> Millis {
+    let part = u128::try_from(span).ok().filter(|span| *span > 0).map(|span| id().as_u128() % span);
     part.and_then(|part| Millis::try_from(part).ok()).unwrap_or(0)
 }
 
@@ -162,6 +175,7 @@ pub(crate) fn own_zone(customer: &Customer) -> Option<(TimeZone, &'static str)> 
     if let Some(zone) = customer.time_zone.as_deref().and_then(calendar::zone) {
         return Some((zone, "profile"));
     }
-    let numbers = customer.contacts.iter().map(|contact| contact.address.as_str());
+    let has_numbers = |contact: &&Contact| Channel::find(&contact.channel).is_some_and(|channel| channel.numbers);
+    let numbers = customer.contacts.iter().filter(has_numbers).map(|contact| contact.address.as_str());
     numbers.filter_map(calendar::zone_of_number).find_map(calendar::zone).map(|zone| (zone, "number"))
 }

@@ -38,7 +38,8 @@ pub(crate) struct Campaign {
     /// What kind of messages these are.
     ///
     /// - `marketing`: only to those who consented, and not in quiet hours.
-    /// - `transactional`: the customer waits for them (an order is ready), so neither consent nor quiet hours are asked about.
+    /// - `transactional`: the customer waits for them (an order is ready), so no consent is asked about, and no caps but those that name
+    ///   them. Quiet hours that the campaign states hold for them, too.
     #[schemars(with = "Option<OneOf<schemas::Class>>", example = &"transactional", extend("default" = "marketing"))]
     pub class: Option<Word>,
     /// The time zone of customers of whom no zone is known, neither by their profile nor by their telephone number. A schedule
@@ -459,7 +460,8 @@ pub(crate) struct Step {
     /// Without it: what the campaign says.
     #[schemars(with = "Option<OneOf<AtNight>>", example = &"ignore")]
     pub quiet: Option<Word>,
-    /// Whether a dearer step may follow although only an outage of ours kept this one back.
+    /// Whether a dearer step may follow although only an outage of ours, or the end of its time, kept this one back. Without it nothing
+    /// dearer goes out any more in this cascade, unless the message proves to have gone out after all.
     #[schemars(with = "Option<bool>", example = true, extend("default" = false))]
     pub escalate_on_outage: Option<bool>,
 }

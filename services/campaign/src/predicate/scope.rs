@@ -34,6 +34,8 @@ pub(crate) struct Ended {
     /// The instance's id.
     pub id: String,
     pub at: Millis,
+    /// Nobody heard of it: its customer is in the control group.
+    pub held_out: bool,
 }
 
 /// Everything an expression can see.

@@ -289,5 +289,6 @@ pub(super) fn message(address: &str) -> Message {
         return_token: None,
         now: 1_000_000,
         send_before: 1_000_000 + 3_600_000,
+        valid_until: 1_000_000 + 3_600_000,
     }
 }

@@ -61,14 +61,16 @@ pub struct Message {
     pub return_token: Option<String>,
     /// Business time of the hand-over.
     pub now: Millis,
-    /// Business time after which it is of no use: the provider is told where it understands that.
+    /// Business time after which nobody may hand it over.
     pub send_before: Millis,
+    /// Business time after which it is of no use, never before that: the provider is told where it understands that.
+    pub valid_until: Millis,
 }
 
 impl Message {
     /// How long it is still valid.
     fn validity(&self) -> Duration {
-        Duration::from_millis(u64::try_from(self.send_before - self.now).unwrap_or(0))
+        Duration::from_millis(u64::try_from(self.valid_until - self.now).unwrap_or(0))
     }
 
     /// All that a reader is to see, for channels that know nothing but text: title, text, and where to go.

@@ -2,8 +2,12 @@
 //!
 //! ```json
 //! {"type": "message.send", "timestamp": "2026-03-01T09:00:00Z", "data":
-//!   {"send_id": "…", "to": "…", "text": "…", "title": "…", "link": "…", "receipt_token": "…", "send_before": 1772359200000}}
+//!   {"send_id": "…", "to": "…", "text": "…", "title": "…", "link": "…", "receipt_token": "…", "send_before": 1772359200000,
+//!    "valid_until": 1772395200000}}
 //! ```
+//!
+//! Whoever hands it on does so until `send_before` (quiet hours may begin then), and tells his provider `valid_until`; a task for a person is of use
+//! until `valid_until`.
 //!
 //! Fields without a value are left out. The headers `webhook-id` (the send's id: repeats have the same), `webhook-timestamp` and
 //! `webhook-signature` (`v1,` and base64 of HMAC-SHA256 over `id.timestamp.body`; one for each secret, where there are two) say who it is from. Any library of Standard Webhooks checks them.
@@ -162,6 +166,7 @@ struct Data<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt_token: Option<&'a str>,
     send_before: i64,
+    valid_until: i64,
 }
 
 impl Transport for Webhook {
@@ -205,6 +210,7 @@ impl Webhook {
                 link: message.link.as_deref(),
                 receipt_token: message.receipt_token.as_deref(),
                 send_before: message.send_before,
+                valid_until: message.valid_until,
             },
         }
     }

@@ -41,6 +41,7 @@ fn message(address: &str) -> Message {
         return_token: Some(keys().sign_send(send_id)),
         now: 1_700_000_000_000,
         send_before: 1_700_003_600_000,
+        valid_until: 1_700_003_600_000,
     }
 }
 

@@ -41,6 +41,7 @@ fn message(what: &str, text: &str) -> Message {
         return_token: None,
         now: 0,
         send_before: 3_600_000,
+        valid_until: 3_600_000,
     }
 }
 

@@ -112,6 +112,7 @@ fn message(address: &str) -> Message {
         return_token: None,
         now: 1_700_000_000_000,
         send_before: 1_700_003_600_000,
+        valid_until: 1_700_003_600_000,
     }
 }
 

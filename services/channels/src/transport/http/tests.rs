@@ -52,6 +52,7 @@ fn message() -> Message {
         return_token: None,
         now: 0,
         send_before: 60_000,
+        valid_until: 60_000,
     }
 }
 

@@ -136,7 +136,7 @@ pub struct Config {
     /// Values of `err:` with which an `UNDELIV` says that nobody is there.
     #[serde(default)]
     pub dead_errors: Vec<String>,
-    /// How long the provider may try, in minutes; until `send_before`, but at least five minutes, where it is left out.
+    /// How long the provider may try, in minutes; until `valid_until`, but at least five minutes, where it is left out.
     #[serde(default)]
     pub validity_minutes: Option<u32>,
     /// What the provider's own answers mean, by their number: `{ 0x0401 = "refused" }`.

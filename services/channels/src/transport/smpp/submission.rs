@@ -113,7 +113,7 @@ fn validity(message: &Message, config: &Config) -> EmptyOrFullCOctetString<17> {
     let most = Millis::from(VALIDITY_MINUTES_MAX) * 60_000;
     let wanted = match config.validity_minutes {
         Some(minutes) => Millis::from(minutes) * 60_000,
-        None => message.send_before.saturating_sub(message.now).max(VALIDITY_MIN),
+        None => message.valid_until.saturating_sub(message.now).max(VALIDITY_MIN),
     };
     let seconds = wanted.min(most) / 1_000;
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn the_provider_tries_until_the_validity_ends() {
         let validity = |before: Millis, minutes| {
-            let message = Message { send_before: before, ..message("a") };
+            let message = Message { valid_until: before, ..message("a") };
             let config = Config { validity_minutes: minutes, ..config(2775) };
             of(&message, &config).unwrap()[0].validity_period.as_str().to_owned()
         };

@@ -25,6 +25,7 @@ pub(super) fn message(text: &str) -> Message {
         return_token: None,
         now: 0,
         send_before: 3_600_000,
+        valid_until: 3_600_000,
     }
 }
 

@@ -60,7 +60,7 @@ async fn the_receiver_gets_everything_it_needs_and_can_check_it() {
     assert_eq!(asked.header("webhook-signature"), Some(expected.as_str()));
     let expected = json!({"type": "message.send", "timestamp": "1970-01-01T00:16:40Z", "data": {
         "send_id": "8f9b22f9-9da3-56c4-85fa-4f1aea6bed7e", "to": "+79001234567", "text": "Чайник ждёт",
-        "title": "Ваша корзина", "link": "https://t.example/c/1", "receipt_token": "receipt-token", "send_before": 4_600_000,
+        "title": "Ваша корзина", "link": "https://t.example/c/1", "receipt_token": "receipt-token", "send_before": 4_600_000, "valid_until": 4_600_000,
     }});
     assert_eq!(asked.json(), expected);
 }
