@@ -253,6 +253,7 @@ mod tests {
             return_token: None,
             now: 0,
             send_before: 100,
+            valid_until: 100,
         };
         Candidate { partition, offset: 0, id, message, send_before: 100, place: None }
     }
