@@ -30,7 +30,7 @@ goal: {action: purchase}
 stop: goal
 steps:
   - {name: mail, channel: email, template: hello, wait: 1h, next_if: [not delivered, no information, cannot send], valid: 12h}
-  - {name: sms, channel: sms, template: hello, wait: 7d, valid: 12h}
+  - {name: sms, channel: sms, template: hello, segments: 10, wait: 7d, valid: 12h}
 ";
 
 const SECRET: &str = "what-was-agreed-with-the-gateway";

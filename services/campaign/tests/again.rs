@@ -1,8 +1,8 @@
-//! The trigger comes again: the cart changed, there are two carts, the campaign has just ended.
+//! The trigger comes again: the cart changed, there are two carts, the campaign has just ended, or it waits for the end.
 
 mod world;
 
-use schemas::{Campaign, CampaignKind};
+use schemas::{Campaign, CampaignKind, Reason};
 use world::script::{check, play, told};
 use world::{BEGIN, DAY, World};
 
@@ -386,4 +386,104 @@ steps:
     let mut world = World::new(&[&one("a", ""), &one("b", "priority: 1\n")]);
     world.cap("caps: [{most: 1, per: day}]");
     check(world, "0 has email\n 0 does lead", "0 ENTERED\n 0 send b by email\n 0 ENTERED\n 0 CAPPED");
+}
+
+// Queue.
+
+const QUEUE: &str = "
+campaign: two
+version: 1
+trigger: {on: action, action: lead, key: key, where: amount_minor >= 0, again: queue, max_age: 5h}
+goal: {action: purchase}
+steps:
+  - {name: first, channel: email, template: t, wait: 3h}
+";
+
+#[test]
+fn a_trigger_that_queues_begins_when_the_running_one_has_ended_and_only_the_latest_does() {
+    let mut world = World::new(&[QUEUE]);
+    for line in [
+        "0 has email",
+        "0 does lead a n=1",
+        "1h does lead a n=2",
+        "2h does lead a n=3",
+        "2h does lead a n=4 amount_minor=-1",
+        "9h time passes",
+    ] {
+        play(&mut world, line);
+    }
+    assert_eq!(
+        told(&world),
+        [
+            "0 ENTERED",
+            "0 send first by email",
+            "1h QUEUED",
+            "2h QUEUED",
+            "2h ALREADY_RUNNING",
+            "3h NO_INFORMATION first email",
+            "3h EXHAUSTED",
+            "3h ENTERED",
+            "3h send first by email",
+            "6h NO_INFORMATION first email",
+            "6h EXHAUSTED"
+        ]
+    );
+    let told: Vec<&str> = world.sends().iter().map(|send| &*send.fields["n"]).collect();
+    assert_eq!(told, ["1", "3"]);
+    let queued: Vec<_> = world.journal().into_iter().filter(|entry| entry.reason == Reason::Queued).collect();
+    assert_eq!(queued[1].evidence["instead_of"], queued[0].evidence["trigger"]);
+}
+
+/// It had been promised before the pause: it stands still until that is over, as the others do.
+#[test]
+fn what_queued_before_a_pause_begins_after_it() {
+    let mut world = World::new(&[&QUEUE.replace("max_age: 5h", "max_age: 1d")]);
+    for line in [
+        "0 has email",
+        "0 does lead a n=1",
+        "1h does lead a n=2",
+        "2h pause two",
+        "3h delivered first",
+        "4h does lead b",
+    ] {
+        play(&mut world, line);
+    }
+    assert_eq!(
+        told(&world)[4..],
+        ["3h DELIVERED first email", "3h STOP_REACHED", "3h ENTERED", "3h FROZEN", "4h CAMPAIGN_PAUSED"],
+        "{:?}",
+        told(&world)
+    );
+    play(&mut world, "9h resume two");
+    play(&mut world, "10h time passes");
+    assert_eq!(
+        world.sends().iter().map(|send| &*send.fields["n"]).collect::<Vec<_>>(),
+        ["1", "2"],
+        "{:?}",
+        told(&world)
+    );
+}
+
+#[test]
+fn what_queued_comes_to_nothing_if_it_is_too_old_or_the_goal_came() {
+    let slow = QUEUE.replace("wait: 3h", "wait: 8h");
+    let head = "0 has email\n 0 does lead a\n 1h does lead a\n";
+    let begin = "0 ENTERED\n 0 send first by email\n 1h QUEUED\n";
+    let end = "8h NO_INFORMATION first email\n 8h EXHAUSTED\n 8h TRIGGER_TOO_OLD";
+    check(World::new(&[&slow]), &format!("{head} 9d time passes"), &format!("{begin} {end}"));
+    check(
+        World::new(&[&slow]),
+        &format!("{head} 2h does purchase\n 9d time passes"),
+        &format!("{begin} 2h GOAL_REACHED"),
+    );
+    check(
+        World::new(&[&slow]),
+        &format!("{head} 2h unsubscribed first\n 9d time passes"),
+        &format!("{begin} 2h OPTED_OUT"),
+    );
+    check(
+        World::new(&[&slow]),
+        &format!("{head} 2h delivered first\n 3h time passes"),
+        &format!("{begin} 2h DELIVERED first email\n 2h STOP_REACHED\n 2h ENTERED\n 2h send first by email"),
+    );
 }

@@ -266,6 +266,23 @@ fn a_restart_reads_from_its_last_meta_on() {
     assert_eq!(words(&restored, &["a", "b"]), [some("one"), some("two")]);
 }
 
+/// Else one that lags for longer than tombstones are kept would be trusted after a restart.
+#[test]
+fn a_replica_that_lags_notes_since_when_and_not_that_it_is_up_to_date() {
+    let bench = Bench::new();
+    let (mut replica, _) = follow(bench.open(), &[row(0, "a", (1, 1), "one"), meta(1, (1, 1))], "mine");
+    let long_ago = machine_now() - 1_000_000;
+    replica.current_at = long_ago;
+    assert_eq!(replica.remaining(9), 7);
+    replica.note_if_due(&Words).unwrap();
+    assert_eq!(replica.store.checkpoint().unwrap().unwrap().saved_at, long_ago);
+    // At the end of the changelog it holds everything.
+    assert_eq!(replica.remaining(2), 0);
+    replica.take(meta(2, (1, 2)), &Words, Some("mine")).unwrap();
+    replica.note_if_due(&Words).unwrap();
+    assert!(replica.store.checkpoint().unwrap().unwrap().saved_at > long_ago);
+}
+
 /// A store with the commits (1, 1) and (1, 2).
 fn with_two_commits(bench: &Bench) {
     let log =
