@@ -34,6 +34,7 @@ impl Bulk {
         let checkpoint = Checkpoint {
             cluster: settings.cluster_id(std::time::Duration::from_secs(10))?,
             changelog: settings.topic_identity(changelog)?,
+            partition: Some(partition),
             saved_at: machine_now(),
             ..Checkpoint::default()
         };

@@ -166,14 +166,35 @@ mod tests {
 
     #[test]
     fn what_the_store_does_not_have_yet_comes_all_the_same() {
-        let (store, mut horizon) = (store(), Horizon::new(2));
-        arm(&store, &mut horizon, &[(1, "a"), (4, "d"), (6, "f"), (8, "h")]);
-        assert_eq!(taken(&mut horizon, &store, 1, 1), "1a");
-        for (due, key) in [(5, "e"), (7, "g"), (3, "c"), (9, "i")] {
-            horizon.arm(due, key.as_bytes());
+        for is_marked in [false, true] {
+            let (store, mut horizon) = (store(), Horizon::new(2));
+            arm(&store, &mut horizon, &[(1, "a"), (4, "d"), (6, "f"), (8, "h")]);
+            assert_eq!(taken(&mut horizon, &store, 1, 1), "1a");
+            for (due, key) in [(5, "e"), (7, "g"), (3, "c"), (9, "i")] {
+                horizon.arm(due, key.as_bytes());
+            }
+            // Whether or not somebody is about to write them.
+            if is_marked {
+                horizon.mark();
+            }
+            assert_eq!(taken(&mut horizon, &store, 6, 9), "3c 4d 5e 6f");
+            assert_eq!(taken(&mut horizon, &store, 10, 9), "7g 8h 9i");
         }
-        assert_eq!(taken(&mut horizon, &store, 6, 9), "3c 4d 5e 6f");
-        assert_eq!(taken(&mut horizon, &store, 10, 9), "7g 8h 9i");
+    }
+
+    #[test]
+    fn only_what_was_armed_before_the_mark_is_known_to_be_written() {
+        let (store, mut horizon) = (store(), Horizon::new(2));
+        assert_eq!(taken(&mut horizon, &store, 0, 1), "");
+        arm(&store, &mut horizon, &[(1, "a"), (2, "b"), (3, "c"), (4, "d")]);
+        horizon.arm(8, b"h");
+        horizon.mark();
+        horizon.arm(9, b"i");
+        let mut changes = Changes::default();
+        changes.arm(8, b"h");
+        store.write(changes).unwrap();
+        horizon.written();
+        assert_eq!(taken(&mut horizon, &store, 9, 9), "1a 2b 3c 4d 8h 9i");
     }
 
     #[test]

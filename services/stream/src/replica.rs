@@ -100,27 +100,30 @@ pub(crate) struct Restored {
 }
 
 impl Rules<'_> {
-    fn nothing(&self) -> Checkpoint {
+    fn nothing(&self, partition: i32) -> Checkpoint {
         Checkpoint {
             cluster: self.cluster.to_owned(),
             changelog: self.changelog.to_owned(),
+            partition: Some(partition),
             saved_at: machine_now(),
             ..Checkpoint::default()
         }
     }
 
-    /// The store, if it is a checkpoint of this changelog and not too old; else an empty one.
+    /// The store, if it is a checkpoint of this partition's changelog and not too old; else an empty one.
     fn trusted(&self, store: Store, partition: i32) -> Result<(Store, Checkpoint), Error> {
-        let nothing = self.nothing();
+        let nothing = self.nothing(partition);
         let Some(found) = store.checkpoint()? else {
             return Ok((store.wipe(self.disks)?, nothing));
         };
         let doubt = if found.cluster != nothing.cluster || found.changelog != nothing.changelog {
             "it belongs to another cluster, or to a changelog that was made anew"
+        } else if found.partition.is_some_and(|found| found != partition) {
+            "it belongs to another partition"
         } else if self.is_too_old(found.saved_at) {
             TOO_OLD
         } else {
-            return Ok((store, found));
+            return Ok((store, Checkpoint { partition: nothing.partition, ..found }));
         };
         warn_of_wipe(partition, doubt);
         Ok((store.wipe(self.disks)?, nothing))

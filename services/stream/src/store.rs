@@ -100,6 +100,9 @@ pub struct Checkpoint {
     pub cluster: String,
     /// Name and id of the changelog topic.
     pub changelog: String,
+    /// Partition of it; unknown of a data base that was noted last before this was.
+    #[serde(default)]
+    pub partition: Option<i32>,
     /// Everything before this changelog offset is in the data base.
     pub next: i64,
     /// META of the last commit of which anything is in it: whoever reads on from `next` has to meet it.

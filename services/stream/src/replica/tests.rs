@@ -446,18 +446,37 @@ fn a_store_of_another_cluster_is_rebuilt() {
     assert_eq!(words(&restore(&bench, &the_same_commits_with_another_word(), "mine"), &["a"]), [some("other")]);
 }
 
+/// The store's note, with a part of it put otherwise.
+fn note_otherwise(bench: &Bench, part: &str, otherwise: &str) {
+    let path = store_path(&bench.config.state_dir, &bench.config.topics.input, 0);
+    let store = Store::open(&path, &bench.machine).unwrap();
+    let known = serde_json::to_string(&store.checkpoint().unwrap().unwrap()).unwrap();
+    assert!(known.contains(part), "{known}");
+    let mut batch = rocksdb::WriteBatch::default();
+    batch.put(b"M", known.replacen(part, otherwise, 1));
+    drop(store);
+    bench.machine.open(&path).unwrap().write(batch, None).unwrap();
+}
+
 #[test]
 fn a_store_of_a_newer_format_is_rebuilt() {
     let bench = Bench::new();
     with_two_commits(&bench);
-    let path = store_path(&bench.config.state_dir, &bench.config.topics.input, 0);
-    let store = Store::open(&path, &bench.machine).unwrap();
-    let known = serde_json::to_string(&store.checkpoint().unwrap().unwrap()).unwrap();
-    let mut batch = rocksdb::WriteBatch::default();
-    batch.put(b"M", known.replacen(r#""format":1"#, r#""format":2"#, 1));
-    drop(store);
-    bench.machine.open(&path).unwrap().write(batch, None).unwrap();
+    note_otherwise(&bench, r#""format":1"#, r#""format":2"#);
     assert_eq!(words(&restore(&bench, &the_same_commits_with_another_word(), "mine"), &["a"]), [some("other")]);
+}
+
+/// Else the replica would wait for a BARRIER before the place where the other partition's changelog is read on.
+#[test]
+fn a_store_of_another_partition_is_rebuilt() {
+    for (otherwise, found) in [(r#""partition":1"#, "other"), (r#""partition":null"#, "lost")] {
+        let bench = Bench::new();
+        with_two_commits(&bench);
+        note_otherwise(&bench, r#""partition":0"#, otherwise);
+        let restored = restore(&bench, &the_same_commits_with_another_word(), "mine");
+        assert_eq!(words(&restored, &["a"]), [some(found)]);
+        assert_eq!(restored.checkpoint.partition, Some(0));
+    }
 }
 
 #[test]
