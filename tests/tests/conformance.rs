@@ -111,4 +111,6 @@ fn assert_expected(observed: &Observations) {
     assert_eq!(value("a commit beside it goes through"), Some("true"));
     assert_eq!(value("once somebody leads it, its range is"), Some("Ok((0, 2))"));
     assert_eq!(value("and a commit to it goes through"), Some("true"));
+    assert_eq!(value("who owns all is to give something up"), Some("true"));
+    assert_eq!(value("after it came back all that is owned is"), Some("{0, 1}"));
 }

@@ -142,7 +142,7 @@ planted! {
     a_sweep_whose_end_is_forgotten_is_noticed SweepForgotten "began once more" | "knows of";
     a_changelog_without_a_leader_that_holds_up_others_is_noticed OneHoldsUpAll "I9:";
     a_partition_that_is_not_claimed_anew_is_noticed ClaimForgotten "I9:" | "come to rest";
-    a_restore_to_the_last_stable_offset_is_noticed RestoreToStableEnd "the row of" | "I2/I3";
+    a_restore_to_the_last_stable_offset_is_noticed RestoreToStableEnd "the row of" | "I2/I3" | "I6";
     a_missing_barrier_is_noticed NoBarrier "I4" | "I6" | "the row of" | "META closes";
     a_deadline_behind_the_cursor_is_noticed CursorStays "I10" | "the row of" | "was forgotten";
     a_producer_that_is_kept_is_noticed ProducerKept "I1" | "I4" | "I6" | "rows without META" | "the row of";
@@ -157,6 +157,7 @@ planted! {
     an_entry_that_is_retired_though_it_was_armed_anew_is_noticed RetiredLate "I10" | "the row of" | "was forgotten";
     a_sweep_that_begins_anew_is_noticed SweepAnew "went on behind";
     a_clock_that_goes_back_is_noticed ClockGoesBack "I12";
+    a_gap_that_a_rebalance_leaves_is_noticed GapStays "I9:" | "come to rest";
 }
 
 /// Lives through seeds on two threads until one shows a mistake.

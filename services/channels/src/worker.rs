@@ -580,7 +580,8 @@ impl Names {
     }
 
     fn join(&self, settings: &Settings) -> Result<Membership, Error> {
-        Membership::join(settings, &self.group, Some(&self.identity), std::slice::from_ref(&self.send))
+        let topics = std::slice::from_ref(&self.send);
+        Membership::join(settings, &self.group, Some(&self.identity), topics, &self.attempt)
     }
 }
 

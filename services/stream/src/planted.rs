@@ -50,11 +50,13 @@ pub enum Bug {
     SweepAnew,
     /// A partition follows a clock that is set back, or that of a new owner which is behind.
     ClockGoesBack,
+    /// Nobody notices that a rebalance which was cut short has left partitions to nobody.
+    GapStays,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 23] = [
+    pub const ALL: [Bug; 24] = [
         Bug::OffsetsOutside,
         Bug::NoGeneration,
         Bug::StoreBeforeCommit,
@@ -78,6 +80,7 @@ impl Bug {
         Bug::RetiredLate,
         Bug::SweepAnew,
         Bug::ClockGoesBack,
+        Bug::GapStays,
     ];
 }
 

@@ -168,13 +168,14 @@ impl<'a> Loop<'a> {
         handler: &'a mut dyn Handler,
     ) -> Result<Self, Error> {
         let partitions = partitions_of_outputs(settings, plan)?;
+        let aside = plan.outputs.first().map_or("", String::as_str);
         let mut reader = Reader::of_a_loop(settings)?;
         for topic in &plan.topics {
             reader.topic(topic)?;
         }
         Ok(Loop {
             partitions,
-            group: Membership::join(settings, &plan.group, plan.identity.as_deref(), &plan.topics)?,
+            group: Membership::join(settings, &plan.group, plan.identity.as_deref(), &plan.topics, aside)?,
             reader,
             producer: None,
             awaiting: Vec::new(),

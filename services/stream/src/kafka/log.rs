@@ -150,7 +150,13 @@ impl<'a> KafkaLog<'a> {
         watch: Option<&'a Watch>,
     ) -> Result<Self, Error> {
         let mut log = KafkaLog {
-            member: Member::join(settings, group, Some(identity), std::slice::from_ref(&topics.input))?,
+            member: Member::join(
+                settings,
+                group,
+                Some(identity),
+                std::slice::from_ref(&topics.input),
+                &topics.changelog,
+            )?,
             reader: numbered(Reader::of_a_loop(settings)?, topics)?,
             replayer: numbered(Reader::lasting(settings)?, topics)?,
             settings: settings.clone(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::gap::Gap;
 use super::native::{Client, GroupMetadata, Partitions, Queue, Role, Said};
 use super::position::Position;
 use super::settings::Settings;
@@ -23,19 +24,24 @@ pub struct Member {
     /// Since when it waits to be told, and when to see again whether it is a member still.
     waiting: Tick,
     look: Tick,
+    /// Looks whether there are partitions that it was to give up to nobody.
+    gap: Gap,
 }
 
 /// What a client needs to join.
 #[derive(Clone, Debug)]
-struct Joining {
-    settings: Settings,
-    group: String,
-    identity: Option<String>,
-    topics: Vec<String>,
+pub(super) struct Joining {
+    pub(super) settings: Settings,
+    pub(super) group: String,
+    /// Of a static member.
+    pub(super) identity: Option<String>,
+    pub(super) topics: Vec<String>,
+    /// A topic that nobody in the group wants anything of; empty where nobody knows one.
+    pub(super) aside: String,
 }
 
 impl Joining {
-    fn join(&self) -> Result<(Arc<Client>, Queue), Error> {
+    pub(super) fn join(&self) -> Result<(Arc<Client>, Queue), Error> {
         let mut must = vec![
             ("group.id", self.group.as_str()),
             ("enable.auto.commit", "false"),
@@ -85,23 +91,31 @@ impl Generation {
 
 impl Member {
     /// Joins `group` for `topics`. With an `identity` the membership is static: a restart within the session timeout moves
-    /// no partition.
+    /// no partition. `aside` is a topic that nobody in the group wants anything of, or empty: whoever comes
+    /// back amid a rebalance makes the group share anew by it, so that nothing of it is left to nobody.
     ///
     /// # Errors
     /// If the configuration is refused.
-    pub fn join(settings: &Settings, group: &str, identity: Option<&str>, topics: &[String]) -> Result<Self, Error> {
+    pub fn join(
+        settings: &Settings,
+        group: &str,
+        identity: Option<&str>,
+        topics: &[String],
+        aside: &str,
+    ) -> Result<Self, Error> {
         Member::of(Joining {
             settings: settings.clone(),
             group: group.to_owned(),
             identity: identity.map(str::to_owned),
             topics: topics.to_owned(),
+            aside: aside.to_owned(),
         })
     }
 
     fn of(joining: Joining) -> Result<Self, Error> {
         let (client, events) = joining.join()?;
-        let now = Tick::now();
-        Ok(Member { client, events, joining, assigned: false, owned: 0, waiting: now, look: now.after(LOOK) })
+        let (now, gap) = (Tick::now(), Gap::new(&joining));
+        Ok(Member { client, events, joining, assigned: false, owned: 0, waiting: now, look: now.after(LOOK), gap })
     }
 
     /// The next change of what is ours, waiting for it at most so long. To be called often: a member that is silent for
@@ -128,6 +142,9 @@ impl Member {
                 Said::Trouble { words, fatal: false } => tracing::warn!("the group member reports: {words}"),
                 Said::Other => {}
             }
+        }
+        if self.assigned {
+            self.gap.look(&self.client, &self.joining);
         }
         if self.owned == 0 && self.look.remaining().is_zero() {
             self.look = Tick::now().after(LOOK);
@@ -224,7 +241,7 @@ mod tests {
     fn who_is_told_nothing_joins_with_a_new_client() {
         // To join asks nobody: that there is no broker comes out later.
         let settings = Settings::new("127.0.0.1:1", "nobody");
-        let mut member = Member::join(&settings, "group", None, &["cart".to_owned()]).unwrap();
+        let mut member = Member::join(&settings, "group", None, &["cart".to_owned()], "aside").unwrap();
         let first = Arc::as_ptr(&member.client);
         member.renew_after(PATIENCE).unwrap();
         assert_eq!(Arc::as_ptr(&member.client), first, "there was no time yet");

@@ -37,9 +37,15 @@ impl Membership {
     ///
     /// # Errors
     /// If the configuration is refused.
-    pub fn join(settings: &Settings, group: &str, identity: Option<&str>, topics: &[String]) -> Result<Self, Error> {
+    pub fn join(
+        settings: &Settings,
+        group: &str,
+        identity: Option<&str>,
+        topics: &[String],
+        aside: &str,
+    ) -> Result<Self, Error> {
         Ok(Membership {
-            member: Member::join(settings, group, identity, topics)?,
+            member: Member::join(settings, group, identity, topics, aside)?,
             assigned: false,
             owned: Vec::new(),
             refused: Vec::new(),
@@ -158,7 +164,7 @@ mod tests {
         // To join asks nobody: that there is no broker comes out later.
         let settings = Settings::new("127.0.0.1:1", "nobody");
         let topics = ["cart".to_owned()];
-        let mut group = Membership::join(&settings, "group", Some("one"), &topics).unwrap();
+        let mut group = Membership::join(&settings, "group", Some("one"), &topics, "aside").unwrap();
         group.owned = vec![("cart".to_owned(), 3)];
         let error = Error::new(Verdict::Fenced, "stay in the group", "another one joined");
         let change = group.expelled(&error).unwrap();
@@ -176,7 +182,7 @@ mod tests {
     #[test]
     fn what_could_not_be_accepted_is_lost() {
         let settings = Settings::new("127.0.0.1:1", "nobody");
-        let mut group = Membership::join(&settings, "group", None, &["cart".to_owned()]).unwrap();
+        let mut group = Membership::join(&settings, "group", None, &["cart".to_owned()], "aside").unwrap();
         group.owned = vec![("cart".to_owned(), 3), ("cart".to_owned(), 4)];
         group.refused = vec![("cart".to_owned(), 3)];
         let change = group.change().unwrap();
@@ -190,7 +196,7 @@ mod tests {
     #[test]
     fn rests_grow_to_five_seconds() {
         let settings = Settings::new("127.0.0.1:1", "nobody");
-        let mut group = Membership::join(&settings, "group", None, &["cart".to_owned()]).unwrap();
+        let mut group = Membership::join(&settings, "group", None, &["cart".to_owned()], "aside").unwrap();
         let mut rests = Vec::new();
         for _ in 0..8 {
             rests.push(group.rest_next.as_millis());

@@ -9,6 +9,7 @@ mod native;
 mod settings;
 mod position;
 mod member;
+mod gap;
 mod membership;
 mod reader;
 mod producer;

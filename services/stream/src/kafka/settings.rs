@@ -169,7 +169,7 @@ impl Settings {
     /// # Errors
     /// `Retry` if nobody answers, `Stop` if this user may not look at it.
     pub fn members(&self, group: &str) -> Result<Vec<String>, Error> {
-        self.client(Role::Producer, &[])?.members(group, ANSWER)
+        Ok(self.client(Role::Producer, &[])?.describe(group, ANSWER)?.members)
     }
 
     /// Number of partitions of a topic, `None` if there is no such topic. A broker that is restarted just then is asked again.

@@ -223,7 +223,7 @@ const FILLER: &str = "filler";
 
 type Scenario<S> = fn(&mut Observations, &mut S) -> Result<(), Error>;
 
-const COUNT: usize = 13;
+const COUNT: usize = 14;
 
 /// Scenarios that wait until somebody is given up, and what they have for that: nobody has time for five minutes of silence. Either a
 /// member is given up or a transaction, so that it is known which of the two refuses.
@@ -242,7 +242,7 @@ const WAITING: [(usize, &[(&str, &str)]); 2] = [
 
 fn scenarios<S: Stage>() -> [Scenario<S>; COUNT] {
     use hazards::{compacted, expelled, leaderless, moves, overdue, torn, torn_elsewhere};
-    use ordinary::{aborts, comes_back, commits, fencing, open_transactions, sharing};
+    use ordinary::{aborts, comes_back, comes_back_amid, commits, fencing, open_transactions, sharing};
     [
         commits,
         aborts,
@@ -257,6 +257,7 @@ fn scenarios<S: Stage>() -> [Scenario<S>; COUNT] {
         torn_elsewhere,
         compacted,
         leaderless,
+        comes_back_amid,
     ]
 }
 

@@ -1,11 +1,13 @@
 //! The coordinator of the one consumer group: static members, cooperative and sticky.
 //!
 //! What a member owns moves in two steps, as in Kafka: first its owner gives it up, then the other one gets it. A member that
-//! was silent for too long is expelled without being told; whoever joins under its identity replaces it.
+//! was silent for too long is expelled without being told; whoever joins under its identity replaces it. What a member that is replaced was
+//! to give up is nobody's then, until the group shares anew: its successor sees to that after a while, as `kafka/gap.rs` does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::Millis;
+use crate::planted::{Bug, is_planted};
 
 /// All that the coordinator knows.
 #[derive(Debug, Default)]
@@ -16,6 +18,9 @@ pub struct Group {
     joined: u64,
     members: BTreeMap<u64, Member>,
     owners: BTreeMap<i32, u64>,
+    /// Partitions that nobody gets before the group shares anew, and when somebody sees to that.
+    nobodys: BTreeSet<i32>,
+    seen_at: Millis,
     /// Members whose identity was taken over.
     replaced: BTreeSet<u64>,
 }
@@ -26,6 +31,9 @@ struct Member {
     seen: Millis,
     target: BTreeSet<i32>,
 }
+
+/// When somebody has noticed that partitions are nobody's, and has joined for their sake.
+const NOTICING: Millis = 5_000;
 
 /// How a member stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +64,12 @@ impl Group {
         self.members.insert(id, Member { instance: instance.to_owned(), seen: now, target });
         if let Some(old) = old {
             self.replaced.insert(old);
-            // The new process holds nothing yet; what it was about to give up is given up.
-            self.owners.retain(|_, owner| *owner != old);
+            // The new process holds nothing yet. Nobody asks for what it was about to give up.
+            let gone: Vec<i32> =
+                self.owners.extract_if(.., |_, owner| *owner == old).map(|(partition, _)| partition).collect();
+            let left = self.members.get(&id).map(|member| member.target.clone()).unwrap_or_default();
+            self.nobodys.extend(gone.into_iter().filter(|partition| !left.contains(partition)));
+            self.seen_at = now + NOTICING;
         }
         if !is_known {
             self.rebalance();
@@ -92,7 +104,9 @@ impl Group {
     /// What a member gets beyond what it owns. It is the owner from now on.
     pub fn assign(&mut self, id: u64, owned: &BTreeSet<i32>) -> Vec<i32> {
         let Some(member) = self.members.get(&id) else { return Vec::new() };
-        let is_free = |partition: &i32| !owned.contains(partition) && !self.owners.contains_key(partition);
+        let is_free = |partition: &i32| {
+            !owned.contains(partition) && !self.owners.contains_key(partition) && !self.nobodys.contains(partition)
+        };
         let assigned: Vec<i32> = member.target.iter().copied().filter(is_free).collect();
         self.owners.extend(assigned.iter().map(|partition| (*partition, id)));
         assigned
@@ -105,6 +119,7 @@ impl Group {
                 self.owners.remove(partition);
             }
         }
+        self.nobodys.clear();
         self.generation += 1;
     }
 
@@ -130,11 +145,14 @@ impl Group {
             let members = &self.members;
             self.owners.retain(|_, owner| members.contains_key(owner));
             self.rebalance();
+        } else if !self.nobodys.is_empty() && now >= self.seen_at && !is_planted(Bug::GapStays) {
+            self.rebalance();
         }
     }
 
     /// Spreads the partitions evenly, moving as few as possible.
     fn rebalance(&mut self) {
+        self.nobodys.clear();
         self.generation += 1;
         let count = self.members.len();
         if count == 0 {

@@ -10,9 +10,21 @@ use std::time::Duration;
 use rdkafka::bindings as rd;
 use rdkafka::types::RDKafkaRespErr as Code;
 
+use super::partitions::elements_of;
 use super::{GroupMetadata, Partitions, Queue, Topic, c_string, check, check_error, millis, name_of, text};
 use crate::kafka::Watch;
 use crate::{Error, Verdict};
+
+/// A group, as its coordinator says.
+#[derive(Debug, Default)]
+pub(crate) struct Description {
+    /// Whether it is not about to share its partitions anew.
+    pub(crate) is_stable: bool,
+    /// Client ids.
+    pub(crate) members: Vec<String>,
+    /// Topic and number of what its members were given.
+    pub(crate) owned: BTreeSet<(String, i32)>,
+}
 
 /// The kind of client to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,8 +185,8 @@ impl Client {
         }
     }
 
-    /// Client ids of those who are in a group; none where there is no such group. Whoever may not look hears that, and not that it is empty.
-    pub(crate) fn members(self: &Arc<Self>, group: &str, wait: Duration) -> Result<Vec<String>, Error> {
+    /// How a group stands; nobody is in one that there is not. Whoever may not look hears that, and not that it is empty.
+    pub(crate) fn describe(self: &Arc<Self>, group: &str, wait: Duration) -> Result<Description, Error> {
         let name = c_string(group)?;
         let queue = self.new_queue();
         let what = "ask who is in a group";
@@ -194,16 +206,25 @@ impl Client {
                 return Err(Error::new(Verdict::Retry, what, format!("an answer without {group}")));
             }
             match rd::rd_kafka_error_code(rd::rd_kafka_ConsumerGroupDescription_error(*groups)) {
-                Code::RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND => return Ok(Vec::new()),
+                Code::RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND => return Ok(Description::default()),
                 Code::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED => {
                     let words = format!("not authorized: give this user Describe on the group {group}");
                     return Err(Error::stop(what, words));
                 }
                 code => check(what, code)?,
             }
+            let state = rd::rd_kafka_ConsumerGroupDescription_state(*groups);
+            let is_stable = state == rd::rd_kafka_consumer_group_state_t::RD_KAFKA_CONSUMER_GROUP_STATE_STABLE;
             let count = rd::rd_kafka_ConsumerGroupDescription_member_count(*groups);
-            let member = |index| rd::rd_kafka_ConsumerGroupDescription_member(*groups, index);
-            Ok((0..count).map(|index| text(rd::rd_kafka_MemberDescription_client_id(member(index)))).collect())
+            let (mut members, mut owned) = (Vec::new(), BTreeSet::new());
+            for index in 0..count {
+                let member = rd::rd_kafka_ConsumerGroupDescription_member(*groups, index);
+                members.push(text(rd::rd_kafka_MemberDescription_client_id(member)));
+                let assignment = rd::rd_kafka_MemberDescription_assignment(member);
+                let list = rd::rd_kafka_MemberAssignment_partitions(assignment);
+                owned.extend(elements_of(list).iter().map(|it| (text(it.topic), it.partition)));
+            }
+            Ok(Description { is_stable, members, owned })
         }
     }
 

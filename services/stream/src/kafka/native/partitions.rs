@@ -61,14 +61,8 @@ impl Partitions {
     }
 
     pub(super) fn elements(&self) -> &[rd::rd_kafka_topic_partition_t] {
-        // SAFETY: `elems` is an array of `cnt` elements that the list owns; an empty list has none.
-        unsafe {
-            let list = &*self.pointer;
-            match usize::try_from(list.cnt) {
-                Ok(count) if count > 0 => slice::from_raw_parts(list.elems, count),
-                _ => &[],
-            }
-        }
+        // SAFETY: the list is ours, and lives as long as we do.
+        unsafe { elements_of(self.pointer) }
     }
 
     /// An offset that is one of librdkafka's logical ones ("none stored" above all) is none.
@@ -81,6 +75,23 @@ impl Partitions {
                 .into_owned(),
         };
         self.elements().iter().map(read).collect()
+    }
+}
+
+/// The elements of a list.
+///
+/// # Safety
+/// The list outlives what is returned.
+pub(super) unsafe fn elements_of<'a>(
+    list: *const rd::rd_kafka_topic_partition_list_t,
+) -> &'a [rd::rd_kafka_topic_partition_t] {
+    // SAFETY: `elems` is an array of `cnt` elements that the list owns; an empty list has none.
+    unsafe {
+        let list = &*list;
+        match usize::try_from(list.cnt) {
+            Ok(count) if count > 0 => slice::from_raw_parts(list.elems, count),
+            _ => &[],
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Observations, PATIENCE, QUIET_TURNS, Stage, hear, patiently, put, put_to, read, settle, text};
+use crate::kafka::Change;
 use crate::log::{CHANGELOG, Log};
 use crate::{Error, Verdict};
 
@@ -114,6 +115,36 @@ pub(super) fn open_transactions<S: Stage>(observed: &mut Observations, stage: &m
     let all = read(&mut second, Some("quick"))?;
     observed
         .push(("once it is committed, both are read", (all.contains("slow-0") && all.contains("quick")).to_string()));
+    Ok(())
+}
+
+/// A process that ends while it was to give something up, and comes back under its identity: nobody asks for the second step, in which
+/// the other one gets it, and yet it is somebody's in the end.
+pub(super) fn comes_back_amid<S: Stage>(observed: &mut Observations, stage: &mut S) -> Result<(), Error> {
+    let mut first = stage.open("a")?;
+    settle(&mut [&mut first])?;
+    let mut second = stage.open("b")?;
+    let mut is_told = false;
+    for _ in 0..PATIENCE {
+        is_told = match first.membership(Duration::from_millis(50))? {
+            Some(Change::Revoked { lost: false, .. }) => true,
+            Some(change) => {
+                first.accept(&change)?;
+                false
+            }
+            None => false,
+        };
+        if is_told {
+            break;
+        }
+        hear(&mut second, &mut BTreeSet::new())?;
+    }
+    observed.push(("who owns all is to give something up", is_told.to_string()));
+    drop(first);
+    let mut back = stage.open("a")?;
+    let owned = settle(&mut [&mut back, &mut second])?;
+    let together: BTreeSet<i32> = owned.iter().flatten().copied().collect();
+    observed.push(("after it came back all that is owned is", format!("{together:?}")));
     Ok(())
 }
 
