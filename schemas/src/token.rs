@@ -1,11 +1,12 @@
-//! What the worker writes into links and callbacks, and the tracker believes: a few facts about one send, signed.
+//! What the worker writes into links and callbacks, and the tracker believes: a few facts about one send, sealed.
 //!
 //! ```text
-//! base64url( key id | kind | send id, 16 bytes | expiry, 8 bytes | customer, channel, target: length (2 bytes) and text | mac, 16 bytes )
+//! base64url( key id | seal, 16 bytes | encrypted: kind, send id (16 bytes), expiry (8 bytes), customer, channel, target )
 //! ```
 //!
-//! The mac is HMAC-SHA256 over everything before it, cut to 128 bits: half of the digest, the least that RFC 2104 (section 5)
-//! advises. Keys have ids, so that a new one can sign while links signed with the old one still work.
+//! Each text is its length (2 bytes) and its bytes. The seal is that of AES-128-SIV (RFC 5297) with the key id as associated data: nobody
+//! without the key makes a token or reads anything in it, and the same facts give the same token, so that a message that is handed over
+//! again has the same links. Keys have ids, so that a new one can seal while links of the old one still work.
 //!
 //! Where there is no room for that, in the address that bounces go to, stands a mark of the send alone:
 //!
@@ -13,12 +14,13 @@
 //! hex( key id | send id, 16 bytes | mac, 10 bytes )
 //! ```
 //!
-//! *Limits.* A token is signed, not secret: whoever holds one can read the customer id in it. It never holds an address.
+//! *Limits.* How long a token is tells how long customer id and target are. It never holds an address.
 
 use std::env::VarError;
 use std::fmt;
 use std::path::PathBuf;
 
+use aes_siv::siv::Aes128Siv;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -32,17 +34,20 @@ use crate::{Id, Millis};
 /// Shorter secrets could be guessed, in bytes.
 const SECRET_BYTES_MIN: usize = 16;
 
-/// Length of the mac, in bytes.
-const MAC_BYTES: usize = 16;
+/// Length of what a pseudonym keeps of its mac, in bytes.
+const PSEUDONYM_BYTES: usize = 16;
 
 /// Length of the mac of a mark, in bytes: a local part of an address has 64 characters, and 80 bits are enough for what can only be
 /// tried by mail.
 const MARK_MAC_BYTES: usize = 10;
 
-/// Stands before what a mark's mac is made of, so that no mark is ever a token, nor the other way round.
+/// What the key that seals is made of.
+const SEAL: &[u8] = b"seal";
+
+/// Stands before what a mark's mac is made of.
 const MARK: &[u8] = b"mark";
 
-/// Stands before what a pseudonym is made of, so that none is ever the mac of a token or of a mark.
+/// Stands before what a pseudonym is made of, so that none is ever the mac of a mark, nor a key.
 const ADDRESS: &[u8] = b"address";
 
 /// Length of a mark, as text.
@@ -97,7 +102,7 @@ impl Kind {
 /// Why a token is not believed. Says nothing of its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// Changed, cut short, signed with a key that is not known, or never ours.
+    /// Changed, cut short, sealed with a key that is not known, or never ours.
     #[error("the token is not one of ours")]
     Forged,
     /// Genuine, but made for something else.
@@ -148,12 +153,38 @@ impl Key {
 /// Keys that sign and verify. `Debug` shows none of them.
 #[derive(Clone)]
 pub struct Keyring {
-    keys: Vec<(u8, Hmac<Sha256>)>,
+    keys: Vec<Secret>,
+}
+
+/// A key, by what is made with it.
+#[derive(Clone)]
+struct Secret {
+    id: u8,
+    /// Makes marks and pseudonyms.
+    mac: Hmac<Sha256>,
+    /// Makes and reads tokens.
+    seal: [u8; 32],
+}
+
+impl Secret {
+    fn new(id: u8, secret: &[u8]) -> Result<Self, String> {
+        let mac = Hmac::<Sha256>::new_from_slice(secret).map_err(|error| format!("signing key {id}: {error}"))?;
+        let seal = mac.clone().chain_update(SEAL).finalize().into_bytes().into();
+        Ok(Secret { id, mac, seal })
+    }
+
+    fn seal(&self, facts: &[u8]) -> Option<Vec<u8>> {
+        Aes128Siv::new(&self.seal.into()).encrypt([[self.id]], facts).ok()
+    }
+
+    fn open(&self, sealed: &[u8]) -> Option<Vec<u8>> {
+        Aes128Siv::new(&self.seal.into()).decrypt([[self.id]], sealed).ok()
+    }
 }
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.keys.iter().map(|(id, _)| id)).finish()
+        f.debug_list().entries(self.keys.iter().map(|key| key.id)).finish()
     }
 }
 
@@ -189,11 +220,10 @@ impl Keyring {
                     "signing key {id}: the secret is shorter than {SECRET_BYTES_MIN} bytes: make a longer one"
                 ));
             }
-            if keys.iter().any(|(known, _)| *known == id) {
+            if keys.iter().any(|known: &Secret| known.id == id) {
                 return Err(format!("signing key {id} is given twice: give the new secret an id of its own"));
             }
-            let mac = Hmac::new_from_slice(&secret).map_err(|error| format!("signing key {id}: {error}"))?;
-            keys.push((id, mac));
+            keys.push(Secret::new(id, &secret)?);
         }
         if keys.is_empty() {
             Err("no signing key is given: links could not be trusted".to_owned())
@@ -204,17 +234,16 @@ impl Keyring {
 
     /// The token as text for a URL. None if it would be longer than [`TOKEN_CHARACTERS_MAX`].
     pub fn sign(&self, token: &Token) -> Option<String> {
-        let (id, mac) = &self.keys[0];
-        let mut bytes = vec![*id, token.kind as u8];
+        let key = &self.keys[0];
+        let mut bytes = vec![token.kind as u8];
         bytes.extend_from_slice(Uuid::try_parse(&token.send_id.to_string()).ok()?.as_bytes());
         bytes.extend_from_slice(&token.expires_at.to_be_bytes());
         for text in [&token.customer_id, &token.channel, &token.target] {
             bytes.extend_from_slice(&u16::try_from(text.len()).ok()?.to_be_bytes());
             bytes.extend_from_slice(text.as_bytes());
         }
-        let signature = mac.clone().chain_update(&bytes).finalize().into_bytes();
-        bytes.extend_from_slice(&signature[..MAC_BYTES]);
-        Some(URL_SAFE_NO_PAD.encode(bytes)).filter(|text| text.len() <= TOKEN_CHARACTERS_MAX)
+        let token = [&[key.id], &*key.seal(&bytes)?].concat();
+        Some(URL_SAFE_NO_PAD.encode(token)).filter(|text| text.len() <= TOKEN_CHARACTERS_MAX)
     }
 
     /// What a token says, if it is genuine, for `kind`, and not expired at `now` (business time).
@@ -226,8 +255,8 @@ impl Keyring {
             return Err(TokenError::Forged);
         }
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| TokenError::Forged)?;
-        let body = self.body(&bytes).ok_or(TokenError::Forged)?;
-        let token = parse(body).ok_or(TokenError::Forged)?;
+        let opened = bytes.split_first().and_then(|(id, sealed)| self.key(*id)?.open(sealed));
+        let token = opened.and_then(|facts| parse(&facts)).ok_or(TokenError::Forged)?;
         match token {
             token if token.kind != kind => Err(TokenError::WrongKind),
             token if token.expires_at < now => Err(TokenError::Expired),
@@ -237,10 +266,10 @@ impl Keyring {
 
     /// The mark of a send: [`MARK_CHARACTERS`] hexadecimal digits. Who gets it sees the send's id and nothing else.
     pub fn sign_send(&self, send_id: Id) -> String {
-        let (id, mac) = &self.keys[0];
-        let mut bytes = vec![*id];
+        let key = &self.keys[0];
+        let mut bytes = vec![key.id];
         bytes.extend_from_slice(&send_id.as_u128().to_be_bytes());
-        let signature = mac.clone().chain_update(MARK).chain_update(&bytes).finalize().into_bytes();
+        let signature = key.mac.clone().chain_update(MARK).chain_update(&bytes).finalize().into_bytes();
         bytes.extend_from_slice(&signature[..MARK_MAC_BYTES]);
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -256,8 +285,8 @@ impl Keyring {
         let byte = |pair: &[u8]| Some(digit(pair[0])? << 4 | digit(pair[1])?);
         let bytes: Vec<u8> = digits.chunks_exact(2).map(byte).collect::<Option<_>>().ok_or(TokenError::Forged)?;
         let (body, signature) = bytes.split_at(bytes.len() - MARK_MAC_BYTES);
-        let (_, mac) = self.keys.iter().find(|(id, _)| body.first() == Some(id)).ok_or(TokenError::Forged)?;
-        let expected = mac.clone().chain_update(MARK).chain_update(body).finalize().into_bytes();
+        let key = body.first().and_then(|id| self.key(*id)).ok_or(TokenError::Forged)?;
+        let expected = key.mac.clone().chain_update(MARK).chain_update(body).finalize().into_bytes();
         match bool::from(expected[..MARK_MAC_BYTES].ct_eq(signature)) {
             true => {
                 Uuid::from_slice(&body[1..]).ok().and_then(|id| Id::parse(&id.to_string())).ok_or(TokenError::Forged)
@@ -269,34 +298,30 @@ impl Keyring {
     /// By what an address is known where not even those who know all addresses may find it, but for holders of the keys: a code of 22
     /// characters for what [`Id::of_address`] gives. Of the first key.
     pub fn pseudonym(&self, address: Id) -> String {
-        Self::pseudonym_by(&self.keys[0].1, address)
+        Self::pseudonym_by(&self.keys[0], address)
     }
 
     /// Those of all keys, the first one first.
     pub fn pseudonyms(&self, address: Id) -> impl Iterator<Item = String> {
-        self.keys.iter().map(move |(_, mac)| Self::pseudonym_by(mac, address))
+        self.keys.iter().map(move |key| Self::pseudonym_by(key, address))
     }
 
-    fn pseudonym_by(mac: &Hmac<Sha256>, address: Id) -> String {
-        let code = mac.clone().chain_update(ADDRESS).chain_update(address.as_u128().to_be_bytes());
-        URL_SAFE_NO_PAD.encode(&code.finalize().into_bytes()[..MAC_BYTES])
+    fn pseudonym_by(key: &Secret, address: Id) -> String {
+        let code = key.mac.clone().chain_update(ADDRESS).chain_update(address.as_u128().to_be_bytes());
+        URL_SAFE_NO_PAD.encode(&code.finalize().into_bytes()[..PSEUDONYM_BYTES])
     }
 
-    /// What was signed, if it was signed by one of the keys.
-    fn body<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
-        let (body, signature) = bytes.split_at_checked(bytes.len().checked_sub(MAC_BYTES)?)?;
-        let (_, mac) = self.keys.iter().find(|(id, _)| body.first() == Some(id))?;
-        let expected = mac.clone().chain_update(body).finalize().into_bytes();
-        bool::from(expected[..MAC_BYTES].ct_eq(signature)).then_some(body)
+    fn key(&self, id: u8) -> Option<&Secret> {
+        self.keys.iter().find(|key| key.id == id)
     }
 }
 
-/// Takes apart what a key of ours has signed. The key id is behind us.
-fn parse(body: &[u8]) -> Option<Token> {
-    let (head, mut rest) = body.split_first_chunk::<26>()?;
-    let kind = Kind::of(head[1])?;
-    let send_id = Id::parse(&Uuid::from_slice(&head[2..18]).ok()?.to_string())?;
-    let expires_at = Millis::from_be_bytes(head[18..26].try_into().ok()?);
+/// Takes apart what a key of ours has sealed.
+fn parse(facts: &[u8]) -> Option<Token> {
+    let (head, mut rest) = facts.split_first_chunk::<25>()?;
+    let kind = Kind::of(head[0])?;
+    let send_id = Id::parse(&Uuid::from_slice(&head[1..17]).ok()?.to_string())?;
+    let expires_at = Millis::from_be_bytes(head[17..25].try_into().ok()?);
     let mut text = || {
         let (length, after) = rest.split_first_chunk::<2>()?;
         let (text, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;

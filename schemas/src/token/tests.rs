@@ -26,6 +26,20 @@ fn a_token_says_what_was_signed() {
 }
 
 #[test]
+fn nobody_without_the_key_reads_anything_in_a_token() {
+    let token = click();
+    let sealed = URL_SAFE_NO_PAD.decode(ring(1, "a secret of sixteen").sign(&token).unwrap()).unwrap();
+    let id = token.send_id.as_u128().to_be_bytes();
+    for fact in [token.customer_id.as_bytes(), token.channel.as_bytes(), token.target.as_bytes(), &id] {
+        assert!(fact.windows(4).all(|part| !sealed.windows(4).any(|it| it == part)));
+    }
+    // What it says in two messages does not show that they are the same customer's.
+    let other = Token { send_id: Id::of_instance("d", "p", "k", "e"), ..token };
+    let other = URL_SAFE_NO_PAD.decode(ring(1, "a secret of sixteen").sign(&other).unwrap()).unwrap();
+    assert!(sealed[1..].windows(4).all(|part| !other[1..].windows(4).any(|it| it == part)));
+}
+
+#[test]
 fn a_token_is_worth_nothing_elsewhere_or_later() {
     let keys = ring(1, "a secret of sixteen");
     let text = keys.sign(&click()).unwrap();

@@ -13,8 +13,8 @@
 //! | `POST /events/{producer}` | carts, registrations, actions, profiles of a shop without Kafka | 204 once Kafka has all of them |
 //! | `GET /health`, `GET /ready` | nothing | 200 or 503 |
 //!
-//! *What holds.* Tokens are signed, so there is no redirect to an address that we did not write, and no fact about a send that
-//! we did not make. A token that is not believed changes nothing. What was answered 2xx is in Kafka, save opens and clicks,
+//! *What holds.* Tokens are sealed, so there is no redirect to an address that we did not write, no fact about a send that we did not
+//! make, and nothing in a link that anybody but us can read. A token that is not believed changes nothing. What was answered 2xx is in Kafka, save opens and clicks,
 //! which are spooled in memory (at most [`spool::LIMIT`]) and lost with the process: a customer must not wait for a broker. A
 //! repeat of a fact carries the same event id. What waits for Kafka is bounded, and so is what one partition may have of that: beyond
 //! it, receipts and events are answered 503. Every 503 but those of the probes says `retry-after`. No address and no token is ever logged.
