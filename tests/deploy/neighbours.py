@@ -40,6 +40,7 @@ def of_one(interval):
         yield f'cascade_input_lag_records{{partition="{partition}"}}', "3x{n}"
         yield f'cascade_input_stuck_seconds{{instance="a", partition="{partition}"}}', "0x{n}"
         yield f'cascade_restore_eta_seconds{{partition="{partition}"}}', "1x{n}"
+        yield f'cascade_partition_unserved_seconds{{instance="a", partition="{partition}"}}', "0x{n}"
         yield f'cascade_standby_lag_records{{instance="a", partition="{partition}"}}', "3x{n}"
     yield 'cascade_events_consumed_total{topic="input"}', "0+600x{n}"
     for topic in ("cart", "input", "send.push"):

@@ -108,6 +108,26 @@ fn a_transaction_that_hangs_on_a_partition_shows_there_and_nowhere_else() {
     until("nothing is stuck", || ["operator#one", "operator#two"].map(|replica| shown(&cascade, replica)) == [0, 0]);
 }
 
+#[test]
+fn a_partition_that_cannot_be_restored_is_told_from_those_that_go_on() {
+    let mut cascade = start("unserved", &["operator#one"]);
+    let unserved = |cascade: &Installation, partition: i32| {
+        let label = format!("partition=\"{partition}\"");
+        cascade.services["operator#one"].metric_with("cascade_partition_unserved_seconds", &label)
+    };
+    let hangs = Feed::in_transaction(cascade.place.brokers(), "hangs-on-the-changelog");
+    hangs.send_to(&cascade.topics.changelog(), 0, "nobody", b"never said");
+    hangs.flush();
+    cascade.kill("operator#one");
+    cascade.launch("operator#one");
+    until("it shows", || unserved(&cascade, 0) >= 10.0);
+    let others: Vec<f64> = (1..PARTITIONS).map(|partition| unserved(&cascade, partition)).collect();
+    assert!(others.iter().all(|seconds| *seconds <= 0.0), "the others go on: {others:?}");
+    hangs.abort();
+    cascade.settle();
+    until("it is served", || unserved(&cascade, 0) <= 0.0);
+}
+
 fn start(name: &str, replicas: &[&str]) -> Installation {
     let mut cascade =
         Installation::prepare(&Plan { partitions: PARTITIONS, ..Plan::new(name, &["come-back"], &["push"]) });

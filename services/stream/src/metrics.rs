@@ -71,7 +71,7 @@ impl Metrics {
             )?,
             restore_eta_seconds: gauges(
                 "cascade_restore_eta_seconds",
-                "When it will have done so, at the rate so far.",
+                "Seconds until it will have done so, at the rate so far; nothing while its changelog is not being read.",
             )?,
             standby_lag: gauges(
                 "cascade_standby_lag_records",

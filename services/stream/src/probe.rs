@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use crate::clock::Millis;
+use crate::clock::{Millis, Tick};
 use crate::unread::Unread;
 
 /// A window on a loop, or on several that are parts of one. Cheap to clone.
@@ -25,6 +26,8 @@ struct Inner {
     settled: Mutex<BTreeMap<i32, Millis>>,
     /// Per partition read: since when its oldest unread record has waited, in machine time; 0 where none does.
     unread: Mutex<BTreeMap<(String, i32), Millis>>,
+    /// Per stateful partition owned, by part: since when it is ours and nothing of it is processed; none while it is.
+    unserved: Mutex<BTreeMap<(usize, i32), Option<Tick>>>,
     seen: AtomicI64,
 }
 
@@ -87,11 +90,35 @@ impl Probe {
         self.inner.seen.store(now, Ordering::Relaxed);
     }
 
+    /// This stateful partition is ours and nothing of it is processed yet, or any more: it has to be claimed and restored first.
+    pub fn unserved(&self, partition: i32) {
+        let mut known = self.inner.unserved.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry((self.part, partition)).or_default().get_or_insert_with(Tick::now);
+    }
+
+    /// It goes on.
+    pub fn served(&self, partition: i32) {
+        self.inner.unserved.lock().unwrap_or_else(PoisonError::into_inner).insert((self.part, partition), None);
+    }
+
+    /// For how long each stateful partition that is ours has been so without being processed; zero for those that are.
+    pub fn unserved_for(&self) -> BTreeMap<i32, Duration> {
+        let known = self.inner.unserved.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut longest = BTreeMap::new();
+        for ((_, partition), since) in known.iter() {
+            let known: &mut Duration = longest.entry(*partition).or_default();
+            *known = since.map_or(Duration::ZERO, Tick::elapsed).max(*known);
+        }
+        longest
+    }
+
     /// This partition belongs to somebody else now.
     pub fn released(&self, topic: &str, partition: i32) {
         self.inner.consumed.lock().unwrap_or_else(PoisonError::into_inner).remove(&(topic.to_owned(), partition));
         self.inner.settled.lock().unwrap_or_else(PoisonError::into_inner).remove(&partition);
         self.inner.unread.lock().unwrap_or_else(PoisonError::into_inner).remove(&(topic.to_owned(), partition));
+        // Of another part it may be already.
+        self.inner.unserved.lock().unwrap_or_else(PoisonError::into_inner).remove(&(self.part, partition));
     }
 
     /// By topic that is read: since when the oldest unread record of all its partitions that are ours has waited, in machine time; none where
@@ -149,5 +176,25 @@ mod tests {
         assert_eq!(cart(), Some(None));
         probe.released("cart", 2);
         assert_eq!(cart(), None, "it is nobody's here");
+    }
+
+    #[test]
+    fn a_partition_that_is_ours_is_unserved_from_its_assignment_until_it_goes_on() {
+        let (probe, held) = (Probe::default(), |probe: &Probe| probe.unserved_for().remove(&0));
+        let (one, two) = (probe.part(0), probe.part(1));
+        assert_eq!(held(&probe), None, "it is nobody's here");
+        one.unserved(0);
+        while held(&probe).is_none_or(|held| held.is_zero()) {}
+        let before = held(&probe);
+        one.unserved(0);
+        assert!(held(&probe) >= before, "claimed anew it is unserved since the same moment");
+        one.served(0);
+        assert_eq!(held(&probe), Some(Duration::ZERO));
+        // It goes to the other part, and the first hears of it later.
+        two.unserved(0);
+        one.released("input", 0);
+        while held(&probe).is_none_or(|held| held.is_zero()) {}
+        two.released("input", 0);
+        assert_eq!(held(&probe), None);
     }
 }

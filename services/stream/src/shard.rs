@@ -167,6 +167,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
             Change::Assigned(partitions) => {
                 self.log.accept(change)?;
                 self.coming.extend(partitions.iter().map(|(_, partition)| (*partition, None)));
+                partitions.iter().for_each(|(_, partition)| self.around.probe.unserved(*partition));
                 self.assigned = true;
                 self.show_owned();
             }
@@ -409,6 +410,7 @@ impl<'a, L: Log, P: Processor> Shard<'a, L, P> {
         for (partition, _) in std::mem::take(&mut self.tasks) {
             self.log.stop(INPUT, partition);
             self.coming.insert(partition, None);
+            self.around.probe.unserved(partition);
         }
         self.coming.values_mut().for_each(|claim| *claim = None);
         while let Err(error) = self.log.renew() {

@@ -24,7 +24,8 @@ pub fn registry(service: &str, installation: &str, probe: Probe) -> Result<Regis
     registry.register(Box::new(ProcessCollector::for_self()))?;
     registry.register(Box::new(MachineTime::new()?))?;
     registry.register(Box::new(Readiness::new(service, probe.clone())?))?;
-    registry.register(Box::new(Unread::new(probe)?))?;
+    registry.register(Box::new(Unread::new(probe.clone())?))?;
+    registry.register(Box::new(Unserved::new(probe)?))?;
     let about = Opts::new("cascade_build_info", "Always 1; the labels say which service of which version runs.");
     let info = IntGauge::with_opts(about.const_label("service", service).const_label("version", VERSION.as_str()))?;
     info.set(1);
@@ -132,6 +133,36 @@ impl Collector for Unread {
     }
 }
 
+/// For how long partitions are this process's without being processed, at the moment of the scrape: whoever hangs is so for ever longer.
+struct Unserved {
+    probe: Probe,
+    time: GaugeVec,
+}
+
+impl Unserved {
+    fn new(probe: Probe) -> Result<Self, prometheus::Error> {
+        let about = Opts::new(
+            "cascade_partition_unserved_seconds",
+            "Time for which a partition has been this process's without being processed, whatever it waits for; 0 while it is.",
+        );
+        Ok(Unserved { probe, time: GaugeVec::new(about, &["partition"])? })
+    }
+}
+
+impl Collector for Unserved {
+    fn desc(&self) -> Vec<&Desc> {
+        self.time.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.time.reset();
+        for (partition, time) in self.probe.unserved_for() {
+            self.time.with_label_values(&[&partition.to_string()]).set(time.as_secs_f64());
+        }
+        self.time.collect()
+    }
+}
+
 struct Room {
     dir: PathBuf,
     free: Gauge,
@@ -193,6 +224,23 @@ mod tests {
         unread.end();
         unread.done();
         probe.unread("input", 3, &mut unread);
+        assert!(value_of(&registry, name).abs() < f64::EPSILON);
+        probe.released("input", 3);
+        assert!(!is_shown());
+    }
+
+    #[test]
+    fn a_partition_that_is_not_served_is_so_for_longer_from_scrape_to_scrape() {
+        let probe = Probe::default();
+        let registry = registry("operator", "shop", probe.clone()).unwrap();
+        let name = "cascade_partition_unserved_seconds";
+        let is_shown =
+            || registry.gather().iter().any(|family| family.name() == name && !family.get_metric().is_empty());
+        assert!(!is_shown(), "a service that has no state");
+        probe.unserved(3);
+        let before = value_of(&registry, name);
+        while value_of(&registry, name) <= before {}
+        probe.served(3);
         assert!(value_of(&registry, name).abs() < f64::EPSILON);
         probe.released("input", 3);
         assert!(!is_shown());

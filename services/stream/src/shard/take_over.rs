@@ -80,6 +80,7 @@ impl<L: Log, P: Processor> Shard<'_, L, P> {
             tracing::info!(partition, records = replayed, next = task.next, %millis, "partition recovered");
             self.coming.remove(&partition);
             self.tasks.insert(partition, task);
+            self.around.probe.served(partition);
         }
         Ok(())
     }
