@@ -1,5 +1,6 @@
 """The Helm chart: lints, renders for several installations, is valid for Kubernetes and keeps to its own promises."""
 
+import json
 import os
 import re
 import subprocess
@@ -13,9 +14,16 @@ import crds
 import helm_python as helm
 import kubernetes_validate as kubernetes
 import yaml
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 CHART = Path(__file__).parents[2] / "helm"
 PROGRAM = os.environ.get("CASCADE_BIN") or str(Path(os.environ.get("CARGO_TARGET_DIR", "target")) / "debug/cascade")
+# Every way to a provider, as the page to copy from has them.
+SECTIONS = tomllib.loads((CHART.parent / "deploy/channels.toml").read_text().replace("/run/secrets/", "/etc/cascade/secrets/"))["channel"]
+# A text stays a text, also where it reads as something else.
+SECTIONS["text"]["transport"]["source"] = "12345"
+SECTIONS["viber"]["transport"]["sender"] = "true"
 KUBERNETES = ["1.28", "1.31", "1.34", "1.37"]
 
 INSTALLATIONS = {
@@ -82,6 +90,7 @@ INSTALLATIONS = {
         "nodeSelector": {"disk": "ssd"},
         "tolerations": [{"key": "crm", "operator": "Exists"}],
     },
+    "every way to a provider": {"channels": {name: {"enabled": True, "settings": section} for name, section in SECTIONS.items()}},
     "topics made elsewhere": {"topics": {"apply": False, "prefix": "eu-1.shop"}, "disruptionBudgets": {"enabled": False}},
     "behind a gateway": {
         "tracker": {"url": "https://track.example.com:8443", "gateways": [{"name": "public", "namespace": "gateways"}]},
@@ -217,24 +226,64 @@ def check_settings(manifests):
         '"kafka.queue.buffering.max.kbytes" = "1000000"',
         '"kafka.enable.x" = "true"',
         '"channels" = "canary,email,push,sms,telegram,viber,whatsapp"',
-        '"channel.email.transport.port" = "2525"',
+        '"channel.email.transport.port" = 2525',
         '"tracker.keys" = "7:/etc/cascade/keys/7,6:/etc/cascade/keys/6"',
         '"ops.installation" = "demo/shop"',
     ]:
         expect(line in text.splitlines(), f"settings: {line} is not in\n{text}")
 
 
-def check_understood(manifests, folder):
-    """The program, where it is built, reads the file as it was meant: every channel has its section."""
+def nested(flat):
+    """Sections with dotted keys, as they are meant."""
+    tree = {}
+    for key, value in flat.items():
+        *places, last = key.split(".")
+        inner = tree
+        for place in places:
+            inner = inner.setdefault(place, {})
+        inner[last] = value
+    return tree
+
+
+def check_sections(where, values, manifests):
+    """A channel's section reaches the file as it stands in the values: texts as texts, lists and tables whole."""
+    text = next(one["data"]["cascade.toml"] for one in manifests if one["kind"] == "ConfigMap" and "cascade.toml" in one["data"])
+    file = tomllib.loads(text)
+    for name, channel in values.get("channels", {}).items():
+        start = f"channel.{name}."
+        found = nested({key.removeprefix(start): value for key, value in file.items() if key.startswith(start)})
+        expect(found == nested(channel.get("settings", {})), f"{where}: the section of {name} is {found}")
+
+
+def secret_files(text, folder):
+    """The files that a configuration names, which would be mounted: keys of the kinds that providers give."""
+    curve = ec.generate_private_key(ec.SECP256R1())
+    key = curve.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+    account = {"type": "service_account", "project_id": "shop", "client_email": "push@shop.example", "private_key": key, "token_uri": "https://oauth2.example/token"}
+    for name in set(re.findall(r"/etc/cascade/((?:secrets|keys)/[A-Za-z0-9._-]+)", text)):
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(key if name.endswith((".p8", ".pem")) else json.dumps(account) if name.endswith(".json") else "a secret of sixteen and more bytes")
+        path.chmod(0o600)
+
+
+def check_understood(where, manifests, folder):
+    """The program, where it is built, takes the file: the doctor reads every section as its service would, and finds nothing."""
     if not Path(PROGRAM).exists():
         return
     text = next(one["data"]["cascade.toml"] for one in manifests if one["kind"] == "ConfigMap" and "cascade.toml" in one["data"])
-    path = Path(folder) / "cascade.toml"
-    path.write_text(text)
-    explained = subprocess.run([PROGRAM, "config", "explain", "--config", path], capture_output=True, text=True, check=False)
-    expect(explained.returncode == 0, f"settings: {explained.stderr}")
-    for line in ("channel.sms.transport.kind", "channel.email.transport.port"):
-        expect(any(row.split()[0] == line for row in explained.stdout.splitlines()), f"settings: no worker would see {line}")
+    folder = Path(folder)
+    secret_files(text, folder)
+    path = folder / "cascade.toml"
+    path.write_text(text.replace("/etc/cascade/", f"{folder}/").replace('"/templates"', f'"{CHART.parent}/deploy/templates"'))
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("CASCADE_")} | {"WEBHOOK_FORMER": "the secret before"}
+    command = [PROGRAM, "doctor", "--offline", "--config", path]
+    judged = subprocess.run(command, capture_output=True, text=True, check=False, env={**environment, "CASCADE_INSTANCE": "pod-0"})
+    expect(judged.returncode == 0, f"{where}: the program does not take its settings: {judged.stdout}{judged.stderr}")
+    explained = subprocess.run([PROGRAM, "config", "explain", "--config", path], capture_output=True, text=True, check=False, env=environment)
+    rows = {row.split()[0] for row in explained.stdout.splitlines() if row.split()}
+    for channel in sorted({key.split(".")[1] for key in tomllib.loads(text) if key.startswith("channel.")}):
+        expect(any(row.startswith(f"channel.{channel}.transport") for row in rows), f"{where}: no worker would see the section of {channel}")
 
 
 def check_secrets(manifests):
@@ -371,11 +420,13 @@ def main():
     chart = helm.Chart.load(CHART)
     for name, values in INSTALLATIONS.items():
         manifests = check_installation(name, values, chart)
+        check_sections(name, values, manifests)
+        with tempfile.TemporaryDirectory() as folder:
+            check_understood(name, manifests, folder)
+            if name == "everything on":
+                check_principals(manifests, folder)
         if name == "everything on":
             check_settings(manifests)
-            with tempfile.TemporaryDirectory() as folder:
-                check_understood(manifests, folder)
-                check_principals(manifests, folder)
             check_secrets(manifests)
             check_monitoring(manifests)
             check_scaling(manifests)
