@@ -17,6 +17,41 @@ The services' configuration file. Keys stay flat. Values are texts, which each s
 they are in the values: texts, numbers, truths, lists, tables.
 */}}
 {{- define "cascade.toml" -}}
+{{- include "cascade.settings" . }}
+{{- range $name, $channel := .Values.channels }}
+{{- include "cascade.section" (dict "name" $name "settings" $channel.settings) }}
+{{- end }}
+{{- end }}
+
+{{/*
+What one component reads of that file: a change of it rolls its pods, and no others. Workers read their own section, the tracker what providers
+post to it. Takes (dict "root" $ "component" NAME).
+*/}}
+{{- define "cascade.read" -}}
+{{- $component := .component }}
+{{- include "cascade.settings" .root }}
+{{- range $name, $channel := .root.Values.channels }}
+{{- if eq $component (printf "channel-%s" $name) }}
+{{- include "cascade.section" (dict "name" $name "settings" $channel.settings) }}
+{{- else if eq $component "tracker" }}
+{{- $posts := dict }}
+{{- range $key, $value := $channel.settings }}
+{{- if has (splitList "." $key | first) (list "hook" "provider") }}{{ $_ := set $posts $key $value }}{{ end }}
+{{- end }}
+{{- include "cascade.section" (dict "name" $name "settings" $posts) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "cascade.section" -}}
+{{- $name := .name }}
+{{- range $key, $value := .settings }}
+{{ printf "channel.%s.%s" $name $key | quote }} = {{ include "cascade.value" $value }}
+{{- end }}
+{{- end }}
+
+{{/* Settings that are of no channel. */}}
+{{- define "cascade.settings" -}}
 {{- $keys := list }}
 {{- range .Values.tracker.keys }}{{ $keys = append $keys (printf "%d:/etc/cascade/keys/%d" (int .id) (int .id)) }}{{ end }}
 {{- $settings := dict
@@ -58,11 +93,6 @@ they are in the values: texts, numbers, truths, lists, tables.
 {{- end }}
 {{- range $key, $value := $settings }}
 {{ $key | quote }} = {{ include "cascade.text" $value | quote }}
-{{- end }}
-{{- range $name, $channel := .Values.channels }}
-{{- range $key, $value := $channel.settings }}
-{{ printf "channel.%s.%s" $name $key | quote }} = {{ include "cascade.value" $value }}
-{{- end }}
 {{- end }}
 {{- end }}
 

@@ -69,8 +69,8 @@ metadata:
   labels:
     {{- include "cascade.labels" . | nindent 4 }}
   annotations:
-    # A changed configuration rolls the pods.
-    checksum/config: {{ include "cascade.toml" .root | sha256sum }}
+    # What they read of the configuration: if it changes, they are rolled.
+    checksum/config: {{ include "cascade.read" . | sha256sum }}
     prometheus.io/scrape: "true"
     prometheus.io/port: "9000"
     {{- with .root.Values.podAnnotations }}

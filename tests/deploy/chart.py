@@ -402,6 +402,32 @@ def check_scaling(manifests):
     expect(watched["topic"] == "shop.send.sms" and watched["consumerGroup"] == "shop.send.sms.workers", f"scaling: {watched} is watched")
 
 
+def templates_of(chart, values):
+    """Pods of services, by the name of what runs them."""
+    texts = [text for path, text in chart.render(values, name="shop", namespace="demo").items() if not path.endswith(".txt")]
+    manifests = [manifest for text in texts for manifest in yaml.safe_load_all(text) if manifest]
+    members = [one for one in manifests if one["kind"] in ("StatefulSet", "Deployment") and not is_for_tools(one)]
+    return {one["metadata"]["name"].removeprefix("shop-cascade-"): one["spec"]["template"] for one in members}
+
+
+def check_rolling(chart):
+    """A change rolls the pods that read it, and no others: each step of an operator is a restore."""
+    before = templates_of(chart, INSTALLATIONS["everything on"])
+    for change, rolled in [
+        ({"channels": {"sms": {"settings": {"rate_per_second": 3}}}}, {"channel-sms"}),
+        ({"channels": {"email": {"settings": {"hook.kind": "http"}}}}, {"channel-email", "tracker"}),
+        ({"settings": {"log.level": "debug"}}, set(before)),
+    ]:
+        after = templates_of(chart, merged(INSTALLATIONS["everything on"], change))
+        found = {name for name in after if after[name] != before[name]}
+        expect(found == rolled, f"rolling: {change} rolls {sorted(found)}")
+
+
+def merged(values, change):
+    both = {key: merged(values[key], change[key]) for key in values.keys() & change.keys() if isinstance(change[key], dict)}
+    return {**values, **change, **both}
+
+
 def check_refusals(chart):
     for name, (values, word) in REFUSED.items():
         try:
@@ -433,6 +459,7 @@ def main():
             check_grace(manifests)
         if values.get("networkPolicy"):
             check_network(name, manifests)
+    check_rolling(chart)
     check_refusals(chart)
     print("\n".join(findings))
     return 1 if findings else 0
