@@ -35,6 +35,7 @@ INSTALLATIONS = {
             "email": {
                 "enabled": True,
                 "settings": {"transport.kind": "email", "transport.host": "mail", "transport.port": 2525, "transport.from": "a@shop.example"},
+                "egress": [{"ports": [{"port": 2525, "protocol": "TCP"}]}],
             },
             "sms": {
                 "enabled": True,
@@ -95,6 +96,8 @@ INSTALLATIONS = {
     "behind a gateway": {
         "tracker": {"url": "https://track.example.com:8443", "gateways": [{"name": "public", "namespace": "gateways"}]},
         "networkPolicy": {"enabled": True},
+        # Its provider is nobody.
+        "channels": {"canary": {"enabled": True, "settings": {"transport": {"kind": "nowhere"}}}},
         "monitoring": {"rules": {"enabled": True}},
     },
 }
@@ -116,6 +119,9 @@ REFUSED = {
     "a policy that names no port": ({"networkPolicy": {"registry": [{"to": []}]}}, "ports"),
     "brokers at a port that is denied": ({"kafka": {"brokers": "a:9092,b:9093"}, "networkPolicy": {"enabled": True}}, "the broker b:9093"),
     "traces to a collector that is denied": ({"settings": {"trace.endpoint": "http://collector:4318"}, "networkPolicy": {"enabled": True}}, "trace.endpoint"),
+    "a worker that is cut off from its provider": ({"channels": {"sms": {"enabled": True, "settings": {"transport.kind": "http"}}}, "networkPolicy": {"enabled": True}}, "set channels.sms.egress"),
+    "the same where its transport is a table": ({"channels": {"sms": {"enabled": True, "settings": {"transport": {"kind": "http"}}}}, "networkPolicy": {"enabled": True}}, "set channels.sms.egress"),
+    "a registry that is denied": ({"settings": {"registry.url": "http://registry:8081"}, "networkPolicy": {"enabled": True}}, "networkPolicy.registry"),
     "a peer that is none": ({"networkPolicy": {"tracker": [{"namespace": "a"}]}}, "tracker"),
     "a scale without an end": ({"channels": {"sms": {"enabled": True, "autoscaling": {}}}}, "max"),
     "a secret in plain sight": ({"secrets": [{"setting": "kafka.sasl.password", "value": "hunter2"}]}, "secrets"),
