@@ -175,9 +175,18 @@ tolerations:
       - {secret: {name: {{ .secret }}, items: [{key: {{ .key }}, path: {{ .id | quote }}}]}}
       {{- end }}
 {{- end }}
-{{- with .root.Values.templates.configMap }}
+{{- with .root.Values.templates }}
+{{- if .configMap }}
 - name: templates
-  configMap: {name: {{ . }}}
+  projected:
+    sources:
+      - {configMap: {name: {{ .configMap }}}}
+      {{- range .files }}
+      - {configMap: {name: {{ .configMap }}, items: [{key: {{ .key }}, path: {{ .path }}}]}}
+      {{- end }}
+{{- else if .files }}
+{{- fail "templates: files stand beside those of templates.configMap, which names no ConfigMap; those of the image cannot be added to" }}
+{{- end }}
 {{- end }}
 {{- end }}
 

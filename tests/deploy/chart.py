@@ -85,7 +85,10 @@ INSTALLATIONS = {
         },
         "canary": {"enabled": True},
         "tools": {"enabled": True},
-        "templates": {"configMap": "messages"},
+        "templates": {
+            "configMap": "messages",
+            "files": [{"path": f"earlier/monday/{name}", "configMap": "messages-monday", "key": name} for name in ("cart.email.txt", "_foot.txt")],
+        },
         "operator": {"replicas": 3, "shards": 4, "storage": {"className": "fast"}},
         "podAnnotations": {"team": "crm"},
         "nodeSelector": {"disk": "ssd"},
@@ -122,6 +125,8 @@ REFUSED = {
     "a worker that is cut off from its provider": ({"channels": {"sms": {"enabled": True, "settings": {"transport.kind": "http"}}}, "networkPolicy": {"enabled": True}}, "set channels.sms.egress"),
     "the same where its transport is a table": ({"channels": {"sms": {"enabled": True, "settings": {"transport": {"kind": "http"}}}}, "networkPolicy": {"enabled": True}}, "set channels.sms.egress"),
     "a registry that is denied": ({"settings": {"registry.url": "http://registry:8081"}, "networkPolicy": {"enabled": True}}, "networkPolicy.registry"),
+    "templates beside none": ({"templates": {"files": [{"path": "earlier/a/b.sms.txt", "configMap": "a", "key": "b"}]}}, "templates.configMap"),
+    "a template outside": ({"templates": {"configMap": "a", "files": [{"path": "../b", "configMap": "a", "key": "b"}]}}, "path"),
     "a peer that is none": ({"networkPolicy": {"tracker": [{"namespace": "a"}]}}, "tracker"),
     "a scale without an end": ({"channels": {"sms": {"enabled": True, "autoscaling": {}}}}, "max"),
     "a secret in plain sight": ({"secrets": [{"setting": "kafka.sasl.password", "value": "hunter2"}]}, "secrets"),
@@ -315,6 +320,17 @@ def check_secrets(manifests):
     expect(mounted == wanted, f"secrets: mounted are {mounted}")
 
 
+def check_templates(manifests):
+    """Whoever renders finds the templates, those of an earlier day in their directory."""
+    for manifest in (one for one in manifests if one["kind"] == "StatefulSet" and "-channel-" in one["metadata"]["name"]):
+        volume = next(one for one in pod_of(manifest)["volumes"] if one["name"] == "templates")
+        sources = [source["configMap"] for source in volume["projected"]["sources"]]
+        whole = [one["name"] for one in sources if "items" not in one]
+        placed = {item["path"]: (one["name"], item["key"]) for one in sources for item in one.get("items", [])}
+        wanted = {f"earlier/monday/{name}": ("messages-monday", name) for name in ("cart.email.txt", "_foot.txt")}
+        expect(whole == ["messages"] and placed == wanted, f"templates: {manifest['metadata']['name']} has {whole} and {placed}")
+
+
 def check_principals(manifests, folder):
     """Who has a principal of its own speaks to Kafka as that, and nobody else does; the program, where it is built, understands it."""
     environments = {}
@@ -460,6 +476,7 @@ def main():
         if name == "everything on":
             check_settings(manifests)
             check_secrets(manifests)
+            check_templates(manifests)
             check_monitoring(manifests)
             check_scaling(manifests)
             check_grace(manifests)
