@@ -424,6 +424,19 @@ def check_scaling(manifests):
     expect(watched["topic"] == "shop.send.sms" and watched["consumerGroup"] == "shop.send.sms.workers", f"scaling: {watched} is watched")
 
 
+def check_transactional_ids(chart, values):
+    """The notes name each id that a replica will use, so that nobody has to grant a prefix."""
+    notes = next(text for path, text in chart.render(values, name="shop", namespace="demo").items() if path.endswith("NOTES.txt"))
+    found = set(re.findall(r"^  [a-z-]+ +(\S.*)$", notes.partition("one by one")[2].partition("A customer's story")[0], re.M))
+    wanted = {f"shop.intake.shop-cascade-intake-{number}" for number in range(2)}
+    wanted |= {f"shop.operator-shop-cascade-operator-{number}-{shard}" for number in range(3) for shard in range(4)}
+    # As many as KEDA may make of it.
+    wanted |= {f"shop.send.sms.workers.shop-cascade-channel-sms-{number}" for number in range(8)}
+    wanted |= {f"shop.send.{channel}.workers.shop-cascade-channel-{channel}-0" for channel in ("canary", "email")}
+    wanted |= {"cascade-shop.campaign", "cascade-shop.campaign, cascade-redrive-shop.dead-letter, cascade-release-shop.input"}
+    expect(found == wanted, f"transactional ids: {found ^ wanted}")
+
+
 def templates_of(chart, values):
     """Pods of services, by the name of what runs them."""
     texts = [text for path, text in chart.render(values, name="shop", namespace="demo").items() if not path.endswith(".txt")]
@@ -479,6 +492,7 @@ def main():
             check_templates(manifests)
             check_monitoring(manifests)
             check_scaling(manifests)
+            check_transactional_ids(chart, values)
             check_grace(manifests)
         if values.get("networkPolicy"):
             check_network(name, manifests)
