@@ -320,6 +320,23 @@ def check_secrets(manifests):
     expect(mounted == wanted, f"secrets: mounted are {mounted}")
 
 
+def check_doctor_of_tools(manifests):
+    """In the pod for tools nothing is mounted that services alone need: the doctor says that it is not there, and threatens with nothing."""
+    if not Path(PROGRAM).exists():
+        return
+    text = next(one["data"]["cascade.toml"] for one in manifests if one["kind"] == "ConfigMap" and "cascade.toml" in one["data"])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "cascade.toml"
+        # Nobody makes a directory below a file.
+        path.write_text(re.sub(r"(?<=[\":])/(?=etc/cascade|state|templates)", f"{path}/", text))
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("CASCADE_")} | {"CASCADE_INSTANCE": "tools-0"}
+        command = [PROGRAM, "doctor", "--offline", "--config", path]
+        judged = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        expect(judged.returncode == 0 and "THREAT" not in judged.stdout, f"tools: the doctor says {judged.stdout}{judged.stderr}")
+        for place in ("state", "templates", "etc/cascade/keys/7", "etc/cascade/secrets/token"):
+            expect(f"{path}/{place} is not here" in judged.stdout, f"tools: the doctor says nothing of {place}: {judged.stdout}")
+
+
 def check_templates(manifests):
     """Whoever renders finds the templates, those of an earlier day in their directory."""
     for manifest in (one for one in manifests if one["kind"] == "StatefulSet" and "-channel-" in one["metadata"]["name"]):
@@ -490,6 +507,7 @@ def main():
             check_settings(manifests)
             check_secrets(manifests)
             check_templates(manifests)
+            check_doctor_of_tools(manifests)
             check_monitoring(manifests)
             check_scaling(manifests)
             check_transactional_ids(chart, values)
