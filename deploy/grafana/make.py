@@ -135,6 +135,8 @@ OPERATOR = [
     graph("Block cache", "Of its bound, which is a setting.", "bytes", ("sum by (instance) (cascade_rocksdb_block_cache_bytes)", "{{instance}}")),
     row("The machine"),
     graph("Disk of the state, free", "Of its whole size.", "percentunit", ("cascade_state_disk_free_bytes / cascade_state_disk_size_bytes", "{{instance}}")),
+    graph("Disk of the state, free beside its reserve", "Below the reserve no partition is taken over.", "bytes",
+          ("min by (instance) (cascade_state_disk_free_bytes)", "{{instance}} free"), ("max(cascade_state_disk_reserve_bytes)", "reserve")),
     graph("CPU", "Cores in use.", "short", (f"rate(process_cpu_seconds_total[{RATE}]) and on (instance) cascade_build_info", "{{instance}}")),
     graph("Open files", "Of those allowed.", "percentunit", ("process_open_fds / process_max_fds and on (instance) cascade_build_info", "{{instance}}")),
 ]

@@ -1,5 +1,57 @@
-{{/* The services' configuration file. Keys stay flat and values quoted: Helm reads every number as a float, TOML would show it. */}}
+{{/* A number as it was written: Helm reads every one as a float. Takes the value of a setting. */}}
+{{- define "cascade.text" -}}
+{{- if and (kindIs "float64" .) (eq (float64 (int64 .)) (float64 .)) }}{{ int64 . }}{{ else }}{{ . }}{{ end }}
+{{- end }}
+
+{{/* A value of a channel's section in TOML. Texts stay texts, those of digits, too. */}}
+{{- define "cascade.value" -}}
+{{- if kindIs "string" . }}{{ . | quote }}
+{{- else if kindIs "map" . }}{ {{- $comma := "" }}{{ range $key, $value := . }}{{ $comma }} {{ $key | quote }} = {{ include "cascade.value" $value }}{{ $comma = "," }}{{ end }} }
+{{- else if kindIs "slice" . }}[{{ range $number, $value := . }}{{ if $number }}, {{ end }}{{ include "cascade.value" $value }}{{ end }}]
+{{- else }}{{ include "cascade.text" . }}
+{{- end }}
+{{- end }}
+
+{{/*
+The services' configuration file. Keys stay flat. Values are texts, which each setting reads as it needs them; those of channels' sections are what
+they are in the values: texts, numbers, truths, lists, tables.
+*/}}
 {{- define "cascade.toml" -}}
+{{- include "cascade.settings" . }}
+{{- range $name, $channel := .Values.channels }}
+{{- include "cascade.section" (dict "name" $name "settings" $channel.settings) }}
+{{- end }}
+{{- end }}
+
+{{/*
+What one component reads of that file: a change of it rolls its pods, and no others. Workers read their own section, the tracker what providers
+post to it. Takes (dict "root" $ "component" NAME).
+*/}}
+{{- define "cascade.read" -}}
+{{- $component := .component }}
+{{- include "cascade.settings" .root }}
+{{- range $name, $channel := .root.Values.channels }}
+{{- if eq $component (printf "channel-%s" $name) }}
+{{- include "cascade.section" (dict "name" $name "settings" $channel.settings) }}
+{{- else if eq $component "tracker" }}
+{{- $posts := dict }}
+{{- range $key, $value := $channel.settings }}
+{{- if has (splitList "." $key | first) (list "hook" "provider") }}{{ $_ := set $posts $key $value }}{{ end }}
+{{- end }}
+{{- include "cascade.section" (dict "name" $name "settings" $posts) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "cascade.section" -}}
+{{- $name := .name }}
+{{- range $key, $value := .settings }}
+{{ printf "channel.%s.%s" $name $key | quote }} = {{ include "cascade.value" $value }}
+{{- end }}
+{{- end }}
+
+{{/* Settings that are of no channel. */}}
+{{- define "cascade.settings" -}}
 {{- $keys := list }}
 {{- range .Values.tracker.keys }}{{ $keys = append $keys (printf "%d:/etc/cascade/keys/%d" (int .id) (int .id)) }}{{ end }}
 {{- $settings := dict
@@ -38,12 +90,9 @@
 {{- if and $channel.enabled (not $channel.settings) }}
 {{- fail (printf "channels: %s is enabled and has no settings, so nobody knows its provider" $name) }}
 {{- end }}
-{{- range $key, $value := $channel.settings }}
-{{- $_ := set $settings (printf "channel.%s.%s" $name $key) $value }}
-{{- end }}
 {{- end }}
 {{- range $key, $value := $settings }}
-{{ $key | quote }} = {{ ternary (int64 $value | toString) (toString $value) (kindIs "float64" $value) | quote }}
+{{ $key | quote }} = {{ include "cascade.text" $value | quote }}
 {{- end }}
 {{- end }}
 
@@ -79,7 +128,7 @@ sets wins over the file, which all share. Takes (dict "root" $ "component" NAME)
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
 {{- range $property, $value := dig "principals" .component "settings" dict .root.Values.kafka }}
 - name: {{ include "cascade.variable" (printf "kafka.%s" $property) }}
-  value: {{ ternary (int64 $value | toString) (toString $value) (kindIs "float64" $value) | quote }}
+  value: {{ include "cascade.text" $value | quote }}
 {{- end }}
 {{- range include "cascade.secrets" . | fromJson }}
 - name: {{ include "cascade.variable" .setting }}_FILE

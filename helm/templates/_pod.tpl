@@ -69,8 +69,8 @@ metadata:
   labels:
     {{- include "cascade.labels" . | nindent 4 }}
   annotations:
-    # A changed configuration rolls the pods.
-    checksum/config: {{ include "cascade.toml" .root | sha256sum }}
+    # What they read of the configuration: if it changes, they are rolled.
+    checksum/config: {{ include "cascade.read" . | sha256sum }}
     prometheus.io/scrape: "true"
     prometheus.io/port: "9000"
     {{- with .root.Values.podAnnotations }}
@@ -175,9 +175,18 @@ tolerations:
       - {secret: {name: {{ .secret }}, items: [{key: {{ .key }}, path: {{ .id | quote }}}]}}
       {{- end }}
 {{- end }}
-{{- with .root.Values.templates.configMap }}
+{{- with .root.Values.templates }}
+{{- if .configMap }}
 - name: templates
-  configMap: {name: {{ . }}}
+  projected:
+    sources:
+      - {configMap: {name: {{ .configMap }}}}
+      {{- range .files }}
+      - {configMap: {name: {{ .configMap }}, items: [{key: {{ .key }}, path: {{ .path }}}]}}
+      {{- end }}
+{{- else if .files }}
+{{- fail "templates: files stand beside those of templates.configMap, which names no ConfigMap; those of the image cannot be added to" }}
+{{- end }}
 {{- end }}
 {{- end }}
 

@@ -9,6 +9,7 @@ so. Beside that the state of another installation is moved to another prefix, by
 
 import json
 import os
+import re
 import sys
 import time
 import uuid
@@ -33,6 +34,8 @@ ROLES = {"topics": ["topics", "apply"], "intake": ["intake"], "operator": ["oper
 SOURCES = ["cart", "registration", "inactivity", "action", "profile", "feedback"]
 # Channels, and rights under them, are the same for all of these; nobody is at work there.
 OLD, MID, NEW = "old", "mid", "new"
+# Names of all replicas here; each has one shard.
+INSTANCES = ("one", "beside")
 IS_LONG = os.environ.get("CASCADE_ACLS") == "long"
 SETTINGS = """
 listeners=PLAINTEXT://127.0.0.1:@PLAIN@,SECURED://127.0.0.1:@SECURED@,CONTROLLER://127.0.0.1:@CONTROL@
@@ -73,22 +76,26 @@ class Case:
         return [f"{self} says nothing of {missing or 'it'}: {words[-600:]}"] if missing or not complaints else []
 
 
-def binding(role, grant, operation, prefix=""):
+def bindings(role, grant, operation, prefix=""):
+    """One, or one for each replica."""
     kinds = {"topic": ResourceType.TOPIC, "group": ResourceType.GROUP, "transactional_id": ResourceType.TRANSACTIONAL_ID,
              "cluster": ResourceType.BROKER}
     resource = next(name for name in kinds if name in grant)
-    name = placed(resource, grant[resource].replace("CHANNEL", "push"), prefix)
+    name = placed(resource, grant[resource].replace("CHANNEL", "push").replace("SHARD", "0"), prefix)
     is_prefixed = grant.get("match") == "prefixed" or (grant[resource] == "*" and prefix)
     pattern = ResourcePatternType.PREFIXED if is_prefixed else ResourcePatternType.LITERAL
     operation = {"Read": AclOperation.READ, "Write": AclOperation.WRITE, "Create": AclOperation.CREATE, "Describe": AclOperation.DESCRIBE,
                  "DescribeConfigs": AclOperation.DESCRIBE_CONFIGS, "AlterConfigs": AclOperation.ALTER_CONFIGS}[operation]
-    return AclBinding(kinds[resource], name, pattern, f"User:{role}", "*", operation, AclPermissionType.ALLOW)
+    for one in sorted({name.replace("INSTANCE", instance) for instance in INSTANCES}):
+        yield AclBinding(kinds[resource], one, pattern, f"User:{role}", "*", operation, AclPermissionType.ALLOW)
 
 
 def placed(resource, name, prefix):
     """A name under a prefix, as deploy/kafka/acls.yaml says."""
-    if not prefix or resource == "cluster" or name.startswith("cascade-"):
+    if not prefix or resource == "cluster":
         return name
+    if name.startswith("cascade-"):
+        return re.sub(r"^(cascade-(?:redrive-|release-|rekey-)?)", rf"\g<1>{prefix}.", name)
     if name == "*":
         return f"{prefix}."
     return f"{prefix}.{name.removeprefix('cascade.')}"
@@ -157,7 +164,7 @@ class World:
     def grant(self, principal, grants, prefix=""):
         if not grants:
             return
-        wait_for(self.admin.create_acls([binding(principal, grant, operation, prefix) for grant, operation in grants]))
+        wait_for(self.admin.create_acls([one for grant, operation in grants for one in bindings(principal, grant, operation, prefix)]))
 
     def register(self, customer):
         """A customer with an address, who registers; a refusal of somebody who was erased; and a record that nobody can read."""
@@ -196,6 +203,7 @@ def whole_way(world):
     await_some("a message reaches the provider", lambda: world.provider.taken, 40)
     findings = [f"{role} is refused something: {line}" for role, service in services.items() for line in service.words().splitlines()
                 if any(word in line for word in REFUSED)]
+    findings += fenced_off(world)
     findings += second_chances(world)
     findings += scaled(world)
     for command in (["journal", "--customer", "first"], ["state", "show", "first"], ["state", "verify"], ["state", "export"],
@@ -235,6 +243,22 @@ def scaled(world):
     yield from left
 
 
+def fenced_off(world):
+    """Nobody may use the transactional id of another one, or of another replica: he would end what is begun under it."""
+    for role, other in (("intake", "cascade.intake.another"), ("operator", "cascade.operator-another-0"), ("operator", "cascade.intake.one"),
+                        ("channel", "send.push.workers.another"), ("channel", "send.sms.workers.one"), ("canary", "cascade-redrive-dead-letter"),
+                        ("canary", "cascade-release-input"), ("tools", "cascade-rekey-changelog")):
+        producer = Producer({"bootstrap.servers": f"127.0.0.1:{world.kafka.secured}", "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "SCRAM-SHA-256",
+                             "sasl.username": role, "sasl.password": f"{role}-password", "transactional.id": other})
+        try:
+            producer.init_transactions(10)
+        except KafkaException as error:
+            if "uthoriz" not in str(error):
+                yield f"{role} as {other}: {error}"
+        else:
+            yield f"{role} may use the transactional id {other}"
+
+
 def second_chances(world):
     """A dead letter is listed, goes back, comes again with a count, and is dropped."""
 
@@ -269,6 +293,9 @@ def singles(role):
 def shown_by(grant, operation):
     """The command that cannot do without this permission. None for what only a mail that came back shows: tests/tests/ways_back.rs has one."""
     topic, writes = grant.get("topic"), operation == "Write"
+    if "transactional_id" in grant:
+        return {"cascade-campaign": ("campaign", "apply", "other.yaml"), "cascade-redrive-dead-letter": ("dlq", "drop", "--yes"),
+                "cascade-release-input": ("dlq", "release", "--customer", "first", "--note", "probe")}[grant["transactional_id"]]
     if topic == "attempt.CHANNEL" or topic == "reply" and writes:
         return None
     if topic in SOURCES and writes:
@@ -287,7 +314,6 @@ def shown_by(grant, operation):
         ("dead-letter", False): ("dlq", "list"),
         ("dead-letter", True): ("dlq", "drop", "--yes"),
         ("input", True): ("dlq", "release", "--customer", "first", "--note", "probe"),
-        (None, True): ("dlq", "release", "--customer", "first", "--note", "probe"),
         ("*", False): ("topics", "verify"),
     }[topic, writes]
 
@@ -431,7 +457,7 @@ def movers():
     """Who lacks nothing first; then those who are stopped before anything is written, and in the end those who leave something in the new topics."""
     lacks = [(role, single) for role in ("rekey-from", "rekey-to") for single in singles(role)]
     if not IS_LONG:
-        shown = [("topic", "cart"), ("topic", "send."), ("group", "cascade.operator"), ("transactional_id", "cascade-"), ("topic", "changelog")]
+        shown = [("topic", "cart"), ("topic", "send."), ("group", "cascade.operator"), ("transactional_id", "cascade-rekey-changelog"), ("topic", "changelog")]
         lacks = [(role, (grant, operation)) for role, (grant, operation) in lacks
                  if any(grant.get(kind) == name for kind, name in shown) and (role, grant.get("topic"), operation) != ("rekey-to", "changelog", "Read")]
     # What was written to the changelog is read at the very end, and that of campaigns and refusals only by who finds it.

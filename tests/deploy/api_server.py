@@ -49,6 +49,7 @@ VALUES = {
                 "transport.bearer.file": "/etc/cascade/secrets/token",
             },
             "secrets": [{"name": "token", "secret": "sms-provider", "key": "token"}],
+            "egress": [{"ports": [{"port": 443, "protocol": "TCP"}]}],
         },
     },
     "canary": {"enabled": True},

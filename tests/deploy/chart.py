@@ -1,5 +1,6 @@
 """The Helm chart: lints, renders for several installations, is valid for Kubernetes and keeps to its own promises."""
 
+import json
 import os
 import re
 import subprocess
@@ -13,9 +14,16 @@ import crds
 import helm_python as helm
 import kubernetes_validate as kubernetes
 import yaml
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 CHART = Path(__file__).parents[2] / "helm"
 PROGRAM = os.environ.get("CASCADE_BIN") or str(Path(os.environ.get("CARGO_TARGET_DIR", "target")) / "debug/cascade")
+# Every way to a provider, as the page to copy from has them.
+SECTIONS = tomllib.loads((CHART.parent / "deploy/channels.toml").read_text().replace("/run/secrets/", "/etc/cascade/secrets/"))["channel"]
+# A text stays a text, also where it reads as something else.
+SECTIONS["text"]["transport"]["source"] = "12345"
+SECTIONS["viber"]["transport"]["sender"] = "true"
 KUBERNETES = ["1.28", "1.31", "1.34", "1.37"]
 
 INSTALLATIONS = {
@@ -27,6 +35,7 @@ INSTALLATIONS = {
             "email": {
                 "enabled": True,
                 "settings": {"transport.kind": "email", "transport.host": "mail", "transport.port": 2525, "transport.from": "a@shop.example"},
+                "egress": [{"ports": [{"port": 2525, "protocol": "TCP"}]}],
             },
             "sms": {
                 "enabled": True,
@@ -76,16 +85,22 @@ INSTALLATIONS = {
         },
         "canary": {"enabled": True},
         "tools": {"enabled": True},
-        "templates": {"configMap": "messages"},
+        "templates": {
+            "configMap": "messages",
+            "files": [{"path": f"earlier/monday/{name}", "configMap": "messages-monday", "key": name} for name in ("cart.email.txt", "_foot.txt")],
+        },
         "operator": {"replicas": 3, "shards": 4, "storage": {"className": "fast"}},
         "podAnnotations": {"team": "crm"},
         "nodeSelector": {"disk": "ssd"},
         "tolerations": [{"key": "crm", "operator": "Exists"}],
     },
+    "every way to a provider": {"channels": {name: {"enabled": True, "settings": section} for name, section in SECTIONS.items()}},
     "topics made elsewhere": {"topics": {"apply": False, "prefix": "eu-1.shop"}, "disruptionBudgets": {"enabled": False}},
     "behind a gateway": {
         "tracker": {"url": "https://track.example.com:8443", "gateways": [{"name": "public", "namespace": "gateways"}]},
         "networkPolicy": {"enabled": True},
+        # Its provider is nobody.
+        "channels": {"canary": {"enabled": True, "settings": {"transport": {"kind": "nowhere"}}}},
         "monitoring": {"rules": {"enabled": True}},
     },
 }
@@ -107,6 +122,11 @@ REFUSED = {
     "a policy that names no port": ({"networkPolicy": {"registry": [{"to": []}]}}, "ports"),
     "brokers at a port that is denied": ({"kafka": {"brokers": "a:9092,b:9093"}, "networkPolicy": {"enabled": True}}, "the broker b:9093"),
     "traces to a collector that is denied": ({"settings": {"trace.endpoint": "http://collector:4318"}, "networkPolicy": {"enabled": True}}, "trace.endpoint"),
+    "a worker that is cut off from its provider": ({"channels": {"sms": {"enabled": True, "settings": {"transport.kind": "http"}}}, "networkPolicy": {"enabled": True}}, "set channels.sms.egress"),
+    "the same where its transport is a table": ({"channels": {"sms": {"enabled": True, "settings": {"transport": {"kind": "http"}}}}, "networkPolicy": {"enabled": True}}, "set channels.sms.egress"),
+    "a registry that is denied": ({"settings": {"registry.url": "http://registry:8081"}, "networkPolicy": {"enabled": True}}, "networkPolicy.registry"),
+    "templates beside none": ({"templates": {"files": [{"path": "earlier/a/b.sms.txt", "configMap": "a", "key": "b"}]}}, "templates.configMap"),
+    "a template outside": ({"templates": {"configMap": "a", "files": [{"path": "../b", "configMap": "a", "key": "b"}]}}, "path"),
     "a peer that is none": ({"networkPolicy": {"tracker": [{"namespace": "a"}]}}, "tracker"),
     "a scale without an end": ({"channels": {"sms": {"enabled": True, "autoscaling": {}}}}, "max"),
     "a secret in plain sight": ({"secrets": [{"setting": "kafka.sasl.password", "value": "hunter2"}]}, "secrets"),
@@ -217,24 +237,64 @@ def check_settings(manifests):
         '"kafka.queue.buffering.max.kbytes" = "1000000"',
         '"kafka.enable.x" = "true"',
         '"channels" = "canary,email,push,sms,telegram,viber,whatsapp"',
-        '"channel.email.transport.port" = "2525"',
+        '"channel.email.transport.port" = 2525',
         '"tracker.keys" = "7:/etc/cascade/keys/7,6:/etc/cascade/keys/6"',
         '"ops.installation" = "demo/shop"',
     ]:
         expect(line in text.splitlines(), f"settings: {line} is not in\n{text}")
 
 
-def check_understood(manifests, folder):
-    """The program, where it is built, reads the file as it was meant: every channel has its section."""
+def nested(flat):
+    """Sections with dotted keys, as they are meant."""
+    tree = {}
+    for key, value in flat.items():
+        *places, last = key.split(".")
+        inner = tree
+        for place in places:
+            inner = inner.setdefault(place, {})
+        inner[last] = value
+    return tree
+
+
+def check_sections(where, values, manifests):
+    """A channel's section reaches the file as it stands in the values: texts as texts, lists and tables whole."""
+    text = next(one["data"]["cascade.toml"] for one in manifests if one["kind"] == "ConfigMap" and "cascade.toml" in one["data"])
+    file = tomllib.loads(text)
+    for name, channel in values.get("channels", {}).items():
+        start = f"channel.{name}."
+        found = nested({key.removeprefix(start): value for key, value in file.items() if key.startswith(start)})
+        expect(found == nested(channel.get("settings", {})), f"{where}: the section of {name} is {found}")
+
+
+def secret_files(text, folder):
+    """The files that a configuration names, which would be mounted: keys of the kinds that providers give."""
+    curve = ec.generate_private_key(ec.SECP256R1())
+    key = curve.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+    account = {"type": "service_account", "project_id": "shop", "client_email": "push@shop.example", "private_key": key, "token_uri": "https://oauth2.example/token"}
+    for name in set(re.findall(r"/etc/cascade/((?:secrets|keys)/[A-Za-z0-9._-]+)", text)):
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(key if name.endswith((".p8", ".pem")) else json.dumps(account) if name.endswith(".json") else "a secret of sixteen and more bytes")
+        path.chmod(0o600)
+
+
+def check_understood(where, manifests, folder):
+    """The program, where it is built, takes the file: the doctor reads every section as its service would, and finds nothing."""
     if not Path(PROGRAM).exists():
         return
     text = next(one["data"]["cascade.toml"] for one in manifests if one["kind"] == "ConfigMap" and "cascade.toml" in one["data"])
-    path = Path(folder) / "cascade.toml"
-    path.write_text(text)
-    explained = subprocess.run([PROGRAM, "config", "explain", "--config", path], capture_output=True, text=True, check=False)
-    expect(explained.returncode == 0, f"settings: {explained.stderr}")
-    for line in ("channel.sms.transport.kind", "channel.email.transport.port"):
-        expect(any(row.split()[0] == line for row in explained.stdout.splitlines()), f"settings: no worker would see {line}")
+    folder = Path(folder)
+    secret_files(text, folder)
+    path = folder / "cascade.toml"
+    path.write_text(text.replace("/etc/cascade/", f"{folder}/").replace('"/templates"', f'"{CHART.parent}/deploy/templates"'))
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("CASCADE_")} | {"WEBHOOK_FORMER": "the secret before"}
+    command = [PROGRAM, "doctor", "--offline", "--config", path]
+    judged = subprocess.run(command, capture_output=True, text=True, check=False, env={**environment, "CASCADE_INSTANCE": "pod-0"})
+    expect(judged.returncode == 0, f"{where}: the program does not take its settings: {judged.stdout}{judged.stderr}")
+    explained = subprocess.run([PROGRAM, "config", "explain", "--config", path], capture_output=True, text=True, check=False, env=environment)
+    rows = {row.split()[0] for row in explained.stdout.splitlines() if row.split()}
+    for channel in sorted({key.split(".")[1] for key in tomllib.loads(text) if key.startswith("channel.")}):
+        expect(any(row.startswith(f"channel.{channel}.transport") for row in rows), f"{where}: no worker would see the section of {channel}")
 
 
 def check_secrets(manifests):
@@ -258,6 +318,34 @@ def check_secrets(manifests):
         "shop-cascade-tracker": {"kafka-user", "links", "crm-events"},
     }
     expect(mounted == wanted, f"secrets: mounted are {mounted}")
+
+
+def check_doctor_of_tools(manifests):
+    """In the pod for tools nothing is mounted that services alone need: the doctor says that it is not there, and threatens with nothing."""
+    if not Path(PROGRAM).exists():
+        return
+    text = next(one["data"]["cascade.toml"] for one in manifests if one["kind"] == "ConfigMap" and "cascade.toml" in one["data"])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "cascade.toml"
+        # Nobody makes a directory below a file.
+        path.write_text(re.sub(r"(?<=[\":])/(?=etc/cascade|state|templates)", f"{path}/", text))
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("CASCADE_")} | {"CASCADE_INSTANCE": "tools-0"}
+        command = [PROGRAM, "doctor", "--offline", "--config", path]
+        judged = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        expect(judged.returncode == 0 and "THREAT" not in judged.stdout, f"tools: the doctor says {judged.stdout}{judged.stderr}")
+        for place in ("state", "templates", "etc/cascade/keys/7", "etc/cascade/secrets/token"):
+            expect(f"{path}/{place} is not here" in judged.stdout, f"tools: the doctor says nothing of {place}: {judged.stdout}")
+
+
+def check_templates(manifests):
+    """Whoever renders finds the templates, those of an earlier day in their directory."""
+    for manifest in (one for one in manifests if one["kind"] == "StatefulSet" and "-channel-" in one["metadata"]["name"]):
+        volume = next(one for one in pod_of(manifest)["volumes"] if one["name"] == "templates")
+        sources = [source["configMap"] for source in volume["projected"]["sources"]]
+        whole = [one["name"] for one in sources if "items" not in one]
+        placed = {item["path"]: (one["name"], item["key"]) for one in sources for item in one.get("items", [])}
+        wanted = {f"earlier/monday/{name}": ("messages-monday", name) for name in ("cart.email.txt", "_foot.txt")}
+        expect(whole == ["messages"] and placed == wanted, f"templates: {manifest['metadata']['name']} has {whole} and {placed}")
 
 
 def check_principals(manifests, folder):
@@ -353,6 +441,45 @@ def check_scaling(manifests):
     expect(watched["topic"] == "shop.send.sms" and watched["consumerGroup"] == "shop.send.sms.workers", f"scaling: {watched} is watched")
 
 
+def check_transactional_ids(chart, values):
+    """The notes name each id that a replica will use, so that nobody has to grant a prefix."""
+    notes = next(text for path, text in chart.render(values, name="shop", namespace="demo").items() if path.endswith("NOTES.txt"))
+    found = set(re.findall(r"^  [a-z-]+ +(\S.*)$", notes.partition("one by one")[2].partition("A customer's story")[0], re.M))
+    wanted = {f"shop.intake.shop-cascade-intake-{number}" for number in range(2)}
+    wanted |= {f"shop.operator-shop-cascade-operator-{number}-{shard}" for number in range(3) for shard in range(4)}
+    # As many as KEDA may make of it.
+    wanted |= {f"shop.send.sms.workers.shop-cascade-channel-sms-{number}" for number in range(8)}
+    wanted |= {f"shop.send.{channel}.workers.shop-cascade-channel-{channel}-0" for channel in ("canary", "email")}
+    wanted |= {"cascade-shop.campaign", "cascade-shop.campaign, cascade-redrive-shop.dead-letter, cascade-release-shop.input"}
+    expect(found == wanted, f"transactional ids: {found ^ wanted}")
+
+
+def templates_of(chart, values):
+    """Pods of services, by the name of what runs them."""
+    texts = [text for path, text in chart.render(values, name="shop", namespace="demo").items() if not path.endswith(".txt")]
+    manifests = [manifest for text in texts for manifest in yaml.safe_load_all(text) if manifest]
+    members = [one for one in manifests if one["kind"] in ("StatefulSet", "Deployment") and not is_for_tools(one)]
+    return {one["metadata"]["name"].removeprefix("shop-cascade-"): one["spec"]["template"] for one in members}
+
+
+def check_rolling(chart):
+    """A change rolls the pods that read it, and no others: each step of an operator is a restore."""
+    before = templates_of(chart, INSTALLATIONS["everything on"])
+    for change, rolled in [
+        ({"channels": {"sms": {"settings": {"rate_per_second": 3}}}}, {"channel-sms"}),
+        ({"channels": {"email": {"settings": {"hook.kind": "http"}}}}, {"channel-email", "tracker"}),
+        ({"settings": {"log.level": "debug"}}, set(before)),
+    ]:
+        after = templates_of(chart, merged(INSTALLATIONS["everything on"], change))
+        found = {name for name in after if after[name] != before[name]}
+        expect(found == rolled, f"rolling: {change} rolls {sorted(found)}")
+
+
+def merged(values, change):
+    both = {key: merged(values[key], change[key]) for key in values.keys() & change.keys() if isinstance(change[key], dict)}
+    return {**values, **change, **both}
+
+
 def check_refusals(chart):
     for name, (values, word) in REFUSED.items():
         try:
@@ -371,17 +498,23 @@ def main():
     chart = helm.Chart.load(CHART)
     for name, values in INSTALLATIONS.items():
         manifests = check_installation(name, values, chart)
+        check_sections(name, values, manifests)
+        with tempfile.TemporaryDirectory() as folder:
+            check_understood(name, manifests, folder)
+            if name == "everything on":
+                check_principals(manifests, folder)
         if name == "everything on":
             check_settings(manifests)
-            with tempfile.TemporaryDirectory() as folder:
-                check_understood(manifests, folder)
-                check_principals(manifests, folder)
             check_secrets(manifests)
+            check_templates(manifests)
+            check_doctor_of_tools(manifests)
             check_monitoring(manifests)
             check_scaling(manifests)
+            check_transactional_ids(chart, values)
             check_grace(manifests)
         if values.get("networkPolicy"):
             check_network(name, manifests)
+    check_rolling(chart)
     check_refusals(chart)
     print("\n".join(findings))
     return 1 if findings else 0

@@ -114,7 +114,8 @@ def in_settings(world):
     yield {"kafka.sasl.username": "me"}, "THREAT  kafka.security.protocol:"
     yield {"sources.wait": "no"}, "THREAT  sources.wait:"
     yield {"tracker.url": "http://track.example.com"}, "THREAT  tracker.url:"
-    yield {"tracker.keys": f"1:{world.dir}/no-key"}, "no-key"
+    yield {"tracker.keys": f"1:{world.dir}/no-key"}, "advice  files:"
+    yield {"tracker.keys": f"1:{world.dir}/no-key"}, "no-key", "tracker"
     yield {"topics.prefix": "Shop"}, "THREAT  settings:"
     yield {"instance": None}, "advice  instance:"
 

@@ -77,6 +77,7 @@ def of_one(interval):
     yield 'cascade_receipts_unreadable_total{provider="gateway"}', "0x{n}"
     yield 'cascade_state_disk_free_bytes{instance="a"}', "90000000000x{n}"
     yield 'cascade_state_disk_size_bytes{instance="a"}', "100000000000x{n}"
+    yield 'cascade_state_disk_reserve_bytes{instance="a"}', "268435456x{n}"
     yield 'cascade_machine_time_seconds{instance="a"}', f"0+{interval}x{{n}}"
     yield 'process_open_fds{instance="a"}', "10x{n}"
     yield 'process_max_fds{instance="a"}', "100000x{n}"

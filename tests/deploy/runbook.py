@@ -17,7 +17,7 @@ GUIDES = {"README", "upgrade", "capacity", "security", "disaster"}
 # An alert opens its dashboard with the installation that it is about.
 CHOSEN = "var-installation={{ $labels.installation | urlquery }}"
 # Of others: Kafka's client, the chart's values and Prometheus's own.
-FOREIGN = re.compile(r"^(kafka|sasl|ssl|security|transaction|min|networkPolicy|operator|image|process|tools|cascade:)")
+FOREIGN = re.compile(r"^(kafka|sasl|ssl|security|transaction|min|networkPolicy|operator|image|process|tools|templates\.(configMap|files)|cascade:)")
 
 
 def alerts():

@@ -74,7 +74,8 @@ file that holds the value: `CASCADE_REGISTRY_PASSWORD_FILE`. The section of a ch
 
 Further keys: `kafka.<property>` goes to librdkafka as it is (`CASCADE_KAFKA_SECURITY_PROTOCOL` is `kafka.security.protocol`); what exactly-once
 rests on cannot be overruled. `channel.<name>.…` is the section of a channel; in its variables two underscores stand for a dot
-(`CASCADE_CHANNEL__SMS__RATE_PER_SECOND`). deploy/channels.toml shows all that stands there, with its defaults: the rate, the rates of single destinations
+(`CASCADE_CHANNEL__SMS__RATE_PER_SECOND`), and what reads as a number, a truth, a list or a table of TOML is one: quotes within the value make it a
+text. deploy/channels.toml shows all that stands there, with its defaults: the rate, the rates of single destinations
 (`rates`: a domain, or the first digits of a number), the fence around spending (`spend_per_hour`), what templates may use (`content`: deep links, promo codes, blocks of other services), every way to a provider,
 and how what a provider posts to the tracker is believed (`hook`).
 ";

@@ -81,7 +81,8 @@ fn operator(flags: &Flags) -> Result<String, Failure> {
         let one_in = common.traces.as_ref().map_or(0, |traces| traces.one_in);
         operator.following = operator::Following::new(traces, one_in);
         state::require(&operator.state_dir)?;
-        ops::metrics::watch_disk(&ops.shown.registry, operator.state_dir.clone()).map_err(Failure::unexpected)?;
+        ops::metrics::watch_disk(&ops.shown.registry, operator.state_dir.clone(), operator.disk_reserve)
+            .map_err(Failure::unexpected)?;
         let Shown { probe, registry, .. } = &ops.shown;
         operator::run(&common.kafka, names, &operator, clock, probe, &ops.stop, registry)?;
         Ok(())

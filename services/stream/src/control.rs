@@ -299,6 +299,78 @@ mod tests {
         }
     }
 
+    /// META with all that it can say. What stands in changelogs must be read by every later version: if this changes, `FORMAT` does, and what
+    /// was written before is still read.
+    const META: &str = concat!(
+        r#"{"format":1,"sequence":{"epoch":3,"n":7},"claim":11,"lineage":[{"epoch":2,"n":5,"claim":9}],"next_offset":42,"#,
+        r#""input":"input/1","rounds":[{"now":1000,"next_offset":41,"fired_until":900,"fired_through":[950,[99,49]],"#,
+        r#""swept":{"name":"launch","at":800,"behind":[97],"through":[98]}}],"#,
+        r#""sweeps":{"done":{"pause":700},"current":{"name":"launch","at":800,"through":[122]},"resting":{"stop":{"name":"stop","at":600}}},"#,
+        r#""now":1001,"reference":4,"generation":6,"owner":"one-0","code":"0.1.0"}"#
+    );
+
+    fn portion(name: &str, at: Millis, behind: Option<&[u8]>, through: Option<&[u8]>) -> Portion {
+        let key = |key: Option<&[u8]>| key.map(<[u8]>::to_vec);
+        Portion { name: name.to_owned(), at, behind: key(behind), through: key(through) }
+    }
+
+    fn sample() -> Meta {
+        let round = Round {
+            now: 1000,
+            next_offset: 41,
+            fired_until: 900,
+            fired_through: Some((950, b"c1".to_vec())),
+            swept: Some(portion("launch", 800, Some(b"a"), Some(b"b"))),
+        };
+        Meta {
+            format: Format(1),
+            sequence: Sequence { epoch: 3, n: 7 },
+            claim: 11,
+            lineage: vec![Ended { sequence: Sequence { epoch: 2, n: 5 }, claim: 9 }],
+            next_offset: 42,
+            input: "input/1".to_owned(),
+            rounds: vec![round],
+            sweeps: Sweeps {
+                done: [("pause".to_owned(), 700)].into(),
+                current: Some(portion("launch", 800, None, Some(b"z"))),
+                resting: [("stop".to_owned(), portion("stop", 600, None, None))].into(),
+            },
+            now: 1001,
+            reference: 4,
+            generation: 6,
+            owner: "one-0".to_owned(),
+            code: "0.1.0".to_owned(),
+        }
+    }
+
+    #[test]
+    fn meta_is_read_and_written_as_it_was_released() {
+        assert_eq!(META_KEY, [0, 77]);
+        assert!(matches!(read(&[0, 77], Some(META.as_bytes())), Ok(Entry::Meta(found)) if *found == sample()));
+        assert_eq!(serde_json::to_string(&sample()).unwrap(), META);
+        // What was left out stands for nothing.
+        let least = r#"{"sequence":{"epoch":1,"n":1},"next_offset":1,"rounds":[],"now":1,"reference":0,"generation":1,"owner":"a","code":"b"}"#;
+        let Ok(Entry::Meta(found)) = read(META_KEY, Some(least.as_bytes())) else { panic!("META of the first form") };
+        assert_eq!(
+            (found.claim, found.lineage.len(), found.input.as_str(), found.sweeps),
+            (0, 0, "", Sweeps::default())
+        );
+    }
+
+    #[test]
+    fn barriers_and_rows_are_read_and_written_as_they_were_released() {
+        let released = r#"{"format":1,"nonce":"one-0/5","generation":6,"owner":"one-0"}"#;
+        let barrier =
+            Barrier { format: Format(1), nonce: "one-0/5".to_owned(), generation: 6, owner: "one-0".to_owned() };
+        assert_eq!(BARRIER_KEY, [0, 66]);
+        assert!(matches!(read(&[0, 66], Some(released.as_bytes())), Ok(Entry::Barrier(found)) if found == barrier));
+        assert_eq!(serde_json::to_string(&barrier).unwrap(), released);
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        row_key(b"c1", &mut key);
+        start_row(Sequence { epoch: 3, n: 300 }, &mut value);
+        assert_eq!((key, value), (vec![1, 99, 49], vec![3, 0xac, 2]));
+    }
+
     #[test]
     fn a_newer_format_is_refused_in_words() {
         let meta = serde_json::to_string(&Meta::default()).unwrap();

@@ -494,3 +494,34 @@ fn unusable(path: &Path, words: &str) -> Error {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What stands in data bases of released versions: if this changes, the format does, and what was written before is still read.
+    #[test]
+    fn a_checkpoint_is_read_and_written_as_it_was_released() {
+        let meta = r#"{"format":1,"sequence":{"epoch":3,"n":7},"claim":11,"next_offset":42,"rounds":[],"now":1001,"reference":4,"generation":6,"owner":"one-0","code":"0.1.0"}"#;
+        let released = format!(
+            r#"{{"format":1,"cluster":"c","changelog":"changelog/1","next":70,"meta":{meta},"saved_at":2000}}"#
+        );
+        let checkpoint: Checkpoint = serde_json::from_str(&released).unwrap();
+        let expected = Checkpoint {
+            cluster: "c".to_owned(),
+            changelog: "changelog/1".to_owned(),
+            next: 70,
+            meta: serde_json::from_str(meta).unwrap(),
+            saved_at: 2000,
+            ..Checkpoint::default()
+        };
+        assert_eq!(checkpoint, expected);
+        let mut changes = Changes::default();
+        changes.checkpoint(&checkpoint);
+        // A put of RocksDB: 1, then key and value behind their lengths.
+        let batch = changes.batch.data();
+        let (head, value) = batch.split_at(batch.len() - released.len());
+        assert_eq!(String::from_utf8_lossy(value), released);
+        assert!(head.windows(3).any(|put| put == [1, 1, b'M']), "{head:?}");
+    }
+}

@@ -141,15 +141,18 @@ impl<'a> Layers<'a> {
         let mut section = self.sections.get(channel).and_then(toml::Value::as_table).cloned().unwrap_or_default();
         let prefix = format!("{CHANNEL}{channel}.");
         let start = variable_of(&prefix);
-        for name in self.surroundings.variables() {
+        let mut names = self.surroundings.variables();
+        // A table comes before what is said of a part of it.
+        names.sort_unstable();
+        for name in names {
             let Some(value) = name.strip_prefix(&start).and_then(|_| self.surroundings.variable(&name)) else {
                 continue;
             };
-            put(&mut section, &name[start.len()..].to_lowercase().replace("__", "."), &value);
+            put(&mut section, &name[start.len()..].to_lowercase().replace("__", "."), value_of(&value));
         }
         for (key, value) in &self.flags {
             if let Some(field) = key.strip_prefix(&prefix) {
-                put(&mut section, field, value);
+                put(&mut section, field, value_of(value));
             }
         }
         section
@@ -177,8 +180,10 @@ impl<'a> Layers<'a> {
                     Some(toml::Value::Table(sections)) => self.sections = sections,
                     Some(_) => self.problems.push("channel must be a table: write [channel.sms] and so on".to_owned()),
                 }
+                let (flat, table): (toml::Table, toml::Table) =
+                    table.into_iter().partition(|(key, _)| key.starts_with(CHANNEL));
+                self.take_flat_sections(flat);
                 flatten("", table, &mut self.file, &mut self.problems);
-                self.take_flat_sections();
             }
             Err(error) => {
                 let place = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
@@ -188,13 +193,11 @@ impl<'a> Layers<'a> {
         }
     }
 
-    /// A file that a program wrote may have dotted keys as they are: `"channel.sms.transport.kind" = "http"`.
-    fn take_flat_sections(&mut self) {
-        let (flat, others) = std::mem::take(&mut self.file).into_iter().partition(|(key, _)| key.starts_with(CHANNEL));
-        self.file = others;
-        let flat: BTreeMap<String, String> = flat;
+    /// A file that a program wrote may have dotted keys as they are: `"channel.sms.transport.kind" = "http"`. Their values are what they are
+    /// in TOML: a sender of digits in quotes is a text.
+    fn take_flat_sections(&mut self, flat: toml::Table) {
         for (key, value) in flat {
-            put(&mut self.sections, &key[CHANNEL.len()..], &value);
+            put(&mut self.sections, &key[CHANNEL.len()..], value);
         }
     }
 
@@ -249,11 +252,16 @@ fn flatten(prefix: &str, table: toml::Table, flat: &mut BTreeMap<String, String>
     }
 }
 
-/// Puts a text into a section, at a dotted place. What reads as a number or truth is one; quotes around it make it a text.
-fn put(section: &mut toml::Table, place: &str, text: &str) {
-    let plain = text.parse::<i64>().is_ok() || text == "true" || text == "false" || text.starts_with('"');
+/// What the environment or the command line says of a section. What reads as a number, truth, list or table of TOML is one; quotes around it
+/// make it a text.
+fn value_of(text: &str) -> toml::Value {
+    let plain = text.parse::<i64>().is_ok() || text == "true" || text == "false" || text.starts_with(['"', '[', '{']);
     let value = plain.then(|| format!("value = {text}").parse::<toml::Table>().ok()?.remove("value")).flatten();
-    let value = value.unwrap_or_else(|| toml::Value::String(text.to_owned()));
+    value.unwrap_or_else(|| toml::Value::String(text.to_owned()))
+}
+
+/// Puts a value into a section, at a dotted place.
+fn put(section: &mut toml::Table, place: &str, value: toml::Value) {
     match place.split_once('.') {
         None => drop(section.insert(place.to_owned(), value)),
         Some((name, rest)) => {
@@ -262,7 +270,7 @@ fn put(section: &mut toml::Table, place: &str, text: &str) {
                 *inner = toml::Value::Table(toml::Table::new());
             }
             if let toml::Value::Table(inner) = inner {
-                put(inner, rest, text);
+                put(inner, rest, value);
             }
         }
     }

@@ -205,10 +205,57 @@ fn a_channels_section_is_completed_by_the_environment_and_by_what_holds_for_all(
 #[test]
 fn a_section_may_be_written_flat_as_programs_write() {
     let text = "\"channel.sms.transport.kind\" = \"http\"\n\"channel.sms.transport.url\" = \"https://sms.example/send\"\n\
-                \"channel.sms.rate_per_second\" = \"20\"\n";
+                \"channel.sms.rate_per_second\" = 20\n\"channel.sms.rates\" = { \"+79\" = 5 }\n";
     let fake = Fake::default().file("c.toml", text).variable("CASCADE_TEMPLATES_DIR", "src");
     let config = section(&Flags::of(&[], Some("c.toml")), &fake).unwrap();
-    assert_eq!(config.rate_per_second, 20);
+    assert_eq!((config.rate_per_second, config.rates.into_values().collect()), (20, vec![5]));
+}
+
+#[test]
+fn lists_tables_and_texts_of_digits_can_be_said_in_every_layer() {
+    let said = |fake: Fake, flags: &[(&str, &str)]| {
+        let fake = fake.variable("CASCADE_TEMPLATES_DIR", "src");
+        section(&Flags::of(flags, Some("c.toml")), &fake).unwrap_err().sentence
+    };
+    let page = |source: &str| {
+        let main = format!(
+            "kind = 'smpp', host = 'smsc.test', port = 2775, system_id = 'shop', source = {source}, \
+             password = {{ env = 'NOBODY_SETS_THIS' }}"
+        );
+        let transport = "channel.sms.transport";
+        Fake::default().file(
+            "c.toml",
+            &format!("'{transport}.kind' = 'routes'\n'{transport}.order' = ['main']\n'{transport}.routes' = {{ main = {{ {main} }} }}\n"),
+        )
+    };
+    let main = |field: &str| format!("CASCADE_CHANNEL__SMS__TRANSPORT__ROUTES__MAIN__{field}");
+    let variables = Fake::default()
+        .file("c.toml", "")
+        .variable("CASCADE_CHANNEL__SMS__TRANSPORT__KIND", "routes")
+        .variable("CASCADE_CHANNEL__SMS__TRANSPORT__ORDER", "['main']")
+        .variable(
+            "CASCADE_CHANNEL__SMS__TRANSPORT__ROUTES",
+            "{ main = { kind = 'smpp', host = 'smsc.test', port = 2775 } }",
+        )
+        .variable(&main("SYSTEM_ID"), "shop")
+        .variable(&main("SOURCE"), "\"12345\"")
+        .variable(&main("PASSWORD"), "{ env = 'NOBODY_SETS_THIS' }");
+    let flags =
+        [("channel.sms.transport.routes.main.source", "\"12345\""), ("channel.sms.transport.order", "['main']")];
+    for sentence in [said(page("'12345'"), &[]), said(variables, &[]), said(page("'Shop'"), &flags)] {
+        assert!(
+            sentence.contains("NOBODY_SETS_THIS") && sentence.lines().count() == 1,
+            "all but the secret is there: {sentence}"
+        );
+    }
+    assert!(said(page("12345"), &[]).contains("correct the section"), "a number is no sender of SMPP");
+    // What only looks like a table stays a text.
+    let text = Fake::default()
+        .variable("CASCADE_CHANNEL__SMS__TRANSPORT__KIND", "http")
+        .variable("CASCADE_CHANNEL__SMS__TRANSPORT__URL", "https://sms.example/send")
+        .variable("CASCADE_CHANNEL__SMS__PROVIDER", "{campaign}")
+        .variable("CASCADE_TEMPLATES_DIR", "src");
+    assert_eq!(section(&Flags::default(), &text).unwrap().provider, "{campaign}");
 }
 
 #[test]

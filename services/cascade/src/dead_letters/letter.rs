@@ -182,6 +182,8 @@ impl<'a> Selection<'a> {
                 self.letters.insert(letter.place(), letter);
             }
             None => {}
+            // A note stands behind its letter. Where it does not, somebody has copied the topic, and its place is another letter's.
+            Some((place, _)) if place.partition != letter.place.0 || place.offset >= letter.place.1 => {}
             Some((place, done)) if self.filter.all => {
                 if let Some(letter) = self.letters.get_mut(&place) {
                     letter.done = Some(done);

@@ -22,9 +22,17 @@ pub struct Chance {
     pub at_most: u32,
 }
 
+/// What a note says that was done with a letter.
+const REDRIVEN: &str = "redriven";
+const DROPPED: &str = "dropped";
+
 /// Why a letter is not redriven.
 fn obstacle(letter: &Letter, sources: &[String], at_most: u32) -> Option<String> {
     let source = letter.header(dead_letter::TOPIC);
+    // Its own count does not rise: what came of it has another place.
+    if letter.done.as_deref() == Some(REDRIVEN) {
+        return Some("went back already; if it was refused again, that is a letter of its own".to_owned());
+    }
     if letter.redriven() >= at_most {
         return Some(format!("was redriven {} times and came back each time", letter.redriven()));
     }
@@ -72,7 +80,7 @@ pub fn redrive(common: &Common, chance: &Chance) -> Result<String, Failure> {
     if let Some(mut post) = post {
         post.give_back(common, &going)?;
     }
-    Ok(format!("{}{}", lines.concat(), summary(going.len(), chance.yes, "redriven")))
+    Ok(format!("{}{}", lines.concat(), summary(going.len(), chance.yes, REDRIVEN)))
 }
 
 /// Notes that nothing will be done about letters any more.
@@ -81,13 +89,21 @@ pub fn redrive(common: &Common, chance: &Chance) -> Result<String, Failure> {
 /// Those of Kafka.
 pub fn dismiss(common: &Common, chance: &Chance) -> Result<String, Failure> {
     let post = if chance.yes { Some(Post::open(common)?) } else { None };
-    let letters = letter::read(common, &chance.filter, Keep::Origins)?;
+    let (letters, done) = undone(letter::read(common, &chance.filter, Keep::Origins)?);
     if let Some(mut post) = post {
         post.dismiss(&letters)?;
     }
     let verb = if chance.yes { "is dropped" } else { "would be dropped" };
-    let lines: String = letters.iter().map(|letter| format!("{} {verb}\n", letter.place())).collect();
-    Ok(format!("{lines}{}", summary(letters.len(), chance.yes, "dropped")))
+    let stay = done.iter().map(|letter| {
+        format!("{} stays: it was {} already\n", letter.place(), letter.done.as_deref().unwrap_or_default())
+    });
+    let lines: String = letters.iter().map(|letter| format!("{} {verb}\n", letter.place())).chain(stay).collect();
+    Ok(format!("{lines}{}", summary(letters.len(), chance.yes, DROPPED)))
+}
+
+/// Those that nothing was done about, and the others: another note would hide that they went back.
+pub(super) fn undone(letters: Vec<Letter>) -> (Vec<Letter>, Vec<Letter>) {
+    letters.into_iter().partition(|letter| letter.done.is_none())
 }
 
 fn summary(count: usize, is_meant: bool, done: &str) -> String {
@@ -151,7 +167,7 @@ impl Post {
                 let headers: Vec<(&str, &[u8])> =
                     headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
                 self.producer.produce(source, None, letter.key.as_deref(), letter.value.as_deref(), &headers)?;
-                self.note(letter, "redriven")?;
+                self.note(letter, REDRIVEN)?;
             }
             self.commit()?;
         }
@@ -161,7 +177,7 @@ impl Post {
     fn dismiss(&mut self, letters: &[Letter]) -> Result<(), Failure> {
         for batch in letters.chunks(TOGETHER) {
             self.producer.begin()?;
-            batch.iter().try_for_each(|letter| self.note(letter, "dropped"))?;
+            batch.iter().try_for_each(|letter| self.note(letter, DROPPED))?;
             self.commit()?;
         }
         Ok(())

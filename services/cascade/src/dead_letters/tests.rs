@@ -4,7 +4,7 @@ use schemas::dead_letter;
 
 use super::letter::{Filter, Keep, Letter, Selection};
 use super::profiles::{Newest, is_overtaken};
-use super::redrive::{batches, obstacle_of, revived};
+use super::redrive::{batches, obstacle_of, revived, undone};
 use super::release::{customers, done_with};
 
 fn select(records: Vec<Letter>, filter: &Filter) -> Vec<Letter> {
@@ -63,6 +63,29 @@ fn what_is_done_with_is_shown_only_to_those_who_ask() {
     let all = select(records, &Filter { all: true, ..Filter::default() });
     assert_eq!(offsets(&all), [1, 2]);
     assert_eq!(all[0].done.as_deref(), Some("redriven"));
+}
+
+#[test]
+fn what_went_back_goes_back_no_second_time_and_is_not_said_to_be_dropped() {
+    let done = |offset, with: &str, done| letter(offset, &[(dead_letter::DONE_WITH, with), (dead_letter::DONE, done)]);
+    let records = vec![
+        refused(1, "no_value"),
+        refused(2, "no_value"),
+        refused(3, "no_value"),
+        done(4, "1/1", "redriven"),
+        done(5, "1/2", "dropped"),
+        refused(6, "no_value"),
+        // Of a copied topic: they were about others.
+        done(7, "1/9", "redriven"),
+        done(8, "0/3", "redriven"),
+        refused(9, "no_value"),
+    ];
+    let sources = ["cart".to_owned()];
+    let all = select(records, &Filter { all: true, ..Filter::default() });
+    let obstacles = all.iter().map(|letter| obstacle_of(letter, &sources, 3).is_some()).collect::<Vec<_>>();
+    assert_eq!((offsets(&all), obstacles), (vec![1, 2, 3, 6, 9], vec![true, false, false, false, false]));
+    let (open, done) = undone(all);
+    assert_eq!((offsets(&open), offsets(&done)), (vec![3, 6, 9], vec![1, 2]));
 }
 
 #[test]

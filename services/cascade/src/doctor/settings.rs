@@ -1,5 +1,6 @@
 //! Settings and files of this machine.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -47,7 +48,7 @@ struct Rest {
 /// # Errors
 /// If the settings cannot be read at all.
 pub fn examine(flags: &Flags, common: &Common, services: &[Service]) -> Result<Vec<Finding>, Failure> {
-    let mut findings = sections(flags, common);
+    let mut findings = sections(flags, common, services);
     let rest = config::read(flags, &Process, |reader| Rest {
         instance: reader.optional("instance").filter(|name| !name.is_empty()),
         state: PathBuf::from(reader.text("state.dir")),
@@ -102,28 +103,53 @@ pub fn examine(flags: &Flags, common: &Common, services: &[Service]) -> Result<V
     Ok(findings)
 }
 
-/// What the services' own readers find in the sections of tracker and channels, where there are such sections.
-fn sections(flags: &Flags, common: &Common) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut look = |read: &dyn Fn(&mut Reader<'_>)| {
-        if let Err(failure) = config::read(flags, &Process, read) {
-            findings.extend(refused(&failure));
+/// What the services' own readers find in the sections of tracker and channels, where there are such sections. A file that is not here need
+/// not be, unless the service runs here that needs it: a pod of tools has none of them.
+fn sections(flags: &Flags, common: &Common, services: &[Service]) -> Vec<Finding> {
+    let (mut findings, mut elsewhere) = (Vec::new(), BTreeSet::new());
+    let mut look = |service: Service, read: &dyn Fn(&mut Reader<'_>)| {
+        let Err(failure) = config::read(flags, &Process, read) else { return };
+        for finding in refused(&failure) {
+            match absent(&finding.what).filter(|_| !services.contains(&service)) {
+                Some(path) => _ = elsewhere.insert(path.to_owned()),
+                None => findings.push(finding),
+            }
         }
     };
-    look(&|reader| {
+    look(Service::Tracker, &|reader| {
         if reader.optional("tracker.keys").is_some_and(|keys| !keys.is_empty()) {
             config::tracker(reader);
         }
     });
     for channel in &common.channels {
-        look(&|reader| {
+        look(Service::Channel, &|reader| {
             if !reader.section(channel).is_empty() {
                 config::channel(channel, common, reader);
             }
         });
     }
     findings.dedup();
+    findings.extend(elsewhere.iter().map(|path| unseen("files", Path::new(path))));
     findings
+}
+
+/// What is said of a file or directory that is not here.
+fn unseen(place: &str, path: &Path) -> Finding {
+    Finding::advice(
+        place,
+        format!("{} is not here, so nobody has looked at it", path.display()),
+        "whoever needs it says at its start if it lacks; where that runs, ask with --service",
+    )
+}
+
+/// The file or directory that a problem is about, if it is only that it is not here. Problems name it before what is wrong with it.
+fn absent(problem: &str) -> Option<&str> {
+    let before = |words: &str| {
+        let ends = problem.match_indices(words).map(|(end, _)| end).collect::<Vec<_>>();
+        ends.into_iter().filter_map(move |end| problem[..end].rsplit(' ').next())
+    };
+    let files = before(": ").filter(|path| path.starts_with('/'));
+    files.chain(before(" is no directory of templates")).find(|path| !Path::new(path).exists())
 }
 
 fn key_files(reader: &mut Reader<'_>) -> Vec<PathBuf> {
@@ -178,17 +204,24 @@ fn files(rest: &Rest, services: &[Service]) -> Vec<Finding> {
         false => Finding { gravity: Gravity::Advice, ..finding },
     };
     let mut findings = Vec::new();
+    let is_elsewhere = |service: Service, path: &Path| !services.contains(&service) && !path.exists();
     if let Err(failure) = state::look(&rest.state) {
-        let finding = Finding::threat(
-            "state.dir",
-            failure.sentence,
-            "where an operator runs: it needs it, no other service does",
-        );
-        findings.push(of(Service::Operator, finding));
+        if is_elsewhere(Service::Operator, &rest.state) {
+            findings.push(unseen("state.dir", &rest.state));
+        } else {
+            let finding = Finding::threat(
+                "state.dir",
+                failure.sentence,
+                "where an operator runs: it needs it, no other service does",
+            );
+            findings.push(of(Service::Operator, finding));
+        }
     } else if let Some(finding) = room(state::existing(&rest.state), rest.reserve) {
         findings.push(of(Service::Operator, finding));
     }
-    if !rest.templates.is_dir() {
+    if is_elsewhere(Service::Channel, &rest.templates) {
+        findings.push(unseen("templates.dir", &rest.templates));
+    } else if !rest.templates.is_dir() {
         let finding = Finding::threat(
             "templates.dir",
             format!("{} is no directory: workers cannot render a message", rest.templates.display()),
@@ -222,4 +255,29 @@ fn room(dir: &Path, reserve: u64) -> Option<Finding> {
             "make room, or enlarge the volume",
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_only_not_here_is_told_from_what_is_wrong() {
+        let dir = tempfile::tempdir().unwrap();
+        let here = dir.path().display();
+        let lacks = format!("channel sms: transport.token: {here}/token: No such file or directory (os error 2)");
+        assert_eq!(absent(&lacks), Some(format!("{here}/token").as_str()));
+        let keys = format!("tracker: signing key 1: secret_file {here}/1: No such file or directory (os error 2)");
+        assert_eq!(absent(&keys), Some(format!("{here}/1").as_str()));
+        let templates = "channel sms: /nowhere/at/all is no directory of templates: correct templates.dir";
+        assert_eq!(absent(templates), Some("/nowhere/at/all"));
+        std::fs::write(dir.path().join("token"), "").unwrap();
+        let is_empty = format!("channel sms: transport.token: {here}/token: the secret is empty");
+        let wrong = [
+            is_empty.as_str(),
+            "channel sms: rate_per_second must be at least 1",
+            "channel.sms: missing field `url`: x",
+        ];
+        assert!(wrong.iter().all(|problem| absent(problem).is_none()));
+    }
 }

@@ -33,11 +33,18 @@ pub fn registry(service: &str, installation: &str, probe: Probe) -> Result<Regis
     Ok(registry)
 }
 
-/// Shows how much room is left on the disk of a directory.
+/// Shows how much room is left on the disk of a directory, and how many bytes are to stay free there.
 ///
 /// # Errors
 /// If a name is taken: one directory is watched, no more.
-pub fn watch_disk(registry: &Registry, dir: PathBuf) -> Result<(), prometheus::Error> {
+#[expect(clippy::cast_precision_loss, reason = "no disk has so many bytes that it would show")]
+pub fn watch_disk(registry: &Registry, dir: PathBuf, reserve: u64) -> Result<(), prometheus::Error> {
+    let reserved = Gauge::new(
+        "cascade_state_disk_reserve_bytes",
+        "Room that is to stay free on the disk of the state directory: with less, no partition is taken over.",
+    )?;
+    reserved.set(reserve as f64);
+    registry.register(Box::new(reserved))?;
     registry.register(Box::new(Room {
         dir,
         free: Gauge::new(
@@ -254,7 +261,8 @@ mod tests {
             probe.set_ready(ready);
             assert_eq!(value_of(&registry, "cascade_ready"), f64::from(u8::from(ready)));
         }
-        watch_disk(&registry, dir.path().to_owned()).unwrap();
+        watch_disk(&registry, dir.path().to_owned(), 256 << 20).unwrap();
+        assert!((value_of(&registry, "cascade_state_disk_reserve_bytes") - 268_435_456.0).abs() < f64::EPSILON);
         let (free, size) = (
             value_of(&registry, "cascade_state_disk_free_bytes"),
             value_of(&registry, "cascade_state_disk_size_bytes"),
@@ -264,6 +272,7 @@ mod tests {
         // A clock that is read but once would keep this from ever ending.
         while value_of(&registry, "cascade_machine_time_seconds") <= before {}
         drop(dir);
-        assert!(registry.gather().iter().all(|family| !family.name().starts_with("cascade_state_disk")));
+        let measured = ["cascade_state_disk_free_bytes", "cascade_state_disk_size_bytes"];
+        assert!(registry.gather().iter().all(|family| !measured.contains(&family.name())));
     }
 }
