@@ -504,18 +504,21 @@ mod tests {
     fn a_checkpoint_is_read_and_written_as_it_was_released() {
         let meta = r#"{"format":1,"sequence":{"epoch":3,"n":7},"claim":11,"next_offset":42,"rounds":[],"now":1001,"reference":4,"generation":6,"owner":"one-0","code":"0.1.0"}"#;
         let released = format!(
-            r#"{{"format":1,"cluster":"c","changelog":"changelog/1","next":70,"meta":{meta},"saved_at":2000}}"#
+            r#"{{"format":1,"cluster":"c","changelog":"changelog/1","partition":1,"next":70,"meta":{meta},"saved_at":2000}}"#
         );
         let checkpoint: Checkpoint = serde_json::from_str(&released).unwrap();
         let expected = Checkpoint {
             cluster: "c".to_owned(),
             changelog: "changelog/1".to_owned(),
+            partition: Some(1),
             next: 70,
             meta: serde_json::from_str(meta).unwrap(),
             saved_at: 2000,
             ..Checkpoint::default()
         };
         assert_eq!(checkpoint, expected);
+        let before: Checkpoint = serde_json::from_str(&released.replace(r#""partition":1,"#, "")).unwrap();
+        assert_eq!(before, Checkpoint { partition: None, ..expected });
         let mut changes = Changes::default();
         changes.checkpoint(&checkpoint);
         // A put of RocksDB: 1, then key and value behind their lengths.
