@@ -1,4 +1,8 @@
 //! Replicas of the operator come and go. Partitions move only as far as they must, and none is left alone for long.
+//!
+//! ```text
+//! CASCADE_REPLICAS=long cargo test --workspace --test replicas amid    six restarts amid a rebalance, by kill and by SIGTERM
+//! ```
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use schemas::{Inactivity, encode};
-use stream::clock::{Millis, machine_now};
+use stream::clock::{Millis, Tick, machine_now};
 use system_tests::changelog::{Changelog, Pause};
 use system_tests::feed::Feed;
 use system_tests::installation::{Installation, MONDAY, Plan};
@@ -126,6 +130,42 @@ fn a_partition_that_cannot_be_restored_is_told_from_those_that_go_on() {
     hangs.abort();
     cascade.settle();
     until("it is served", || unserved(&cascade, 0) <= 0.0);
+}
+
+/// Who was to give something up, ends before it asks for the second step of the rebalance, and comes back within its session: the group lets
+/// it in as if nothing had been.
+#[test]
+fn a_replica_that_restarts_amid_a_rebalance_leaves_nothing_to_nobody() {
+    let (stays, comes) = ("operator#one", "operator#two");
+    let mut cascade = start("amid", &[stays, comes]);
+    let attempts = if std::env::var("CASCADE_REPLICAS").as_deref() == Ok("long") { 6 } else { 1 };
+    for attempt in 0..attempts {
+        cascade.kill(comes);
+        owners(&cascade, &[stays]);
+        let before = shared_among_two(&cascade);
+        cascade.launch(comes);
+        until("the group shares", || shared_among_two(&cascade) > before);
+        if attempt % 2 == 0 {
+            cascade.kill(stays);
+        } else {
+            cascade.service(stays).process().terminate();
+        }
+        cascade.launch(stays);
+        let begun = Tick::now();
+        owners(&cascade, &[stays, comes]);
+        system_tests::tell(format_args!("all partitions have an owner {:?} after the restart", begun.elapsed()));
+        assert!(begun.elapsed() < SLACK);
+    }
+    cascade.settle();
+    cascade.assert_equal_to_a_fold();
+}
+
+/// How often a broker has said that a group of two members is told what each has.
+fn shared_among_two(cascade: &Installation) -> usize {
+    let brokers = cascade.place.dir().parent().expect("it lies in the broker's directory");
+    let logs = std::fs::read_dir(brokers).expect("it is there").flatten().map(|entry| entry.path().join("kafka.log"));
+    let logs = logs.chain([brokers.join("kafka.log")]).filter_map(|log| std::fs::read_to_string(log).ok());
+    logs.map(|log| log.matches("The group has 2 members").count()).sum()
 }
 
 fn start(name: &str, replicas: &[&str]) -> Installation {
