@@ -80,7 +80,7 @@ impl Raw {
     fn new(order: Order) -> Result<Self, Error> {
         let settings =
             Settings { properties: Arc::new(order.properties.clone()), ..Settings::new(&order.brokers, &order.group) };
-        let mut member = Member::join(&settings, &order.group, None, std::slice::from_ref(&order.input))?;
+        let mut member = Member::join(&settings, &order.group, None, std::slice::from_ref(&order.input), "")?;
         let mut producer = Producer::new(&settings, &order.group)?;
         let topics = order.outputs.iter().map(|output| producer.topic(&output.topic)).collect::<Result<_, _>>()?;
         let mut reader = Reader::new(&settings)?;
