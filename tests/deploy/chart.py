@@ -304,7 +304,7 @@ def check_secrets(manifests):
         if manifest["kind"] in ("StatefulSet", "Deployment", "Job", "Pod"):
             volumes = pod_of(manifest)["volumes"]
             sources = [source for volume in volumes for source in volume.get("projected", {}).get("sources", [])]
-            mounted[manifest["metadata"]["name"]] = {source["secret"]["name"] for source in sources}
+            mounted[manifest["metadata"]["name"]] = {source["secret"]["name"] for source in sources if "secret" in source}
     wanted = {
         "shop-cascade-intake": {"kafka-user", "refusals"},
         "shop-cascade-operator": {"kafka-operator", "refusals"},
