@@ -213,6 +213,7 @@ fn a_section_may_be_written_flat_as_programs_write() {
 
 #[test]
 fn lists_tables_and_texts_of_digits_can_be_said_in_every_layer() {
+    const SPARE: &str = "spare = { kind = 'http', url = 'https://sms.example/send' }";
     let said = |fake: Fake, flags: &[(&str, &str)]| {
         let fake = fake.variable("CASCADE_TEMPLATES_DIR", "src");
         section(&Flags::of(flags, Some("c.toml")), &fake).unwrap_err().sentence
@@ -225,23 +226,25 @@ fn lists_tables_and_texts_of_digits_can_be_said_in_every_layer() {
         let transport = "channel.sms.transport";
         Fake::default().file(
             "c.toml",
-            &format!("'{transport}.kind' = 'routes'\n'{transport}.order' = ['main']\n'{transport}.routes' = {{ main = {{ {main} }} }}\n"),
+            &format!("'{transport}.kind' = 'routes'\n'{transport}.order' = ['main', 'spare']\n'{transport}.routes' = {{ main = {{ {main} }}, {SPARE} }}\n"),
         )
     };
     let main = |field: &str| format!("CASCADE_CHANNEL__SMS__TRANSPORT__ROUTES__MAIN__{field}");
     let variables = Fake::default()
         .file("c.toml", "")
         .variable("CASCADE_CHANNEL__SMS__TRANSPORT__KIND", "routes")
-        .variable("CASCADE_CHANNEL__SMS__TRANSPORT__ORDER", "['main']")
+        .variable("CASCADE_CHANNEL__SMS__TRANSPORT__ORDER", "['main', 'spare']")
         .variable(
             "CASCADE_CHANNEL__SMS__TRANSPORT__ROUTES",
-            "{ main = { kind = 'smpp', host = 'smsc.test', port = 2775 } }",
+            &format!("{{ main = {{ kind = 'smpp', host = 'smsc.test', port = 2775 }}, {SPARE} }}"),
         )
         .variable(&main("SYSTEM_ID"), "shop")
         .variable(&main("SOURCE"), "\"12345\"")
         .variable(&main("PASSWORD"), "{ env = 'NOBODY_SETS_THIS' }");
-    let flags =
-        [("channel.sms.transport.routes.main.source", "\"12345\""), ("channel.sms.transport.order", "['main']")];
+    let flags = [
+        ("channel.sms.transport.routes.main.source", "\"12345\""),
+        ("channel.sms.transport.order", "['main', 'spare']"),
+    ];
     for sentence in [said(page("'12345'"), &[]), said(variables, &[]), said(page("'Shop'"), &flags)] {
         assert!(
             sentence.contains("NOBODY_SETS_THIS") && sentence.lines().count() == 1,
