@@ -68,7 +68,7 @@ pub enum OnUnknown {
     #[default]
     Skip,
     /// Send it again with the same id while it is valid: at least once. For free channels, and for providers that know
-    /// repeats by their id.
+    /// repeats by their id. After three calls of which nobody knows what came, it is reported as unknown as well.
     Resend,
 }
 

@@ -35,6 +35,10 @@ pub const FINISHED: usize = 23_000;
 
 const _: () = assert!(FINISHED + 2 * (WINDOW + BATCH) < MEMORY, "a successor would forget some, and send them again");
 
+/// A free channel calls again when nobody knows whether a message was taken, but not for ever: who is called so often and never says what
+/// came of it may have made a message of each call. What a predecessor left in doubt counts as one.
+pub const DOUBTS: u32 = 3;
+
 /// What became of a command, as it will be written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -62,8 +66,8 @@ pub(crate) struct Entry {
     stage: Stage,
     /// No record about it in `attempt` lies before this offset of that topic.
     floor: Option<i64>,
-    /// It may have been handed over already.
-    doubtful: bool,
+    /// So often it may have been handed over already.
+    doubts: u32,
     /// The rate limiter has let it through; it need not wait there again.
     pub(crate) permitted: bool,
     /// So has the one of its destination.
@@ -230,8 +234,8 @@ impl Lane {
         self.offsets.insert(id, offset);
         let floor = doubtful.then_some(self.attempt_from);
         // Under `skip` nothing but our own call can be in doubt here, and what comes of that is told.
-        let doubtful = doubtful && !(ours && self.on_unknown == OnUnknown::Skip);
-        self.window.insert(offset, Entry { stage, floor, doubtful, ..Entry::of((id, send)) });
+        let doubts = u32::from(doubtful && !(ours && self.on_unknown == OnUnknown::Skip));
+        self.window.insert(offset, Entry { stage, floor, doubts, ..Entry::of((id, send)) });
         self.next = offset + 1;
         true
     }
@@ -432,11 +436,11 @@ impl Lane {
             }
             Answer::NobodyThere { code } => Stage::Judged(Outcome::of(Status::BouncedHard, Some(code), now)),
             Answer::TooLate => Stage::Judged(entry.without_call(Outcome::of(Status::Expired, None, now))),
-            Answer::Unknown { code } if self.on_unknown == OnUnknown::Skip => {
+            Answer::Unknown { code } if self.on_unknown == OnUnknown::Skip || entry.doubts + 1 >= DOUBTS => {
                 Stage::Judged(Outcome::of(Status::Unknown, Some(code), now))
             }
             Answer::Unknown { .. } => {
-                entry.doubtful = true;
+                entry.doubts += 1;
                 entry.delay(None, tick);
                 Stage::Waiting
             }
@@ -451,7 +455,7 @@ impl Lane {
             }
         };
         // An earlier attempt may have got through, so only a first one can be taken back.
-        if entry.stage == Stage::Waiting && !entry.doubtful {
+        if entry.stage == Stage::Waiting && entry.doubts == 0 {
             self.idle_intents.push(id);
         }
     }
@@ -520,9 +524,9 @@ impl Entry {
 
     /// What an outcome without a call comes to: of what may have been taken before, nobody can say that it was not.
     fn without_call(&self, outcome: Outcome) -> Outcome {
-        match self.doubtful {
-            true => Outcome::of(Status::Unknown, Some("interrupted"), outcome.occurred_at),
-            false => outcome,
+        match self.doubts {
+            0 => outcome,
+            _ => Outcome::of(Status::Unknown, Some("interrupted"), outcome.occurred_at),
         }
     }
 
@@ -531,7 +535,7 @@ impl Entry {
             send,
             stage: Stage::Waiting,
             floor: None,
-            doubtful: false,
+            doubts: 0,
             permitted: false,
             destined: false,
             waits_for: None,

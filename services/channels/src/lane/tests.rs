@@ -271,6 +271,24 @@ fn a_broken_connection_follows_the_policy() {
 }
 
 #[test]
+fn what_is_in_doubt_is_called_three_times_and_then_told() {
+    let broken = Answer::Unknown { code: "timeout".to_owned() };
+    for (left_in_doubt, calls) in [(false, 3), (true, 2)] {
+        let (mut lane, tick) = (lane(OnUnknown::Resend), Tick::now());
+        if left_in_doubt {
+            lane.intended(id("a"), 10);
+        }
+        lane.command(10, id("a"), send("c1", 50), 0, false);
+        let told = (1..=9).find(|_| {
+            lane.start(10);
+            lane.answered(id("a"), &broken, 0, tick);
+            outcomes(&mut lane) == [(10, Status::Unknown)]
+        });
+        assert_eq!(told, Some(calls), "left in doubt by a predecessor: {left_in_doubt}");
+    }
+}
+
+#[test]
 fn a_look_that_had_become_too_old_costs_nothing_but_another_turn() {
     let (mut lane, tick) = (lane(OnUnknown::Skip), Tick::now());
     lane.command(10, id("a"), send("c1", 50), 0, false);
