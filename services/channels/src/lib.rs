@@ -40,6 +40,8 @@
 //!   declared for each channel: [`config::OnUnknown`].
 //! * A provider's outage refuses nothing, nor does a login or path of ours that is wrong: commands wait, and expire when their
 //!   validity ends.
+//! * A provider's no is believed where it speaks of the message (`transport/heard.rs`): of one that says no to everybody fifty in a row are,
+//!   and the rest waits as in an outage.
 //! * No more is handed over in an hour than `spend_per_hour` allows, whatever crashes: [`fence`].
 //! * What is made of a template is the same for the same send and the same files; blocks of other services are as they are then
 //!   ([`render`]). The loop waits for none of them.

@@ -36,7 +36,7 @@ use uuid::Uuid;
 
 use super::call::{self, Reply, default_timeout};
 use super::signed::{Signer, now_seconds};
-use super::{Answer, Call, Message, Proof, Secret, Transport, devices, plain_code};
+use super::{Answer, Call, Heard, Message, Secret, Transport, devices, plain_code};
 
 /// An app of Apple's world.
 #[derive(Clone, Debug, Deserialize)]
@@ -92,7 +92,7 @@ struct Apns {
     sound: Option<String>,
     signer: Signer,
     team_id: String,
-    proof: Proof,
+    heard: Heard,
     /// The token of a half hour, and which.
     kept: Mutex<Option<(i64, HeaderValue)>>,
 }
@@ -109,7 +109,7 @@ pub(super) fn open(config: &Config) -> Result<Box<dyn Transport>, String> {
         sound: config.sound.clone(),
         signer: config.signer()?,
         team_id: config.team_id.clone(),
-        proof: Proof::default(),
+        heard: Heard::default(),
         kept: Mutex::default(),
     }))
 }
@@ -158,7 +158,7 @@ impl Apns {
             .header("apns-id", id(&message.send_id, &device, alone))
             .json(&self.body(message));
         match call::ask(request).await {
-            Ok(reply) => self.proof.note(read(reply, &self.proof).await),
+            Ok(reply) => self.heard.note(read(reply, &self.heard).await),
             Err(answer) => answer,
         }
     }
@@ -188,7 +188,7 @@ fn id(send_id: &str, device: &str, alone: bool) -> String {
     }
 }
 
-async fn read(reply: Reply, proof: &Proof) -> Answer {
+async fn read(reply: Reply, heard: &Heard) -> Answer {
     let (told, retry_after) = (reply.by_status(), reply.retry_after);
     if reply.status.is_success() {
         return Answer::taken(reply.header("apns-id").map(str::to_owned));
@@ -197,8 +197,8 @@ async fn read(reply: Reply, proof: &Proof) -> Answer {
     let reason = reply.json().await.and_then(|said| call::word(&said, "/reason"));
     match (reason.as_deref(), told) {
         (Some(reason @ ("Unregistered" | "ExpiredToken")), _) => Answer::nobody_there(reason),
-        (Some(reason @ "BadDeviceToken"), _) => proof.of_address(Answer::nobody_there(reason)),
-        (Some(reason @ "DeviceTokenNotForTopic"), _) => proof.of_address(Answer::refused(reason)),
+        (Some(reason @ "BadDeviceToken"), _) => heard.of_address(Answer::nobody_there(reason)),
+        (Some(reason @ "DeviceTokenNotForTopic"), _) => heard.of_address(Answer::refused(reason)),
         (Some(reason), _) if ABOUT_THE_MESSAGE.contains(&reason) => Answer::refused(reason),
         (Some(reason @ "Shutdown"), _) => later(reason),
         (Some(reason), Answer::NotTaken { .. }) => later(plain_code(reason).unwrap_or("apns")),

@@ -13,6 +13,8 @@
 //! | 429, 503 | not taken for now; `retry-after` is kept for all calls |
 //! | everything else, also 500 | as `call.rs` says |
 //!
+//! A refusal without a code of Exolve's counts once it has taken something (`heard.rs`).
+//!
 //! *Limits.* Exolve's documentation has no list of errors: the words above are those that users of its API have met. It knows no repeats,
 //! so a send of unknown outcome is best skipped (`on_unknown`). What became of a message it posts to the address that is given for
 //! events of SMS, unsigned: a hook of the kind `http` reads it (`deploy/channels.toml`). The fields and words there are those of its method

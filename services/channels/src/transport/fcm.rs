@@ -34,7 +34,7 @@ use tokio::sync::Mutex;
 
 use super::call::{self, Reply, default_timeout};
 use super::signed::{Signer, now_seconds};
-use super::{Answer, Call, Message, Proof, Secret, Transport, devices, plain_code};
+use super::{Answer, Call, Heard, Message, Secret, Transport, devices, plain_code};
 
 /// A project of Firebase.
 #[derive(Clone, Debug, Deserialize)]
@@ -93,7 +93,7 @@ struct Fcm {
     method: Url,
     login: Login,
     timeout: Duration,
-    proof: Proof,
+    heard: Heard,
 }
 
 /// The part of a hand-over that getting a token may take: the call itself needs time to connect and to be answered.
@@ -117,7 +117,7 @@ pub(super) fn open(config: &Config) -> Result<Box<dyn Transport>, String> {
             kept: Mutex::default(),
         },
         timeout,
-        proof: Proof::default(),
+        heard: Heard::default(),
     }))
 }
 
@@ -141,7 +141,7 @@ impl Fcm {
         let body = body(message, &device);
         let request = self.client.post(self.method.clone()).header(AUTHORIZATION, bearer.clone()).json(&body);
         match call::ask(request.timeout(until.remaining())).await {
-            Ok(reply) => self.proof.note(self.read(reply, &bearer).await),
+            Ok(reply) => self.heard.note(self.read(reply, &bearer).await),
             Err(answer) => answer,
         }
     }
@@ -158,7 +158,7 @@ impl Fcm {
             Some("UNREGISTERED") => Answer::nobody_there("UNREGISTERED"),
             Some("INVALID_ARGUMENT") if is_about_the_token(&said) => Answer::nobody_there("INVALID_ARGUMENT"),
             Some("INVALID_ARGUMENT") => Answer::refused("INVALID_ARGUMENT"),
-            Some(code @ "SENDER_ID_MISMATCH") => self.proof.of_address(Answer::refused(code)),
+            Some(code @ "SENDER_ID_MISMATCH") => self.heard.of_address(Answer::refused(code)),
             Some(code @ "QUOTA_EXCEEDED") => later(code, retry_after.or(Some(QUOTA_PAUSE))),
             Some(code @ ("UNAVAILABLE" | "THIRD_PARTY_AUTH_ERROR" | "PERMISSION_DENIED" | "NOT_FOUND")) => {
                 later(code, retry_after)

@@ -17,6 +17,8 @@
 //! | no connection | not taken for now |
 //! | the connection breaks, or there is no answer in time | unknown |
 //!
+//! A 410, 400, 413, 422 or 451 without a `code` is no word of the gateway's own: it counts once the gateway has taken something (`heard.rs`).
+//!
 //! What became of a message, such a gateway posts to the tracker ([`hook`]), or signed in our own form (`POST /receipts/<name>`).
 
 pub(super) mod hook;

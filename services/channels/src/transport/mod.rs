@@ -7,6 +7,7 @@ pub mod email;
 mod exolve;
 mod fcm;
 pub(crate) mod guard;
+mod heard;
 pub mod hook;
 mod http;
 mod meta;
@@ -27,13 +28,13 @@ mod double;
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use schemas::{Millis, Status};
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 
+use heard::{Believed, Heard};
 pub use replies::Text;
 pub use secret::Secret;
 
@@ -169,6 +170,12 @@ pub type Call<'a> = Pin<Box<dyn Future<Output = Answer> + std::marker::Send + 'a
 pub trait Transport: fmt::Debug + std::marker::Send + Sync {
     /// Hands one message over, in bounded time. Called at most once for each intent.
     fn hand_over<'a>(&'a self, message: &'a Message) -> Call<'a>;
+
+    /// Whether a refusal with this code is the provider's own word about the message or its address, and no bare status, which may
+    /// come from anybody and mean anything.
+    fn is_own_word(&self, code: &str) -> bool {
+        !code.starts_with("http_")
+    }
 
     /// Hand-overs that may be under way at once, if the provider allows fewer than the channel's configuration.
     fn calls_max(&self) -> Option<usize> {
@@ -326,8 +333,11 @@ macro_rules! transports {
             pub fn open(&self) -> Result<Box<dyn Transport>, String> {
                 let transport = match self {
                     $(Config::$name(config) => $module::open(config),)*
-                };
-                Ok(Box::new(Discreet(transport?)))
+                }?;
+                // Each of several routes is opened here, too.
+                let transport: Box<dyn Transport> =
+                    if transport.routes().is_empty() { Box::new(Believed::over(transport)) } else { transport };
+                Ok(Box::new(Discreet(transport)))
             }
         }
     };
@@ -364,37 +374,13 @@ transports! {
     Routes routes;
 }
 
-/// Whether the provider has taken anything since this process started. Until then, what says of one address that it is wrong may
-/// mean us: a server, a key or an app that does not go with any of our addresses.
-#[derive(Debug, Default)]
-struct Proof(AtomicBool);
-
-impl Proof {
-    /// Passes an answer on, and keeps in mind that something was taken.
-    fn note(&self, answer: Answer) -> Answer {
-        if matches!(answer, Answer::Accepted { .. }) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-        answer
-    }
-
-    /// What is said of an address, which counts once we are not to blame.
-    fn of_address(&self, answer: Answer) -> Answer {
-        match answer {
-            Answer::NobodyThere { code } | Answer::Refused { code } if !self.0.load(Ordering::Relaxed) => {
-                Answer::not_taken(code)
-            }
-            answer => answer,
-        }
-    }
-}
-
-/// A provider's code as it may be shown: short, of plain characters, and without digits enough for a phone number. What repeats the
-/// address itself is told apart by [`Discreet`].
-fn plain_code(code: &str) -> Option<&str> {
+/// A provider's code as it may be shown: short, of plain characters, and without digits enough for a phone number, in a row or in groups.
+/// What repeats the address itself is told apart where the address is known.
+pub fn plain_code(code: &str) -> Option<&str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let is_number = |run: &str| run.len() >= 7;
-    let has_number = code.split(|c: char| !c.is_ascii_digit()).any(is_number);
+    let all = code.bytes().filter(u8::is_ascii_digit).count();
+    let has_number = all >= 10 || code.split(|c: char| !c.is_ascii_digit()).any(is_number);
     (!code.is_empty() && code.len() <= 48 && code.chars().all(plain) && !has_number).then_some(code)
 }
 
@@ -405,6 +391,10 @@ struct Discreet(Box<dyn Transport>);
 impl Transport for Discreet {
     fn hand_over<'a>(&'a self, message: &'a Message) -> Call<'a> {
         Box::pin(async move { without_address(self.0.hand_over(message).await, &message.address) })
+    }
+
+    fn is_own_word(&self, code: &str) -> bool {
+        self.0.is_own_word(code)
     }
 
     fn calls_max(&self) -> Option<usize> {

@@ -11,6 +11,7 @@
 //! | 413 | this message is refused |
 //! | 429 | not taken for now; `retry_after` is kept for all calls, since Telegram counts them by bot |
 //! | 401, 404: the token is wrong | not taken for now: it would be so for everybody |
+//! | any status without a `description`: somebody else has answered | as `call.rs` says |
 //! | everything else | as `call.rs` says |
 //!
 //! *Replies.* With `receive = true` the worker hears what people tell the bot ([`poll`]): a reply, a stop word, and that somebody has blocked it
@@ -167,7 +168,10 @@ impl Telegram {
 async fn read(reply: Reply) -> Answer {
     let (status, by_status) = (reply.status, reply.by_status());
     let said = reply.json().await.unwrap_or_default();
-    let description = said["description"].as_str().unwrap_or_default();
+    // A proxy on the way says the same statuses, and means everybody.
+    let Some(description) = said["description"].as_str().or_else(|| status.is_success().then_some("")) else {
+        return by_status;
+    };
     let is = |words: &str| description.contains(words);
     match status {
         status if status.is_success() => Answer::taken(call::id(Some(&said), "/result/message_id")),

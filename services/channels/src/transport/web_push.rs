@@ -15,9 +15,9 @@
 //! | the push service says | is read as |
 //! |---|---|
 //! | 201, 202 | taken |
-//! | 404, 410 | nobody is there |
-//! | 413 | this message is refused |
-//! | 400 | this message is refused; until this process has had a message taken, it is not taken for now: the fault may be ours |
+//! | 410 | nobody is there |
+//! | 404 | nobody is there; until this process has had a message taken, it is not taken for now (`heard.rs`) |
+//! | 413, 400 | this message is refused; the same: the fault may be ours |
 //! | 429, 503 | not taken for now; `retry-after` is kept for all calls of this push service |
 //! | 401, 403: our name is not believed | not taken for now: it would be so for everybody |
 //! | everything else, also 307 and 500 | as `call.rs` says |
@@ -48,7 +48,7 @@ use web_push_native::{Auth, encrypt};
 use super::call::{self, Reply, default_timeout};
 use super::guard::{self, Unfit};
 use super::signed::{Signer, now_seconds};
-use super::{Answer, Call, Message, Proof, Secret, Transport, devices};
+use super::{Answer, Call, Heard, Message, Secret, Transport, devices};
 use crate::breaker::Breaker;
 
 /// An application server, as browsers call whoever sends pushes.
@@ -110,7 +110,7 @@ struct WebPush {
     subject: String,
     urgency: String,
     allow_private: bool,
-    proof: Proof,
+    heard: Heard,
     /// Push services that took nothing lately, by their origins.
     failing: Mutex<HashMap<String, Failing>>,
 }
@@ -128,7 +128,7 @@ pub(super) fn open(config: &Config) -> Result<Box<dyn Transport>, String> {
         subject: config.subject.clone(),
         urgency: config.urgency.clone(),
         allow_private: config.allow_private_hosts,
-        proof: Proof::default(),
+        heard: Heard::default(),
         failing: Mutex::default(),
     }))
 }
@@ -140,6 +140,11 @@ impl Transport for WebPush {
 
     fn is_one_provider(&self) -> bool {
         false
+    }
+
+    /// 410 is the protocol's own word for a subscription that has ended.
+    fn is_own_word(&self, code: &str) -> bool {
+        code == "http_410" || !code.starts_with("http_")
     }
 }
 
@@ -179,7 +184,7 @@ impl WebPush {
             .header("topic", topic(&message.send_id))
             .body(sealed);
         let answer = match call::ask(request).await {
-            Ok(reply) => self.proof.note(read(&reply, &self.proof)),
+            Ok(reply) => self.heard.note(read(&reply, &self.heard)),
             Err(answer) => answer,
         };
         out.learn(&answer);
@@ -268,12 +273,12 @@ fn body(message: &Message) -> Vec<u8> {
     body.to_string().into_bytes()
 }
 
-fn read(reply: &Reply, proof: &Proof) -> Answer {
+fn read(reply: &Reply, heard: &Heard) -> Answer {
     let code = format!("http_{}", reply.status.as_u16());
     match reply.status {
         status if status.is_success() => Answer::taken(None),
         StatusCode::NOT_FOUND | StatusCode::GONE => Answer::nobody_there(code),
-        StatusCode::BAD_REQUEST => proof.of_address(Answer::refused(code)),
+        StatusCode::BAD_REQUEST => heard.of_address(Answer::refused(code)),
         StatusCode::PAYLOAD_TOO_LARGE => Answer::refused(code),
         _ => reply.by_status(),
     }

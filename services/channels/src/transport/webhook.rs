@@ -27,6 +27,8 @@
 //! | 500, 502, 504 and other 5xx | unknown |
 //! | its name resolves to nothing public | not taken for now |
 //! | everything else | as `call.rs` says |
+//!
+//! A 400, 413, 422 or 451 without a `code` counts once the receiver has taken something (`heard.rs`).
 
 use std::fmt;
 

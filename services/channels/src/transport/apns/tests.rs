@@ -100,7 +100,7 @@ fn a_provider_token_serves_for_half_an_hour() {
         sound: None,
         signer: config.signer().unwrap(),
         team_id: config.team_id,
-        proof: Proof::default(),
+        heard: Heard::default(),
         kept: Mutex::default(),
     };
     let at = |now: i64| apns.bearer(now).unwrap();
