@@ -1,8 +1,10 @@
 //! Calls of the provider that are under way. They outlive a failure of Kafka: their answers are not lost with a transaction.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use schemas::Id;
 use stream::clock::{Clock, Tick};
 use stream::{Error, Verdict};
@@ -18,9 +20,12 @@ use crate::transport::{Answer, Ear, Transport};
 
 /// Runs calls beside the worker's thread.
 pub(crate) struct Calls {
-    flying: JoinSet<(Id, Answer)>,
-    /// Partition of each call under way that is still ours to settle.
-    ids: HashMap<Id, i32>,
+    flying: JoinSet<(u64, Id, Answer)>,
+    /// Calls so far: each has a number of its own, since a send may be called again while an earlier call for it, of a partition that went
+    /// away and came back, is still under way.
+    begun: u64,
+    /// Number and partition of each call under way that is still ours to settle.
+    ids: HashMap<Id, (u64, i32)>,
     /// Answers that no lane has taken yet, with their partitions.
     answers: HashMap<Id, (i32, Answer)>,
     /// Answers that a lane has taken, but no transaction has made lasting yet.
@@ -57,6 +62,7 @@ impl Calls {
     fn over(transport: Arc<dyn Transport>, clock: &Clock, metrics: ChannelMetrics, runtime: Runtime) -> Self {
         Calls {
             flying: JoinSet::new(),
+            begun: 0,
             ids: HashMap::new(),
             answers: HashMap::new(),
             taken: HashMap::new(),
@@ -87,24 +93,30 @@ impl Calls {
         let Candidate { partition, id, message, send_before, place, .. } = candidate;
         let followed = place.map(|place| self.teller.of_call(place, id));
         let (transport, clock, metrics) = (Arc::clone(&self.transport), self.clock.clone(), self.metrics.clone());
-        self.ids.insert(id, partition);
+        self.begun += 1;
+        let number = self.begun;
+        self.ids.insert(id, (number, partition));
         // Whatever an earlier call came to is settled: it must not be taken for the answer of this one.
         self.answers.remove(&id);
         let call = async move {
             // This is the last moment: a process that was stopped in between wakes up before this line.
             if until.remaining().is_zero() || lease.is_over() {
-                return (id, Answer::Stale);
+                return (number, id, Answer::Stale);
             }
             if clock.now() > send_before {
-                return (id, Answer::TooLate);
+                return (number, id, Answer::TooLate);
             }
             metrics.residual_window_seconds.observe(looked.elapsed().as_secs_f64());
             let (began, followed) = (Tick::now(), followed.map(Followed::begins));
-            let answer = lease.hold(transport.hand_over(&message)).await;
-            let answer = answer.unwrap_or_else(|| Answer::Unknown { code: "lease_ended".to_owned() });
+            // A fault in a transport may have struck before its first write or behind its last. It is this message's alone: the others go on.
+            let called = async { lease.hold(transport.hand_over(&message)).await };
+            let answer = match AssertUnwindSafe(called).catch_unwind().await {
+                Ok(answer) => answer.unwrap_or_else(|| Answer::Unknown { code: "lease_ended".to_owned() }),
+                Err(_) => Answer::Unknown { code: "panicked".to_owned() },
+            };
             metrics.hand_over_seconds.observe(began.elapsed().as_secs_f64());
             followed.into_iter().for_each(|followed| followed.ends(&answer));
-            (id, answer)
+            (number, id, answer)
         };
         self.flying.spawn_on(call, self.runtime.handle());
     }
@@ -113,8 +125,9 @@ impl Calls {
     pub(crate) fn collect(&mut self) -> Result<(), Error> {
         while let Some(ended) = self.flying.try_join_next() {
             match ended {
-                Ok((id, answer)) => {
-                    if let Some(partition) = self.ids.remove(&id) {
+                Ok((number, id, answer)) => {
+                    if let Some((_, partition)) = self.ids.get(&id).copied().filter(|(of, _)| *of == number) {
+                        self.ids.remove(&id);
                         self.answers.insert(id, (partition, answer));
                     }
                 }
@@ -145,7 +158,7 @@ impl Calls {
     /// The partition belongs to somebody else. Should it come back, an intent that stands there may be his: what we know of
     /// our own call says nothing about it any more.
     pub(crate) fn release(&mut self, partition: i32) {
-        self.ids.retain(|_, of| *of != partition);
+        self.ids.retain(|_, (_, of)| *of != partition);
         self.answers.retain(|_, (of, _)| *of != partition);
         self.taken.retain(|_, (of, _)| *of != partition);
     }
@@ -215,14 +228,22 @@ mod tests {
     use crate::metrics::Metrics;
     use crate::transport::{Call, Message};
 
-    /// Takes everything, and counts.
+    /// Takes everything, and counts; stumbles over one, and is slow with the very first of another.
     #[derive(Debug, Default)]
     struct Taker(AtomicUsize);
 
     impl Transport for Taker {
-        fn hand_over<'a>(&'a self, _: &'a Message) -> Call<'a> {
-            self.0.fetch_add(1, Ordering::SeqCst);
-            Box::pin(async { Answer::taken(None) })
+        fn hand_over<'a>(&'a self, message: &'a Message) -> Call<'a> {
+            let before = self.0.fetch_add(1, Ordering::SeqCst);
+            match message.customer_id.as_str() {
+                "stumbles at once" => panic!("it is inside {}", message.address),
+                "stumbles" => Box::pin(async { panic!("it is inside {}", message.address) }),
+                "slow" if before == 0 => Box::pin(async {
+                    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+                    Answer::taken(Some("first".to_owned()))
+                }),
+                _ => Box::pin(async { Answer::taken(None) }),
+            }
         }
     }
 
@@ -316,5 +337,29 @@ mod tests {
         calls.dropped(std::iter::once((candidate("a", 0).id, 0)));
         calls.start(candidate("a", 0), Tick::now(), lease());
         assert_eq!(told(&mut calls), [Answer::taken(None)]);
+    }
+
+    #[test]
+    fn a_call_that_panics_is_unknown_and_all_others_go_on() {
+        let (mut calls, _) = calls(0);
+        for name in ["stumbles at once", "stumbles"] {
+            calls.start(candidate(name, 0), Tick::now(), lease());
+            assert_eq!(told(&mut calls), [Answer::Unknown { code: "panicked".to_owned() }]);
+        }
+        calls.start(candidate("a", 0), Tick::now(), lease());
+        assert_eq!(told(&mut calls), [Answer::taken(None)]);
+    }
+
+    #[test]
+    fn a_call_of_a_partition_that_came_back_is_not_taken_for_the_one_before() {
+        let (mut calls, taker) = calls(0);
+        calls.start(candidate("slow", 0), Tick::now(), lease());
+        while taker.0.load(Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        calls.release(0);
+        calls.start(candidate("slow", 0), Tick::now(), lease());
+        assert_eq!(told(&mut calls), [Answer::taken(None)], "the second call's, and not what the first came to");
+        assert!(!calls.has(candidate("slow", 0).id), "nor does the first end it again");
     }
 }
