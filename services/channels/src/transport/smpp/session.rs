@@ -9,17 +9,20 @@
 //! ends is lost: nobody knows whether it was taken. The pauses between trials grow to half a minute.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use futures_util::FutureExt;
 use rusmpp::pdus::{BindTransceiver, DataSmResp, DeliverSmResp, SubmitSm};
 use rusmpp::types::COctetString;
 use rusmpp::values::InterfaceVersion;
 use rusmpp::{Command, CommandId, CommandStatus, Pdu};
 use stream::clock::Tick;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -112,16 +115,46 @@ impl Session {
             return Reply::NotSent(code);
         }
         let (reply, answer) = oneshot::channel();
-        let settled = Arc::new(AtomicBool::new(false));
-        if self.requests.try_send(Request { submission, of, reply, until, settled: Arc::clone(&settled) }).is_err() {
-            return Reply::NotSent("window".to_owned());
+        let asker = Asker(Arc::default());
+        let settled = Arc::clone(&asker.0);
+        match self.requests.try_send(Request { submission, of, reply, until, settled }) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => return Reply::NotSent("window".to_owned()),
+            Err(TrySendError::Closed(_)) => return Reply::NotSent("session".to_owned()),
         }
-        match timeout(until.remaining(), answer).await {
-            Ok(Ok(reply)) => reply,
-            Ok(Err(_)) => Reply::Lost,
-            Err(_) if settled.swap(true, Ordering::SeqCst) => Reply::Silent,
-            Err(_) => Reply::NotSent("queue".to_owned()),
+        match (timeout(until.remaining(), answer).await, asker.gives_up()) {
+            (Ok(Ok(reply)), _) => reply,
+            // What was dropped with the session is in doubt if it was written, and only then.
+            (Ok(Err(_)), Written::Maybe) => Reply::Lost,
+            (Ok(Err(_)), Written::Never) => Reply::NotSent("session".to_owned()),
+            (Err(_), Written::Maybe) => Reply::Silent,
+            (Err(_), Written::Never) => Reply::NotSent("queue".to_owned()),
         }
+    }
+}
+
+/// Who waits for the answer to a request. Given up, also by being dropped in the midst of its call, it leaves nothing behind that could be
+/// written later.
+struct Asker(Arc<AtomicBool>);
+
+/// Whether a request that nobody waits for any more was written.
+#[derive(Clone, Copy)]
+enum Written {
+    /// It was about to be.
+    Maybe,
+    /// And it never will be.
+    Never,
+}
+
+impl Asker {
+    fn gives_up(&self) -> Written {
+        if self.0.swap(true, Ordering::SeqCst) { Written::Maybe } else { Written::Never }
+    }
+}
+
+impl Drop for Asker {
+    fn drop(&mut self) {
+        self.gives_up();
     }
 }
 
@@ -147,16 +180,7 @@ impl Keeper {
         loop {
             self.told.send_replace(State::Connecting);
             let began = Tick::now();
-            let ended = match timeout(Duration::from_secs(self.config.timeout_seconds), self.bind()).await {
-                Ok(Ok(link)) => {
-                    tracing::info!("the message centre has bound us");
-                    self.told.send_replace(State::Bound);
-                    Bound::new(link, &mut self).serve().await
-                }
-                Ok(Err(code)) => Some(code),
-                Err(_) => Some("bind_timeout".to_owned()),
-            };
-            let Some(code) = ended else { return };
+            let Some(code) = survived(self.connect()).await else { return };
             tracing::warn!(code, "there is no session with the message centre; it will be tried again");
             self.told.send_replace(State::Down(code.clone()));
             if began.elapsed() > GOOD {
@@ -173,6 +197,19 @@ impl Keeper {
                     },
                 }
             }
+        }
+    }
+
+    /// Binds, and serves until that ends. Returns why it did; none if nobody wants it any more.
+    async fn connect(&mut self) -> Option<String> {
+        match timeout(Duration::from_secs(self.config.timeout_seconds), self.bind()).await {
+            Ok(Ok(link)) => {
+                tracing::info!("the message centre has bound us");
+                self.told.send_replace(State::Bound);
+                Bound::new(link, self).serve().await
+            }
+            Ok(Err(code)) => Some(code),
+            Err(_) => Some("bind_timeout".to_owned()),
         }
     }
 
@@ -204,6 +241,11 @@ impl Keeper {
             }
         }
     }
+}
+
+/// What a session comes to, also if what the centre says makes it panic: the next one may fare better.
+async fn survived(session: impl Future<Output = Option<String>>) -> Option<String> {
+    AssertUnwindSafe(session).catch_unwind().await.unwrap_or_else(|_| Some("panicked".to_owned()))
 }
 
 fn is_ok(status: CommandStatus) -> bool {
@@ -400,5 +442,75 @@ impl<'a> Bound<'a> {
             CommandId::DataSm => self.answer(sequence, status, DataSmResp::default()).await,
             _ => self.answer(sequence, status, DeliverSmResp::default()).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::smpp::submission;
+    use crate::transport::smpp::tests::{config, message};
+
+    /// A session whose keeper is the test.
+    fn bound() -> (Session, mpsc::Receiver<Request>) {
+        let (requests, asked) = mpsc::channel(2);
+        let (_, state) = watch::channel(State::Bound);
+        (Session { requests, state, keeper: JoinSet::new() }, asked)
+    }
+
+    async fn submit(session: &Session) -> Reply {
+        let one = submission::of(&message("a"), &config(1)).unwrap().remove(0);
+        session.submit(one, ("send".to_owned(), "c1".to_owned()), Tick::now().after(Duration::from_millis(100))).await
+    }
+
+    /// What comes of a request that the keeper takes up so.
+    async fn taken_up(by: impl AsyncFnOnce(Request)) -> Reply {
+        let (session, mut asked) = bound();
+        let keeper = async {
+            by(asked.recv().await.unwrap()).await;
+        };
+        tokio::join!(submit(&session), keeper).0
+    }
+
+    #[tokio::test]
+    async fn what_goes_with_the_session_is_in_doubt_if_it_was_written_and_only_then() {
+        assert!(matches!(taken_up(async |request| drop(request)).await, Reply::NotSent(code) if code == "session"));
+        let written = async |request: Request| assert!(!request.settled.swap(true, Ordering::SeqCst));
+        assert!(matches!(taken_up(written).await, Reply::Lost));
+        let (session, asked) = bound();
+        drop(asked);
+        assert!(matches!(submit(&session).await, Reply::NotSent(code) if code == "session"));
+    }
+
+    #[tokio::test]
+    async fn what_waits_too_long_is_in_doubt_if_it_was_written_and_is_not_written_later() {
+        let late = Duration::from_millis(300);
+        let kept = async |request: Request| {
+            sleep(late).await;
+            assert!(request.settled.swap(true, Ordering::SeqCst), "it must not be written any more");
+        };
+        assert!(matches!(taken_up(kept).await, Reply::NotSent(code) if code == "queue"));
+        let written = async |request: Request| {
+            request.settled.store(true, Ordering::SeqCst);
+            sleep(late).await;
+        };
+        assert!(matches!(taken_up(written).await, Reply::Silent));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_given_up_while_it_waits_for_the_window_is_never_written() {
+        let (session, mut asked) = bound();
+        assert!(timeout(Duration::from_millis(20), submit(&session)).await.is_err(), "the lease has ended");
+        let request = asked.recv().await.unwrap();
+        assert!(request.settled.load(Ordering::SeqCst));
+    }
+
+    #[tokio::test]
+    async fn a_session_that_panics_is_one_that_ended() {
+        async fn panics() -> Option<String> {
+            panic!("a frame that nobody thought of")
+        }
+        assert_eq!(survived(panics()).await.as_deref(), Some("panicked"));
+        assert_eq!(survived(async { None }).await, None);
     }
 }
