@@ -10,7 +10,8 @@
 //!   "components": [{"type": "body", "parameters": [{"type": "text", "text": {{ name|tojson }}}]}]}}
 //! ```
 //!
-//! Every other text goes out as text, with title and link. To Messenger and Instagram all texts go out like that.
+//! One that begins with a brace and names a `"type"`, but cannot be read, is a template of ours that is broken: it is refused (`bad_json`),
+//! and no customer is shown it. Every other text goes out as text, with title and link. To Messenger and Instagram all texts go out like that.
 //!
 //! *Receipts.* WhatsApp hands `receipt_token` back with each status (`biz_opaque_callback_data`).
 //!
@@ -23,8 +24,9 @@
 //! | `131021` (to ourselves), `131026` (undeliverable), `131047` or 10 with subcode `2018278` or `2534022` (the time to answer is over), `131049`, `131050`, `130472`, `130497` (not this person now), 551 or 200 with subcode `1545041`, `2018065` or `2018108` (not available) | this message is refused |
 //! | 4, 32, 613, `80007`, `130429`, `131048`, `131056`, `133016` (limits) | not taken for now |
 //! | 0, 3, 10, 33, 190, 200 to 299, 368, `131005`, `131030`, `131031`, `131042`, `131045`, `131057`, `133010` (token, right, account, payment) | not taken for now: it would be so for everybody |
-//! | 2, `131016`, `133004` (unavailable) | not taken for now |
+//! | 2, `131016`, `133004` (unavailable) | not taken for now; with a 5xx other than 503 unknown: it may have failed behind the door |
 //! | 1, `131000` (something went wrong) | unknown |
+//! | any that speaks of the message or the person, with a 5xx | unknown: a server that has failed is no judge of them |
 //! | everything else | as `call.rs` says |
 //!
 //! `131026` says no more than that a number has no WhatsApp, an old one, or terms that are not accepted; so the address may be
@@ -128,8 +130,9 @@ impl Transport for Meta {
         Box::pin(async move {
             let body = match self.product {
                 Product::Whatsapp => whatsapp(message),
-                Product::Messenger | Product::Instagram => self.conversation(message),
+                Product::Messenger | Product::Instagram => Some(self.conversation(message)),
             };
+            let Some(body) = body else { return Answer::unfit("bad_json") };
             match call::ask(self.client.post(self.method.clone()).json(&body)).await {
                 Ok(reply) => read(reply).await,
                 Err(answer) => answer,
@@ -145,8 +148,13 @@ impl Transport for Meta {
 /// Longest word that WhatsApp hands back, in characters.
 const CALLBACK_DATA_MAX: usize = 512;
 
-fn whatsapp(message: &Message) -> Value {
-    let own = serde_json::from_str::<Value>(&message.text).ok().filter(|own| own["type"].is_string());
+/// None for a text that was meant to be a message of WhatsApp's, and is none.
+fn whatsapp(message: &Message) -> Option<Value> {
+    let read = serde_json::from_str::<Value>(&message.text);
+    if read.is_err() && message.text.trim_start().starts_with('{') && message.text.contains("\"type\"") {
+        return None;
+    }
+    let own = read.ok().filter(|own| own["type"].is_string());
     let mut body = own.unwrap_or_else(|| json!({"type": "text", "text": {"body": message.plain()}}));
     body["messaging_product"] = json!("whatsapp");
     body["recipient_type"] = json!("individual");
@@ -154,7 +162,7 @@ fn whatsapp(message: &Message) -> Value {
     if let Some(token) = message.receipt_token.as_ref().filter(|token| token.len() <= CALLBACK_DATA_MAX) {
         body["biz_opaque_callback_data"] = json!(token);
     }
-    body
+    Some(body)
 }
 
 impl Meta {
@@ -178,8 +186,10 @@ async fn read(reply: Reply) -> Answer {
     let number = |path: &str| said.pointer(path).and_then(Value::as_u64);
     let Some(error) = number("/error/code") else { return told };
     let code = format!("meta_{error}");
+    let has_failed = matches!(told, Answer::Unknown { .. });
     let later = || Answer::NotTaken { code: code.clone(), retry_after };
-    match (error, number("/error/error_subcode")) {
+    let read = match (error, number("/error/error_subcode")) {
+        (2 | 131_016 | 133_004, _) if has_failed => Answer::unknown(code),
         (100, Some(2_018_001)) => Answer::nobody_there(code),
         (100, Some(33)) => later(),
         (10, Some(2_018_278 | 2_534_022)) | (200, Some(1_545_041 | 2_018_065 | 2_018_108)) => Answer::refused(code),
@@ -187,10 +197,12 @@ async fn read(reply: Reply) -> Answer {
         (200..=299, _) => later(),
         (error, _) if NOT_NOW.contains(&error) => later(),
         (1 | 131_000, _) => Answer::unknown(code),
-        _ => match told {
-            Answer::Unknown { .. } => Answer::unknown(code),
-            _ => later(),
-        },
+        _ if has_failed => Answer::unknown(code),
+        _ => later(),
+    };
+    match read {
+        Answer::Refused { code } | Answer::NobodyThere { code } if has_failed => Answer::unknown(code),
+        read => read,
     }
 }
 

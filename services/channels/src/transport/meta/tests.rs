@@ -69,6 +69,19 @@ async fn a_text_that_only_looks_like_json_stays_a_text() {
 }
 
 #[tokio::test]
+async fn a_message_of_whatsapp_s_that_is_broken_is_shown_to_nobody() {
+    for text in [
+        r#"{"type": "template", "template": {"name": "cart_left""#,
+        "\n{\"type\": \"text\", \"text\": {\"body\": \"Say \"hi\"\"}}",
+    ] {
+        let double = Double::saying(taken()).await;
+        let broken = Message { text: text.to_owned(), ..message("79001234567") };
+        assert_eq!(meta(&double, Product::Whatsapp).hand_over(&broken).await, Answer::unfit("bad_json"), "{text}");
+        assert!(double.asked().is_empty());
+    }
+}
+
+#[tokio::test]
 async fn messenger_and_instagram_get_a_conversation() {
     for (product, tag, kind) in
         [(Product::Messenger, None, "UPDATE"), (Product::Instagram, Some("HUMAN_AGENT"), "MESSAGE_TAG")]
