@@ -56,7 +56,7 @@ use search::Search;
 
 use crate::metrics::Words;
 use crate::pseudonym::Pseudonyms;
-use crate::transport::{About, Ear, Fate, Text, Word};
+use crate::transport::{About, Ear, Fate, Text, Word, plain_code};
 
 /// A receipt waits so long for our own record of its send.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -383,6 +383,8 @@ impl Listener {
 
     async fn hear(self, word: Word) {
         let Word { about, status, code, text, occurred_at, fate } = word;
+        // The one way of codes from providers into records: whatever reads a post or a frame, no more than a code goes through.
+        let code = code.as_deref().and_then(plain_code).map(str::to_owned);
         let (found, about_nothing) = match about {
             About::ProviderId(provider_id) => (self.find(&[Name::id(&provider_id)]).await, "unknown_send"),
             About::Address(address) => (self.find(&self.names(&address)).await, "unknown_sender"),

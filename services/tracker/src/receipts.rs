@@ -37,6 +37,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use channels::echo::believed;
+use channels::transport::plain_code;
 use schemas::token::{Keyring, Kind};
 use schemas::{Actor, Feedback, Id, Millis, Outcome, Record, Status};
 use serde::Deserialize;
@@ -133,7 +134,6 @@ fn fact(keys: &Keyring, provider: &str, receipt: Receipt, now: Millis) -> Option
         }
         None => (Id::parse(&receipt.send_id?)?, receipt.customer_id.filter(|id| !id.is_empty())?, receipt.channel?),
     };
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let actor = match status {
         Status::Opened | Status::Clicked if receipt.machine => Actor::Machine,
         Status::Opened | Status::Clicked => Actor::Human,
@@ -151,8 +151,8 @@ fn fact(keys: &Keyring, provider: &str, receipt: Receipt, now: Millis) -> Option
         actor,
         provider: provider.to_owned(),
         provider_id: receipt.provider_id.filter(|id| id.len() <= 200),
-        // A code is a word; a sentence could hold an address.
-        code: receipt.code.filter(|code| code.len() <= 48 && code.chars().all(plain)),
+        // A code is a word; a sentence could hold an address, and a number be one.
+        code: receipt.code.as_deref().and_then(plain_code).map(str::to_owned),
         outcome,
     })
 }
@@ -180,4 +180,32 @@ fn status(word: &str) -> Option<Status> {
         "complained" | "complaint" | "spam" => Status::Complained,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_an_address_is_no_code() {
+        let keys = Keyring::new(vec![(1, b"a secret of sixteen".to_vec())]).unwrap();
+        let send_id = Id::of_instance("c1", "", "", "");
+        for (code, kept) in [
+            ("undeliv_001", true),
+            ("5.1.1", true),
+            ("call +7900", false),
+            ("79001234567", false),
+            ("to_79001234567", false),
+            ("7-900-123-45-67", false),
+            ("anna@shop.example", false),
+            ("", false),
+        ] {
+            let body = serde_json::json!({
+                "send_id": send_id.to_string(), "customer_id": "c1", "channel": "sms", "status": "undelivered", "code": code,
+            });
+            let read = read(body.to_string().as_bytes(), &keys, "sandbox", 0).unwrap();
+            let told = read[0].as_ref().unwrap().code.as_deref();
+            assert_eq!(told, kept.then_some(code), "{code}");
+        }
+    }
 }

@@ -456,7 +456,7 @@ mod tests {
 
     #[test]
     fn a_code_that_may_be_an_address_is_not_shown() {
-        for code in ["79001234567", "to_79001234567", "", "a b", "+7900"] {
+        for code in ["79001234567", "to_79001234567", "7-900-123-45-67", "anna@shop", "", "a b", "+7900"] {
             assert_eq!(plain_code(code), None, "{code}");
         }
         assert_eq!((plain_code("code_131026"), plain_code("5.1.1")), (Some("code_131026"), Some("5.1.1")));
