@@ -3,7 +3,7 @@
 //! | the report says | status | code |
 //! |---|---|---|
 //! | failed, with an enhanced status of an address that does not exist (5.1.1, 5.1.2, 5.1.3, 5.1.6, 5.1.10, 5.2.1) | BOUNCED_HARD | `dsn_<status>` |
-//! | failed, with any other status: mailbox full (4.2.2, 5.2.2), policy (5.7.1), given up (4.4.7) | FAILED | `dsn_<status>` |
+//! | failed, with any other status: mailbox full (4.2.2, 5.2.2), policy (5.7.1: our fault or the domain's, never the address's), given up (4.4.7) | FAILED | `dsn_<status>` |
 //! | delayed | BOUNCED_SOFT | `dsn_<status>` |
 //! | delivered | DELIVERED | – |
 //! | relayed, expanded: nobody will tell more | SENT | – |

@@ -5,6 +5,7 @@
 //! | 2xx to the end of the data | taken |
 //! | 5xx with an enhanced code (RFC 3463) of an address that does not exist: 5.1.1, 5.1.2, 5.1.3, 5.1.6, 5.1.10, 5.2.1 | nobody is there |
 //! | 530, 534, 535, 538, 502, 503, 504, 521, a bare 554 (no mail service here, a sender or right that is not known), or an enhanced code of login, policy, system or protocol: 5.1.7, 5.1.8, 5.3.x, 5.5.x, 5.7.x | not taken for now: it would be so for everybody |
+//! | 5.7.x other than those of login and encryption: policy, spam | the same; after three trials this mail is refused, if its domain takes others (`email/policy.rs`). Never that nobody is there: other messages go on |
 //! | other 5xx, also 5.3.4 (too large) and a bare 550 (servers that block a sender say it, too) | this mail is refused |
 //! | 4xx | not taken for now |
 //! | it offers no login or no TLS as we are to use it | not taken for now |
@@ -21,6 +22,8 @@
 //! *Addresses.* A domain in other letters than ASCII goes out in its ASCII form. A local part in such letters needs a server that
 //! offers SMTPUTF8 (RFC 6531); to another one the mail is refused (`smtp_client`).
 
+mod policy;
+
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -35,10 +38,12 @@ use lettre::transport::smtp::{Error as SmtpError, PoolConfig};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use schemas::token::MARK_CHARACTERS;
 use serde::Deserialize;
+use stream::clock::Tick;
 
 use super::call::connect_timeout;
 use super::{Answer, Call, Message, Secret, Transport};
 use crate::config::CALLS_MAX;
+use policy::Policy;
 
 /// The header that names the send in reports.
 pub const TOKEN_HEADER: &str = "X-Cascade-Token";
@@ -188,6 +193,7 @@ struct Email {
     mark_replies: bool,
     return_path: Option<Address>,
     timeout: Duration,
+    policy: Policy,
 }
 
 pub(super) fn open(config: &Config) -> Result<Box<dyn Transport>, String> {
@@ -214,6 +220,7 @@ pub(super) fn open(config: &Config) -> Result<Box<dyn Transport>, String> {
         mark_replies: config.mark_replies,
         return_path: config.return_path.as_deref().and_then(ascii_address),
         timeout,
+        policy: Policy::default(),
     }))
 }
 
@@ -227,12 +234,13 @@ impl Transport for Email {
             let mut session = Session { email: self, has_ended: false };
             let answer = tokio::time::timeout(self.timeout, self.server().send(mail)).await;
             session.has_ended = answer.is_ok();
-            match answer {
+            let answer = match answer {
                 // The server's own queue id stands somewhere in its words; our message id is what comes back in bounces.
                 Ok(Ok(_)) => Answer::taken(Some(self.message_id(message))),
                 Ok(Err(error)) => answer_of(&error),
                 Err(_) => Answer::unknown("timeout"),
-            }
+            };
+            self.policy.judge(message, answer, Tick::now())
         })
     }
 }

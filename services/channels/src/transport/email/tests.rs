@@ -329,6 +329,7 @@ proptest! {
             mark_replies: false,
             return_path: None,
             timeout: Duration::from_secs(1),
+            policy: Policy::default(),
         };
         let composed = email.compose(&Message { subject: Some(subject.clone()), ..message(&address) });
         if [&address, &subject].iter().any(|text| text.chars().any(char::is_control)) {
