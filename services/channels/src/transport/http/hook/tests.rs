@@ -6,6 +6,7 @@ use super::*;
 use crate::transport::hook::Config;
 use crate::transport::hook::tests::{Posts, secrets, sign};
 use crate::transport::replies::default_stop_words;
+use crate::transport::smpp;
 
 const SECRET: &str = "what-was-agreed-with-it";
 
@@ -47,6 +48,21 @@ fn every_documented_post_is_read_as_its_configuration_says() {
             other => panic!("{other} is no gateway"),
         }))
     });
+}
+
+/// The words of message centres mean the same whichever way they come.
+#[test]
+fn the_example_of_a_gateway_reads_the_words_of_message_centres_as_the_table_of_smpp_says() {
+    let page: toml::Table = include_str!("../../../../../../deploy/channels.toml").parse().unwrap();
+    let post: Post = page["channel"]["gateway"]["hook"]["post"].clone().try_into().unwrap();
+    assert!(post.statuses.contains_key("UNDELIV") && post.statuses.len() >= 7);
+    for (word, meaning) in post.statuses {
+        let text = format!("id:1 stat:{word} err:000");
+        let receipt = smpp::receipt::read(text.as_bytes(), &smpp::receipt::Parameters::default(), &[]).unwrap();
+        // That it was taken is known already.
+        let status = receipt.status.filter(|status| *status != Status::Accepted);
+        assert_eq!(meaning.status(), status, "{word}");
+    }
 }
 
 #[test]
