@@ -3,6 +3,7 @@
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use channels::link::landing;
 use schemas::Status;
 use schemas::token::Kind;
 
@@ -40,8 +41,9 @@ pub(crate) async fn click(
     let Ok(token) = edge.keys.verify(&token, Kind::Click, now) else {
         return (StatusCode::NOT_FOUND, "This link does not work any more.\n").into_response();
     };
-    // What no header can hold, we have signed, but it leads nowhere.
-    let Ok(target) = HeaderValue::try_from(token.target.as_str()) else { return StatusCode::NOT_FOUND.into_response() };
+    // What is no web address, we have signed, but it leads nowhere.
+    let target = landing(&token.target).and_then(|target| HeaderValue::try_from(target).ok());
+    let Some(target) = target else { return StatusCode::NOT_FOUND.into_response() };
     edge.spool.put(fact::of(&token, Status::Clicked, actor::of(&method, &headers), now));
     let headers = [
         (header::LOCATION, target),

@@ -248,7 +248,16 @@ async fn an_expired_link_leads_nowhere_and_no_token_adds_a_header() {
     let sign = |target: &str, expires_at| {
         edge.keys.sign(&schemas::token::Token { expires_at, ..token(Kind::Click, target) }).unwrap()
     };
-    for token in [sign("https://shop.example/", NOW - 1), sign("https://shop.example/\r\nset-cookie: a=b", NOW + 1)] {
+    let nowhere = [
+        "https://shop.example/\r\nset-cookie: a=b",
+        "javascript:alert(1)",
+        "ftp://shop.example/",
+        "//other.example",
+        "x",
+        "",
+    ];
+    let nowhere = nowhere.map(|target| sign(target, NOW + 1));
+    for token in [sign("https://shop.example/", NOW - 1)].into_iter().chain(nowhere) {
         let answer = edge.get(&format!("/c/{token}")).await;
         assert_eq!(answer.status(), StatusCode::NOT_FOUND);
         assert!(!answer.headers().contains_key(LOCATION) && !answer.headers().contains_key("set-cookie"));
@@ -277,4 +286,12 @@ async fn a_request_that_was_signed_is_not_believed_later_or_under_two_signatures
     assert_eq!(send(4, false).await, StatusCode::NO_CONTENT);
     assert_eq!(send(6, false).await, StatusCode::UNAUTHORIZED);
     assert_eq!(send(4, true).await, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_click_leads_to_a_web_address_in_whatever_letters_it_was_written() {
+    let edge = Fixture::start().await;
+    let answer = edge.get(&format!("/c/{}", edge.sign(Kind::Click, "https://магазин.рф/а b"))).await;
+    assert_eq!(answer.status(), StatusCode::FOUND);
+    assert_eq!(answer.headers()[LOCATION], "https://xn--80aairftm.xn--p1ai/%D0%B0%20b");
 }
