@@ -1,15 +1,17 @@
 //! How fast the provider may be called: this worker's share of the channel's rate, and of the rates of single destinations, such as the
 //! domain of a mail or the operator behind a prefix.
 
+mod bucket;
 mod destinations;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use governor::Quota;
 use stream::clock::Tick;
 
+use bucket::Bucket;
 use destinations::Destinations;
 pub(crate) use destinations::{problems, read};
 
@@ -19,14 +21,15 @@ pub struct Limit {
     rate_per_second: u32,
     burst: u32,
     share: (u32, u32),
-    limiter: Option<DefaultDirectRateLimiter>,
+    bucket: Bucket,
     destinations: Destinations,
 }
 
 impl Limit {
     /// The channel's whole rate. Nothing is permitted before [`Limit::divide`].
     pub fn new(rate_per_second: u32, burst: u32) -> Self {
-        Limit { rate_per_second, burst, share: (0, 0), limiter: None, destinations: Destinations::default() }
+        let (bucket, destinations) = (Bucket::default(), Destinations::default());
+        Limit { rate_per_second, burst, share: (0, 0), bucket, destinations }
     }
 
     /// The same, with rates of single destinations.
@@ -36,18 +39,18 @@ impl Limit {
     }
 
     /// This worker owns `owned` of `all` partitions: it takes that share of rate and burst, so that all workers together keep
-    /// the limit without talking to each other.
+    /// the limit without talking to each other. What it has not used it keeps, as far as that is in the new share; there is no burst anew.
     pub fn divide(&mut self, owned: u32, all: u32) {
         if self.share != (owned, all) {
             self.share = (owned, all);
-            self.limiter = quota(self.rate_per_second, self.burst, owned, all).map(RateLimiter::direct);
+            self.bucket.resize(quota(self.rate_per_second, self.burst, owned, all));
             self.destinations.divide(owned, all);
         }
     }
 
     /// Whether one more may go out now.
     pub fn permits(&self) -> bool {
-        self.limiter.as_ref().is_some_and(|limiter| limiter.check().is_ok())
+        self.bucket.take().is_ok()
     }
 
     /// The destination of an address, if it has a rate of its own.
@@ -105,6 +108,20 @@ mod tests {
         let mut limit = Limit::new(1, 3);
         limit.divide(6, 6);
         assert_eq!((0..9).filter(|_| limit.permits()).count(), 3);
+    }
+
+    #[test]
+    fn partitions_that_come_and_go_bring_no_burst_anew() {
+        let mut limit = Limit::new(1, 60).to(&rates(&[("gmail.com", 60)]));
+        let gmail = limit.destination("a@gmail.com").unwrap();
+        let (mut permitted, mut to_gmail) = (0, 0);
+        for owned in [6, 0, 6, 3, 6, 0, 5, 6] {
+            limit.divide(owned, 6);
+            permitted += (0..20).filter(|_| limit.permits()).count();
+            to_gmail += (0..20).filter(|_| limit.permits_to(gmail, Tick::now())).count();
+        }
+        assert!((50..=61).contains(&permitted), "{permitted}");
+        assert!((50..=70).contains(&to_gmail), "with what came meanwhile: {to_gmail}");
     }
 
     pub(super) fn rates(pairs: &[(&str, u32)]) -> BTreeMap<String, u32> {

@@ -3,11 +3,10 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultDirectRateLimiter, RateLimiter};
 use serde::{Deserialize, Deserializer};
 use stream::clock::Tick;
 
+use super::bucket::Bucket;
 use super::quota;
 
 /// What has a rate of its own.
@@ -23,15 +22,18 @@ pub(super) struct Destinations {
 #[derive(Debug)]
 pub(super) struct Destination {
     rate_per_second: u32,
-    limiter: Option<DefaultDirectRateLimiter>,
+    bucket: Bucket,
     /// It has refused, and has nothing before this moment.
     pub(super) closed_until: Cell<Option<Tick>>,
 }
 
 impl Destinations {
     pub(super) fn new(rates: &BTreeMap<String, u32>) -> Self {
-        let destination =
-            |rate: &u32| Destination { rate_per_second: *rate, limiter: None, closed_until: Cell::default() };
+        let destination = |rate: &u32| Destination {
+            rate_per_second: *rate,
+            bucket: Bucket::default(),
+            closed_until: Cell::default(),
+        };
         let named: BTreeMap<String, &u32> =
             rates.iter().filter_map(|(name, rate)| Some((name_of(name)?, rate))).collect();
         let all = named.values().map(|rate| destination(rate)).collect();
@@ -43,7 +45,7 @@ impl Destinations {
     pub(super) fn divide(&mut self, owned: u32, all: u32) {
         for destination in &mut self.all {
             let rate = destination.rate_per_second;
-            destination.limiter = quota(rate, rate, owned, all).map(RateLimiter::direct);
+            destination.bucket.resize(quota(rate, rate, owned, all));
             destination.closed_until.set(None);
         }
     }
@@ -68,14 +70,11 @@ impl Destinations {
 
 impl Destination {
     pub(super) fn permits(&self, tick: Tick) -> bool {
-        match self.limiter.as_ref().map(RateLimiter::check) {
-            Some(Ok(())) => true,
-            Some(Err(refused)) => {
-                self.closed_until.set(Some(tick.after(refused.wait_time_from(DefaultClock::default().now()))));
-                false
-            }
-            None => false,
+        let taken = self.bucket.take();
+        if let Err(Some(wait)) = taken {
+            self.closed_until.set(Some(tick.after(wait)));
         }
+        taken.is_ok()
     }
 }
 
