@@ -16,7 +16,7 @@
 //! *What holds.* Tokens are signed, so there is no redirect to an address that we did not write, and no fact about a send that
 //! we did not make. A token that is not believed changes nothing. What was answered 2xx is in Kafka, save opens and clicks,
 //! which are spooled in memory (at most [`spool::LIMIT`]) and lost with the process: a customer must not wait for a broker. A
-//! repeat of a fact carries the same event id. What waits for Kafka is bounded, and so is what one partition may have of that: beyond
+//! repeat of a fact carries the same event id; an open or click that was told in the last ten minutes is not told again. What waits for Kafka is bounded, and so is what one partition may have of that: beyond
 //! it, receipts and events are answered 503. Every 503 but those of the probes says `retry-after`. No address and no token is ever logged.
 //!
 //! *What it is not.* It keeps nothing and decides nothing; who may be written to is the operator's business. Of the sends it remembers,
@@ -33,6 +33,7 @@ pub mod config;
 mod door;
 mod server;
 mod sink;
+mod repeats;
 pub mod spool;
 mod actor;
 mod fact;

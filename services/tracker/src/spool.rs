@@ -1,7 +1,7 @@
 //! Facts whose bringer does not wait: opens and clicks.
 //!
 //! Each partition of `feedback` has its own share of what is published at once, and its own queue before that. One without a leader keeps
-//! its own facts waiting, with a single trial at a time, and has at most half of the room.
+//! its own facts waiting, with a single trial at a time, and has at most half of the room. What was told lately takes none ([`Repeats`]).
 
 mod lanes;
 
@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use schemas::Feedback;
+use stream::clock::Tick;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::metrics::Metrics;
+use crate::repeats::Repeats;
 use crate::sink::Sink;
 use lanes::Lanes;
 
@@ -34,6 +36,7 @@ pub(crate) struct Held {
     fact: Feedback,
     is_published: bool,
     metrics: Metrics,
+    repeats: Repeats,
     _place: OwnedSemaphorePermit,
 }
 
@@ -41,7 +44,10 @@ impl Drop for Held {
     fn drop(&mut self) {
         match self.is_published {
             true => self.metrics.fact(&self.fact),
-            false => self.metrics.lost(),
+            false => {
+                self.repeats.forget(&self.fact);
+                self.metrics.lost();
+            }
         }
     }
 }
@@ -52,18 +58,27 @@ pub(crate) struct Spool {
     facts: UnboundedSender<Held>,
     places: Arc<Semaphore>,
     metrics: Metrics,
+    repeats: Repeats,
 }
 
 /// A spool, and its other end for [`publish`].
 pub(crate) fn spool(metrics: Metrics) -> (Spool, UnboundedReceiver<Held>) {
     let (facts, waiting) = unbounded_channel();
-    (Spool { facts, places: Arc::new(Semaphore::new(LIMIT)), metrics }, waiting)
+    (Spool { facts, places: Arc::new(Semaphore::new(LIMIT)), metrics, repeats: Repeats::new() }, waiting)
 }
 
 impl Spool {
+    /// Takes a fact, unless it was told lately.
     pub(crate) fn put(&self, fact: Feedback) {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return self.metrics.lost() };
-        let held = Held { fact, is_published: false, metrics: self.metrics.clone(), _place: place };
+        if !self.repeats.is_new(&fact, Tick::now()) {
+            return;
+        }
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            self.repeats.forget(&fact);
+            return self.metrics.lost();
+        };
+        let (metrics, repeats) = (self.metrics.clone(), self.repeats.clone());
+        let held = Held { fact, is_published: false, metrics, repeats, _place: place };
         // One that nobody will publish comes back with the error, and is dropped.
         drop(self.facts.send(held));
     }

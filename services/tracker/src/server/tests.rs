@@ -209,21 +209,28 @@ async fn a_proxys_open_is_a_machines() {
 #[tokio::test]
 async fn who_only_asks_what_is_there_or_fetches_ahead_is_a_machine_and_is_led_on_all_the_same() {
     let edge = Fixture::start().await;
-    let click = format!("{}/c/{}", edge.url, edge.sign(Kind::Click, "https://shop.example/"));
-    let open = format!("{}/o/{}.gif", edge.url, edge.sign(Kind::Open, ""));
-    for (method, url, header) in [
-        (Method::HEAD, &click, None),
-        (Method::HEAD, &open, None),
-        (Method::GET, &click, Some(("sec-purpose", "prefetch;prerender"))),
-        (Method::GET, &click, Some(("purpose", "Prefetch"))),
-        (Method::GET, &open, Some(("purpose", "prefetch"))),
-        (Method::GET, &click, Some(("sec-purpose", "navigate"))),
-    ] {
+    let (click, open) = (Kind::Click, Kind::Open);
+    for (number, (method, kind, header)) in [
+        (Method::HEAD, click, None),
+        (Method::HEAD, open, None),
+        (Method::GET, click, Some(("sec-purpose", "prefetch;prerender"))),
+        (Method::GET, click, Some(("purpose", "Prefetch"))),
+        (Method::GET, open, Some(("purpose", "prefetch"))),
+        (Method::GET, click, Some(("sec-purpose", "navigate"))),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        // Each is of another send: of one the same is told once.
+        let send_id = schemas::Id::of_instance(&number.to_string(), "", "", "");
+        let target = if kind == click { "https://shop.example/" } else { "" };
+        let token = edge.keys.sign(&schemas::token::Token { send_id, ..token(kind, target) }).unwrap();
+        let url = format!("{}/{}/{token}", edge.url, if kind == click { "c" } else { "o" });
         let request = edge.client.request(method.clone(), url).header(USER_AGENT, "Mozilla/5.0 (X11) Firefox/128.0");
         let request = header.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let answer = request.send().await.unwrap();
         let leads = answer.headers().get(LOCATION).map(reqwest::header::HeaderValue::as_bytes);
-        assert_eq!(leads, (url == &click).then_some(&b"https://shop.example/"[..]), "{method} {header:?}");
+        assert_eq!(leads, (kind == click).then_some(&b"https://shop.example/"[..]), "{method} {header:?}");
     }
     let facts: Vec<_> = edge.facts(6).await.into_iter().map(|fact| (fact.status, fact.actor)).collect();
     let count = |status, actor| facts.iter().filter(|fact| **fact == (status, actor)).count();

@@ -44,8 +44,11 @@ impl Sink for Brokers {
     }
 }
 
+/// Each is of another send.
 fn click() -> Feedback {
-    Feedback { channel: "email".to_owned(), status: Status::Clicked, ..Feedback::default() }
+    static SENDS: AtomicUsize = AtomicUsize::new(0);
+    let event_id = format!("{}/CLICKED", SENDS.fetch_add(1, Ordering::Relaxed));
+    Feedback { event_id, channel: "email".to_owned(), status: Status::Clicked, ..Feedback::default() }
 }
 
 /// A spool into these brokers, its task and what counts.
@@ -92,6 +95,39 @@ async fn what_finds_no_room_and_what_still_waits_at_the_end_is_counted_as_lost()
     drop(task);
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(counted(&registry, "cascade_tracker_lost_total"), 10_003.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_follows_one_link_without_end_is_told_once_and_takes_no_room() {
+    let brokers = Arc::new(Brokers::default());
+    let (spool, mut task, registry) = started(&brokers);
+    brokers.are_away.store(true, Ordering::Relaxed);
+    let (same, other) = (click(), click());
+    (0..2 * LIMIT).for_each(|_| spool.put(same.clone()));
+    spool.put(other);
+    assert_eq!(counted(&registry, "cascade_tracker_lost_total"), 0.0, "there was room for others");
+    brokers.are_away.store(false, Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    spool.put(same);
+    drop(spool);
+    task.join_next().await.unwrap().unwrap();
+    assert_eq!(brokers.published.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_lost_is_told_when_it_comes_again() {
+    let brokers = Arc::new(Brokers::default());
+    let (spool, _task, registry) = started(&brokers);
+    brokers.are_away.store(true, Ordering::Relaxed);
+    let late = click();
+    (0..LIMIT).for_each(|_| spool.put(click()));
+    spool.put(late.clone());
+    assert_eq!(counted(&registry, "cascade_tracker_lost_total"), 1.0);
+    brokers.are_away.store(false, Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    spool.put(late);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(brokers.published.load(Ordering::Relaxed), LIMIT + 1);
 }
 
 /// Clicks of so many customers whose partition, of twelve, is this one, or any but this one.
