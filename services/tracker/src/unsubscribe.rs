@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use schemas::token::{Kind, Token};
-use schemas::{Actor, Status};
+use schemas::{Actor, Feedback, Record, Status};
 
 use crate::fact;
 use crate::server::Edge;
@@ -38,20 +38,23 @@ pub(crate) async fn ask(State(edge): State<Edge>, Path(token): Path<String>) -> 
     }
 }
 
-/// Does it. 200 means that Kafka has it.
+/// Does it. 200 means that Kafka has it. It takes room as all do that wait for Kafka.
 pub(crate) async fn act(State(edge): State<Edge>, Path(token): Path<String>) -> Response {
     let now = edge.clock.now();
     let Ok(token) = edge.keys.verify(&token, Kind::Unsubscribe, now) else {
         return page(StatusCode::NOT_FOUND, "<p>This link does not work any more.</p>");
     };
     let fact = fact::of(&token, Status::Unsubscribed, Actor::Unspecified, now);
-    match edge.sink.publish(&fact).await {
-        Ok(()) => {
+    let publication = (Feedback::NAME, fact.customer_id.as_bytes(), edge.sink.publish(&fact));
+    match edge.room.publish([publication]).await {
+        Some(Ok(())) => {
             edge.metrics.fact(&fact);
             page(StatusCode::OK, &format!("<p>You will get no more messages by {}.</p>", channel(&token)))
         }
-        Err(refused) => {
-            tracing::warn!("an unsubscribe could not be published: {}", refused.0);
+        refused => {
+            if let Some(Err(refused)) = refused {
+                tracing::warn!("an unsubscribe could not be published: {}", refused.0);
+            }
             page(StatusCode::SERVICE_UNAVAILABLE, "<p>This did not work just now. Please try again in a minute.</p>")
         }
     }

@@ -507,6 +507,8 @@ async fn what_waits_for_kafka_is_bounded_and_whoever_comes_then_is_told_when_to_
     let refused = edge.signed("/events/crm", &purchase("", "c1"), None).await;
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(refused.headers()["retry-after"], "2");
+    let unsubscribe = format!("/u/{}", edge.sign(Kind::Unsubscribe, ""));
+    assert_eq!(edge.post(&unsubscribe).await, StatusCode::SERVICE_UNAVAILABLE, "one click takes room as all others do");
     assert!(under_way.try_join_next().is_none(), "nobody is answered before Kafka has answered");
     answer.notify_waiters();
     while let Some(status) = under_way.join_next().await {
