@@ -13,13 +13,13 @@
 //! | a receipt comes | what happens |
 //! |---|---|
 //! | after our own record | it is a fact at once |
-//! | before it | it waits, [`PATIENCE`] at most |
+//! | before it | it waits, [`PATIENCE`] at most; then the provider has to repeat it: where Kafka is slow our record may be later than that |
 //! | after a restart, or at another replica | the same: all have read the same topic; while it is read anew receipts wait for [`READING`], and then have to be repeated |
 //! | for a send that is not remembered any more | the provider has to repeat it; meanwhile the topic is searched, for all such receipts at once |
 //! | for a send whose id came late | as for every other, at every replica, once the record of it is written |
 //! | twice, or in another order | facts with the same ids: the operator's lattice of statuses does the rest |
 //! | from somebody to whom we have sent nothing in fourteen days | the same as the next row (`unknown_sender`): nobody knows whose text it is, and it is not kept |
-//! | about nothing that we have sent in fourteen days | it is acknowledged and counted (`cascade_provider_words_total`): said again it would be no other |
+//! | about nothing that we have sent in fourteen days | the provider has to repeat it once; then it is acknowledged and counted (`cascade_provider_words_total`): said again it would be no other |
 //! | never | nothing waits for it here: the operator's own wait ends |
 //!
 //! *What holds.* The provider is told that we have a word once Kafka has the fact, and the text before it, and not before: what a
@@ -466,7 +466,8 @@ impl Listener {
                 Ok(Err(_)) => return Found::NotYet,
                 Err(_) if caught_up => {
                     let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-                    return if memory.is_to_be_searched(names) { Found::NotYet } else { Found::Nothing };
+                    let is_hopeless = !memory.is_to_be_searched(names) && memory.was_given_up(names, began);
+                    return if is_hopeless { Found::Nothing } else { Found::NotYet };
                 }
                 Err(_) => return Found::NotYet,
             }

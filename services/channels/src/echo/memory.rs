@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use schemas::{Id, Millis};
+use stream::clock::Tick;
 
 /// Names that may be looked for at once, and those of which is remembered what the search said.
 const SEARCHED: usize = 16_384;
@@ -56,6 +57,9 @@ pub(super) struct Memory {
     /// What was found there, or was not: the last so many.
     searched: HashMap<Name, Option<Whose>>,
     searched_order: VecDeque<Name>,
+    /// When a word about a message of which nothing is known was first given up: the last so many.
+    given_up: HashMap<Name, Tick>,
+    given_up_order: VecDeque<Name>,
 }
 
 impl Memory {
@@ -68,6 +72,8 @@ impl Memory {
             wanted: BTreeSet::new(),
             searched: HashMap::new(),
             searched_order: VecDeque::new(),
+            given_up: HashMap::new(),
+            given_up_order: VecDeque::new(),
         }
     }
 
@@ -104,6 +110,24 @@ impl Memory {
             self.wanted.extend(names.iter().cloned());
         }
         is_part
+    }
+
+    /// Nothing is known of these names, nor is anything found. Whether a word about them that came at `began` was said before, and given up:
+    /// a record of ours that is only late is there by now. Of an address it need not be said again: the outcome of a send is faster than a
+    /// person.
+    pub(super) fn was_given_up(&mut self, names: &[Name], began: Tick) -> bool {
+        let Some(name @ Name::Id(_)) = names.first() else { return true };
+        if let Some(at) = self.given_up.get(name) {
+            return *at <= began;
+        }
+        self.given_up.insert(name.clone(), Tick::now());
+        self.given_up_order.push_back(name.clone());
+        if self.given_up_order.len() > SEARCHED
+            && let Some(oldest) = self.given_up_order.pop_front()
+        {
+            self.given_up.remove(&oldest);
+        }
+        false
     }
 
     /// What is to be looked for now.

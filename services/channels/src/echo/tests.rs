@@ -126,10 +126,35 @@ async fn a_receipt_that_is_faster_than_our_own_record_waits_for_it() {
 #[tokio::test]
 async fn what_nothing_is_known_for_is_told_as_useless_and_only_once_the_memory_is_whole() {
     let bench = Bench::new(true);
+    assert_eq!(bench.say(by_provider("7"), Status::Delivered).await.await, Ok(Fate::Again), "our record may be late");
     assert_eq!(bench.say(by_provider("7"), Status::Delivered).await.await, Ok(Fate::Useless));
+    assert_eq!(bench.say(About::Address("790".to_owned()), Status::Replied).await.await, Ok(Fate::Useless));
     assert_eq!(bench.say(About::Nothing("stranger"), Status::Replied).await.await, Ok(Fate::Useless));
     let bench = Bench::new(false);
     assert_eq!(bench.say(by_provider("7"), Status::Delivered).await.await, Ok(Fate::Again));
+}
+
+#[tokio::test]
+async fn a_receipt_is_not_lost_where_our_own_record_is_later_than_any_patience() {
+    let bench = Bench::new(true);
+    // Both came before the first was given up: neither is a repeat of the other.
+    let told = [Status::Sent, Status::Delivered].map(|status| bench.say(by_provider("7"), status));
+    for told in futures_util::future::join_all(told).await {
+        assert_eq!(told.await, Ok(Fate::Again));
+    }
+    bench.learn("7", id());
+    assert_eq!(bench.say(by_provider("7"), Status::Delivered).await.await, Ok(Fate::Kept));
+}
+
+#[test]
+fn what_was_given_up_is_remembered_within_bounds() {
+    let mut memory = Memory::new(1);
+    let began = Tick::now();
+    for number in 0..20_000 {
+        assert!(!memory.was_given_up(&[Name::id(&number.to_string())], began));
+    }
+    let (first, last) = (Name::id("1"), Name::id("19999"));
+    assert!(memory.was_given_up(&[last], Tick::now()) && !memory.was_given_up(&[first], Tick::now()), "forgotten");
 }
 
 #[tokio::test]
