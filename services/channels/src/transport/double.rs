@@ -219,7 +219,7 @@ pub(super) fn recorded(json: &str, page: &str) -> Vec<Saying> {
     let said = |word: &str| {
         recorded.answers.iter().any(|saying| {
             let head = format!("{} {:?} {}", saying.status, saying.headers, saying.read_as);
-            head.contains(word) || saying.body.to_string().contains(word)
+            stands_in(&head, word) || stands_in(&saying.body.to_string(), word)
         })
     };
     let rows = page.lines().filter_map(|line| line.strip_prefix("//! | ")).skip(1);
@@ -233,6 +233,13 @@ pub(super) fn recorded(json: &str, page: &str) -> Vec<Saying> {
         }
     }
     recorded.answers
+}
+
+/// Whether the word stands there by itself, and not as a part of a longer one: a 4 is in many numbers.
+fn stands_in(text: &str, word: &str) -> bool {
+    let is_edge = |c: Option<char>| c.is_none_or(|c| !c.is_ascii_alphanumeric());
+    text.match_indices(word)
+        .any(|(at, _)| is_edge(text[..at].chars().next_back()) && is_edge(text[at + word.len()..].chars().next()))
 }
 
 /// Hands `message` over to a double that says each answer in turn, by a transport that `open` makes for the double.
