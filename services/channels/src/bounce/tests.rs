@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Recorded from a real Postfix 3.7.11 by `RECORD_BOUNCES=1 cargo test -p channels --test providers`: mails of ours to a far side (aiosmtpd)
-/// that refuses, with the headers under which the report arrived put before it.
+/// that refuses, with the headers under which the report arrived put before it. Tokens were sealed anew since.
 const POSTFIX: [(&str, &str); 3] = [
     ("5.1.1", include_str!("samples/postfix-5.1.1.eml")),
     ("4.2.2", include_str!("samples/postfix-4.2.2.eml")),
