@@ -147,8 +147,8 @@ class World:
             "suppression.secret": "refusals are hashed with this secret",
             "channel.push.transport.kind": "http",
             "channel.push.transport.url": self.provider.url,
-            "channel.push.transport.timeout_seconds": "3",
-            "channel.push.rate_per_second": "1000",
+            "channel.push.transport.timeout_seconds": 3,
+            "channel.push.rate_per_second": 1000,
             "channel.push.on_unknown": "resend",
         }
 

@@ -15,7 +15,7 @@ import helm_python as helm
 import kubernetes_validate as kubernetes
 import yaml
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 CHART = Path(__file__).parents[2] / "helm"
 PROGRAM = os.environ.get("CASCADE_BIN") or str(Path(os.environ.get("CARGO_TARGET_DIR", "target")) / "debug/cascade")
@@ -270,11 +270,12 @@ def secret_files(text, folder):
     """The files that a configuration names, which would be mounted: keys of the kinds that providers give."""
     curve = ec.generate_private_key(ec.SECP256R1())
     key = curve.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
-    account = {"type": "service_account", "project_id": "shop", "client_email": "push@shop.example", "private_key": key, "token_uri": "https://oauth2.example/token"}
+    signing = rsa.generate_private_key(65537, 2048).private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+    account = {"type": "service_account", "project_id": "shop", "client_email": "push@shop.example", "private_key": signing, "token_uri": "https://oauth2.example/token"}
     for name in set(re.findall(r"/etc/cascade/((?:secrets|keys)/[A-Za-z0-9._-]+)", text)):
         path = folder / name
         path.parent.mkdir(exist_ok=True)
-        path.write_text(key if name.endswith((".p8", ".pem")) else json.dumps(account) if name.endswith(".json") else "a secret of sixteen and more bytes")
+        path.write_text(key if name.endswith((".p8", ".pem")) else json.dumps(account) if name.endswith(".json") else "a-secret" if "smsc" in name else "a-secret-of-sixteen-bytes-and-more")
         path.chmod(0o600)
 
 

@@ -71,7 +71,7 @@ class World:
             "tracker.keys": f"1:{self.dir}/key",
             "channel.push.transport.kind": "http",
             "channel.push.transport.url": self.provider.url,
-            "channel.push.transport.timeout_seconds": "3",
+            "channel.push.transport.timeout_seconds": 3,
             "channel.push.on_unknown": "resend",
             "channel.canary.transport.kind": "nowhere",
             "channel.canary.on_unknown": "resend",

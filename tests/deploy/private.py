@@ -2,6 +2,7 @@
 
 import atexit
 import http.server
+import json
 import os
 import random
 import shutil
@@ -94,7 +95,7 @@ class Service:
         self.ops = directory / "ops"
         self.ops.unlink(missing_ok=True)
         self.log = directory / "log"
-        (directory / "cascade.toml").write_text("".join(f'"{key}" = "{value}"\n' for key, value in settings.items()))
+        (directory / "cascade.toml").write_text("".join(f'"{key}" = {json.dumps(value)}\n' for key, value in settings.items()))
         tomllib.loads((directory / "cascade.toml").read_text())
         environment = {key: value for key, value in os.environ.items() if not key.startswith("CASCADE_")}
         environment |= {"CASCADE_CONFIG": str(directory / "cascade.toml"), "CASCADE_OPS_PORT_FILE": str(self.ops)}
