@@ -24,8 +24,8 @@ pub fn registry(service: &str, installation: &str, probe: Probe) -> Result<Regis
     registry.register(Box::new(ProcessCollector::for_self()))?;
     registry.register(Box::new(MachineTime::new()?))?;
     registry.register(Box::new(Readiness::new(service, probe.clone())?))?;
-    registry.register(Box::new(Unread::new(probe.clone())?))?;
-    registry.register(Box::new(Unserved::new(probe)?))?;
+    registry.register(Box::new(Times::unread(probe.clone())?))?;
+    registry.register(Box::new(Times::unserved(probe)?))?;
     let about = Opts::new("cascade_build_info", "Always 1; the labels say which service of which version runs.");
     let info = IntGauge::with_opts(about.const_label("service", service).const_label("version", VERSION.as_str()))?;
     info.set(1);
@@ -107,66 +107,54 @@ impl Collector for Readiness {
     }
 }
 
-/// How old the oldest record is that the loop has not consumed, at the moment of the scrape: a loop that hangs is behind by ever more.
-struct Unread {
+/// Times by one label, as they are at the moment of the scrape: who hangs is behind by ever more.
+struct Times {
     probe: Probe,
-    age: GaugeVec,
+    gauges: GaugeVec,
+    look: fn(&Probe) -> Vec<(String, Duration)>,
 }
 
-impl Unread {
-    fn new(probe: Probe) -> Result<Self, prometheus::Error> {
+impl Times {
+    /// How old the oldest record is that the loop has not consumed.
+    fn unread(probe: Probe) -> Result<Self, prometheus::Error> {
         let about = Opts::new(
             "cascade_oldest_unread_seconds",
             "Age of the oldest record that is not consumed yet and committed, by topic; 0 where none waits.",
         );
-        Ok(Unread { probe, age: GaugeVec::new(about, &["topic"])? })
-    }
-}
-
-impl Collector for Unread {
-    fn desc(&self) -> Vec<&Desc> {
-        self.age.desc()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        let now = clock::machine_now();
-        self.age.reset();
-        for (topic, since) in self.probe.oldest_unread() {
+        let look = |probe: &Probe| {
+            let now = clock::machine_now();
             // A broker's clock may be ahead of ours.
-            let age = since.map_or(0, |since| u64::try_from(now - since).unwrap_or(0));
-            self.age.with_label_values(&[&topic]).set(Duration::from_millis(age).as_secs_f64());
-        }
-        self.age.collect()
+            let age = |since: i64| Duration::from_millis(u64::try_from(now - since).unwrap_or(0));
+            let oldest = probe.oldest_unread().into_iter();
+            oldest.map(|(topic, since)| (topic, since.map_or(Duration::ZERO, age))).collect()
+        };
+        Ok(Times { probe, gauges: GaugeVec::new(about, &["topic"])?, look })
     }
-}
 
-/// For how long partitions are this process's without being processed, at the moment of the scrape: whoever hangs is so for ever longer.
-struct Unserved {
-    probe: Probe,
-    time: GaugeVec,
-}
-
-impl Unserved {
-    fn new(probe: Probe) -> Result<Self, prometheus::Error> {
+    /// For how long partitions are this process's without being processed.
+    fn unserved(probe: Probe) -> Result<Self, prometheus::Error> {
         let about = Opts::new(
             "cascade_partition_unserved_seconds",
             "Time for which a partition has been this process's without being processed, whatever it waits for; 0 while it is.",
         );
-        Ok(Unserved { probe, time: GaugeVec::new(about, &["partition"])? })
+        let look = |probe: &Probe| {
+            probe.unserved_for().into_iter().map(|(partition, time)| (partition.to_string(), time)).collect()
+        };
+        Ok(Times { probe, gauges: GaugeVec::new(about, &["partition"])?, look })
     }
 }
 
-impl Collector for Unserved {
+impl Collector for Times {
     fn desc(&self) -> Vec<&Desc> {
-        self.time.desc()
+        self.gauges.desc()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        self.time.reset();
-        for (partition, time) in self.probe.unserved_for() {
-            self.time.with_label_values(&[&partition.to_string()]).set(time.as_secs_f64());
+        self.gauges.reset();
+        for (label, time) in (self.look)(&self.probe) {
+            self.gauges.with_label_values(&[&label]).set(time.as_secs_f64());
         }
-        self.time.collect()
+        self.gauges.collect()
     }
 }
 

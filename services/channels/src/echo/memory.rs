@@ -55,11 +55,33 @@ pub(super) struct Memory {
     /// What has to be looked for in the whole topic.
     wanted: BTreeSet<Name>,
     /// What was found there, or was not: the last so many.
-    searched: HashMap<Name, Option<Whose>>,
-    searched_order: VecDeque<Name>,
+    searched: Last<Option<Whose>>,
     /// When a word about a message of which nothing is known was first given up: the last so many.
-    given_up: HashMap<Name, Tick>,
-    given_up_order: VecDeque<Name>,
+    given_up: Last<Tick>,
+}
+
+/// What is known of the last [`SEARCHED`] names.
+#[derive(Debug)]
+struct Last<V> {
+    known: HashMap<Name, V>,
+    order: VecDeque<Name>,
+}
+
+impl<V> Last<V> {
+    fn new() -> Self {
+        Last { known: HashMap::new(), order: VecDeque::new() }
+    }
+
+    fn insert(&mut self, name: Name, value: V) {
+        if self.known.insert(name.clone(), value).is_none() {
+            self.order.push_back(name);
+        }
+        while self.order.len() > SEARCHED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+    }
 }
 
 impl Memory {
@@ -70,10 +92,8 @@ impl Memory {
             addresses: Latest::new(limit),
             caught_up: false,
             wanted: BTreeSet::new(),
-            searched: HashMap::new(),
-            searched_order: VecDeque::new(),
-            given_up: HashMap::new(),
-            given_up_order: VecDeque::new(),
+            searched: Last::new(),
+            given_up: Last::new(),
         }
     }
 
@@ -84,7 +104,7 @@ impl Memory {
 
     /// A name that comes again belongs to the later send.
     pub(super) fn insert(&mut self, name: &Name, id: Id, customer_id: &str, at: Millis) {
-        self.searched.remove(name);
+        self.searched.known.remove(name);
         self.of_mut(name).insert(name, id, customer_id, at);
     }
 
@@ -94,7 +114,7 @@ impl Memory {
         if let Some(send) = remembered.max_by_key(|send| send.place) {
             return Known::Send(send.id, send.customer_id.to_string());
         }
-        let found: Vec<_> = names.iter().filter_map(|name| self.searched.get(name)).collect();
+        let found: Vec<_> = names.iter().filter_map(|name| self.searched.known.get(name)).collect();
         match found.iter().find_map(|found| found.as_ref()) {
             Some((id, customer_id)) => Known::Send(*id, customer_id.clone()),
             None if found.len() == names.len() => Known::Nothing,
@@ -117,16 +137,10 @@ impl Memory {
     /// person.
     pub(super) fn was_given_up(&mut self, names: &[Name], began: Tick) -> bool {
         let Some(name @ Name::Id(_)) = names.first() else { return true };
-        if let Some(at) = self.given_up.get(name) {
+        if let Some(at) = self.given_up.known.get(name) {
             return *at <= began;
         }
         self.given_up.insert(name.clone(), Tick::now());
-        self.given_up_order.push_back(name.clone());
-        if self.given_up_order.len() > SEARCHED
-            && let Some(oldest) = self.given_up_order.pop_front()
-        {
-            self.given_up.remove(&oldest);
-        }
         false
     }
 
@@ -142,14 +156,7 @@ impl Memory {
         if self.of(&name).sends.contains_key(&name) {
             return;
         }
-        if self.searched.insert(name.clone(), found).is_none() {
-            self.searched_order.push_back(name);
-        }
-        while self.searched_order.len() > SEARCHED
-            && let Some(oldest) = self.searched_order.pop_front()
-        {
-            self.searched.remove(&oldest);
-        }
+        self.searched.insert(name, found);
     }
 
     fn of(&self, name: &Name) -> &Latest {

@@ -32,15 +32,11 @@ pub(super) struct Heard {
 }
 
 impl Heard {
-    /// Passes an answer on, and keeps in mind what it was.
+    /// Passes an answer on, and keeps in mind that something was taken.
     pub(super) fn note(&self, answer: Answer) -> Answer {
-        match answer {
-            Answer::Accepted { .. } => {
-                self.has_taken.store(true, Ordering::Relaxed);
-                self.row.store(0, Ordering::Relaxed);
-            }
-            Answer::Refused { .. } | Answer::NobodyThere { .. } => _ = self.row.fetch_add(1, Ordering::Relaxed),
-            _ => {}
+        if matches!(answer, Answer::Accepted { .. }) {
+            self.has_taken.store(true, Ordering::Relaxed);
+            self.row.store(0, Ordering::Relaxed);
         }
         answer
     }

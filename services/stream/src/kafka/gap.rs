@@ -63,43 +63,34 @@ impl Gap {
                     self.stage = Stage::Looks { next: Some(Tick::now().after(2 * LOOK)), has_seen: false };
                 }
             }
-            Stage::Looks { next, .. } => {
+            Stage::Looks { next, has_seen } => {
                 if next.get_or_insert_with(|| Tick::now().after(LOOK)).remaining().is_zero() {
-                    self.step(member, joining);
+                    self.stage = after_a_look(nobodys(member, joining), *has_seen, joining);
                 }
             }
         }
     }
+}
 
-    fn step(&mut self, member: &Arc<Client>, joining: &Joining) {
-        let Stage::Looks { has_seen, .. } = self.stage else { return };
-        let has_seen_now = match nobodys(member, joining) {
-            Ok(Some(partitions)) if partitions.is_empty() => {
-                self.stage = Stage::None;
-                return;
-            }
-            Ok(Some(partitions)) if has_seen => {
-                let (group, count) = (&joining.group, partitions.len());
-                tracing::warn!(
-                    "{count} partitions are nobody's in group {group}, first of all {:?}: it is made to share anew",
-                    partitions[0]
-                );
-                match pass(joining) {
-                    Ok(passes) => {
-                        self.stage = passes;
-                        return;
-                    }
-                    Err(error) => tracing::warn!("the group cannot be made to share anew: {error}"),
-                }
-                false
-            }
-            Ok(partitions) => partitions.is_some(),
-            Err(error) => {
-                tracing::debug!("whether all partitions have an owner is not known: {error}");
-                false
-            }
-        };
-        self.stage = Stage::Looks { next: Some(Tick::now().after(LOOK)), has_seen: has_seen_now };
+fn after_a_look(free: Result<Option<Vec<(String, i32)>>, Error>, has_seen: bool, joining: &Joining) -> Stage {
+    let looks = |has_seen| Stage::Looks { next: Some(Tick::now().after(LOOK)), has_seen };
+    match free {
+        Ok(Some(free)) if free.is_empty() => Stage::None,
+        Ok(Some(free)) if has_seen => {
+            let (group, count, first) = (&joining.group, free.len(), &free[0]);
+            tracing::warn!(
+                "{count} partitions are nobody's in group {group}, first of all {first:?}: it is made to share anew"
+            );
+            pass(joining).unwrap_or_else(|error| {
+                tracing::warn!("the group cannot be made to share anew: {error}");
+                looks(false)
+            })
+        }
+        Ok(free) => looks(free.is_some()),
+        Err(error) => {
+            tracing::debug!("whether all partitions have an owner is not known: {error}");
+            looks(false)
+        }
     }
 }
 
