@@ -1,5 +1,7 @@
 //! The simulated brokers say the same as Kafka, wherever the engine relies on it.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use nix::sys::signal::Signal;
 use stream::Topics;
 use stream::simulation::conformance::{Hands, Observations, of_kafka, of_simulation};
@@ -23,24 +25,24 @@ const HOMES: [i32; 2] = [1, 2];
 
 struct Test {
     place: Place,
-    made: u32,
+    made: AtomicU32,
 }
 
 impl Hands for Test {
-    fn topics(&mut self) -> Topics {
-        self.made += 1;
+    fn topics(&self) -> Topics {
+        let made = self.made.fetch_add(1, Ordering::Relaxed);
         let [input, changelog, output] =
-            ["input", "changelog", "output"].map(|what| self.place.topic(&format!("{what}-{}", self.made)));
+            ["input", "changelog", "output"].map(|what| self.place.topic(&format!("{what}-{made}")));
         create_topics(self.place.brokers(), &[(&input, 2), (&output, 2)]);
         create_topic_on(self.place.brokers(), &changelog, &HOMES, &CHANGELOG);
         Topics { input, changelog, reference: None, outputs: vec![output] }
     }
 
-    fn commit_again(&mut self, transactional_id: &str) -> Result<(), String> {
+    fn commit_again(&self, transactional_id: &str) -> Result<(), String> {
         wire::commit_again(self.place.plain_brokers(), transactional_id)
     }
 
-    fn lead(&mut self, changelog: &str, is_led: bool) {
+    fn lead(&self, changelog: &str, is_led: bool) {
         if is_led {
             several().start_again(HOMES[1]);
         } else {
@@ -54,10 +56,8 @@ impl Hands for Test {
 fn simulated_brokers_say_what_kafka_says() {
     // Whoever asks first decides what it is made of.
     several();
-    let mut test = Test { place: Place::new("conformance"), made: 0 };
-    let settings = test.place.settings("conformance");
-    let kafka = of_kafka(&settings, &mut test);
-    let kafka = kafka.expect("Kafka is there");
+    let test = Test { place: Place::new("conformance"), made: AtomicU32::new(0) };
+    let kafka = of_kafka(&test.place.settings("conformance"), &test).expect("Kafka is there");
     for seed in 0..50 {
         let simulated = of_simulation(seed).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         let differing: Vec<_> = simulated.iter().zip(&kafka).filter(|(simulated, kafka)| simulated != kafka).collect();

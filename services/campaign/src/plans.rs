@@ -49,7 +49,7 @@ struct Remembered {
 
 impl Remembered {
     fn learn(&mut self, plan: &Plan) {
-        let unconditional = plan.goal.iter().filter(|goal| goal.condition.is_none());
+        let unconditional = plan.goal.iter().filter(|goal| goal.mark.is_none());
         self.actions.extend(unconditional.flat_map(|goal| goal.actions.iter().cloned()));
         if plan.trigger.cooldown > 0 {
             self.campaigns.insert(plan.name.clone());
@@ -230,7 +230,7 @@ impl Plans {
             for defined in versions.plans.values() {
                 let plan = &defined.plan;
                 self.remembered.learn(plan);
-                for action in plan.goal.iter().filter(|goal| goal.condition.is_some()).flat_map(|goal| &goal.actions) {
+                for action in plan.goal.iter().filter(|goal| goal.mark.is_some()).flat_map(|goal| &goal.actions) {
                     let is_newest = versions.newest().is_some_and(|newest| newest.version == plan.version);
                     self.hoping.entry(action.clone()).or_default().push((is_newest, name.clone(), plan.version));
                 }
@@ -257,7 +257,7 @@ impl Plans {
         names.iter().filter_map(|(_, name)| self.newest(name))
     }
 
-    /// Each version, of campaigns that are not stopped, whose goal is this action, under a condition.
+    /// Each version, of campaigns that are not stopped, whose goal is this action, if more is true of it than its name and key.
     pub(crate) fn hoping_for(&self, action: &str) -> impl Iterator<Item = &Plan> {
         let versions = self.hoping.get(action).map(Vec::as_slice).unwrap_or_default();
         let is_over = |name: &str| matches!(self.state(name), Some(State::Stopped { .. }));

@@ -185,6 +185,48 @@ fn a_goal_under_a_condition_looks_back_as_well() {
     );
 }
 
+/// Whoever bought these shoes is not told of them again; whoever bought others is.
+#[test]
+fn a_goal_can_be_the_article_itself() {
+    let asking = |more: &str| {
+        let goal = format!("{{action: purchase, match: same article, grace: 2h{more}}}");
+        World::new(&[&TWO.replace("{action: purchase}", &goal).replace("action: lead}", "action: lead, key: key}")])
+    };
+    check(
+        asking(""),
+        "0 has email
+         0 does purchase order-1 sku=boots category=winter
+         1h does lead boots
+         1h does lead sneakers
+         1h1m does lead winter
+         1h2m does purchase order-2 sku=sandals
+         1h3m does purchase sneakers
+         1h4m does visit order-3 sku=sneakers
+         1h5m does purchase order-4 sku=sneakers category=summer
+         1h6m does lead summer
+         1h7m does lead",
+        "1h GOAL_BEFORE
+         1h ENTERED
+         1h send first by email
+         1h1m GOAL_BEFORE
+         1h5m GOAL_REACHED
+         1h6m GOAL_BEFORE
+         1h7m PREDICATE_FALSE",
+    );
+    check(
+        asking(", where: amount_minor >= 1000"),
+        "0 has email
+         0 does purchase order-1 sku=boots amount_minor=999
+         1h does lead boots
+         1h1m does purchase order-2 sku=boots amount_minor=1000
+         1h2m does lead boots",
+        "1h ENTERED
+         1h send first by email
+         1h1m GOAL_REACHED
+         1h2m GOAL_BEFORE",
+    );
+}
+
 /// What fulfils one campaign's goal says nothing of another's.
 #[test]
 fn each_campaign_looks_back_by_its_own_condition() {
@@ -200,6 +242,17 @@ fn each_campaign_looks_back_by_its_own_condition() {
         "1h ENTERED
          1h send first by email
          1h GOAL_BEFORE",
+    );
+    let keyed = |text: &str| text.replace("action: lead}", "action: lead, key: key}");
+    let article = of("article", 10).replace("grace", "match: same article, grace");
+    check(
+        World::new(&[&keyed(&of("any", 10)), &keyed(&article)]),
+        "0 has email
+         0 does purchase k amount_minor=500 sku=boots
+         1h does lead sneakers",
+        "1h GOAL_BEFORE
+         1h ENTERED
+         1h send first by email",
     );
 }
 

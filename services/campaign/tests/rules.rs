@@ -117,7 +117,11 @@ fn is_repeat(decision: &Decision<'_>) -> bool {
 /// holds.
 fn hopes_for(plan: &Plan, instance: &Instance, action: &Action) -> bool {
     plan.goal.as_ref().is_some_and(|goal| {
-        let is_its_own = goal.matching == Match::Any || action.key.as_ref() == Some(&instance.key);
+        let is_its_own = match goal.matching {
+            Match::Any => true,
+            Match::SameKey => action.key.as_ref() == Some(&instance.key),
+            Match::SameArticle => action.items.iter().any(|item| [&item.sku, &item.category].contains(&&instance.key)),
+        };
         let holds = goal.condition.as_ref().is_none_or(|it| it.as_written() == "amount_minor >= 0");
         goal.actions.contains(&action.action) && is_its_own && holds
     })

@@ -28,15 +28,45 @@ pub(super) fn check(case: &mut Case<'_>, customer: &mut Customer, action: &Actio
 
 fn is_goal(case: &Case<'_>, plan: &Plan, instance: &Instance, customer: &Customer, action: &Action) -> bool {
     let Some(goal) = &plan.goal else { return false };
-    goal.actions.contains(&action.action)
-        && (goal.matching == Match::Any || action.key.as_deref() == Some(&*instance.key))
-        && has_what_it_asks(case, plan, customer, action)
+    let is_its_own = || match goal.matching {
+        Match::Any => true,
+        Match::SameKey => action.key.as_deref() == Some(&*instance.key),
+        Match::SameArticle => articles(action).any(|article| article == instance.key),
+    };
+    goal.actions.contains(&action.action) && is_its_own() && has_what_it_asks(case, plan, customer, action)
+}
+
+/// The articles of an action, and their categories.
+fn articles(action: &Action) -> impl Iterator<Item = &str> {
+    let names = action.items.iter().flat_map(|item| [&*item.sku, &*item.category]);
+    names.filter(|name| !name.is_empty())
 }
 
 /// Whether a campaign's goal has no condition, or it holds of this action.
-pub(super) fn has_what_it_asks(case: &Case<'_>, plan: &Plan, customer: &Customer, action: &Action) -> bool {
+fn has_what_it_asks(case: &Case<'_>, plan: &Plan, customer: &Customer, action: &Action) -> bool {
     let condition = plan.goal.as_ref().and_then(|goal| goal.condition.as_ref());
     condition.is_none_or(|it| it.holds(&Scope::of_event(Event::Action(action), customer, case.today(plan))))
+}
+
+/// The actions, each with the key, as which a row remembers one of which a campaign's goal asks more than its name and key; none where
+/// it does not fulfil that.
+pub(super) fn fulfilled(
+    case: &Case<'_>,
+    plan: &Plan,
+    customer: &Customer,
+    action: &Action,
+) -> Vec<(String, Option<String>)> {
+    let Some((goal, mark)) = plan.goal.as_ref().and_then(|goal| Some((goal, goal.mark.as_deref()?))) else {
+        return Vec::new();
+    };
+    if !has_what_it_asks(case, plan, customer, action) {
+        return Vec::new();
+    }
+    let name = || action.action.clone() + mark;
+    match goal.matching {
+        Match::Any | Match::SameKey => vec![(name(), action.key.clone())],
+        Match::SameArticle => articles(action).map(|article| (name(), Some(article.to_owned()))).collect(),
+    }
 }
 
 /// The goal as it stands: an action since the trigger, less the grace. Of one with a condition counts what fulfilled it when it came.

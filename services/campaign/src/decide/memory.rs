@@ -69,11 +69,8 @@ pub(super) fn meet_addresses(customer: &mut Customer, before: &[Contact]) {
 pub(super) fn act(case: &Case<'_>, customer: &mut Customer, action: &Action) -> bool {
     let (plans, at) = (case.plans, action.occurred_at.min(case.now()));
     // By the past without it, as for those that run.
-    let fulfilled: Vec<String> = plans
-        .hoping_for(&action.action)
-        .filter(|plan| goal::has_what_it_asks(case, plan, customer, action))
-        .filter_map(|plan| Some(action.action.clone() + plan.goal.as_ref()?.mark.as_deref()?))
-        .collect();
+    let hoping = plans.hoping_for(&action.action);
+    let fulfilled: Vec<_> = hoping.flat_map(|plan| goal::fulfilled(case, plan, customer, action)).collect();
     let mut news = plans.asks_for(Asked::Action(&action.action)) && done(customer, &action.action, &action.key, at);
     if action.action == "purchase" {
         for item in &action.items {
@@ -84,8 +81,8 @@ pub(super) fn act(case: &Case<'_>, customer: &mut Customer, action: &Action) -> 
             }
         }
     }
-    for mark in fulfilled {
-        news |= done(customer, &mark, &action.key, at);
+    for (name, key) in fulfilled {
+        news |= done(customer, &name, &key, at);
     }
     news
 }

@@ -5,7 +5,7 @@ use schemas::{Class, Millis, Reason};
 
 use crate::channel::Channel;
 use crate::limits::{NAME_LENGTH, OPTIONS};
-use crate::predicate::{self, Predicate, Type, Vocabulary};
+use crate::predicate::{self, BOUGHT, Predicate, Type, Vocabulary};
 
 use crate::calendar::{self, Quiet, Recurrence};
 
@@ -133,7 +133,8 @@ pub(super) const ORDERS: &[(&str, Order)] = &[
 pub(super) const AGAIN: &[(&str, Again)] =
     &[("ignore", Again::Ignore), ("refresh", Again::Refresh), ("restart", Again::Restart), ("queue", Again::Queue)];
 
-pub(super) const MATCHES: &[(&str, Match)] = &[("any", Match::Any), ("same key", Match::SameKey)];
+pub(super) const MATCHES: &[(&str, Match)] =
+    &[("any", Match::Any), ("same key", Match::SameKey), ("same article", Match::SameArticle)];
 
 pub(super) const LEVELS: &[(&str, Level)] = &[
     ("delivered", Level::Delivered),
@@ -358,7 +359,8 @@ fn goal(raw: &raw::Goal, trigger: &Trigger, zone: &TimeZone, report: &mut Report
         report.error(raw.action.referenced, "a goal is at least one action", "for example `action: purchase`");
     }
     let matching = raw.matching.as_ref().and_then(|matching| word(matching, MATCHES, "match", report));
-    if let (Some(Match::SameKey), Some(word), None) = (matching, &raw.matching, &trigger.key) {
+    let matching = matching.unwrap_or(Match::Any);
+    if let (Match::SameKey | Match::SameArticle, Some(word), None) = (matching, &raw.matching, &trigger.key) {
         report.error(word.referenced, "there is no key to be the same", "add `key: cart_id` to the trigger");
     }
     let vocabulary = match report.is_of_record() {
@@ -368,10 +370,19 @@ fn goal(raw: &raw::Goal, trigger: &Trigger, zone: &TimeZone, report: &mut Report
     let condition = raw.condition.as_ref().and_then(|text| condition(text, &vocabulary, report));
     Goal {
         actions: raw.action.value.0.clone(),
-        matching: matching.unwrap_or(Match::Any),
-        mark: condition.as_ref().map(|condition| condition.mark(zone)),
+        matching,
+        mark: mark(matching, condition.as_ref(), zone),
         condition,
         grace: span(raw.grace.as_ref(), 0, report),
+    }
+}
+
+/// By what a row recognises an action of which a goal asks more than its name and key.
+fn mark(matching: Match, condition: Option<&Predicate>, zone: &TimeZone) -> Option<String> {
+    let condition = condition.map(|condition| condition.mark(zone));
+    match matching {
+        Match::Any | Match::SameKey => condition,
+        Match::SameArticle => Some(condition.unwrap_or_default() + BOUGHT),
     }
 }
 

@@ -266,7 +266,7 @@ pub struct Goal {
     pub matching: Match,
     /// What must hold of the action.
     pub condition: Option<Predicate>,
-    /// What a row adds to the name of an action that fulfilled the condition.
+    /// What a row adds to the name of an action of which more is asked than its name and key.
     pub(crate) mark: Option<String>,
     /// An action this long before the trigger counts as well.
     pub grace: Millis,
@@ -279,6 +279,8 @@ pub enum Match {
     Any,
     /// Those whose key is the instance's.
     SameKey,
+    /// Those that were about the article, or about something of the category, that is the instance's key.
+    SameArticle,
 }
 
 /// How far one message must get for the cascade to stop.

@@ -276,7 +276,9 @@ pub(crate) struct Goal {
     /// - `any`: any such action of the customer.
     /// - `same key`: only one whose key is the cascade's own: this order was fetched, not another one. It needs `key` in the
     ///   trigger.
-    #[schemars(with = "Option<OneOf<Match>>", example = &"same key", extend("default" = "any"))]
+    /// - `same article`: only one with an article, or something of a category, that is the cascade's key: these shoes were bought,
+    ///   not others. Of what was bought before the trigger it is known since the campaign came into force, and the 32 last.
+    #[schemars(with = "Option<OneOf<Match>>", example = &"same key", example = &"same article", extend("default" = "any"))]
     #[serde(rename = "match")]
     pub matching: Option<Word>,
     /// What must hold of the action.

@@ -307,6 +307,7 @@ fn what_contradicts_itself_is_refused() {
         (of("{on: registration, action: purchase}", "", email), "only `on: action` has an action"),
         (of("{on: registration}", "stop: goal\n", email), "nothing can stop this cascade: it has no goal"),
         (of("{on: registration}", "goal: {action: buy, match: same key}\n", email), "there is no key to be the same"),
+        (of("{on: registration}", "goal: {action: b, match: same article}\n", email), "there is no key to be the same"),
         (of("{on: registration}", "", ""), "a step needs a channel"),
         (of("{on: registration}", "", ", channel: email, any: [sms]"), "a step has either `channel` or `any`"),
         (of("{on: registration}", "", ", any: [sms, sms]"), "this channel stands here twice"),

@@ -233,8 +233,10 @@ pub(super) fn stop(level: Level) -> Option<&'static str> {
 /// What is hoped for.
 pub(super) fn goal(goal: &Goal) -> String {
     let mut text = goal.actions.join(" or ");
-    if goal.matching == Match::SameKey {
-        text.push_str(", same key");
+    match goal.matching {
+        Match::Any => {}
+        Match::SameKey => text.push_str(", same key"),
+        Match::SameArticle => text.push_str(", same article"),
     }
     if let Some(condition) = &goal.condition {
         text.push_str(&format!(", where {}", condition.as_written()));

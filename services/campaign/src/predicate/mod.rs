@@ -14,7 +14,7 @@ mod fold;
 mod tests;
 
 pub(crate) use compile::compile;
-pub(crate) use scope::{Ended, Event, FULFILLING, PURCHASE_OF, Scope, Today};
+pub(crate) use scope::{BOUGHT, Ended, Event, FULFILLING, PURCHASE_OF, Scope, Today};
 pub(crate) use vocabulary::{FUNCTIONS, Type, Vocabulary, of_item, of_profile};
 
 use std::borrow::Cow;

@@ -63,6 +63,9 @@ pub(crate) const PURCHASE_OF: &str = "purchase of";
 /// it could not be asked later.
 pub(crate) const FULFILLING: &str = " fulfilling ";
 
+/// Ends the mark of a goal that asks for one article: it is remembered of each by itself.
+pub(crate) const BOUGHT: &str = " fulfilling by article";
+
 impl<'a> Scope<'a> {
     pub fn of_event(event: Event<'a>, customer: &'a Customer, today: Today<'a>) -> Self {
         Scope { event, customer, sends: &[], today, item: None }

@@ -25,6 +25,7 @@ fn definition(number: usize) -> impl Strategy<Value = String> {
     parts.prop_filter_map("an error", move |(trigger, head, steps)| {
         let steps = steps.iter().map(|step| fitted(step, &head)).enumerate();
         let steps: String = steps.map(|(index, step)| format!("  - {{name: s{index}, {step}}}\n")).collect();
+        let head = suited(&head, &trigger);
         let text = format!("campaign: c{number}\nversion: 1\ntrigger: {{{trigger}}}\n{head}steps:\n{steps}");
         campaign::parse("random", &text).is_ok().then_some(text)
     })
@@ -40,6 +41,14 @@ fn fitted(step: &str, head: &str) -> String {
     words.fold(step.to_owned(), |step, of_variants| step.replace(of_variants, "template: t"))
 }
 
+/// What stands before the steps, with a goal that any action reaches where the trigger has no key to be the same.
+fn suited(head: &str, trigger: &str) -> String {
+    match trigger.contains("key:") {
+        true => head.to_owned(),
+        false => head.replace(", match: same key", "").replace(", match: same article", ""),
+    }
+}
+
 /// Two versions of one campaign, and for each step of the first what it is in the second one.
 pub fn versions() -> impl Strategy<Value = (String, String, BTreeMap<String, String>)> {
     let steps = || prop::collection::vec(step(), 1..5);
@@ -51,6 +60,7 @@ pub fn versions() -> impl Strategy<Value = (String, String, BTreeMap<String, Str
             let steps = steps.iter().map(|step| fitted(step, head)).zip(names);
             let steps = steps.map(|(step, name)| format!("  - {{name: {name}, {step}}}\n"));
             let steps: String = steps.collect();
+            let head = suited(head, &trigger);
             format!("campaign: c0\nversion: {version}\ntrigger: {{{trigger}}}\n{head}steps:\n{steps}")
         };
         let before = ["s0", "s1", "s2", "s3"];
@@ -207,6 +217,7 @@ fn head() -> impl Strategy<Value = String> {
         "goal: {action: [purchase, visit], grace: 2h}\n",
         "goal: {action: purchase, where: amount_minor >= 0, grace: 2h}\n",
         "goal: {action: [order_fetched, visit], match: same key}\n",
+        "goal: {action: [purchase, visit], match: same article, grace: 2h}\n",
     ]);
     let stop = one_of(&["", "stop: opened\n", "stop: clicked\n", "stop: replied\n", "stop: agreed\n", "stop: goal\n"]);
     let order = one_of(&[

@@ -106,9 +106,11 @@ impl World {
         }));
     }
 
+    /// The key is an article, too.
     pub fn action(&mut self, action: &str, key: Option<&str>) {
+        let items = key.iter().map(|key| Item { sku: (*key).into(), quantity: 1, ..Item::default() }).collect();
         let key = key.map(Into::into);
-        self.happens(Fact::Action(Action { action: action.into(), key, ..Action::default() }));
+        self.happens(Fact::Action(Action { action: action.into(), key, items, ..Action::default() }));
     }
 
     pub fn registration(&mut self) {

@@ -12,9 +12,11 @@ mod ordinary;
 mod hazards;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::resume_unwind;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use std::{iter, thread};
 
 use super::disk::Machine;
 use super::log::SimulatedLog;
@@ -62,21 +64,21 @@ trait Stage {
     fn lead(&mut self, is_led: bool);
 }
 
-/// What a test does to Kafka beside what the engine's clients can do.
-pub trait Hands {
+/// What a test does to Kafka beside what the engine's clients can do. Scenarios ask for it at the same time.
+pub trait Hands: Sync {
     /// Makes fresh topics, each of two partitions, and names them. The changelog is compacted as soon as can be, and forgets
     /// tombstones a while after; each of its partitions lies on one broker alone, and they on different ones.
-    fn topics(&mut self) -> Topics;
+    fn topics(&self) -> Topics;
 
     /// Sends the commit of a transaction under this id, with the producer's own id and epoch.
     ///
     /// # Errors
     /// What is said instead of yes.
-    fn commit_again(&mut self, transactional_id: &str) -> Result<(), String>;
+    fn commit_again(&self, transactional_id: &str) -> Result<(), String>;
 
     /// Stops the broker that leads the second partition of this changelog, and waits until the others know that nobody does; or starts
     /// it again.
-    fn lead(&mut self, changelog: &str, is_led: bool);
+    fn lead(&self, changelog: &str, is_led: bool);
 }
 
 /// Observes simulated brokers.
@@ -153,27 +155,41 @@ impl<'a> Stage for Simulated<'_, 'a> {
     }
 }
 
-/// Observes Kafka.
+/// Observes Kafka. What scenarios do most is to wait: so several are played at once, but for the one that takes a broker away.
 ///
 /// # Errors
 /// If something failed that must not.
-pub fn of_kafka(settings: &Settings, hands: &mut dyn Hands) -> Result<Observations, Error> {
-    let mut observed = Observations::new();
-    for number in 0..COUNT {
-        let mut properties = BTreeMap::clone(&settings.properties);
-        let waiting = WAITING.iter().filter(|(waits, _)| *waits == number).flat_map(|(_, waiting)| *waiting);
-        properties.extend(waiting.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let settings = &Settings { properties: Arc::new(properties), ..settings.clone() };
-        let topics = hands.topics();
-        scenarios()[number](&mut observed, &mut Real { settings, topics: &topics, hands: &mut *hands })?;
+pub fn of_kafka(settings: &Settings, hands: &dyn Hands) -> Result<Observations, Error> {
+    let waiting = Mutex::new((0..COUNT).filter(|number| *number != LEADERLESS));
+    let play_all = || {
+        let numbers = iter::from_fn(|| waiting.lock().ok()?.next());
+        numbers.map(|number| Ok((number, play_on_kafka(number, settings, hands)?))).collect::<Result<Vec<_>, Error>>()
+    };
+    let played: Vec<_> = thread::scope(|scope| {
+        let lanes: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(play_all)).collect();
+        lanes.into_iter().map(|lane| lane.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    });
+    let mut observed = BTreeMap::from([(LEADERLESS, play_on_kafka(LEADERLESS, settings, hands)?)]);
+    for of_lane in played {
+        observed.extend(of_lane?);
     }
+    Ok(observed.into_values().flatten().collect())
+}
+
+fn play_on_kafka(number: usize, settings: &Settings, hands: &dyn Hands) -> Result<Observations, Error> {
+    let mut observed = Observations::new();
+    let mut properties = BTreeMap::clone(&settings.properties);
+    let waiting = WAITING.iter().filter(|(waits, _)| *waits == number).flat_map(|(_, waiting)| *waiting);
+    properties.extend(waiting.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let settings = &Settings { properties: Arc::new(properties), ..settings.clone() };
+    scenarios()[number](&mut observed, &mut Real { settings, topics: &hands.topics(), hands })?;
     Ok(observed)
 }
 
 struct Real<'k> {
     settings: &'k Settings,
     topics: &'k Topics,
-    hands: &'k mut dyn Hands,
+    hands: &'k dyn Hands,
 }
 
 impl Real<'_> {
@@ -224,6 +240,10 @@ const FILLER: &str = "filler";
 type Scenario<S> = fn(&mut Observations, &mut S) -> Result<(), Error>;
 
 const COUNT: usize = 14;
+/// Number of the scenario that takes a broker away.
+const LEADERLESS: usize = 12;
+/// How many are played at once on Kafka.
+const AT_ONCE: usize = 5;
 
 /// Scenarios that wait until somebody is given up, and what they have for that: nobody has time for five minutes of silence. Either a
 /// member is given up or a transaction, so that it is known which of the two refuses.
