@@ -78,7 +78,8 @@ lints() {
     # The program is built without what the tests switch on, so it is looked at on its own, too.
     cargo clippy --workspace --all-targets -- -D warnings && cargo clippy -p cascade -- -D warnings
 }
-tests() { TMPDIR=$scratch/tmp cargo test --workspace --no-fail-fast 2>&1 | tee "$scratch/tests.log"; }
+# Tests on Kafka wait most of the time: four of a program at once keep two cores busy.
+tests() { TMPDIR=$scratch/tmp RUST_TEST_THREADS=${RUST_TEST_THREADS:-4} cargo test --workspace --no-fail-fast 2>&1 | tee "$scratch/tests.log"; }
 
 check "the code is formatted" cargo fmt --check || true
 check "clippy has no warnings" lints || true
