@@ -487,3 +487,39 @@ fn what_queued_comes_to_nothing_if_it_is_too_old_or_the_goal_came() {
         &format!("{begin} 2h DELIVERED first email\n 2h STOP_REACHED\n 2h ENTERED\n 2h send first by email"),
     );
 }
+
+const CARTS: &str = "
+campaign: carts
+version: 1
+trigger: {on: cart, where: total_minor >= 1000, settle: 2h, again: refresh}
+quiet: {hours: 22:00-9:00}
+steps: [{name: first, channel: email, template: t, valid: 1d}]
+";
+
+/// The world begins at 22:13:20: what settles for two hours has its first message held for the morning.
+#[test]
+fn a_cart_that_changes_before_its_first_message_goes_out_settles_anew() {
+    let begin = "0 has email\n 0 cart c1 1 5000\n";
+    let held = "0 ENTERED\n 2h QUIET_HOURS first\n";
+    // The night ends 10h46m40s after the begin.
+    check(
+        World::new(&[CARTS]),
+        &format!("{begin} 10h46m39s cart c1 2 6000\n 12h46m39s time passes"),
+        &format!("{held} 10h46m39s REFRESHED\n 12h46m39s send first by email"),
+    );
+    check(
+        World::new(&[CARTS]),
+        &format!("{begin} 10h cart c1 2 10\n 13h time passes"),
+        &format!("{held} 10h WITHDRAWN\n 10h PREDICATE_FALSE"),
+    );
+}
+
+/// A campaign without a key takes two carts for one, but knows an older version of the same one.
+#[test]
+fn an_older_version_of_an_emptied_cart_does_not_bring_it_back() {
+    let begin = "0 has email\n 0 cart c1 1 5000\n 1h cart c1 3 0\n";
+    let emptied = "0 ENTERED\n 1h WITHDRAWN\n";
+    check(World::new(&[CARTS]), &format!("{begin} 1h10m cart c1 2 5000"), &format!("{emptied} 1h10m SUPERSEDED"));
+    check(World::new(&[CARTS]), &format!("{begin} 1h10m cart c2 2 5000"), &format!("{emptied} 1h10m ENTERED"));
+    check(World::new(&[CARTS]), "0 has email\n 0 cart c1 2 5000\n 1h cart c1 1 10", "0 ENTERED\n 1h SUPERSEDED");
+}

@@ -138,6 +138,10 @@ fn what_nobody_got_does_not_count() {
         happens.lines().for_each(|line| play(&mut world, line.trim()));
         assert!(told(&world).contains(&"10m send first by email".to_owned()), "{answer}: {:?}", told(&world));
     }
+    // A bounce for ever makes room for what follows upon it.
+    let mut world = capped("{most: 1, per: 24h}", &["a"]);
+    ["0 has email push", "0 does a k", "1m bounced first"].iter().for_each(|line| play(&mut world, line));
+    assert_eq!(told(&world).last().map(String::as_str), Some("1m send second by push"), "{:?}", told(&world));
 }
 
 #[test]

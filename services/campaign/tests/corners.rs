@@ -227,6 +227,14 @@ fn a_goal_can_be_the_article_itself() {
     );
 }
 
+#[test]
+fn a_cart_is_no_article() {
+    let text = TWO.replace("{action: purchase}", "{action: purchase, match: same article}");
+    let text = text.replace("on: action, action: lead}", "on: cart, key: cart_id}");
+    let problems = campaign::parse("two", &text).unwrap_err();
+    assert_eq!(problems[0].message, "a cart is no article: this goal is never reached");
+}
+
 /// What fulfils one campaign's goal says nothing of another's.
 #[test]
 fn each_campaign_looks_back_by_its_own_condition() {

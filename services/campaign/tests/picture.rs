@@ -182,7 +182,7 @@ fn whatever_a_campaign_says_stays_within_the_page_and_the_language_of_the_flowch
         "100 customers of a partition in a second at most",
         "at trigger + 1d, spread over 30m, valid for 1d",
         "skipped if seen more than 2h late",
-        "│ not opened, no channel can be used",
+        "│ not opened",
         "2d after the last hand-over",
         "after an outage a dearer one may follow",
         "stop: a message was clicked",

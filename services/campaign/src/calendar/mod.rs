@@ -90,6 +90,18 @@ impl Shift {
         self.on_calendar(at, false, zone).unwrap_or(at)
     }
 
+    /// Where it lands at a moment or next after it, whatever way has led there; right there, if it lands nowhere.
+    pub(crate) fn land(self, at: Millis, zone: &TimeZone) -> Millis {
+        let today = match self.landing {
+            Some(Landing::Next(weekday, time)) => local(at, zone)
+                .filter(|here| here.date().weekday() == weekday)
+                .and_then(|here| instant(here.date().to_datetime(time), zone)),
+            _ => None,
+        };
+        let next = || Shift { landing: self.landing, ..Shift::default() }.lead(at, zone);
+        today.filter(|today| *today >= at).unwrap_or_else(next)
+    }
+
     /// Where it leads from a day.
     pub(crate) fn lead_from_day(self, date: Date, zone: &TimeZone) -> Option<Millis> {
         self.on_calendar(instant(date.to_datetime(Time::midnight()), zone)?, true, zone)

@@ -19,7 +19,7 @@ const SHAPE: Wrong = (
     "this is not a time",
     "write a length such as `90s`, `15m`, `3h`, `1d 12h`, `2w`, or days of the calendar: `1 day`, `3 months 10:00`",
 );
-const TOO_LONG: Wrong = ("this duration is too long", "at most 400 days: `400d`");
+const TOO_LONG: Wrong = ("this duration is too long", "at most 1830 days, five years: `1830d`");
 
 const WEEKDAYS: [(&str, Weekday); 7] = [
     ("monday", Weekday::Monday),

@@ -34,7 +34,7 @@ fn unwanted(case: &Case<'_>, customer: &mut Customer, cause: &Cause<'_>) -> Vec<
     for index in 0..customer.instances.len() {
         let instance = &customer.instances[index];
         let Some(plan) = case.plans.of(instance).filter(|plan| cause.concerns(plan)) else { continue };
-        if instance.stage != Stage::Settling && !matches!(plan.trigger.again, Again::Restart | Again::Queue) {
+        if !is_new(instance) && !matches!(plan.trigger.again, Again::Restart | Again::Queue) {
             continue;
         }
         // It steps aside and back: a copy of the others would cost more than all else here.
@@ -46,6 +46,12 @@ fn unwanted(case: &Case<'_>, customer: &mut Customer, cause: &Cause<'_>) -> Vec<
         customer.instances.insert(index, instance);
     }
     unwanted
+}
+
+/// Whether nothing was sent yet: it settles, or its first message waits for its moment, for the morning or for room.
+fn is_new(instance: &Instance) -> bool {
+    instance.stage == Stage::Settling
+        || (instance.sends.is_empty() && matches!(instance.stage, Stage::Delayed | Stage::Held))
 }
 
 /// The version by which a cascade would begin anew.
@@ -62,7 +68,7 @@ fn once_more(
     unwanted: &[Id],
 ) -> Fate {
     let queued = instance.queued.as_ref().map_or(0, |queued| memory::revision(&queued.fields));
-    let (known, revision) = (memory::revision(&instance.fields).max(queued), cause.revision(plan));
+    let (known, revision) = (memory::revision(&instance.fields).max(queued), cause.revision_beside(plan, instance));
     if revision > 0 && revision <= known {
         let entry = case.entry(Reason::Superseded).instance(instance);
         case.write(entry.because("version", revision.to_string()).because("known", known.to_string()));
@@ -89,13 +95,11 @@ fn once_more(
             None => {
                 return ending::close(case, customer, instance, Reason::Restarted, &[("trigger", cause.id.to_owned())]);
             }
-            // What settles still takes the new content over.
-            Some(_) if instance.stage == Stage::Settling => {}
+            // What has sent nothing yet takes the new content over.
+            Some(_) if is_new(instance) => {}
             Some(unfit) => stays = Some(unfit.instance(instance)),
         }
-    } else if matches!(plan.trigger.again, Again::Ignore | Again::Queue)
-        || (restarts && instance.stage != Stage::Settling)
-    {
+    } else if matches!(plan.trigger.again, Again::Ignore | Again::Queue) || (restarts && !is_new(instance)) {
         let mut entry = case.entry(Reason::AlreadyRunning).instance(instance);
         // An older version of the same cart does not wait on where the newer one would not.
         if let Some(queued) = instance.queued.take_if(|_| is_unwanted && revision > 0) {
@@ -112,7 +116,7 @@ fn once_more(
         return Fate::Runs;
     }
     instance.fields = fields(cause.event);
-    if instance.stage != Stage::Settling {
+    if !is_new(instance) {
         // Messages still to come speak of the thing as it is now, but their moments stay, unless they stand in it.
         sooner::follow(case, customer, instance);
         let entry = case.entry(Reason::Refreshed).instance(instance);
@@ -128,11 +132,17 @@ fn once_more(
             &[("condition", "no longer holds".to_owned())],
         );
     }
-    instance.settled_at = case.now().saturating_add(plan.trigger.settle);
-    instance.due = instance.settled_at;
+    settle_anew(case, plan, instance);
     let entry = case.entry(Reason::Refreshed).instance(instance);
     case.write(entry);
     Fate::Runs
+}
+
+/// Nothing was sent yet: it is as if it had begun now.
+fn settle_anew(case: &Case<'_>, plan: &Plan, instance: &mut Instance) {
+    instance.settled_at = case.now().saturating_add(plan.trigger.settle);
+    (instance.stage, instance.due, instance.turn) = (Stage::Settling, instance.settled_at, instance.settled_at);
+    (instance.step, instance.alternative, instance.tried, instance.ceiling) = (0, 0, 0, None);
 }
 
 /// It waits for the end of the instance, in the place of one that waited before it.

@@ -55,8 +55,9 @@ pub(super) fn advance(
             continue;
         };
         instance.turn = turn;
-        let late = case.now().saturating_sub(waited_until.map_or(turn, |until| until.max(turn)));
-        let passed_over = instance.skip_until.is_some_and(|until| turn < until);
+        let came = waited_until.map_or(turn, |until| until.max(turn));
+        let late = case.now().saturating_sub(came);
+        let passed_over = instance.skip_until.is_some_and(|until| came < until);
         let times = Times { ready, late, passed_over, send_before };
         if let Some(kept) = keep_back(case, customer, plan, instance, step, &times) {
             if kept == Kept::Waits {

@@ -34,6 +34,22 @@ impl Cause<'_> {
         }
     }
 
+    /// The same, where this instance is about the same thing: without a key a campaign takes two carts for one, but knows them apart.
+    pub fn revision_beside(&self, plan: &Plan, instance: &Instance) -> i64 {
+        match self.event {
+            Event::Cart(cart) if instance.fields.get("cart_id").is_some_and(|id| *id == cart.cart_id) => cart.version,
+            _ => self.revision(plan),
+        }
+    }
+
+    /// The version of the thing itself; 0 where it has none.
+    fn version(&self) -> i64 {
+        match self.event {
+            Event::Cart(cart) => cart.version,
+            _ => 0,
+        }
+    }
+
     /// The newest version of the same thing that began nothing; 0 for none.
     fn passed(&self, customer: &Customer) -> i64 {
         match self.event {
@@ -104,12 +120,16 @@ pub(super) fn enter(case: &mut Case<'_>, customer: &mut Customer, cause: &Cause<
 /// looks around would be in the base for ever.
 fn is_news(case: &Case<'_>, customer: &Customer, plan: &Plan, cause: &Cause<'_>) -> bool {
     let is_known = customer.profile_at.is_some() || !customer.instances.is_empty() || !customer.past.is_empty();
-    let (revision, passed) = (cause.revision(plan), cause.passed(customer));
-    if !is_known || revision <= passed {
+    let version = cause.version();
+    if !is_known || version <= cause.passed(customer) {
         return false;
     }
     let Some(key) = cause.key(case, plan, customer) else { return true };
-    !runs(customer, plan, &key) && !has_been(customer, plan, &key, revision)
+    match running(customer, plan, &key) {
+        Some(running) => cause.revision_beside(plan, running) == 0,
+        // Of what has ended the thing is known by its key.
+        None => plan.trigger.key.is_none() || !has_been(customer, plan, &key, version),
+    }
 }
 
 /// A campaign looks at everybody. Of those whom it does not want nothing is said: they are the whole base. Returns whether it
@@ -141,7 +161,7 @@ pub(super) fn follow(case: &mut Case<'_>, customer: &mut Customer, ended: &Ended
 pub(super) fn take_up(case: &mut Case<'_>, customer: &mut Customer, waiting: Waiting) {
     let Waiting { campaign, key, queued: Queued { id, occurred_at, at, fields } } = waiting;
     let Some(plan) = case.plans.newest(&campaign) else { return };
-    if runs(customer, plan, &key) {
+    if running(customer, plan, &key).is_some() {
         // Something else has begun it meanwhile.
         return;
     }
@@ -152,9 +172,9 @@ pub(super) fn take_up(case: &mut Case<'_>, customer: &mut Customer, waiting: Wai
     }
 }
 
-/// Whether an instance of the campaign with this key runs already.
-fn runs(customer: &Customer, plan: &Plan, key: &str) -> bool {
-    customer.instances.iter().any(|instance| instance.campaign == plan.name && instance.key == key)
+/// The instance of the campaign with this key that runs already.
+fn running<'c>(customer: &'c Customer, plan: &Plan, key: &str) -> Option<&'c Instance> {
+    customer.instances.iter().find(|instance| instance.campaign == plan.name && instance.key == key)
 }
 
 /// Whether an instance of the campaign with this key has ended that knew this version of the thing, or a later one.
@@ -165,7 +185,12 @@ fn has_been(customer: &Customer, plan: &Plan, key: &str, revision: i64) -> bool 
 /// Meets one campaign. Returns whether it began.
 fn enter_one(case: &mut Case<'_>, customer: &mut Customer, plan: &Plan, cause: &Cause<'_>) -> bool {
     let key = cause.key(case, plan, customer);
-    if key.as_deref().is_some_and(|key| runs(customer, plan, key)) {
+    if let Some(running) = key.as_deref().and_then(|key| running(customer, plan, key)) {
+        // What runs has met an event by itself, and a sweep is silent about those whom it does not want.
+        if cause.kind == TriggerKind::End && cause.is_wanted(case, plan, customer) {
+            let entry = case.entry(Reason::AlreadyRunning).instance(running);
+            case.write(entry.because("trigger", cause.id));
+        }
         return false;
     }
     let refusal = refusal(case, customer, plan, cause, key.as_deref());
@@ -192,9 +217,9 @@ fn refusal(case: &Case<'_>, customer: &Customer, plan: &Plan, cause: &Cause<'_>,
     let Some(key) = key else {
         return entry(Reason::PredicateFalse).map(|entry| entry.because("key", "undefined"));
     };
-    let (revision, passed) = (cause.revision(plan), cause.passed(customer));
-    if 0 < revision && revision < passed {
-        let entry = entry(Reason::Superseded).map(|entry| entry.because("version", revision.to_string()));
+    let (version, revision, passed) = (cause.version(), cause.revision(plan), cause.passed(customer));
+    if 0 < version && version < passed {
+        let entry = entry(Reason::Superseded).map(|entry| entry.because("version", version.to_string()));
         return entry.map(|entry| entry.because("known", passed.to_string()));
     }
     if !cause.is_wanted(case, plan, customer) {
@@ -335,6 +360,12 @@ pub(super) fn join(case: &Case<'_>, customer: &mut Customer, instance: Instance)
     let priority = |instance: &Instance| case.plans.of(instance).map_or(0, |plan| plan.priority);
     let place = customer.instances.iter().position(|other| priority(other) < priority(&instance));
     customer.instances.insert(place.unwrap_or(customer.instances.len()), instance);
+}
+
+/// When its trigger happened.
+pub(super) fn occurred_at(plan: &Plan, instance: &Instance) -> Millis {
+    let told = instance.fields.get("occurred_at").and_then(|told| told.parse().ok());
+    told.unwrap_or_else(|| instance.settled_at.saturating_sub(plan.trigger.settle))
 }
 
 /// What an instance keeps of its trigger: what conditions and templates may use. A field too long is left out.

@@ -29,8 +29,10 @@ pub(super) fn consider(case: &mut Case<'_>, customer: &mut Customer, word: &Feed
         memory::hear(case.plans, customer, &word.channel, at);
     }
     let arrived = |sent: &Sent| sent.id == id && sent.reached >= Status::Delivered;
-    let never_left = matches!(word.status, Status::Refused | Status::Expired | Status::Revoked);
-    if never_left && !customer.instances.iter().any(|instance| instance.sends.iter().any(arrived)) {
+    // A later word of its arrival counts it again.
+    let reached_nobody =
+        matches!(word.status, Status::Refused | Status::Expired | Status::Revoked | Status::BouncedHard);
+    if reached_nobody && !customer.instances.iter().any(|instance| instance.sends.iter().any(arrived)) {
         memory::uncount(customer, id);
     }
     if !customer.instances.iter().any(|instance| instance.sends.iter().any(|sent| sent.id == id)) {

@@ -2,7 +2,7 @@
 
 use schemas::{Action, Customer, Done, Instance, Millis, Reason};
 
-use crate::language::{Match, Plan};
+use crate::language::{Match, Plan, TriggerKind};
 use crate::predicate::{Event, Scope};
 
 use super::case::{Case, Fate, each};
@@ -80,6 +80,8 @@ pub(super) fn reached_before<'d>(
     let goal = plan.goal.as_ref()?;
     // A clock that is ahead does not outrun the grace.
     let since = occurred_at.min(now).saturating_sub(goal.grace);
+    // What ended the cascade on which this one follows is behind it.
+    let since = if plan.trigger.on == TriggerKind::End { since.saturating_add(1) } else { since };
     let recent = done.iter().filter(|done| done.occurred_at >= since);
     let own = recent.filter(|done| goal.matching == Match::Any || done.key.as_deref() == Some(key));
     let mut actions = own.filter_map(|done| match &goal.mark {

@@ -7,7 +7,6 @@ use schemas::{
     Adopted, Adoption, Customer, Done, Fact, Former, Heard, Id, Instance, Merged, Millis, Reason, Unreadable,
 };
 
-use crate::language::Plan;
 use crate::limits;
 
 use super::case::{Case, Fate, announce, each};
@@ -219,19 +218,13 @@ fn end_reached<'d>(case: &mut Case<'_>, customer: &mut Customer, done_elsewhere:
     each(case, customer, |case, customer, instance| {
         let plans = case.plans;
         let Some(plan) = plans.of(instance) else { return Fate::Runs };
-        let since = occurred_at(plan, instance);
+        let since = entry::occurred_at(plan, instance);
         let reached = goal::reached_before(done_elsewhere(instance), plan, since, &instance.key, case.now());
         match reached.map(str::to_owned) {
             Some(action) => ending::close(case, customer, instance, Reason::GoalReached, &[("action", action)]),
             None => Fate::Runs,
         }
     });
-}
-
-/// When its trigger happened.
-fn occurred_at(plan: &Plan, instance: &Instance) -> Millis {
-    let told = instance.fields.get("occurred_at").and_then(|told| told.parse().ok());
-    told.unwrap_or_else(|| instance.settled_at.saturating_sub(plan.trigger.settle))
 }
 
 /// Joins two memories, each list within its limit.

@@ -64,11 +64,21 @@ pub(super) fn wait_over(plan: &Plan, customer: &Customer, instance: &Instance, h
     match (&step.wait, &plan.quiet) {
         (Wait::Until(point), _) => {
             let over = from.point(point, handed_over_at).unwrap_or_else(|| handed_over_at.saturating_add(DAY));
-            over.max(handed_over_at)
+            over.max(handed_over_at.saturating_add(least_wait(point, instance)))
         }
         (Wait::Active(length), Some(night)) => night.hours.active(handed_over_at, *length, &from.zone()),
         (Wait::Active(length), None) => handed_over_at.saturating_add(*length),
     }
+}
+
+/// How long a message is waited for at least. Who waits until a moment, may come to it late: word of this message is waited for all the
+/// same, before a dearer one follows.
+fn least_wait(point: &Point, instance: &Instance) -> Millis {
+    if matches!(point.anchor, Anchor::HandOver | Anchor::Turn) {
+        return 0;
+    }
+    let channel = instance.sends.last().and_then(|sent| Channel::find(&sent.channel));
+    channel.map_or(0, |channel| channel.word_within)
 }
 
 /// What is done with a message now, because it is quiet, and when it would go out if it waits: within the release, and before its
@@ -81,8 +91,11 @@ pub(super) fn at_night(
     (now, send_before): (Millis, Millis),
 ) -> Option<(AtNight, Millis)> {
     let (Night { hours, release, .. }, policy) = night(plan, step)?;
-    let end = hours.end(now, &zone(plan, customer).0)?;
-    let within = release.min(send_before.saturating_sub(end));
+    let zone = zone(plan, customer).0;
+    let end = hours.end(now, &zone)?;
+    // The day may be shorter than the release.
+    let day = hours.next(end, &zone).map_or(Millis::MAX, |night| night.saturating_sub(end));
+    let within = release.min(send_before.saturating_sub(end)).min(day);
     // All that waits for one customer has one moment, so that what goes first is what has priority.
     let of_customer = || Id::of_instance(customer_id, "", "", "");
     Some((policy, end.saturating_add(share(within, of_customer))))

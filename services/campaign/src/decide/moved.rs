@@ -6,13 +6,13 @@
 
 use schemas::{Customer, Instance, Millis, Reason, Stage, Status};
 
-use crate::language::{Order, Plan};
+use crate::language::{Anchor, Order, Plan};
 use crate::migration::Migration;
 
 use super::case::{Case, Fate};
 use super::choice::bit;
 use super::dispatch::{current, leave_behind};
-use super::{ending, moment};
+use super::{ending, entry, goal, moment};
 
 /// Stands at no step, or at none of a step's alternatives.
 const NOWHERE: i32 = -1;
@@ -41,7 +41,12 @@ pub(super) fn migrate(
     }
     instance.tried |= sent(to, instance);
     instance.version = to.version;
-    instance.variant = to.experiment.as_ref().and_then(|it| it.variant(case.customer_id)).map(str::to_owned);
+    let variants = to.experiment.iter().flat_map(|it| &it.variants);
+    // Whoever has begun with one stays with it, whatever the shares are now.
+    let stays = variants.map(|(name, _)| name).any(|name| instance.variant.as_ref() == Some(name));
+    if !stays {
+        instance.variant = to.experiment.as_ref().and_then(|it| it.variant(case.customer_id)).map(str::to_owned);
+    }
     if instance.stage != Stage::Settling && to.order == Order::AsWritten {
         let behind = place.or_else(|| standing.map(|step| earlier(migration, step))).unwrap_or(0);
         to.steps[..behind].iter().enumerate().filter(|(step, _)| migration.is_new(*step)).for_each(|(_, step)| {
@@ -63,6 +68,11 @@ pub(super) fn migrate(
     case.write(entry);
     if has_ended {
         return ending::close(case, customer, instance, Reason::StopReached, &[("version", to.version.to_string())]);
+    }
+    let since = entry::occurred_at(to, instance);
+    if let Some(action) = goal::reached_before(&customer.done, to, since, &instance.key, case.now()) {
+        let evidence = [("action", action.to_owned()), ("version", to.version.to_string())];
+        return ending::close(case, customer, instance, Reason::GoalReached, &evidence);
     }
     reckon(case.now(), customer, from, to, instance, was_over);
     Fate::Runs
@@ -148,8 +158,14 @@ fn reckon(now: Millis, customer: &Customer, from: &Plan, to: &Plan, instance: &m
                 instance.due = due.max(instance.due.min(now));
             }
         }
-        // Its moment is judged by the new version at once; a time of day stays that of its turn.
-        Stage::Delayed => instance.due = instance.due.min(now),
+        // Its moment is judged by the new version at once, also where it is earlier now; a time of day stays that of its turn.
+        Stage::Delayed => {
+            instance.due = instance.due.min(now);
+            let start = current(to, instance).map(|step| &step.start.anchor);
+            if matches!(start, Some(Anchor::Trigger | Anchor::HandOver)) {
+                instance.turn = instance.turn.min(now);
+            }
+        }
         Stage::Asking => (instance.stage, instance.due) = (Stage::Delayed, now),
         Stage::Dispatched | Stage::Held | Stage::Unspecified => {}
     }

@@ -72,7 +72,7 @@ pub(super) fn wait_over(
 fn is_length(wait: &Wait) -> bool {
     match wait {
         Wait::Active(_) => true,
-        Wait::Until(point) => !point.is_dated() && point.shift.is_exact(),
+        Wait::Until(point) => !point.is_dated() && point.shift.landing.is_none(),
     }
 }
 
@@ -89,8 +89,8 @@ struct Standstill {
 }
 
 impl Standstill {
-    /// Puts off what the instance waits for. Lengths are longer by the time; a time of day that has passed is reckoned anew from its
-    /// end; a date stays.
+    /// Puts off what the instance waits for. Lengths, those in days and months too, are longer by the time; a time of day that has passed
+    /// comes again after its end; a date stays.
     fn put_off(self, case: &Case<'_>, customer: &Customer, plan: &Plan, instance: &mut Instance) {
         let length = self.until.saturating_sub(self.from);
         if instance.stage == Stage::Settling {
@@ -134,7 +134,7 @@ impl Standstill {
                 instance.due = if instance.due > self.from { over.max(self.until) } else { over };
             }
             Wait::Until(Point { shift, .. }) if !is_dated(&step.wait) && instance.due < self.until => {
-                instance.due = shift.lead(self.until, &zone);
+                instance.due = shift.land(self.until, &zone);
             }
             _ => {}
         }
@@ -145,13 +145,11 @@ impl Standstill {
         let Point { shift, .. } = &step.start;
         if step.start.is_dated() {
             // Its moment stands in the calendar.
-        } else if instance.turn <= self.from {
-            // It was its turn, and something kept it back.
-            instance.turn = instance.turn.saturating_add(length);
-        } else if shift.is_exact() {
+        } else if instance.turn <= self.from || shift.landing.is_none() {
+            // It was its turn, and something kept it back; or it is a length away.
             instance.turn = instance.turn.saturating_add(length);
         } else if instance.turn < self.until {
-            instance.turn = shift.lead(self.until, &moment::zone(plan, customer).0);
+            instance.turn = shift.land(self.until, &moment::zone(plan, customer).0);
         }
         instance.due = instance.turn.max(self.until);
     }

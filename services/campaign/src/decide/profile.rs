@@ -38,7 +38,8 @@ pub(super) fn replace(case: &mut Case<'_>, customer: &mut Customer, profile: &Pr
     let before = std::mem::replace(&mut customer.contacts, contacts);
     memory::meet_addresses(customer, &before);
     shared::tell_changes(case, customer, &before);
-    customer.consents = consents(&customer.consents, &profile.consents, told_at);
+    let told = consents(&customer.consents, &profile.consents, told_at);
+    let formerly = std::mem::replace(&mut customer.consents, told);
     customer.time_zone.clone_from(&profile.time_zone);
     customer.locale.clone_from(&profile.locale);
     let short = |(_, value): &(&String, &String)| value.len() <= limits::FIELD_BYTES;
@@ -48,7 +49,7 @@ pub(super) fn replace(case: &mut Case<'_>, customer: &mut Customer, profile: &Pr
     let entry = case.entry(Reason::ProfileUpdated);
     case.write(entry);
     each(case, customer, |case, customer, instance| {
-        if pending_without_consent(case, customer, instance) {
+        if pending_without_consent(case, customer, instance) || is_answer(case, customer, &formerly, instance) {
             return opted_out(case, customer, instance, "PROFILE");
         }
         sooner::follow(case, customer, instance);
@@ -195,6 +196,15 @@ fn pending_without_consent(case: &Case<'_>, customer: &Customer, instance: &Inst
     let refused =
         |channel: &str| !customer.consents.iter().any(|consent| consent.channel == channel && consent.granted);
     marketing && ending::pending(instance).is_some_and(|sent| refused(&sent.channel))
+}
+
+/// Whether the last message was on a channel on which the customer wants no more since, and did before.
+fn is_answer(case: &Case<'_>, customer: &Customer, formerly: &[Consent], instance: &Instance) -> bool {
+    let marketing = case.plans.of(instance).is_some_and(|plan| plan.class == Class::Marketing);
+    let says = |consents: &[Consent], granted: bool| {
+        consents.iter().any(|consent| consent.granted == granted && stands_on(instance, &consent.channel))
+    };
+    marketing && says(formerly, true) && says(&customer.consents, false)
 }
 
 fn opted_out(case: &mut Case<'_>, customer: &mut Customer, instance: &mut Instance, by: &str) -> Fate {

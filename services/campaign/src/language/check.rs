@@ -361,7 +361,17 @@ fn goal(raw: &raw::Goal, trigger: &Trigger, zone: &TimeZone, report: &mut Report
     let matching = raw.matching.as_ref().and_then(|matching| word(matching, MATCHES, "match", report));
     let matching = matching.unwrap_or(Match::Any);
     if let (Match::SameKey | Match::SameArticle, Some(word), None) = (matching, &raw.matching, &trigger.key) {
-        report.error(word.referenced, "there is no key to be the same", "add `key: cart_id` to the trigger");
+        let hint = if trigger.on == TriggerKind::Cart && matching == Match::SameKey {
+            "add `key: cart_id` to the trigger"
+        } else {
+            "add a `key` to the trigger, such as `key: key`"
+        };
+        report.error(word.referenced, "there is no key to be the same", hint);
+    }
+    let key = trigger.key.as_ref().map(Predicate::as_written);
+    if let (Match::SameArticle, Some(word), Some("cart_id")) = (matching, &raw.matching, key) {
+        let hint = "let the key be an article, or write `match: same key`";
+        report.error(word.referenced, "a cart is no article: this goal is never reached", hint);
     }
     let vocabulary = match report.is_of_record() {
         true => Vocabulary::of_trigger(TriggerKind::Action),

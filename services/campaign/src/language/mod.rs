@@ -56,6 +56,9 @@ pub(crate) fn parse_record(source_name: &str, yaml: &str) -> Result<Plan, Vec<Pr
 }
 
 fn understand(source: &Source<'_>, mut report: Report<'_>) -> Result<Plan, Vec<Problem>> {
+    if !report.is_of_record() {
+        yaml::refuse_ornaments(source)?;
+    }
     let raw = yaml::read(source)?;
     let plan = check::plan(&raw, &mut report);
     if let Some(plan) = &plan {

@@ -178,8 +178,8 @@ pub(crate) struct Trigger {
     /// - `restart`: the cascade ends, and another one begins.
     /// - `refresh`: what it says is taken over, and settling begins anew if nothing was sent yet.
     /// - `queue`: it waits, and begins another cascade when the running one has ended; only the latest waits. It comes to nothing
-    ///   where it is older than `max_age` by then, or where the running one ended because of the goal, an opt-out, or because what it
-    ///   was about is gone.
+    ///   where it is older than `max_age` by then, or where the running one ended because of the goal, an opt-out or a no in a call,
+    ///   because what it was about is gone, or because its campaign was stopped.
     #[schemars(with = "Option<OneOf<Again>>", example = &"refresh", extend("default" = "ignore"))]
     pub again: Option<Word>,
     /// Which campaigns' ends, with `on: end` and only there.
@@ -259,7 +259,7 @@ pub(crate) struct Asleep {
     ///
     /// - `report`: it goes out, and the journal tells.
     /// - `leave out`: it does not go out, and nothing dearer follows from that.
-    /// - `go on`: it does not go out, and the next message follows, whatever it costs.
+    /// - `go on`: it does not go out, as if it could not be sent (`cannot send`): the next message follows, whatever it costs.
     #[schemars(with = "Option<OneOf<Sleeper>>", example = &"report", extend("default" = "leave out"))]
     pub then: Option<Word>,
 }
@@ -277,7 +277,8 @@ pub(crate) struct Goal {
     /// - `same key`: only one whose key is the cascade's own: this order was fetched, not another one. It needs `key` in the
     ///   trigger.
     /// - `same article`: only one with an article, or something of a category, that is the cascade's key: these shoes were bought,
-    ///   not others. Of what was bought before the trigger it is known since the campaign came into force, and the 32 last.
+    ///   not others. Of what was bought before the trigger it is known since the campaign came into force, and the 32 last:
+    ///   an article with a category takes two.
     #[schemars(with = "Option<OneOf<Match>>", example = &"same key", example = &"same article", extend("default" = "any"))]
     #[serde(rename = "match")]
     pub matching: Option<Word>,
@@ -361,7 +362,8 @@ pub(crate) struct Step {
     /// Without it: `any` says which.
     #[schemars(with = "Option<ChannelName>", example = &"email")]
     pub channel: Option<Word>,
-    /// Several channels: the first on which the customer has an address and a consent is taken.
+    /// Several channels: the first on which the customer has an address and a consent is taken. Where the message reached nobody there
+    /// (refused, bounced, expired), the next one has its turn, before `next_if` is asked.
     ///
     /// Without it: `channel` says which.
     #[schemars(with = "Option<Vec<ChannelName>>", length(min = 1), example = ["push", "email"])]
@@ -417,7 +419,8 @@ pub(crate) struct Step {
     /// How long the message is waited for before the next one's turn, counted from when it was handed over; a time of day may
     /// stand behind it. `active` behind a length means that quiet hours are no part of it.
     ///
-    /// Without it: until the next step's `at` or `after`; a day for the last step.
+    /// Without it: until the next step's `after`, or its `at` where that has an anchor, and at least as long as word of such a message usually
+    /// takes; a day for the last step. Where the order is not that of the file, each step says it.
     #[schemars(with = "Option<Wait>", example = &"3h", example = &"1 day 12:00")]
     pub wait: Option<Word>,
     /// What leads on from this step to the next. If nothing of it comes true, the cascade ends with this message.

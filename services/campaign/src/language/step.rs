@@ -44,6 +44,7 @@ pub(super) const CAUSES: &[(&str, Cause)] = &[
 pub(super) fn steps(raw: &raw::Campaign, stop: Level, kind: TriggerKind, report: &mut Report<'_>) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let starts: Vec<Point> = raw.steps.iter().map(|written| start(written, kind, report)).collect();
+    let in_order = raw.steps.len() == 1 || raw.order.as_ref().is_none_or(|order| order.value == "as written");
     for (index, written) in raw.steps.iter().enumerate() {
         if steps.iter().any(|step| step.name == written.name.value) {
             report.error(written.name.referenced, "two steps have this name", "give each step a name of its own");
@@ -52,7 +53,7 @@ pub(super) fn steps(raw: &raw::Campaign, stop: Level, kind: TriggerKind, report:
         let vocabulary = Vocabulary::of_step(kind, &names);
         let channels = channels(written, report);
         let segments = segments(written, &channels, report);
-        let is_last = index + 1 == raw.steps.len();
+        let is_last = index + 1 == raw.steps.len() && (in_order || report.is_of_record());
         let next_if = match next_if(written, report) {
             Some(causes) => causes,
             None => usual(stop, is_last && channels.iter().all(|channel| !channel.opened)),
@@ -71,7 +72,11 @@ pub(super) fn steps(raw: &raw::Campaign, stop: Level, kind: TriggerKind, report:
             start: starts[index].clone(),
             spread: span(written.spread.as_ref(), 0, report),
             late: late(written, report),
-            wait: wait(raw, written, &next_if, next(written, &raw.steps[index + 1..], &starts[index + 1..]), report),
+            wait: match next(written, &raw.steps[index + 1..], &starts[index + 1..]) {
+                // What came in once is read as it was then.
+                _ if !in_order && !report.is_of_record() => wait(raw, written, &next_if, Next::Differs, report),
+                next => wait(raw, written, &next_if, next, report),
+            },
             next_if,
             valid: valid(written, kind, report),
             at_night: at_night(raw, written, report),
@@ -209,7 +214,7 @@ fn anchored(at: &Word, text: &str, kind: TriggerKind, report: &mut Report<'_>) -
             report.error(
                 at.referenced,
                 "this is not an anchor with an offset",
-                "write `trigger + 7d`, `event.starts_at - 1h`, `profile.birthday - 3 days 10:00`, `next tuesday 10:00`",
+                "write `trigger + 7d`, `event.starts_at - 1h`, `profile.contract_ends - 3 days 10:00`, `next tuesday 10:00`",
             );
             return Point::after(Anchor::Turn, Shift::default());
         }
@@ -264,7 +269,7 @@ enum Next<'p> {
     Nothing,
     /// The same for all who get this one, and it starts then.
     Starts(&'p Point),
-    /// That depends on the variant.
+    /// That depends on the variant, or on what the order goes by.
     Differs,
 }
 

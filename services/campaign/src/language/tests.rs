@@ -283,6 +283,14 @@ fn a_step_that_others_follow_says_how_long_it_is_waited_for() {
     assert_eq!(followed(", wait: 1h", ""), "no error");
     assert_eq!(followed(", next_if: [cannot send]", ""), "no error");
     assert_eq!(followed("", ", after: 1d"), "no error");
+    // Any may be the next one there.
+    let by_cost = |text: &str| errors(&format!("{HEAD}stop: opened\norder: by cost\nsteps:\n{text}"));
+    let bot = "  - {name: b, channel: telegram, template: t, after: 1d, wait: 1h}\n";
+    assert!(
+        by_cost(&format!("  - {{name: a, channel: sms, template: t}}\n{bot}")).contains("how long is this message")
+    );
+    assert_eq!(by_cost(bot), "no error");
+    assert!(by_cost(&format!("  - {{name: a, channel: email, template: t, wait: 1h}}\n{bot}")).contains("was opened"));
 }
 
 #[test]

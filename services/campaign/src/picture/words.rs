@@ -195,10 +195,6 @@ pub(super) fn leads_on(step: &Step) -> String {
         Cause::Outcome(outcome) => word_of(*outcome),
     };
     let mut causes: Vec<&str> = step.next_if.iter().map(cause).collect();
-    // A step that never went out holds nobody back.
-    if !step.leads_on(Cause::CannotSend) {
-        causes.push("no channel can be used");
-    }
     if step.when.is_some() {
         causes.push("not for this customer");
     }

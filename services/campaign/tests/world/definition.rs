@@ -38,7 +38,9 @@ const VARIANTS: [&str; 3] = ["template: {a: t, b: u}", "template: t, variant: a"
 fn fitted(step: &str, head: &str) -> String {
     let are_compared = head.contains("variants");
     let words = VARIANTS.iter().filter(|_| !are_compared);
-    words.fold(step.to_owned(), |step, of_variants| step.replace(of_variants, "template: t"))
+    let step = words.fold(step.to_owned(), |step, of_variants| step.replace(of_variants, "template: t"));
+    // What comes next, the file does not say.
+    if head.contains("order: ") && !step.contains("wait: ") { step + ", wait: 3h" } else { step }
 }
 
 /// What stands before the steps, with a goal that any action reaches where the trigger has no key to be the same.

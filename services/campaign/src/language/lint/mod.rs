@@ -40,7 +40,7 @@ pub(super) fn lint(raw: &raw::Campaign, plan: &Plan, report: &mut Report<'_>) {
         if let (Some(mute), true) = (mute, step.leads_on(Cause::NotOpened)) {
             report.warning(
                 written.name.referenced,
-                format!("nobody learns whether a message on {} was opened: it leads on without that word", mute.name),
+                format!("nobody learns whether a message on {} was opened: where it is taken, the cascade ends without that word", mute.name),
                 "make it a step of its own",
             );
         }

@@ -100,7 +100,8 @@ warning: nothing leads on from `a` once it went out, whatever it comes to: this 
     );
     assert_eq!(warnings("", &first("next_if: [cannot send]")), "");
     assert_eq!(warnings("", &first("next_if: [], when: source == 'web'")), "", "others go on");
-    assert_eq!(warnings("order: by cost\n", &first("next_if: []")), "", "the cheaper one comes before it");
+    let waited_for = first("next_if: []").replace("template: t}", "template: t, wait: 1h}");
+    assert_eq!(warnings("order: by cost\n", &waited_for), "", "the cheaper one comes before it");
 }
 
 #[test]
