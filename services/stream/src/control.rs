@@ -23,16 +23,23 @@ pub const BARRIER_KEY: &[u8] = &[0, b'B'];
 const ROW: u8 = 1;
 
 /// Version of META, BARRIER and a store's checkpoint. One that is newer than what this code writes is refused as it is read: what it
-/// has to say, nobody here would understand.
+/// has to say, nobody here would understand. Of several that could say a thing the oldest does, so that an older version reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
 pub struct Format(u32);
 
-const FORMAT: u32 = 1;
+const NEWEST: u32 = 2;
 
 impl Default for Format {
     fn default() -> Self {
-        Format(FORMAT)
+        Format(1)
+    }
+}
+
+impl Format {
+    /// That of a META with these sweeps. Format 1 knows of one at a time.
+    pub fn of(sweeps: &Sweeps) -> Self {
+        if sweeps.waiting.is_empty() { Format(1) } else { Format(2) }
     }
 }
 
@@ -41,8 +48,8 @@ impl TryFrom<u32> for Format {
 
     fn try_from(found: u32) -> Result<Self, String> {
         match found {
-            0..=FORMAT => Ok(Format(found)),
-            _ => Err(format!("its format is {found}, and this version knows those up to {FORMAT}: upgrade first")),
+            0..=NEWEST => Ok(Format(found)),
+            _ => Err(format!("its format is {found}, and this version knows those up to {NEWEST}: upgrade first")),
         }
     }
 }
@@ -147,9 +154,12 @@ impl Meta {
 pub struct Sweeps {
     /// The latest moment that is done, by the sweep's name.
     pub done: BTreeMap<String, Millis>,
-    /// The one that goes on: what is left of it.
+    /// The one that was visited last, if it goes on: what is left of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<Portion>,
+    /// Others that go on in their turn, by name: what is left of each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub waiting: BTreeMap<String, Portion>,
     /// Those that stand still in their midst, by name: what is left of each.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub resting: BTreeMap<String, Portion>,
@@ -157,7 +167,7 @@ pub struct Sweeps {
 
 impl Sweeps {
     fn is_empty(&self) -> bool {
-        self.done.is_empty() && self.current.is_none() && self.resting.is_empty()
+        self.done.is_empty() && self.current.is_none() && self.waiting.is_empty() && self.resting.is_empty()
     }
 }
 
@@ -299,8 +309,8 @@ mod tests {
         }
     }
 
-    /// META with all that it can say. What stands in changelogs must be read by every later version: if this changes, `FORMAT` does, and what
-    /// was written before is still read.
+    /// META with all that it can say. What stands in changelogs must be read by every later version: if this changes, its format does, and
+    /// what was written before is still read.
     const META: &str = concat!(
         r#"{"format":1,"sequence":{"epoch":3,"n":7},"claim":11,"lineage":[{"epoch":2,"n":5,"claim":9}],"next_offset":42,"#,
         r#""input":"input/1","rounds":[{"now":1000,"next_offset":41,"fired_until":900,"fired_through":[950,[99,49]],"#,
@@ -333,6 +343,7 @@ mod tests {
             sweeps: Sweeps {
                 done: [("pause".to_owned(), 700)].into(),
                 current: Some(portion("launch", 800, None, Some(b"z"))),
+                waiting: BTreeMap::new(),
                 resting: [("stop".to_owned(), portion("stop", 600, None, None))].into(),
             },
             now: 1001,
@@ -348,6 +359,14 @@ mod tests {
         assert_eq!(META_KEY, [0, 77]);
         assert!(matches!(read(&[0, 77], Some(META.as_bytes())), Ok(Entry::Meta(found)) if *found == sample()));
         assert_eq!(serde_json::to_string(&sample()).unwrap(), META);
+        // Two sweeps at once are another format.
+        let mut several = sample();
+        several.sweeps.waiting.insert("news".to_owned(), portion("news", 700, Some(b"k"), None));
+        several.format = Format::of(&several.sweeps);
+        let waiting = r#","waiting":{"news":{"name":"news","at":700,"behind":[107]}},"resting""#;
+        let written = META.replace(r#""format":1"#, r#""format":2"#).replace(r#","resting""#, waiting);
+        assert!(matches!(read(META_KEY, Some(written.as_bytes())), Ok(Entry::Meta(found)) if *found == several));
+        assert_eq!(serde_json::to_string(&several).unwrap(), written);
         // What was left out stands for nothing.
         let least = r#"{"sequence":{"epoch":1,"n":1},"next_offset":1,"rounds":[],"now":1,"reference":0,"generation":1,"owner":"a","code":"b"}"#;
         let Ok(Entry::Meta(found)) = read(META_KEY, Some(least.as_bytes())) else { panic!("META of the first form") };
@@ -375,9 +394,9 @@ mod tests {
     fn a_newer_format_is_refused_in_words() {
         let meta = serde_json::to_string(&Meta::default()).unwrap();
         assert!(matches!(read(META_KEY, Some(meta.as_bytes())), Ok(Entry::Meta(found)) if *found == Meta::default()));
-        let newer = meta.replace(r#""format":1"#, r#""format":2"#);
+        let newer = meta.replace(r#""format":1"#, r#""format":3"#);
         let words = read(META_KEY, Some(newer.as_bytes())).unwrap_err();
-        assert!(words.contains("its format is 2"), "{words}");
+        assert!(words.contains("its format is 3"), "{words}");
     }
 
     #[test]

@@ -1,8 +1,12 @@
 //! Sweeps: which one is next, and how many rows it may visit now.
 //!
-//! *Invariants.* META holds how far a sweep is, so that a crash forgets no row and visits none twice. A portion is visited at the
+//! Several go on side by side, portion by portion, each at its own pace: a launch that takes a day keeps no other from its hour. What has no pace
+//! comes before all that have one: a stop withdraws at once.
+//!
+//! *Invariants.* META holds how far each sweep is, so that a crash forgets no row and visits none twice. A portion is visited at the
 //! beginning of a transaction, when the store holds all rows there are: whom it met follows from META and the changelog.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::clock::Millis;
@@ -17,13 +21,35 @@ const HEAD_START: Millis = 1000;
 #[derive(Debug, Default)]
 pub(crate) struct Agenda {
     sweeps: Sweeps,
-    /// What is to be visited next, and how many rows of it at most.
-    next: Option<(Portion, usize)>,
-    /// Rows in a second of business time, and the moment up to which they are used.
+    /// What may be visited now, in the order in which it is to be.
+    turns: Vec<Turn>,
+    /// How far sweeps with a pace have used it, by name.
+    paces: BTreeMap<String, Pace>,
+}
+
+/// What is left of a sweep, and how many rows of it may be visited at most.
+#[derive(Debug)]
+struct Turn {
+    portion: Portion,
+    rows: usize,
     pace: Option<u32>,
-    paced_until: Millis,
+}
+
+#[derive(Debug, Default)]
+struct Pace {
+    /// Rows in a second of business time.
+    rows: u32,
+    /// The moment up to which they are used.
+    used_until: Millis,
     /// It had to wait for its moment to be complete.
     has_waited: bool,
+}
+
+impl Pace {
+    fn rows_at(&self, now: Millis) -> usize {
+        let span = (now - self.used_until).max(0);
+        usize::try_from(span * Millis::from(self.rows) / 1000).unwrap_or(usize::MAX)
+    }
 }
 
 impl Agenda {
@@ -40,70 +66,74 @@ impl Agenda {
 
     /// Looks at what is to be swept at `now`.
     pub(crate) fn plan<P: Processor>(&mut self, processor: &P, now: Millis) {
-        self.set_aside(processor, now);
-        let Sweeps { done, current, resting } = &self.sweeps;
-        let mut portion = current.clone();
-        let mut pace = None;
+        let Agenda { sweeps, turns, paces } = self;
+        turns.clear();
         processor.sweeps(now, &mut |sweep| {
-            let is_next = match &portion {
-                Some(portion) => portion.name == sweep.name,
-                None => {
-                    let is_new = sweep.begins && done.get(sweep.name).is_none_or(|done| *done < sweep.at);
-                    is_new || (sweep.goes_on && rested(resting, &sweep).is_some())
-                }
-            };
-            if is_next {
-                portion.get_or_insert_with(|| rested(resting, &sweep).cloned().unwrap_or_else(|| beginning(&sweep)));
-                pace = sweep.pace;
+            if let Some(portion) = left_of(sweeps, &sweep) {
+                turns.push(Turn { portion, rows: usize::MAX, pace: sweep.pace });
             }
         });
-        // What could not be visited in its time, because records had to be read first, is not made up for.
-        if current.is_none() || self.paced_until == 0 || std::mem::take(&mut self.has_waited) {
-            self.paced_until = self.paced_until.max(now - HEAD_START);
+        // Of what nobody names any more the rest is visited all the same.
+        for portion in sweeps.current.iter().chain(sweeps.waiting.values()) {
+            if turns.iter().all(|turn| turn.portion.name != portion.name) {
+                turns.push(Turn { portion: portion.clone(), rows: usize::MAX, pace: None });
+            }
         }
-        self.pace = pace;
-        let rows = self.rows_at(now);
-        self.next = portion.map(|portion| (portion, rows)).filter(|_| rows > 0);
-    }
-
-    /// The sweep that goes on stands still from now on: others have their turn.
-    fn set_aside<P: Processor>(&mut self, processor: &P, now: Millis) {
-        let Some(current) = &self.sweeps.current else { return };
-        let mut rests = false;
-        processor.sweeps(now, &mut |sweep| rests |= sweep.name == current.name && !sweep.goes_on);
-        if let Some(current) = self.sweeps.current.take_if(|_| rests) {
-            self.sweeps.resting.insert(current.name.clone(), current);
+        for turn in &mut *turns {
+            let name = &turn.portion.name;
+            let Some(rows) = turn.pace else {
+                paces.remove(name);
+                continue;
+            };
+            let goes_on = is_current(sweeps, name) || sweeps.waiting.contains_key(name);
+            let is_known = paces.contains_key(name);
+            let pace = paces.entry(name.clone()).or_default();
+            pace.rows = rows;
+            // What could not be visited in its time, because records had to be read first, is not made up for.
+            if !goes_on || !is_known || std::mem::take(&mut pace.has_waited) {
+                pace.used_until = pace.used_until.max(now - HEAD_START);
+            }
+            turn.rows = pace.rows_at(now);
         }
+        turns.retain(|turn| turn.rows > 0);
+        // Of several with a pace the one that is behind most; else the one that was begun.
+        turns.sort_by_key(|turn| {
+            let name = &turn.portion.name;
+            let used_until = paces.get(name).map_or(0, |pace| pace.used_until);
+            (turn.pace.is_some(), used_until, Reverse(is_current(sweeps, name)))
+        });
     }
 
-    fn rows_at(&self, now: Millis) -> usize {
-        let span = (now - self.paced_until).max(0);
-        self.pace.map_or(usize::MAX, |pace| usize::try_from(span * Millis::from(pace) / 1000).unwrap_or(usize::MAX))
-    }
-
-    /// The moment of a sweep that can go on.
-    pub(crate) fn due(&self) -> Option<Millis> {
-        self.next.as_ref().map(|(portion, _)| portion.at)
+    /// The moments of the sweeps that can go on.
+    pub(crate) fn due(&self) -> impl Iterator<Item = Millis> {
+        self.turns.iter().map(|turn| turn.portion.at)
     }
 
     /// What a sweep whose moment is not after `limit` visits next, and how many rows at most.
     pub(crate) fn take(&mut self, limit: Millis) -> Option<(Portion, usize)> {
-        self.has_waited |= self.due().is_some_and(|at| at > limit);
-        self.next.take_if(|(portion, _)| portion.at <= limit)
+        for turn in self.turns.iter().filter(|turn| turn.portion.at > limit) {
+            self.paces.get_mut(&turn.portion.name).into_iter().for_each(|pace| pace.has_waited = true);
+        }
+        let next = self.turns.iter().position(|turn| turn.portion.at <= limit)?;
+        let Turn { portion, rows, .. } = self.turns.remove(next);
+        Some((portion, rows))
     }
 
     /// So many rows were visited; what is next is planned.
     pub(crate) fn visited<P: Processor>(&mut self, portion: Portion, rows: usize, processor: &P, now: Millis) {
-        if let (Some(pace), Ok(rows)) = (self.pace, Millis::try_from(rows)) {
-            self.paced_until += rows * 1000 / Millis::from(pace.max(1));
+        if let (Some(pace), Ok(rows)) = (self.paces.get_mut(&portion.name), Millis::try_from(rows)) {
+            pace.used_until += rows * 1000 / Millis::from(pace.rows.max(1));
         }
-        let Sweeps { done, current, resting } = &mut self.sweeps;
+        let Sweeps { done, current, waiting, resting } = &mut self.sweeps;
         let Portion { name, at, through, .. } = portion;
+        if let Some(other) = current.take().filter(|current| current.name != name) {
+            waiting.insert(other.name.clone(), other);
+        }
+        waiting.remove(&name);
         resting.remove(&name);
         if through.is_some() {
             *current = Some(Portion { name, at, behind: through, through: None });
         } else {
-            *current = None;
             let mut named = Vec::new();
             processor.sweeps(now, &mut |sweep| named.push(sweep.name.to_owned()));
             done.retain(|name, _| named.contains(name) && !is_planted(Bug::SweepForgotten));
@@ -114,9 +144,23 @@ impl Agenda {
     }
 }
 
-/// What is left of a sweep that stood still, if it is still about this moment.
-fn rested<'r>(resting: &'r BTreeMap<String, Portion>, sweep: &Sweep<'_>) -> Option<&'r Portion> {
-    resting.get(sweep.name).filter(|rested| rested.at == sweep.at)
+fn is_current(sweeps: &Sweeps, name: &str) -> bool {
+    sweeps.current.as_ref().is_some_and(|current| current.name == name)
+}
+
+/// What is left of a sweep, if it has a turn. One that goes on finishes the moment for which it began; of one that stands still from now on
+/// the rest is kept for as long as its moment is the latest.
+fn left_of(sweeps: &mut Sweeps, sweep: &Sweep<'_>) -> Option<Portion> {
+    let Sweeps { done, current, waiting, resting } = sweeps;
+    if !sweep.goes_on {
+        let left = current.take_if(|current| current.name == sweep.name).or_else(|| waiting.remove(sweep.name));
+        resting.extend(left.map(|left| (left.name.clone(), left)));
+        return None;
+    }
+    let begun = current.as_ref().filter(|current| current.name == sweep.name).or_else(|| waiting.get(sweep.name));
+    let rested = || resting.get(sweep.name).filter(|rested| rested.at == sweep.at);
+    let is_new = || sweep.begins && done.get(sweep.name).is_none_or(|done| *done < sweep.at);
+    begun.or_else(rested).cloned().or_else(|| is_new().then(|| beginning(sweep)))
 }
 
 fn beginning(sweep: &Sweep<'_>) -> Portion {
@@ -133,9 +177,10 @@ mod tests {
         pace: Option<u32>,
         begins: bool,
         goes_on: bool,
+        beside: &'static [Sweep<'static>],
     }
 
-    const COMES: EverySecond = EverySecond { pace: None, begins: true, goes_on: true };
+    const COMES: EverySecond = EverySecond { pace: None, begins: true, goes_on: true, beside: &[] };
     const RESTS: EverySecond = EverySecond { begins: false, goes_on: false, ..COMES };
     const PASSED: EverySecond = EverySecond { begins: false, ..COMES };
 
@@ -155,7 +200,8 @@ mod tests {
             false
         }
         fn sweeps(&self, now: Millis, each: &mut dyn FnMut(Sweep<'_>)) {
-            let EverySecond { pace, begins, goes_on } = *self;
+            let EverySecond { pace, begins, goes_on, beside } = *self;
+            beside.iter().for_each(|sweep| each(*sweep));
             each(Sweep { name: "s", at: now - now % 1000, pace, begins, goes_on });
             if !begins {
                 each(Sweep { name: "other", at: 1, pace: None, begins: true, goes_on: true });
@@ -176,7 +222,7 @@ mod tests {
         let (first, rows) = take(&mut agenda, &processor, 5_300).unwrap();
         assert_eq!((first.at, first.behind.clone(), rows), (5_000, None, usize::MAX));
         agenda.visited(Portion { through: Some(b"k".to_vec()), ..first }, 2, &processor, 5_300);
-        assert_eq!(agenda.due(), Some(5_000), "in mid-sweep nothing is settled");
+        assert_eq!(agenda.due().collect::<Vec<_>>(), [5_000], "in mid-sweep nothing is settled");
         // A new owner goes on with it, though the next moment has come.
         let mut agenda = Agenda::new(agenda.sweeps().clone());
         let (second, _) = take(&mut agenda, &processor, 6_100).unwrap();
@@ -185,7 +231,7 @@ mod tests {
         let (next, _) = take(&mut agenda, &processor, 6_100).unwrap();
         assert_eq!((next.at, next.behind.clone()), (6_000, None));
         agenda.visited(next, 3, &processor, 6_100);
-        assert_eq!(agenda.due(), None);
+        assert_eq!(agenda.due().next(), None);
         assert_eq!(take(&mut agenda, &processor, 6_900), None);
     }
 
@@ -257,5 +303,59 @@ mod tests {
             }
         }
         assert_eq!(visited, 100 + 975, "a second's rows at once, then a hundred a second");
+    }
+
+    const STOP: Sweep<'_> = Sweep { name: "stop", at: 5_150, pace: None, begins: true, goes_on: true };
+
+    #[test]
+    fn what_has_no_pace_comes_first_and_what_gave_way_finishes_its_moment() {
+        let mut processor = EverySecond { pace: Some(100), ..COMES };
+        let mut agenda = Agenda::default();
+        let (first, _) = take(&mut agenda, &processor, 5_100).unwrap();
+        agenda.visited(Portion { through: Some(b"k".to_vec()), ..first }, 2, &processor, 5_100);
+        processor.beside = &[STOP];
+        let (stop, rows) = take(&mut agenda, &processor, 5_200).unwrap();
+        assert_eq!((&*stop.name, rows), ("stop", usize::MAX));
+        agenda.visited(Portion { through: Some(b"m".to_vec()), ..stop }, 2, &processor, 5_200);
+        assert_eq!(agenda.sweeps().waiting.len(), 1);
+        // Under another owner, too.
+        let mut agenda = Agenda::new(agenda.sweeps().clone());
+        let (stop, _) = take(&mut agenda, &processor, 5_300).unwrap();
+        assert_eq!((&*stop.name, stop.behind.clone()), ("stop", Some(b"m".to_vec())));
+        agenda.visited(stop, 2, &processor, 5_300);
+        let (second, _) = take(&mut agenda, &processor, 7_300).unwrap();
+        assert_eq!((&*second.name, second.at, second.behind.clone()), ("s", 5_000, Some(b"k".to_vec())));
+        agenda.visited(second, 2, &processor, 7_300);
+        assert!(agenda.sweeps().waiting.is_empty());
+        let (next, _) = take(&mut agenda, &processor, 7_400).unwrap();
+        assert_eq!((&*next.name, next.at, next.behind), ("s", 7_000, None));
+    }
+
+    #[test]
+    fn a_sweep_that_waits_for_its_moment_holds_up_no_other() {
+        let processor = EverySecond { pace: Some(100), beside: &[STOP], ..COMES };
+        let mut agenda = Agenda::default();
+        agenda.plan(&processor, 5_200);
+        assert_eq!(agenda.due().collect::<Vec<_>>(), [5_150, 5_000]);
+        let (portion, _) = agenda.take(5_100).unwrap();
+        assert_eq!(portion.name, "s");
+    }
+
+    #[test]
+    fn several_sweeps_go_on_side_by_side_each_at_its_pace() {
+        const NEWS: Sweep<'_> = Sweep { name: "news", at: 5_000, pace: Some(20), begins: true, goes_on: true };
+        let processor = EverySecond { pace: Some(100), beside: &[NEWS], ..COMES };
+        let mut agenda = Agenda::default();
+        let mut visited = BTreeMap::<String, usize>::new();
+        for now in (5_000..15_000).step_by(50) {
+            if let Some((portion, rows)) = take(&mut agenda, &processor, now) {
+                let rows = rows.min(10);
+                *visited.entry(portion.name.clone()).or_default() += rows;
+                agenda.visited(Portion { through: Some(vec![1]), ..portion }, rows, &processor, now);
+            }
+        }
+        let about = |name: &str, rows: usize| assert!(visited[name].abs_diff(rows) <= 12, "{name}: {visited:?}");
+        about("s", 100 + 995);
+        about("news", 20 + 199);
     }
 }

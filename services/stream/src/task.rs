@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::clock::{Millis, Tick};
-use crate::control::{self, Ended, Meta, Portion, Round, Sequence};
+use crate::control::{self, Ended, Format, Meta, Portion, Round, Sequence};
 use crate::horizon::Horizon;
 use crate::log::{Log, Target};
 use crate::planted::{Bug, is_planted};
@@ -338,6 +338,7 @@ impl<P: Processor> Task<P> {
         meta.now = self.now;
         meta.rounds = std::mem::take(&mut self.rounds);
         meta.sweeps.clone_from(self.agenda.sweeps());
+        meta.format = Format::of(&meta.sweeps);
         let bytes = serde_json::to_vec(&meta).map_err(|error| Error::stop("write META", error.to_string()))?;
         self.checkpoint.meta = Some(meta);
         log.produce(Target::Changelog(self.partition), control::META_KEY, Some(&bytes), &[])
@@ -409,7 +410,7 @@ impl<P: Processor> Task<P> {
     /// does not count.
     pub(crate) fn settled_until(&self) -> Millis {
         let fired_until = self.fired_until();
-        self.agenda.due().map_or(fired_until, |sweep| fired_until.min(sweep - 1))
+        self.agenda.due().fold(fired_until, |until, sweep| until.min(sweep - 1))
     }
 
     /// Every deadline up to here has fired, if nothing is uncommitted.

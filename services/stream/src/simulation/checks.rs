@@ -8,7 +8,7 @@ use super::disk::Machine;
 use super::partition::{Entry, Fate};
 use super::world::Due;
 use crate::clock::Millis;
-use crate::control::{self, Barrier, Meta, Portion, Round, Sequence};
+use crate::control::{self, Barrier, Meta, Portion, Round, Sequence, Sweeps};
 use crate::log::{CHANGELOG, INPUT};
 use crate::planted::{Bug, is_planted};
 use crate::recovery::number;
@@ -84,14 +84,18 @@ fn changelog(cluster: &Cluster, partition: i32) -> Verdict {
 fn goes_on(last: Option<&Meta>, meta: &Meta) -> Verdict {
     let mut left = last.and_then(|last| last.sweeps.current.clone());
     let mut done = last.map(|last| last.sweeps.done.clone()).unwrap_or_default();
-    let mut resting = last.map(|last| last.sweeps.resting.clone()).unwrap_or_default();
+    // Which of the others stands still and which only waits for its turn, the application knows.
+    let others = |sweeps: &Sweeps| -> BTreeMap<String, Portion> {
+        sweeps.waiting.iter().chain(&sweeps.resting).map(|(name, left)| (name.clone(), left.clone())).collect()
+    };
+    let mut apart = last.map(|last| others(&last.sweeps)).unwrap_or_default();
     for swept in meta.rounds.iter().filter_map(|round| round.swept.clone()) {
         let Portion { name, at, behind, through } = swept;
         // Of one that stood still meanwhile only the latest moment counts.
         if let Some(other) = left.take_if(|left| left.name != name || left.at < at) {
-            resting.insert(other.name.clone(), other);
+            apart.insert(other.name.clone(), other);
         }
-        let rested = resting.remove(&name).filter(|rested| rested.at == at);
+        let rested = apart.remove(&name).filter(|rested| rested.at == at);
         let from = match left.take().or(rested) {
             Some(from) => from,
             None => {
@@ -111,14 +115,13 @@ fn goes_on(last: Option<&Meta>, meta: &Meta) -> Verdict {
     if meta.sweeps.current != left
         && let Some(other) = left.take()
     {
-        resting.insert(other.name.clone(), other);
+        apart.insert(other.name.clone(), other);
     }
     check(meta.sweeps.done == done, || {
         format!("META knows of {:?} that it is done, and not of {done:?}", meta.sweeps.done)
     })?;
-    check(meta.sweeps.resting == resting, || {
-        format!("META leaves {:?} of sweeps that stand still, and not {resting:?}", meta.sweeps.resting)
-    })?;
+    let left_apart = others(&meta.sweeps);
+    check(left_apart == apart, || format!("META leaves {left_apart:?} of other sweeps, and not {apart:?}"))?;
     check(meta.sweeps.current == left, || format!("META leaves {:?} of a sweep, and not {left:?}", meta.sweeps.current))
 }
 

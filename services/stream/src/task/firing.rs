@@ -49,7 +49,7 @@ impl<P: Processor> Task<P> {
 
     /// Whether the index may hold something that is due at `now`, or a sweep waits for the watermark.
     pub(crate) fn is_due(&self, now: Millis) -> bool {
-        self.horizon.head() <= now || self.agenda.due().is_some_and(|sweep| sweep > self.watermark)
+        self.horizon.head() <= now || self.agenda.due().any(|sweep| sweep > self.watermark)
     }
 
     /// Whether more deadlines may fire as soon as somebody asks: the last budget did not suffice.
