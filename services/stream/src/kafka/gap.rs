@@ -94,7 +94,8 @@ fn after_a_look(free: Result<Option<Vec<(String, i32)>>, Error>, has_seen: bool,
     }
 }
 
-/// Partitions of its topics that no member of the group was given; none while the group is sharing.
+/// Partitions of its topics that no member of the group was given; nothing while the group is sharing, or where a broker that has just
+/// started does not know the topics yet.
 fn nobodys(member: &Arc<Client>, joining: &Joining) -> Result<Option<Vec<(String, i32)>>, Error> {
     let group = member.describe(&joining.group, ANSWER)?;
     if !group.is_stable {
@@ -102,7 +103,7 @@ fn nobodys(member: &Arc<Client>, joining: &Joining) -> Result<Option<Vec<(String
     }
     let mut free = Vec::new();
     for topic in &joining.topics {
-        let count = member.partitions(topic, ANSWER)?.unwrap_or(0);
+        let Some(count) = member.partitions(topic, ANSWER)? else { return Ok(None) };
         let all = (0..count).map(|partition| (topic.clone(), partition));
         free.extend(all.filter(|place| !group.owned.contains(place)));
     }
