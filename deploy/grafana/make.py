@@ -82,6 +82,11 @@ OVERVIEW = [
     graph("Hand-overs", "What became of commands at the providers.", "ops", rate("cascade_hand_overs_total", "channel, outcome")),
     graph("Feedback", "What came back by way of the tracker.", "ops", rate("cascade_feedback_total", "channel, status")),
     graph("Tracker requests", "By endpoint and answer.", "ops", rate("cascade_tracker_requests_total", "endpoint, code")),
+    graph("How long each part takes, p99", "From its topic into the input, from there to what was decided (the oldest record of each transaction), and from the command until a provider took the message.", "s",
+          *[(quantiles(metric)[1][0], legend) for metric, legend in [
+              ("cascade_event_to_input_seconds", "to the input"),
+              ("cascade_event_to_decision_seconds", "to the decision"),
+              ("cascade_decision_to_send_seconds", "to the provider")]]),
     row("What runs"),
     graph("Partitions owned", "Restored and processed, by operator.", "short", ("sum by (instance) (cascade_partitions_owned)", "{{instance}}")),
     graph("Ready", "By service: 0 while none of its replicas can work, a part while some cannot.", "percentunit", ("avg by (service) (cascade_ready)", "{{service}}")),

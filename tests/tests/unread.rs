@@ -64,6 +64,15 @@ fn the_oldest_unread_record_has_an_age_and_marks_have_none() {
     shop.providers.answer("push", Answer::Take);
     until("it is handed over", || age(&shop, "channel push", &send) == Some(0.0));
     shop.settle();
+    // How long each part of the way took, histograms say: it was the provider's.
+    let took = |service: &str, part: &str| {
+        let of = |what: &str| shop.services[service].metric(&format!("cascade_{part}_seconds_{what}"));
+        of("sum") / of("count")
+    };
+    assert!(took("channel push", "decision_to_send") > LONG, "the worker that was started last has sent nothing else");
+    for (service, part) in [("intake", "event_to_input"), ("operator", "event_to_decision")] {
+        assert!((0.0001..LONG).contains(&took(service, part)), "{part}: {}", took(service, part));
+    }
 }
 
 /// What a service says of a topic; none where it does not speak of it.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use schemas::Id;
-use stream::clock::{Clock, Tick};
+use stream::clock::{Clock, Tick, age};
 use stream::{Error, Verdict};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinSet;
@@ -90,7 +90,7 @@ impl Calls {
     }
 
     fn start_until(&mut self, candidate: Candidate, looked: Tick, until: Tick, lease: Lease) {
-        let Candidate { partition, id, message, send_before, place, .. } = candidate;
+        let Candidate { partition, id, message, send_before, appended_at, place, .. } = candidate;
         let followed = place.map(|place| self.teller.of_call(place, id));
         let (transport, clock, metrics) = (Arc::clone(&self.transport), self.clock.clone(), self.metrics.clone());
         self.begun += 1;
@@ -115,6 +115,9 @@ impl Calls {
                 Err(_) => Answer::Unknown { code: "panicked".to_owned() },
             };
             metrics.hand_over_seconds.observe(began.elapsed().as_secs_f64());
+            if matches!(answer, Answer::Accepted { .. }) {
+                metrics.decision_to_send_seconds.observe(age(appended_at).as_secs_f64());
+            }
             followed.into_iter().for_each(|followed| followed.ends(&answer));
             (number, id, answer)
         };
@@ -276,7 +279,7 @@ mod tests {
             send_before: 100,
             valid_until: 100,
         };
-        Candidate { partition, offset: 0, id, message, send_before: 100, place: None }
+        Candidate { partition, offset: 0, id, message, send_before: 100, appended_at: 0, place: None }
     }
 
     /// Waits for all calls and gives back what a lane would be told.

@@ -33,6 +33,8 @@ pub(crate) struct Candidate {
     pub(crate) id: Id,
     pub(crate) message: Message,
     pub(crate) send_before: Millis,
+    /// When its command came into the topic.
+    pub(crate) appended_at: Millis,
     /// Its place in a trace, if that is followed.
     pub(crate) place: Option<Context>,
 }
@@ -210,7 +212,7 @@ impl Chooser<'_> {
                 return Turn::Settled;
             }
         };
-        let (id, send_before, place) = (*id, send.send_before, entry.place);
+        let (id, send_before, appended_at, place) = (*id, send.send_before, entry.appended_at, entry.place);
         entry.content = self.renderer.version(send);
         if !entry.permitted {
             let since = *entry.waits_since.get_or_insert(tick);
@@ -230,7 +232,7 @@ impl Chooser<'_> {
             return Turn::Settled;
         }
         groups.goes(group, tick);
-        Turn::Comes(Box::new(Candidate { partition, offset, id, message, send_before, place }))
+        Turn::Comes(Box::new(Candidate { partition, offset, id, message, send_before, appended_at, place }))
     }
 }
 

@@ -87,6 +87,8 @@ pub(crate) struct Entry {
     pub(crate) lacks: Option<&'static str>,
     /// What the fence has counted for the call that is under way, or about to begin.
     charge: Option<Charge>,
+    /// Kafka's timestamp: when the decision to send it was committed, as far as a topic tells.
+    pub(crate) appended_at: Millis,
     /// Its place in a trace, if that is followed.
     pub(crate) place: Option<Context>,
 }
@@ -546,6 +548,7 @@ impl Entry {
             content: None,
             lacks: None,
             charge: None,
+            appended_at: 0,
             place: None,
         }
     }

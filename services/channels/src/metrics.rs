@@ -7,6 +7,7 @@ use stream::labels::Values;
 #[derive(Clone, Debug)]
 pub struct Metrics {
     hand_overs: IntCounterVec,
+    decision_to_send_seconds: HistogramVec,
     residual_window_seconds: HistogramVec,
     hand_over_seconds: HistogramVec,
     rate_limit_wait_seconds: HistogramVec,
@@ -85,6 +86,7 @@ impl Words {
 pub struct ChannelMetrics {
     channel: String,
     all: Metrics,
+    pub(crate) decision_to_send_seconds: Histogram,
     pub(crate) residual_window_seconds: Histogram,
     pub(crate) hand_over_seconds: Histogram,
     pub(crate) rate_limit_wait_seconds: Histogram,
@@ -106,6 +108,11 @@ impl Metrics {
                 "cascade_hand_overs_total",
                 "Commands by what became of them: a status, or retry, rerouted or duplicate.",
                 &["channel", "outcome"],
+            )?,
+            decision_to_send_seconds: seconds(
+                "cascade_decision_to_send_seconds",
+                "From the moment a command came into its topic until a provider has taken the message.",
+                &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0, 3600.0, 21600.0],
             )?,
             residual_window_seconds: seconds(
                 "cascade_residual_window_seconds",
@@ -165,8 +172,12 @@ impl Metrics {
         for counters in [&self.hand_overs, &self.recoveries, &self.blocks, &self.spent, &self.other_texts] {
             registry.register(Box::new(counters.clone()))?;
         }
-        let times = [&self.residual_window_seconds, &self.hand_over_seconds, &self.rate_limit_wait_seconds];
-        for histograms in times {
+        for histograms in [
+            &self.decision_to_send_seconds,
+            &self.residual_window_seconds,
+            &self.hand_over_seconds,
+            &self.rate_limit_wait_seconds,
+        ] {
             registry.register(Box::new(histograms.clone()))?;
         }
         for gauges in [&self.paused, &self.fenced] {
@@ -178,6 +189,7 @@ impl Metrics {
     /// Those of one channel.
     pub(crate) fn of(&self, channel: &str) -> ChannelMetrics {
         ChannelMetrics {
+            decision_to_send_seconds: self.decision_to_send_seconds.with_label_values(&[channel]),
             residual_window_seconds: self.residual_window_seconds.with_label_values(&[channel]),
             hand_over_seconds: self.hand_over_seconds.with_label_values(&[channel]),
             rate_limit_wait_seconds: self.rate_limit_wait_seconds.with_label_values(&[channel]),

@@ -334,6 +334,7 @@ impl<'a> Worker<'a> {
                 if !lane.command(offset, id, send, now, ours) {
                     self.metrics.hand_over("duplicate");
                 } else if let Some(entry) = lane.entry(offset) {
+                    entry.appended_at = record.timestamp();
                     entry.place = traces::place(&self.config.traces, record);
                 }
             }

@@ -207,8 +207,8 @@ impl Handler for Forward {
         Ok(())
     }
 
-    fn committed(&mut self, _: usize, took: Duration) {
-        self.metrics.committed(took);
+    fn committed(&mut self, _: usize, took: Duration, waited: Option<Duration>) {
+        self.metrics.committed(took, waited);
     }
 
     fn dropped(&mut self, cause: Verdict) {

@@ -7,6 +7,9 @@ use stream::Verdict;
 
 use crate::refusals::Refusals;
 
+/// What takes longer than some seconds waited for this service.
+const EVENT_TO_INPUT_SECONDS: [f64; 13] =
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0, 3600.0];
 /// Commits take milliseconds; what takes seconds is an outage.
 const COMMIT_SECONDS: [f64; 11] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0];
 
@@ -15,6 +18,7 @@ pub(crate) struct Metrics {
     consumed: IntCounterVec,
     refused: IntCounterVec,
     commit: Histogram,
+    event_to_input: Histogram,
     aborts: IntCounterVec,
     withdrawn: IntCounter,
     remembered: IntGauge,
@@ -38,6 +42,13 @@ impl Metrics {
                 HistogramOpts::new("cascade_transaction_commit_seconds", "Time that committing a transaction took.")
                     .buckets(COMMIT_SECONDS.into()),
             )?,
+            event_to_input: Histogram::with_opts(
+                HistogramOpts::new(
+                    "cascade_event_to_input_seconds",
+                    "From the moment the oldest record of a transaction came into its topic until it stands in the input.",
+                )
+                .buckets(EVENT_TO_INPUT_SECONDS.into()),
+            )?,
             aborts: IntCounterVec::new(
                 Opts::new(
                     "cascade_transaction_aborts_total",
@@ -57,6 +68,7 @@ impl Metrics {
         registry.register(Box::new(metrics.consumed.clone()))?;
         registry.register(Box::new(metrics.refused.clone()))?;
         registry.register(Box::new(metrics.commit.clone()))?;
+        registry.register(Box::new(metrics.event_to_input.clone()))?;
         registry.register(Box::new(metrics.aborts.clone()))?;
         registry.register(Box::new(metrics.withdrawn.clone()))?;
         registry.register(Box::new(metrics.remembered.clone()))?;
@@ -83,8 +95,9 @@ impl Metrics {
         self.remembered.set(refusals.map_or(0, |refusals| i64::try_from(refusals.len()).unwrap_or(i64::MAX)));
     }
 
-    pub(crate) fn committed(&self, took: Duration) {
+    pub(crate) fn committed(&self, took: Duration, waited: Option<Duration>) {
         self.commit.observe(took.as_secs_f64());
+        waited.into_iter().for_each(|waited| self.event_to_input.observe(waited.as_secs_f64()));
     }
 
     pub(crate) fn dropped(&self, cause: Verdict) {

@@ -184,6 +184,11 @@ pub fn machine_now() -> Millis {
     wall()
 }
 
+/// How long ago that was, by the same clock. Another machine's may be ahead: what seems to come is now.
+pub fn age(machine_time: Millis) -> Duration {
+    Duration::from_millis(u64::try_from(machine_now().saturating_sub(machine_time)).unwrap_or(0))
+}
+
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
 fn wall() -> Millis {
     SystemTime::now()

@@ -9,6 +9,7 @@ use crate::stores::Stores;
 #[derive(Clone, Debug)]
 pub struct Metrics {
     pub(crate) consumed: IntCounter,
+    pub(crate) event_to_decision_seconds: Histogram,
     pub(crate) commit_seconds: Histogram,
     pub(crate) aborts: IntCounterVec,
     pub(crate) fired: IntCounter,
@@ -38,6 +39,11 @@ impl Metrics {
         let consumed = counters("cascade_events_consumed_total", "Records consumed, by topic.", "topic")?;
         let metrics = Metrics {
             consumed: consumed.with_label_values(&[input]),
+            event_to_decision_seconds: seconds(
+                "cascade_event_to_decision_seconds",
+                "From the moment the oldest record of a transaction came into the input until what was decided is committed.",
+                &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0, 3600.0],
+            )?,
             commit_seconds: seconds(
                 "cascade_transaction_commit_seconds",
                 "Time of a commit, from the first changelog row to the broker's answer.",
@@ -105,7 +111,9 @@ impl Metrics {
     }
 
     fn register(&self, registry: &Registry) -> prometheus::Result<()> {
-        for histogram in [&self.commit_seconds, &self.lateness_seconds, &self.restore_seconds] {
+        let histograms =
+            [&self.event_to_decision_seconds, &self.commit_seconds, &self.lateness_seconds, &self.restore_seconds];
+        for histogram in histograms {
             registry.register(Box::new(histogram.clone()))?;
         }
         for gauges in [

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::admin::{self, Mismatch};
-use crate::clock::{Clock, Tick, machine_now};
+use crate::clock::{Clock, Tick, age, machine_now};
 use crate::kafka::{Change, Fetched, Membership, Position, Producer, Reader, Record, Settings};
 use crate::unread::{LOOK_BEHIND, Unread};
 use crate::{Error, Probe, Verdict};
@@ -57,9 +57,10 @@ pub trait Handler {
         Ok(())
     }
 
-    /// A transaction with so many records of input was committed, and committing it took so long.
-    fn committed(&mut self, records: usize, took: Duration) {
-        let _ = (records, took);
+    /// A transaction with so many records of input was committed, and committing it took so long. The oldest of them came into its topic so
+    /// long before, if there are any.
+    fn committed(&mut self, records: usize, took: Duration, waited: Option<Duration>) {
+        let _ = (records, took, waited);
     }
 
     /// Everything since the last commit was dropped and will come again.
@@ -397,7 +398,8 @@ impl<'a> Loop<'a> {
         for position in &positions {
             self.probe.consumed(&position.topic, position.partition, position.offset.unwrap_or_default());
         }
-        self.handler.committed(std::mem::take(&mut self.records), began.elapsed());
+        let waited = self.unread.values().filter_map(Unread::in_hand).min().map(age);
+        self.handler.committed(std::mem::take(&mut self.records), began.elapsed(), waited);
         self.moved.clear();
         for (place, unread) in &mut self.unread {
             if self.positions.contains_key(place) {

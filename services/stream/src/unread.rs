@@ -65,6 +65,11 @@ impl Unread {
         (self.is_done, self.has_more, self.newest) = (true, true, self.oldest);
     }
 
+    /// Kafka's timestamp of the oldest record that was read and is not done with, if there is one.
+    pub fn in_hand(&self) -> Option<Millis> {
+        (self.oldest != 0 && !self.is_done).then_some(self.oldest)
+    }
+
     /// At the end of what is committed: whether there are records behind it. How old they are, nobody tells who reads what is committed;
     /// so they count from the first look that found them.
     pub fn look_behind_the_end(&mut self, is_hidden: bool, now: Millis) {
@@ -120,10 +125,13 @@ mod tests {
         unread.read(5);
         unread.read(7);
         assert_eq!(told(&mut unread), Some(5));
+        assert_eq!(unread.in_hand(), Some(5));
         unread.done();
         assert_eq!(told(&mut unread), Some(7), "what follows is no older");
+        assert_eq!(unread.in_hand(), None, "but it is not read yet");
         unread.read(9);
         assert_eq!(told(&mut unread), Some(9));
+        assert_eq!(unread.in_hand(), Some(9));
         unread.end();
         assert_eq!(told(&mut unread), Some(9), "it is read, but not done with");
         unread.done();
