@@ -39,11 +39,7 @@ impl Metrics {
         let consumed = counters("cascade_events_consumed_total", "Records consumed, by topic.", "topic")?;
         let metrics = Metrics {
             consumed: consumed.with_label_values(&[input]),
-            event_to_decision_seconds: seconds(
-                "cascade_event_to_decision_seconds",
-                "From the moment the oldest record of a transaction came into the input until what was decided is committed.",
-                &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0, 3600.0],
-            )?,
+            event_to_decision_seconds: event_to_decision_seconds()?,
             commit_seconds: seconds(
                 "cascade_transaction_commit_seconds",
                 "Time of a commit, from the first changelog row to the broker's answer.",
@@ -135,6 +131,14 @@ impl Metrics {
         registry.register(Box::new(self.aborts.clone()))?;
         self.stores.show(registry)
     }
+}
+
+fn event_to_decision_seconds() -> prometheus::Result<Histogram> {
+    seconds(
+        "cascade_event_to_decision_seconds",
+        "From the moment the oldest record of a transaction came into the input until what was decided is committed.",
+        &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0, 3600.0],
+    )
 }
 
 fn seconds(name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {

@@ -56,9 +56,8 @@ pub(super) fn advance(
         };
         instance.turn = turn;
         let came = waited_until.map_or(turn, |until| until.max(turn));
-        let late = case.now().saturating_sub(came);
         let passed_over = instance.skip_until.is_some_and(|until| came < until);
-        let times = Times { ready, late, passed_over, send_before };
+        let times = Times { ready, late: case.now().saturating_sub(came), passed_over, send_before };
         if let Some(kept) = keep_back(case, customer, plan, instance, step, &times) {
             if kept == Kept::Waits {
                 return Fate::Runs;
