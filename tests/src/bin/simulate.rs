@@ -9,6 +9,7 @@
 //! Ends with 1 and the smallest life that still shows the mistake.
 #![expect(clippy::print_stdout, reason = "it is a program for a terminal")]
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -84,9 +85,18 @@ fn search(options: &Options) -> ExitCode {
             if seed >= end {
                 return;
             }
-            match simulation(seed, options).run(false) {
-                Ok(sights) => *total.lock().expect("nobody panicked") += sights,
-                Err(mistake) => *found.lock().expect("nobody panicked") = Some((seed, mistake.words)),
+            // A panic is a mistake like others: its seed is to be told.
+            let lived = catch_unwind(AssertUnwindSafe(|| simulation(seed, options).run(false)));
+            let mistake = match lived {
+                Ok(Ok(sights)) => {
+                    *total.lock().expect("nobody panicked") += sights;
+                    None
+                }
+                Ok(Err(mistake)) => Some(mistake.words),
+                Err(_) => Some("it panicked".to_owned()),
+            };
+            if let Some(words) = mistake {
+                *found.lock().expect("nobody panicked") = Some((seed, words));
             }
             if (seed + 1) % 10_000 == 0 {
                 println!("{} seeds in {:.0} s", seed + 1 - options.from, begun.elapsed().as_secs_f64());

@@ -462,7 +462,7 @@ fn note_otherwise(bench: &Bench, part: &str, otherwise: &str) {
 fn a_store_of_a_newer_format_is_rebuilt() {
     let bench = Bench::new();
     with_two_commits(&bench);
-    note_otherwise(&bench, r#""format":1"#, r#""format":2"#);
+    note_otherwise(&bench, r#""format":1"#, r#""format":3"#);
     assert_eq!(words(&restore(&bench, &the_same_commits_with_another_word(), "mine"), &["a"]), [some("other")]);
 }
 
