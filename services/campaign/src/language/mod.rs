@@ -5,6 +5,7 @@
 
 mod problem;
 mod yaml;
+mod ornaments;
 mod values;
 mod raw;
 mod plan;
@@ -57,7 +58,7 @@ pub(crate) fn parse_record(source_name: &str, yaml: &str) -> Result<Plan, Vec<Pr
 
 fn understand(source: &Source<'_>, mut report: Report<'_>) -> Result<Plan, Vec<Problem>> {
     if !report.is_of_record() {
-        yaml::refuse_ornaments(source)?;
+        ornaments::refuse(source)?;
     }
     let raw = yaml::read(source)?;
     let plan = check::plan(&raw, &mut report);

@@ -1,7 +1,7 @@
 //! One transaction for all tasks, and the stores that follow it.
 
 use super::Shard;
-use crate::clock::{Tick, age};
+use crate::clock::Tick;
 use crate::control::Meta;
 use crate::log::{CHANGELOG, Log, Target};
 use crate::planted::{Bug, is_planted, is_planted_from};
@@ -96,15 +96,12 @@ impl<L: Log, P: Processor> Shard<'_, L, P> {
         }
         self.log.commit(&positions)?;
         self.around.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
-        if let Some(oldest) = self.tasks.values().filter_map(|task| task.unread.in_hand()).min() {
-            self.around.metrics.event_to_decision_seconds.observe(age(oldest).as_secs_f64());
-        }
+        self.tell_age();
         self.around.metrics.consumed.inc_by(u64::try_from(self.open_records).unwrap_or(0));
         for task in self.tasks.values_mut().filter(|task| !task.is_unchanged()) {
             task.after_commit(&self.processor);
         }
-        self.open_since = None;
-        self.open_records = 0;
+        (self.open_since, self.open_records) = (None, 0);
         Ok(())
     }
 

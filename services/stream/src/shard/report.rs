@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Shard;
-use crate::clock::{Tick, machine_now};
+use crate::clock::{Tick, age, machine_now};
 use crate::log::{INPUT, Log};
 use crate::processor::Processor;
 use crate::{Error, Verdict};
@@ -26,6 +26,13 @@ impl<L: Log, P: Processor> Shard<'_, L, P> {
             // A sweep may take its time without holding any deadline up.
             let lag = (task.now - task.fired_until()) / 1000;
             self.around.metrics.watermark_lag_seconds.with_label_values(&[&task.partition.to_string()]).set(lag);
+        }
+    }
+
+    /// How long the oldest record has waited whose decisions were committed just now.
+    pub(super) fn tell_age(&self) {
+        if let Some(oldest) = self.tasks.values().filter_map(|task| task.unread.in_hand()).min() {
+            self.around.metrics.event_to_decision_seconds.observe(age(oldest).as_secs_f64());
         }
     }
 
